@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// The exit codes of the command, the same for every subcommand.
+const (
+	exitClean        = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitHostLacks    = 3
+	exitInconclusive = 4
+	exitExposed      = 10
+	exitReproduced   = 11
+	exitDataLost     = 12
+	exitCorrupted    = 13
+	exitInterrupted  = 130
+)
+
+// statusError carries an exit code that is a result and not a failure, such as
+// a verdict or the exit code of a guest's program. Nothing is printed for it.
+type statusError int
+
+func (statusError) Error() string { return "the result is in the exit code" }
+
+// usageError marks an error as the caller's: wrong flags, arguments or values.
+type usageError struct{ error }
+
+func (usageError) Usage() bool     { return true }
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode maps an error to the exit code of the contract. Packages do not know
+// exit codes: their errors say what kind they are by behaviour, so that a
+// package needs no import for it.
+//
+//	ExitCode() int     the code itself (lab: guest crashed, lab failed)
+//	Usage() bool       the caller asked for something impossible
+//	HostLacks() bool   the host lacks a device, a privilege or a kernel feature
+func exitCode(err error) int {
+	var status statusError
+	var coded interface{ ExitCode() int }
+	var usage interface{ Usage() bool }
+	var lacks interface{ HostLacks() bool }
+	switch {
+	case err == nil:
+		return exitClean
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &coded):
+		return coded.ExitCode()
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage) && usage.Usage():
+		return exitUsage
+	case errors.As(err, &lacks) && lacks.HostLacks():
+		return exitHostLacks
+	}
+	return exitFailed
+}
