@@ -1,0 +1,123 @@
+package rdma
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+)
+
+// Completion tells how a work request ended. struct ib_uverbs_wc, ib_user_verbs.h.
+type Completion struct {
+	ID        uint64 // of the request
+	Status    Status
+	ByteLen   uint32 // of what was received; not set for writes
+	QPN       uint32 // number of the queue pair
+	VendorErr uint32
+}
+
+// Err is nil for a request that succeeded.
+func (c *Completion) Err() error {
+	if c.Status == StatusSuccess {
+		return nil
+	}
+	return &CompletionError{*c}
+}
+
+// CompletionError is the error of a request that failed. After the first, its
+// queue pair is in the error state and flushes all others (StatusFlushed).
+type CompletionError struct{ Completion Completion }
+
+func (e *CompletionError) Error() string {
+	return fmt.Sprintf("request %d on queue pair %d: %v", e.Completion.ID, e.Completion.QPN, e.Completion.Status)
+}
+
+// Status is the outcome of a work request. enum ib_wc_status, ib_verbs.h.
+type Status uint32
+
+// The outcomes that an RDMA WRITE over a reliable connection can have.
+const (
+	StatusSuccess         Status = 0
+	StatusLocalLength     Status = 1  // longer than the local memory
+	StatusLocalOperation  Status = 2  // the local queue pair broke down
+	StatusLocalProtection Status = 4  // the local key does not cover the bytes
+	StatusFlushed         Status = 5  // never tried: the queue pair had failed
+	StatusLocalAccess     Status = 8  // the local memory does not permit it
+	StatusRemoteInvalid   Status = 9  // the peer found the request malformed
+	StatusRemoteAccess    Status = 10 // the remote key does not cover the bytes
+	StatusRemoteOperation Status = 11 // the peer broke down
+	StatusRetryExceeded   Status = 12 // no answer: peer or link is gone
+	StatusRNRExceeded     Status = 13 // the peer was never ready
+	StatusFatal           Status = 19
+	StatusGeneral         Status = 21
+)
+
+var statusNames = map[Status]string{
+	StatusSuccess:         "success",
+	StatusLocalLength:     "local length error",
+	StatusLocalOperation:  "local queue pair operation error",
+	StatusLocalProtection: "local protection error",
+	StatusFlushed:         "flushed, because the queue pair is in the error state",
+	StatusLocalAccess:     "local access error",
+	StatusRemoteInvalid:   "remote invalid request",
+	StatusRemoteAccess:    "remote access error",
+	StatusRemoteOperation: "remote operation error",
+	StatusRetryExceeded:   "no answer from the remote queue pair (transport retry counter exceeded)",
+	StatusRNRExceeded:     "remote queue pair not ready (RNR retry counter exceeded)",
+	StatusFatal:           "fatal error",
+	StatusGeneral:         "general error",
+}
+
+func (s Status) String() string {
+	if name, ok := statusNames[s]; ok {
+		return name
+	}
+	return "completion status " + strconv.Itoa(int(s))
+}
+
+// CQ is a completion queue.
+type CQ struct {
+	object *object
+
+	mu    sync.Mutex
+	queue completionQueue // nil once destroyed
+}
+
+// CreateCQ makes a completion queue with room for at least entries completions.
+// It must hold those of all signaled requests that are under way at once: rdma_rxe
+// drops what finds no room.
+func (c *Context) CreateCQ(entries int) (*CQ, error) {
+	label := fmt.Sprintf("completion queue of %d entries", entries)
+	cq := &CQ{}
+	o, err := c.create(label, nil, cq.destroy, func() (err error) {
+		cq.queue, err = c.backend.createCQ(entries)
+		return wrap("create", label, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	cq.object = o
+	return cq, nil
+}
+
+// Poll takes up to len(wc) completions and says how many. It reads shared memory
+// and neither blocks nor enters the kernel. That a device was removed shows as
+// nothing arriving: ask [Context.Alive] when that lasts.
+func (q *CQ) Poll(wc []Completion) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queue == nil {
+		return 0, closedError("poll", "completion queue")
+	}
+	return q.queue.poll(wc), nil
+}
+
+// Close removes the queue, once the queue pairs that use it are closed.
+func (q *CQ) Close() error { return q.object.close() }
+
+func (q *CQ) destroy() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queue := q.queue
+	q.queue = nil
+	return queue.destroy()
+}

@@ -1,0 +1,272 @@
+package rdma
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"umemstress/rdma/internal/uapi"
+)
+
+// DriverRxe is the [Device.Driver] of soft-RoCE devices.
+const DriverRxe = "rdma_rxe"
+
+// Device is an RDMA device as sysfs describes it.
+type Device struct {
+	Name   string // as in /sys/class/infiniband, such as rxe0
+	Driver string // kernel module: rdma_rxe, mlx5_core; empty if unknown
+	Uverbs string // character device, such as uverbs0; empty if there is none
+	ABI    int    // version of the driver's user ABI (abi_version)
+	NetDev string // soft-RoCE only: the netdev that the link was made over
+	Ports  []Port
+
+	sysfs string // where it was found
+}
+
+// Port is one port of a device.
+type Port struct {
+	Number    int // from 1
+	State     PortState
+	PhysState string // LinkUp, Disabled, Polling, ...
+	LinkLayer string // Ethernet or InfiniBand
+	GIDs      []GID  // only those in use
+}
+
+// GID is an entry of a port's address table.
+type GID struct {
+	Index  int
+	Addr   netip.Addr // RoCE v2 over IPv4 has an IPv4-mapped address
+	Type   string     // "RoCE v2", "IB/RoCE v1"
+	NetDev string     // empty for InfiniBand
+}
+
+// PortState is a port's logical state. enum ib_port_state, ib_verbs.h.
+type PortState int
+
+// The states of a port. Traffic needs PortActive.
+const (
+	PortUnknown PortState = 0
+	PortDown    PortState = uapi.PortDown
+	PortInit    PortState = uapi.PortInit
+	PortArmed   PortState = uapi.PortArmed
+	PortActive  PortState = uapi.PortActive
+)
+
+func (s PortState) String() string {
+	switch s {
+	case PortDown:
+		return "DOWN"
+	case PortInit:
+		return "INIT"
+	case PortArmed:
+		return "ARMED"
+	case PortActive:
+		return "ACTIVE"
+	}
+	return "unknown state " + strconv.Itoa(int(s))
+}
+
+// MarshalText writes the state's name.
+func (s PortState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Active says whether any port can carry traffic.
+func (d Device) Active() bool {
+	return slices.ContainsFunc(d.Ports, func(p Port) bool { return p.State == PortActive })
+}
+
+// Devices lists the RDMA devices below a sysfs root, "/sys" on a live system,
+// in the order of their names. A host without any, or without the RDMA core, has
+// none and that is no error.
+func Devices(sysfs string) ([]Device, error) {
+	class := filepath.Join(sysfs, "class/infiniband")
+	entries, err := os.ReadDir(class)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, newError("list", "RDMA devices", err)
+	}
+	var devices []Device
+	for _, entry := range entries {
+		d, err := readDevice(sysfs, entry.Name())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, newError("read", "device "+entry.Name()+" in sysfs", err)
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+// FindDevice returns the device of that name or, for an empty name, the first
+// with an active port. The error of a search that found nothing lists what there
+// is and says what to do.
+func FindDevice(sysfs, name string) (Device, error) {
+	devices, err := Devices(sysfs)
+	if err != nil {
+		return Device{}, err
+	}
+	for _, d := range devices {
+		if d.Name == name || name == "" && d.Active() {
+			return d, nil
+		}
+	}
+	e := &Error{Op: "find", Object: "device " + name, Remedy: remedyLoad, lacks: true}
+	switch {
+	case len(devices) == 0:
+		e.Object = strings.TrimSpace(e.Object)
+		e.reason = errors.New("this host has no RDMA device")
+	case name != "":
+		e.reason = fmt.Errorf("no RDMA device has this name; there is %s", describe(devices))
+		e.Remedy = "choose one of these"
+	default:
+		e.Object = "device with an active port"
+		e.reason = fmt.Errorf("there is only %s", describe(devices))
+		e.Remedy = remedyPortDown
+	}
+	return Device{}, e
+}
+
+func describe(devices []Device) string {
+	var list []string
+	for _, d := range devices {
+		var states []string
+		for _, p := range d.Ports {
+			states = append(states, fmt.Sprintf("port %d %v", p.Number, p.State))
+		}
+		list = append(list, fmt.Sprintf("%s (%s)", d.Name, strings.Join(states, ", ")))
+	}
+	return strings.Join(list, ", ")
+}
+
+func readDevice(sysfs, name string) (Device, error) {
+	dir := filepath.Join(sysfs, "class/infiniband", name)
+	if _, err := os.Stat(dir); err != nil {
+		return Device{}, err
+	}
+	d := Device{Name: name, sysfs: sysfs}
+	// A soft-RoCE device is told by its attribute parent, which rxe alone has
+	// (parent_show, rxe_verbs.c). Its link device says nothing: there is none
+	// over a veth pair, and up to 5.10 it is the network card's own otherwise.
+	if netdev, err := readLine(filepath.Join(dir, "parent")); err == nil {
+		d.Driver, d.NetDev = DriverRxe, netdev
+	} else if link, err := os.Readlink(filepath.Join(dir, "device/driver")); err == nil {
+		d.Driver = filepath.Base(link)
+	}
+	var err error
+	if d.Uverbs, d.ABI, err = findUverbs(sysfs, name); err != nil {
+		return Device{}, err
+	}
+	ports, err := os.ReadDir(filepath.Join(dir, "ports"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Device{}, err
+	}
+	for _, entry := range ports {
+		port, err := readPort(filepath.Join(dir, "ports", entry.Name()))
+		if err != nil {
+			return Device{}, err
+		}
+		d.Ports = append(d.Ports, port)
+	}
+	slices.SortFunc(d.Ports, func(a, b Port) int { return a.Number - b.Number })
+	return d, nil
+}
+
+// findUverbs looks for the character device whose ibdev is name.
+func findUverbs(sysfs, name string) (uverbs string, abi int, err error) {
+	class := filepath.Join(sysfs, "class/infiniband_verbs")
+	entries, err := os.ReadDir(class)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", 0, err
+	}
+	for _, entry := range entries {
+		dir := filepath.Join(class, entry.Name())
+		if ibdev, err := readLine(filepath.Join(dir, "ibdev")); err != nil || ibdev != name {
+			continue // abi_version of the class itself has no ibdev
+		}
+		abi, err := readNumber(filepath.Join(dir, "abi_version"))
+		return entry.Name(), abi, err
+	}
+	return "", 0, nil
+}
+
+func readPort(dir string) (Port, error) {
+	number, err := strconv.Atoi(filepath.Base(dir))
+	if err != nil {
+		return Port{}, err
+	}
+	p := Port{Number: number}
+	state, err := readLine(filepath.Join(dir, "state")) // "4: ACTIVE"
+	if err != nil {
+		return Port{}, err
+	}
+	value, _, _ := strings.Cut(state, ":")
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return Port{}, fmt.Errorf("port state %q: %w", state, err)
+	}
+	p.State = PortState(n)
+	if phys, err := readLine(filepath.Join(dir, "phys_state")); err == nil { // "5: LinkUp"
+		_, p.PhysState, _ = strings.Cut(phys, ": ")
+	}
+	if p.LinkLayer, err = readLine(filepath.Join(dir, "link_layer")); err != nil {
+		return Port{}, err
+	}
+	p.GIDs, err = readGIDs(dir)
+	return p, err
+}
+
+// readGIDs reads the entries in use: an unused one is all zero or, on newer
+// kernels, cannot be read.
+func readGIDs(port string) ([]GID, error) {
+	entries, err := os.ReadDir(filepath.Join(port, "gids"))
+	if err != nil {
+		return nil, err
+	}
+	var gids []GID
+	for _, entry := range entries {
+		index, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		text, err := readLine(filepath.Join(port, "gids", entry.Name()))
+		if err != nil {
+			continue
+		}
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		if addr == netip.IPv6Unspecified() {
+			continue
+		}
+		g := GID{Index: index, Addr: addr}
+		// Both files fail with EINVAL for an entry that has no such attribute.
+		g.Type, _ = readLine(filepath.Join(port, "gid_attrs/types", entry.Name()))
+		g.NetDev, _ = readLine(filepath.Join(port, "gid_attrs/ndevs", entry.Name()))
+		gids = append(gids, g)
+	}
+	slices.SortFunc(gids, func(a, b GID) int { return a.Index - b.Index })
+	return gids, nil
+}
+
+func readLine(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
+}
+
+func readNumber(path string) (int, error) {
+	text, err := readLine(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(text)
+}

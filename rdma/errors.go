@@ -1,0 +1,114 @@
+package rdma
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrPinRefused is in the chain of RegisterMR's error when the kernel will
+	// not pin pages of a file for long, although the process may write them
+	// itself: kernels from 6.5 with 8ac268436e6d do so for file systems that
+	// must be told of every write. The errno is EFAULT, as for a bad address;
+	// see [PD.RegisterMR] for how the two are told apart.
+	ErrPinRefused = errors.New("the kernel refuses to pin pages of a file for writing")
+
+	// ErrDeviceGone is in the chain when the device was removed while open.
+	ErrDeviceGone = errors.New("the RDMA device is gone")
+
+	// ErrClosed is in the chain when the object was closed before.
+	ErrClosed = errors.New("already closed")
+
+	// ErrQueueFull is returned by a post that found too little room; poll for
+	// completions and post the rest again.
+	ErrQueueFull = errors.New("the send queue is full")
+)
+
+// Error is every failed operation of this package.
+type Error struct {
+	Op     string     // what was tried: "open", "register", "post", ...
+	Object string     // on what: "device rxe0", "memory region of 4096 bytes", ...
+	Errno  unix.Errno // 0 when no system call failed
+	Remedy string     // what to do about it; may be empty
+
+	reason error // ErrPinRefused, ErrDeviceGone, ... or what failed without errno
+	lacks  bool
+}
+
+// Error says operation, object, reason and remedy in one sentence.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", e.Op, e.Object)
+	if e.reason != nil {
+		fmt.Fprintf(&b, ": %v", e.reason)
+	}
+	if e.Errno != 0 {
+		fmt.Fprintf(&b, ": %v (%s)", e.Errno, unix.ErrnoName(e.Errno))
+	}
+	if e.Remedy != "" {
+		fmt.Fprintf(&b, "; %s", e.Remedy)
+	}
+	return b.String()
+}
+
+// Unwrap gives the errno and the reason to errors.Is and errors.As.
+func (e *Error) Unwrap() []error {
+	var chain []error
+	if e.Errno != 0 {
+		chain = append(chain, e.Errno)
+	}
+	if e.reason != nil {
+		chain = append(chain, e.reason)
+	}
+	return chain
+}
+
+// HostLacks says whether the host is to blame: it lacks the device, an active
+// port, a privilege or enough lockable memory. A refused pin is none of these.
+func (e *Error) HostLacks() bool { return e.lacks }
+
+// Remedies that several operations share.
+const (
+	remedyPermission = "give the user access to the device node (udev group rdma, or run as root)"
+	remedyRemoved    = "the device was removed; add it again (umemstress soft-roce up) and start over"
+	remedyLoad       = "load the device's driver, or make a soft-RoCE device: umemstress soft-roce up"
+	// The kernel compares the opener's credentials with the writer's
+	// (ib_safe_file_access) and answers EACCES, whatever the mode of the node.
+	remedyCredentials = "the process changed its credentials after it opened the device; open it afterwards"
+)
+
+// newError wraps err, and recognises what is usual for every operation on an
+// open device. Operations with more to say refine the result.
+func newError(op, object string, err error) *Error {
+	e := &Error{Op: op, Object: object}
+	if !errors.As(err, &e.Errno) {
+		e.reason = err
+		return e
+	}
+	switch e.Errno {
+	case unix.EACCES, unix.EPERM:
+		e.Remedy, e.lacks = remedyCredentials, true
+	case unix.EIO, unix.ENODEV:
+		// EIO is what an open device answers after it was removed.
+		e.reason, e.Remedy, e.lacks = ErrDeviceGone, remedyRemoved, true
+	}
+	return e
+}
+
+func newOpenError(object string, err error) *Error {
+	e := newError("open", object, err)
+	switch e.Errno {
+	case unix.EACCES, unix.EPERM:
+		e.Remedy, e.lacks = remedyPermission, true
+	case unix.ENOENT, unix.ENXIO, unix.ENODEV:
+		e.reason, e.Remedy, e.lacks = nil, remedyLoad, true
+	}
+	return e
+}
+
+func closedError(op, object string) *Error {
+	return &Error{Op: op, Object: object, reason: ErrClosed}
+}

@@ -1,0 +1,79 @@
+package uapi
+
+// MMInfo tells where to mmap a queue. struct mminfo, rdma_user_rxe.h.
+type MMInfo struct {
+	Offset uint64 `abi:"offset"`
+	Size   uint32 `abi:"size"`
+	_      uint32
+}
+
+// RxeCreateCQResp is the driver's part behind CreateCQResp.
+// struct rxe_create_cq_resp, rdma_user_rxe.h.
+type RxeCreateCQResp struct {
+	MI MMInfo `abi:"mi"`
+}
+
+// RxeCreateQPResp is the driver's part behind CreateQPResp.
+// struct rxe_create_qp_resp, rdma_user_rxe.h.
+type RxeCreateQPResp struct {
+	RQMI MMInfo `abi:"rq_mi"`
+	SQMI MMInfo `abi:"sq_mi"`
+}
+
+// RxeQueueBuf is the head of a queue shared with the kernel; the elements
+// follow it. struct rxe_queue_buf, rdma_user_rxe.h.
+type RxeQueueBuf struct {
+	Log2ElemSize  uint32 `abi:"log2_elem_size"`
+	IndexMask     uint32 `abi:"index_mask"`
+	_             [30]uint32
+	ProducerIndex uint32 `abi:"producer_index"`
+	_             [31]uint32
+	ConsumerIndex uint32 `abi:"consumer_index"`
+	_             [31]uint32
+}
+
+// RxeSGE is struct rxe_sge, rdma_user_rxe.h.
+type RxeSGE struct {
+	Addr   uint64 `abi:"addr"`
+	Length uint32 `abi:"length"`
+	LKey   uint32 `abi:"lkey"`
+}
+
+// RxeDMAInfo is struct rxe_dma_info, rdma_user_rxe.h, without its SGEs.
+type RxeDMAInfo struct {
+	Length    uint32 `abi:"length"`
+	Resid     uint32 `abi:"resid"`
+	CurSGE    uint32 `abi:"cur_sge"`
+	NumSGE    uint32 `abi:"num_sge"`
+	SGEOffset uint32 `abi:"sge_offset"`
+	_         uint32
+}
+
+// RxeSendWR is struct rxe_send_wr, rdma_user_rxe.h, with the rdma member of its
+// union. NumSGE is reserved since 2022; before, the kernel read it.
+type RxeSendWR struct {
+	WRID       uint64 `abi:"wr_id"`
+	NumSGE     uint32 `abi:"reserved"`
+	Opcode     uint32 `abi:"opcode"`
+	SendFlags  uint32 `abi:"send_flags"`
+	ImmData    uint32 `abi:"ex.imm_data"`
+	RemoteAddr uint64 `abi:"wr.rdma.remote_addr"`
+	RKey       uint32 `abi:"wr.rdma.rkey"`
+	_          uint32
+	_          [104]byte // what the widest member of the union, ud, needs more
+}
+
+// RxeSendWQE is struct rxe_send_wqe, rdma_user_rxe.h, with one SGE behind it.
+type RxeSendWQE struct {
+	WR          RxeSendWR  `abi:"wr"`
+	Status      uint32     `abi:"status"`
+	State       uint32     `abi:"state"`
+	IOVA        uint64     `abi:"iova"`
+	Mask        uint32     `abi:"mask"`
+	FirstPSN    uint32     `abi:"first_psn"`
+	LastPSN     uint32     `abi:"last_psn"`
+	AckLength   uint32     `abi:"ack_length"`
+	SSN         uint32     `abi:"ssn"`
+	HasRDAtomic uint32     `abi:"has_rd_atomic"`
+	DMA         RxeDMAInfo `abi:"dma"`
+}

@@ -1,0 +1,46 @@
+package uapi
+
+import "unsafe"
+
+// Sizes are wrong at compile time, not in the kernel: an array of the wrong
+// length cannot be assigned. The numbers are those of the C structs on 64-bit.
+var (
+	_ [8]byte   = [unsafe.Sizeof(CmdHdr{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(Pointer{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(GetContext{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(GetContextResp{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(QueryPort{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(QueryPortResp{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(AllocPD{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(AllocPDResp{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(DeallocPD{})]byte{}
+	_ [40]byte  = [unsafe.Sizeof(RegMR{})]byte{}
+	_ [12]byte  = [unsafe.Sizeof(RegMRResp{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(DeregMR{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(CreateCompChannel{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(CreateCompChannelResp{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(CreateCQ{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(CreateCQResp{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(ReqNotifyCQ{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(DestroyCQ{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(DestroyCQResp{})]byte{}
+	_ [56]byte  = [unsafe.Sizeof(CreateQP{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(CreateQPResp{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(QPDest{})]byte{}
+	_ [112]byte = [unsafe.Sizeof(ModifyQP{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(DestroyQP{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(DestroyQPResp{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(PostSend{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(PostSendResp{})]byte{}
+	_ [48]byte  = [unsafe.Sizeof(WC{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(AsyncEventDesc{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(CompEventDesc{})]byte{}
+
+	_ [16]byte  = [unsafe.Sizeof(MMInfo{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(RxeCreateCQResp{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(RxeCreateQPResp{})]byte{}
+	_ [384]byte = [unsafe.Sizeof(RxeQueueBuf{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(RxeSGE{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(RxeDMAInfo{})]byte{}
+	_ [208]byte = [unsafe.Sizeof(RxeSendWQE{})]byte{}
+)

@@ -1,0 +1,122 @@
+// Package uverbs sends requests to /dev/infiniband/uverbsN in the write ABI:
+// one write(2) of a header, a command and its driver's part, which names the
+// memory for the response. It is the only package that does so. Every error is
+// the bare errno; what it means is for package rdma to say.
+package uverbs
+
+import (
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/uapi"
+)
+
+// File is an open uverbs device. Its methods may be called at once from several
+// goroutines; the kernel orders them.
+type File struct {
+	fd      int
+	asyncFD int
+}
+
+// Open opens the character device and makes its context in the kernel.
+func Open(path string) (*File, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{fd: fd, asyncFD: -1}
+	resp := new(uapi.GetContextResp)
+	if err := call(f, uapi.CmdGetContext, uapi.GetContext{Response: uapi.PointerTo(resp)}, resp); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	f.asyncFD = int(resp.AsyncFD)
+	if err := unix.SetNonblock(f.asyncFD, true); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// FD is the descriptor to mmap queues from.
+func (f *File) FD() int { return f.fd }
+
+// Close gives everything back to the kernel that the file still holds: open
+// objects are destroyed and memory regions unpinned. The asynchronous event
+// file refers to the context, so it goes first.
+func (f *File) Close() error {
+	if f.asyncFD >= 0 {
+		_ = unix.Close(f.asyncFD)
+	}
+	return unix.Close(f.fd)
+}
+
+// QueryPort asks for the state and the limits of port n, from 1.
+func (f *File) QueryPort(n uint8) (uapi.QueryPortResp, error) {
+	resp := new(uapi.QueryPortResp)
+	err := call(f, uapi.CmdQueryPort, uapi.QueryPort{Response: uapi.PointerTo(resp), PortNum: n}, resp)
+	return *resp, err
+}
+
+// AllocPD makes a protection domain.
+func (f *File) AllocPD() (handle uint32, err error) {
+	resp := new(uapi.AllocPDResp)
+	err = call(f, uapi.CmdAllocPD, uapi.AllocPD{Response: uapi.PointerTo(resp)}, resp)
+	return resp.PDHandle, err
+}
+
+// DeallocPD removes a protection domain; EBUSY while something uses it.
+func (f *File) DeallocPD(handle uint32) error {
+	return call(f, uapi.CmdDeallocPD, uapi.DeallocPD{PDHandle: handle}, none)
+}
+
+// RegMR pins length bytes at start and makes them a memory region, which the
+// device addresses as the process does.
+func (f *File) RegMR(pd uint32, start, length uint64, access uint32) (uapi.RegMRResp, error) {
+	resp := new(uapi.RegMRResp)
+	err := call(f, uapi.CmdRegMR, uapi.RegMR{
+		Response: uapi.PointerTo(resp), PDHandle: pd, AccessFlags: access,
+		Start: start, HCAVA: start, Length: length,
+	}, resp)
+	return *resp, err
+}
+
+// DeregMR removes a memory region and unpins its pages.
+func (f *File) DeregMR(handle uint32) error {
+	return call(f, uapi.CmdDeregMR, uapi.DeregMR{MRHandle: handle}, none)
+}
+
+// DestroyCQ removes a completion queue; EBUSY while a queue pair uses it.
+func (f *File) DestroyCQ(handle uint32) error {
+	resp := new(uapi.DestroyCQResp)
+	return call(f, uapi.CmdDestroyCQ, uapi.DestroyCQ{Response: uapi.PointerTo(resp), CQHandle: handle}, resp)
+}
+
+// ModifyQP changes what req.AttrMask names.
+func (f *File) ModifyQP(req uapi.ModifyQP) error {
+	return call(f, uapi.CmdModifyQP, req, none)
+}
+
+// DestroyQP removes a queue pair.
+func (f *File) DestroyQP(handle uint32) error {
+	resp := new(uapi.DestroyQPResp)
+	return call(f, uapi.CmdDestroyQP, uapi.DestroyQP{Response: uapi.PointerTo(resp), QPHandle: handle}, resp)
+}
+
+// Fatal says whether the kernel has reported on the event file that the device
+// is gone. Other events are read and forgotten: what they tell of queue pairs
+// comes as completions too. EIO is how the file itself says that it is closed.
+func (f *File) Fatal() bool {
+	for {
+		var event uapi.AsyncEventDesc
+		n, err := unix.Read(f.asyncFD, eventBytes(&event))
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return false
+		case err != nil || n == 0:
+			return true
+		case event.EventType == uapi.EventDeviceFatal:
+			return true
+		}
+	}
+}

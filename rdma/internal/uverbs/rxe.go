@@ -1,0 +1,34 @@
+package uverbs
+
+import "umemstress/rdma/internal/uapi"
+
+// RxeCQ is a completion queue of rdma_rxe: its handle, its entries and where to
+// mmap it.
+type RxeCQ struct {
+	uapi.CreateCQResp
+	Driver uapi.RxeCreateCQResp
+}
+
+// RxeQP is a queue pair of rdma_rxe.
+type RxeQP struct {
+	uapi.CreateQPResp
+	Driver uapi.RxeCreateQPResp
+}
+
+// CreateRxeCQ makes a completion queue with room for entries completions.
+func (f *File) CreateRxeCQ(entries uint32) (RxeCQ, error) {
+	const noChannel = -1
+	resp := new(RxeCQ)
+	err := call(f, uapi.CmdCreateCQ, uapi.CreateCQ{
+		Response: uapi.PointerTo(resp), CQE: entries, CompChannel: noChannel,
+	}, resp)
+	return *resp, err
+}
+
+// CreateRxeQP makes a queue pair; req.Response is filled in.
+func (f *File) CreateRxeQP(req uapi.CreateQP) (RxeQP, error) {
+	resp := new(RxeQP)
+	req.Response = uapi.PointerTo(resp)
+	err := call(f, uapi.CmdCreateQP, req, resp)
+	return *resp, err
+}

@@ -1,0 +1,120 @@
+package rdma
+
+import (
+	"errors"
+	"fmt"
+
+	"umemstress/rdma/internal/uapi"
+)
+
+// Access says what may be done to a memory region. The process itself may always
+// read it. enum ib_uverbs_access_flags, ib_user_ioctl_verbs.h.
+type Access uint32
+
+// Access flags. The kernel wants AccessLocalWrite with AccessRemoteWrite. A region
+// without any of the write flags is pinned for reading where the kernel knows
+// the difference (6.12 does, 5.10 does not).
+const (
+	AccessLocalWrite  Access = uapi.AccessLocalWrite
+	AccessRemoteWrite Access = uapi.AccessRemoteWrite
+	AccessRemoteRead  Access = uapi.AccessRemoteRead
+)
+
+const accessAnyWrite = AccessLocalWrite | AccessRemoteWrite
+
+// PD is a protection domain: queue pairs reach the memory regions of their own
+// domain only.
+type PD struct {
+	object *object
+	handle handle
+}
+
+// AllocPD makes a protection domain.
+func (c *Context) AllocPD() (*PD, error) {
+	const label = "protection domain"
+	pd := &PD{}
+	o, err := c.create(label, nil,
+		func() error { return c.backend.deallocPD(pd.handle) },
+		func() (err error) {
+			pd.handle, err = c.backend.allocPD()
+			return wrap("allocate", label, err)
+		})
+	if err != nil {
+		return nil, err
+	}
+	pd.object = o
+	return pd, nil
+}
+
+// Close removes the domain, once its regions and queue pairs are closed.
+func (pd *PD) Close() error { return pd.object.close() }
+
+// MR is a registered memory region, pinned until it is closed.
+type MR struct {
+	object *object
+	mem    []byte
+	region region
+}
+
+// RegisterMR pins mem and makes it a memory region. The kernel pins whole pages,
+// but addresses the bytes of mem alone.
+//
+// mem must not be Go's own memory: use memory from mmap, which neither moves nor
+// is freed under the device. It must stay mapped until the region is closed.
+//
+// Errors to tell apart, all of type *[Error]:
+//   - [ErrPinRefused]: the kernel does not pin pages of this file for writing.
+//     It answers EFAULT, as it does for a bad address, so this package then
+//     tests whether the process itself can write every page. If it can, the
+//     address is good and the pin was refused. The test dirties the pages of
+//     the file, which a pin would have done too.
+//   - too little lockable memory, [Error.HostLacks]: ENOMEM, or EINVAL of older
+//     rdma_rxe, which masks every error of the pin so. In both cases the limit,
+//     what is pinned already and the privilege CAP_IPC_LOCK are compared.
+//   - everything else with its errno.
+func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
+	label := fmt.Sprintf("memory region of %d bytes", len(mem))
+	if len(mem) == 0 {
+		return nil, &Error{Op: "register", Object: label, reason: errors.New("it is empty")}
+	}
+	backend := pd.object.ctx.backend
+	mr := &MR{mem: mem}
+	o, err := pd.object.ctx.create(label, []*object{pd.object},
+		func() error { return backend.deregisterMR(mr.region.handle) },
+		func() (err error) {
+			if mr.region, err = backend.registerMR(pd.handle, mem, access); err != nil {
+				return newRegisterError(label, mem, access, err)
+			}
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	mr.object = o
+	return mr, nil
+}
+
+// LKey is the key for local use.
+func (mr *MR) LKey() uint32 { return mr.region.lkey }
+
+// RKey is the key that a remote queue pair must know.
+func (mr *MR) RKey() uint32 { return mr.region.rkey }
+
+// Addr is the address of the first byte, for the device and the process alike.
+func (mr *MR) Addr() uint64 { return addressOf(mr.mem) }
+
+// Len is the length in bytes.
+func (mr *MR) Len() int { return len(mr.mem) }
+
+// Close deregisters the region (DEREG_MR). Its pages are unpinned when Close
+// returns, on kernels up to 5.10 once requests that are still under way let go of
+// it: close the queue pairs first where that matters.
+func (mr *MR) Close() error { return mr.object.close() }
+
+// wrap makes a nil error stay one.
+func wrap(op, object string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return newError(op, object, err)
+}

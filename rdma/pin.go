@@ -1,0 +1,91 @@
+package rdma
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// newRegisterError finds out what a failed registration means.
+func newRegisterError(label string, mem []byte, access Access, err error) error {
+	e := newError("register", label, err)
+	switch e.Errno {
+	case unix.EFAULT:
+		if access&accessAnyWrite == 0 {
+			break
+		}
+		if writable(mem) {
+			e.reason = ErrPinRefused
+			e.Remedy = "this protects the file: pages of it cannot be dirtied behind the file system's back by RDMA"
+			break
+		}
+		e.Remedy = "the memory is not mapped for writing throughout, or reaches beyond the end of its file"
+	case unix.ENOMEM, unix.EINVAL:
+		limit, pinned, privileged, lockErr := lockLimit()
+		tooMuch := lockErr == nil && pinned+uint64(len(mem)) > limit
+		if tooMuch && !privileged {
+			e.lacks = true
+			e.Remedy = fmt.Sprintf("the process may lock %d bytes (RLIMIT_MEMLOCK) and has pinned %d; "+
+				"raise the limit (ulimit -l) or run with CAP_IPC_LOCK", limit, pinned)
+		}
+	}
+	return e
+}
+
+// writable says whether this process can write every page of mem, by having the
+// kernel fault them in. MADV_POPULATE_WRITE came with 5.14: every kernel that
+// refuses pins has it.
+func writable(mem []byte) bool {
+	page := os.Getpagesize()
+	head := int(addressOf(mem) % uint64(page))
+	return madvisePages(mem, head, page, unix.MADV_POPULATE_WRITE) == nil
+}
+
+// lockLimit compares as the kernel does (ib_umem_get): bytes of RLIMIT_MEMLOCK,
+// bytes pinned so far, and whether CAP_IPC_LOCK lifts the limit.
+func lockLimit() (limit, pinned uint64, privileged bool, err error) {
+	var rlimit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &rlimit); err != nil {
+		return 0, 0, false, err
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0, false, err
+	}
+	pinned, privileged, err = parseLockStatus(status)
+	return rlimit.Cur, pinned, privileged, err
+}
+
+// parseLockStatus reads VmPin (kB) and CapEff (hexadecimal) of /proc/PID/status.
+func parseLockStatus(status []byte) (pinned uint64, privileged bool, err error) {
+	found := 0
+	for line := range bytes.Lines(status) {
+		key, value, _ := strings.Cut(string(line), ":")
+		value = strings.TrimSpace(value)
+		switch key {
+		case "VmPin":
+			kB, err := strconv.ParseUint(strings.TrimSuffix(value, " kB"), 10, 64)
+			if err != nil {
+				return 0, false, err
+			}
+			pinned = kB * 1024
+			found++
+		case "CapEff":
+			mask, err := strconv.ParseUint(value, 16, 64)
+			if err != nil {
+				return 0, false, err
+			}
+			privileged = mask&(1<<unix.CAP_IPC_LOCK) != 0
+			found++
+		}
+	}
+	if found != 2 {
+		return 0, false, errors.New("no VmPin or CapEff in the process status")
+	}
+	return pinned, privileged, nil
+}

@@ -1,0 +1,183 @@
+package rdma
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/uapi"
+)
+
+// QPType is the transport of a queue pair. enum ib_uverbs_qp_type,
+// ib_user_ioctl_verbs.h.
+type QPType uint8
+
+// Queue pair types.
+const (
+	RC QPType = uapi.QPTypeRC // reliable connection
+	UC QPType = uapi.QPTypeUC // unreliable connection
+)
+
+func (t QPType) String() string {
+	switch t {
+	case RC:
+		return "RC"
+	case UC:
+		return "UC"
+	}
+	return fmt.Sprintf("queue pair type %d", uint8(t))
+}
+
+// QPConfig says what a queue pair is to be. The zero value of everything but
+// SendCQ has a meaning.
+type QPConfig struct {
+	Type    QPType // 0 is RC
+	SendCQ  *CQ
+	RecvCQ  *CQ // nil is SendCQ
+	MaxSend int // requests under way at most; 0 is 128. A device may grant more.
+	MaxRecv int // receive requests; 0 is 1
+}
+
+const defaultMaxSend = 128
+
+// QP is a queue pair. Its requests complete in the order they were posted.
+type QP struct {
+	object  *object
+	config  QPConfig
+	address Address
+
+	mu   sync.Mutex
+	pair queuePair // nil once destroyed
+}
+
+// CreateQP makes a queue pair, which can do nothing before [QP.Connect].
+func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
+	if cfg.Type == 0 {
+		cfg.Type = RC
+	}
+	label := fmt.Sprintf("%v queue pair", cfg.Type)
+	if cfg.SendCQ == nil {
+		return nil, &Error{Op: "create", Object: label, reason: errors.New("it has no completion queue")}
+	}
+	if cfg.RecvCQ == nil {
+		cfg.RecvCQ = cfg.SendCQ
+	}
+	if cfg.MaxSend == 0 {
+		cfg.MaxSend = defaultMaxSend
+	}
+	if cfg.MaxRecv == 0 {
+		cfg.MaxRecv = 1
+	}
+	ctx := pd.object.ctx
+	needs := []*object{pd.object, cfg.SendCQ.object, cfg.RecvCQ.object}
+	for _, n := range needs {
+		if n.ctx != ctx {
+			return nil, &Error{Op: "create", Object: label, reason: errors.New("its completion queue is of another context")}
+		}
+	}
+	qp := &QP{config: cfg}
+	o, err := ctx.create(label, needs, qp.destroy, func() (err error) {
+		// create has checked that both queues are open, and the lock it holds
+		// keeps them so.
+		qp.pair, err = ctx.backend.createQP(pd.handle, cfg.SendCQ.queue, cfg.RecvCQ.queue, cfg)
+		if err != nil {
+			return newCreateQPError(label, cfg, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	const psnMask = 1<<24 - 1
+	qp.object = o
+	qp.address = Address{QPN: qp.pair.number(), PSN: rand.Uint32() & psnMask}
+	return qp, nil
+}
+
+func newCreateQPError(label string, cfg QPConfig, err error) error {
+	e := newError("create", label, err)
+	if e.Errno == unix.EINVAL || e.Errno == unix.ENOMEM {
+		e.Remedy = fmt.Sprintf("%d send and %d receive requests may be more than the device allows", cfg.MaxSend, cfg.MaxRecv)
+	}
+	return e
+}
+
+// Slice is a part of a memory region, in bytes.
+type Slice struct {
+	MR     *MR
+	Offset int
+	Length int
+}
+
+// WriteRequest is one RDMA WRITE: Local's bytes go to RemoteAddr under RKey.
+type WriteRequest struct {
+	ID         uint64 // comes back in the completion
+	Local      Slice
+	RemoteAddr uint64
+	RKey       uint32
+	// Signaled requests give a completion when done. One that is not gives none
+	// unless it fails, and its place in the send queue is known to be free only
+	// by the completion of a later one.
+	Signaled bool
+}
+
+func (w *WriteRequest) check() error {
+	l := &w.Local
+	if l.MR == nil || l.Offset < 0 || l.Length < 0 || l.Offset > l.MR.Len() || l.Length > l.MR.Len()-l.Offset {
+		return errors.New("the local bytes lie outside of their memory region")
+	}
+	return nil
+}
+
+// PostWrite posts one request.
+func (qp *QP) PostWrite(w WriteRequest) error {
+	_, err := qp.PostWrites([]WriteRequest{w})
+	return err
+}
+
+// PostWrites posts as many of the requests, from the first, as there is room for,
+// and rings the doorbell once for all. It says how many it posted; if not all, the
+// error says why, [ErrQueueFull] most often. It allocates nothing unless it fails.
+func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
+	for i := range ws {
+		if err := ws[i].check(); err != nil {
+			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
+		}
+	}
+	qp.mu.Lock()
+	defer qp.mu.Unlock()
+	if qp.pair == nil {
+		return 0, closedError("post to", "queue pair")
+	}
+	n, err := qp.pair.post(ws)
+	if err != nil {
+		return n, newPostError(qp.address, err)
+	}
+	if n < len(ws) {
+		return n, ErrQueueFull
+	}
+	return n, nil
+}
+
+func newPostError(a Address, err error) error {
+	e := newError("post to", fmt.Sprintf("queue pair %d", a.QPN), err)
+	if e.Errno == unix.EINVAL {
+		e.Remedy = "the queue pair is not connected, or failed: poll for what became of its requests"
+	}
+	return e
+}
+
+// Close removes the queue pair. Requests under way are dropped without a
+// completion.
+func (qp *QP) Close() error { return qp.object.close() }
+
+func (qp *QP) destroy() error {
+	qp.mu.Lock()
+	defer qp.mu.Unlock()
+	pair := qp.pair
+	qp.pair = nil
+	return pair.destroy()
+}
