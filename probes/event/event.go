@@ -12,7 +12,7 @@ type Inode struct {
 // the same state. A run is as long as the release made it, so a whole region
 // may be one event.
 type Event struct {
-	TimeNS      uint64   `json:"time_ns"` // bpf_ktime_get_ns: CLOCK_MONOTONIC, nanoseconds
+	TimeNS      uint64   `json:"time_ns"` // of the first page, bpf_ktime_get_ns: CLOCK_MONOTONIC, nanoseconds
 	Inode       Inode    `json:"file"`
 	Index       uint64   `json:"index"` // first page's index in the file, in pages
 	Pages       uint64   `json:"pages"` // length of the run, in pages
@@ -22,7 +22,12 @@ type Event struct {
 	PID         uint32   `json:"pid"`         // thread group
 	TID         uint32   `json:"tid"`
 	Comm        string   `json:"comm"`
-	Stack       []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"
+	Stack       []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
+
+	// StackID is the kernel's number for the stack of the run's first page,
+	// negative if there is none. It means something to the session that
+	// delivered the event, and to nothing else.
+	StackID int32 `json:"-"`
 }
 
 // Count is what the kernel side counted for one file. It is exact: it does not
@@ -32,4 +37,13 @@ type Count struct {
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release passed to the file system's dirty hook
+}
+
+// Lost is everything that the kernel side could not deliver or count, for want
+// of room. Counts are exact if Pages and Releases are 0.
+type Lost struct {
+	Events   uint64 `json:"events"`   // runs that found the ring full; their pages were counted
+	Pages    uint64 `json:"pages"`    // pages that found the table of files full
+	Releases uint64 `json:"releases"` // releases that found too many others in progress; their pages were not looked at
+	Stacks   uint64 `json:"stacks"`   // events that carry no stack although it was asked for
 }

@@ -1,0 +1,120 @@
+package event
+
+import (
+	"encoding/binary"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// record is a record as the kernel side lays it out, field by field.
+func record() []byte {
+	r := make([]byte, RecordSize)
+	binary.LittleEndian.PutUint64(r[0:], 123456789)
+	binary.LittleEndian.PutUint64(r[8:], 12)
+	binary.LittleEndian.PutUint64(r[16:], 100)
+	binary.LittleEndian.PutUint64(r[24:], 16384)
+	binary.LittleEndian.PutUint32(r[32:], 7<<20|3)
+	binary.LittleEndian.PutUint32(r[36:], 3)
+	binary.LittleEndian.PutUint32(r[40:], 1)
+	binary.LittleEndian.PutUint32(r[44:], 77)
+	binary.LittleEndian.PutUint32(r[48:], 4000)
+	binary.LittleEndian.PutUint32(r[52:], 4001)
+	copy(r[56:], "ib_write_bw")
+	return r
+}
+
+func TestDecode(t *testing.T) {
+	r := record()
+	got, err := Decode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Event{
+		TimeNS: 123456789, Inode: Inode{Device: 7<<20 | 3, Number: 12}, Index: 100, Pages: 16384,
+		Bufferless: true, Unannounced: true, Holder: "umem", PID: 4000, TID: 4001, Comm: "ib_write_bw", StackID: 77,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	clear(r)
+	if got.Comm != "ib_write_bw" {
+		t.Error("the event refers to the record's memory")
+	}
+}
+
+func TestDecodeStates(t *testing.T) {
+	for state, want := range map[uint32][2]bool{0: {false, false}, 1: {true, false}, 2: {false, true}, 3: {true, true}} {
+		r := record()
+		binary.LittleEndian.PutUint32(r[36:], state)
+		e, err := Decode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]bool{e.Bufferless, e.Unannounced}; got != want {
+			t.Errorf("state %d: bufferless, unannounced = %v, want %v", state, got, want)
+		}
+	}
+}
+
+func TestDecodeCommAndStack(t *testing.T) {
+	r := record()
+	copy(r[56:], "exactly16bytes!!")
+	binary.LittleEndian.PutUint32(r[44:], math.MaxUint32-16) // -EEXIST
+	e, err := Decode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Comm != "exactly16bytes!!" || e.StackID != -17 {
+		t.Errorf("comm %q, stack %d", e.Comm, e.StackID)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	put := func(at int, value uint64, size int) []byte {
+		r := record()
+		if size == 4 {
+			binary.LittleEndian.PutUint32(r[at:], uint32(value))
+		} else {
+			binary.LittleEndian.PutUint64(r[at:], value)
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		record []byte
+		want   string
+	}{
+		"nothing":         {nil, "record of 0 bytes, want 72"},
+		"cut off":         {record()[:RecordSize-1], "record of 71 bytes, want 72"},
+		"too long":        {append(record(), 0), "record of 73 bytes, want 72"},
+		"unknown state":   {put(36, 4, 4), "unknown page state 0x4"},
+		"unknown holder":  {put(40, 9, 4), "unknown holder 9"},
+		"no holder":       {put(40, 0, 4), "unknown holder 0"},
+		"empty run":       {put(24, 0, 8), "impossible run of 0 pages at index 100"},
+		"run wraps round": {put(24, math.MaxUint64, 8), "impossible run of 18446744073709551615 pages"},
+	} {
+		_, err := Decode(c.record)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(record())
+	f.Add(record()[:40])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := Decode(data)
+		if err != nil {
+			if !reflect.DeepEqual(e, Event{}) {
+				t.Errorf("an event along with the error: %+v", e)
+			}
+			return
+		}
+		if len(data) != RecordSize || e.Pages == 0 || e.Index+e.Pages < e.Index || e.Holder == "" || len(e.Comm) > 16 {
+			t.Errorf("accepted %+v from % x", e, data)
+		}
+	})
+}

@@ -1,0 +1,266 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"umemstress/probes/event"
+)
+
+// Options for Attach. The zero value is the usual.
+type Options struct {
+	// Events is the size in bytes of the ring that holds events until they
+	// are read: a power of two, at least a page. 0 is 256 KiB, some 3,200
+	// events, which take no more than as many regions to be released at once.
+	Events int
+	// NoStacks leaves the kernel stacks out of the events.
+	NoStacks bool
+}
+
+// A Session is a set of attached probes. Its methods may be called by several
+// goroutines at once.
+type Session struct {
+	attacher    *attacher
+	coll        *ebpf.Collection
+	reader      *ringbuf.Reader
+	attachments []Attachment
+	symbols     symbols
+
+	reading sync.Mutex // held by Events
+	closed  chan struct{}
+	mu      sync.Mutex
+	waiting []chan struct{} // Drain calls that the reader has not seen
+	ready   []chan struct{} // Drain calls that the reader answers at its next flush
+}
+
+// Attach loads the programs and puts them on the kernel's functions. It fails
+// if a required hook cannot be attached, since a session that sees nothing
+// would be taken for a kernel that does nothing. Errors that are due to the
+// host are a *LacksError.
+func Attach(opts Options) (*Session, error) {
+	spec, err := loadDirty()
+	if err != nil {
+		return nil, fmt.Errorf("probes: %w", err)
+	}
+	if err := configure(spec, opts); err != nil {
+		return nil, err
+	}
+	cache := btf.NewCache()
+	types, err := cache.Kernel()
+	if err != nil {
+		return nil, &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
+	}
+	maps := *spec
+	maps.Programs = nil
+	var coll *ebpf.Collection
+	restore, err := withMemlock(func() (err error) {
+		coll, err = ebpf.NewCollection(&maps)
+		return err
+	})
+	defer restore()
+	if err != nil {
+		return nil, lacks("create BPF maps", err)
+	}
+	s := &Session{
+		attacher: &attacher{spec: spec, maps: coll.Maps, types: types, cache: cache},
+		coll:     coll,
+		closed:   make(chan struct{}),
+	}
+	if err := s.attach(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func configure(spec *ebpf.CollectionSpec, opts Options) error {
+	if opts.Events != 0 {
+		if opts.Events < os.Getpagesize() || opts.Events&(opts.Events-1) != 0 {
+			return optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", opts.Events))
+		}
+		spec.Maps[dirtyMapEvents].MaxEntries = uint32(opts.Events)
+	}
+	if opts.NoStacks {
+		return spec.Variables[dirtyVarWantStacks].Set(uint32(0))
+	}
+	return nil
+}
+
+// attach attaches the hooks and opens the ring.
+func (s *Session) attach() error {
+	s.attachments = append(s.attachments, s.attacher.abandoned())
+	for _, h := range hooks {
+		a := s.attacher.attach(h)
+		s.attachments = append(s.attachments, a)
+		if h.required && !a.Attached() {
+			return missing(h, s.attachments, os.DirFS("/sys"))
+		}
+	}
+	reader, err := ringbuf.NewReader(s.coll.Maps[dirtyMapEvents])
+	if err != nil {
+		return fmt.Errorf("probes: open the event ring: %w", err)
+	}
+	s.reader = reader
+	return nil
+}
+
+// Attachments tells how each hook was attached.
+func (s *Session) Attachments() []Attachment { return slices.Clone(s.attachments) }
+
+// Events calls handle for each event in the order of arrival, until ctx is done
+// or the session closed, and returns nil then. Events that had arrived before
+// ctx was done are still handled. There is one reader at a time; a second one
+// waits for its turn.
+func (s *Session) Events(ctx context.Context, handle func(event.Event)) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	flushed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(flushed)
+		s.reader.Flush()
+	})
+	defer func() {
+		if !stop() {
+			<-flushed // so that the flush cannot end the next reader
+		}
+	}()
+	var record ringbuf.Record
+	for {
+		err := s.reader.ReadInto(&record)
+		switch {
+		case errors.Is(err, ringbuf.ErrFlushed):
+			s.answer()
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		case errors.Is(err, os.ErrClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("probes: read events: %w", err)
+		}
+		e, err := event.Decode(record.RawSample)
+		if err != nil {
+			return fmt.Errorf("probes: %w", err)
+		}
+		handle(e)
+	}
+}
+
+// Drain waits until every event that had been sent before it was called has
+// been handled. It needs a running Events.
+func (s *Session) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	s.mu.Lock()
+	s.waiting = append(s.waiting, done)
+	s.mu.Unlock()
+	if err := s.reader.Flush(); err != nil {
+		return fmt.Errorf("probes: drain: %w", err)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.closed:
+		return fmt.Errorf("probes: drain: %w", os.ErrClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("probes: drain: %w", ctx.Err())
+	}
+}
+
+// answer is called between two readings of the whole ring. What was waiting
+// before the last reading is answered. What came during it, perhaps behind the
+// position that it had reached, gets a reading of its own.
+func (s *Session) answer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, done := range s.ready {
+		close(done)
+	}
+	s.ready, s.waiting = s.waiting, nil
+	if len(s.ready) > 0 {
+		s.reader.Flush()
+	}
+}
+
+// Counts returns what was counted, file by file. A run is counted when it
+// ends, at the latest when its release returns.
+func (s *Session) Counts() ([]event.Count, error) {
+	var counts []event.Count
+	var file dirtyFile
+	var count dirtyCount
+	entries := s.coll.Maps[dirtyMapCounts].Iterate()
+	for entries.Next(&file, &count) {
+		counts = append(counts, event.Count{
+			Inode:            event.Inode{Device: file.Device, Number: file.Inode},
+			DirtiedPages:     count.Dirtied,
+			BufferlessPages:  count.Bufferless,
+			UnannouncedPages: count.Unannounced,
+		})
+	}
+	if err := entries.Err(); err != nil {
+		return nil, fmt.Errorf("probes: read counts: %w", err)
+	}
+	return counts, nil
+}
+
+// Lost tells what could not be delivered or counted so far.
+func (s *Session) Lost() (event.Lost, error) {
+	var lost event.Lost
+	for name, value := range map[string]*uint64{
+		dirtyVarLostEvents:   &lost.Events,
+		dirtyVarLostPages:    &lost.Pages,
+		dirtyVarLostReleases: &lost.Releases,
+		dirtyVarLostStacks:   &lost.Stacks,
+	} {
+		if err := s.coll.Variables[name].Get(value); err != nil {
+			return event.Lost{}, fmt.Errorf("probes: read losses: %w", err)
+		}
+	}
+	return lost, nil
+}
+
+// Symbolise fills in the event's kernel stack. The first call reads
+// /proc/kallsyms, which takes its time.
+func (s *Session) Symbolise(e *event.Event) error {
+	if e.StackID < 0 {
+		return nil
+	}
+	var addresses [stackDepth]uint64
+	if err := s.coll.Maps[dirtyMapStacks].Lookup(uint32(e.StackID), &addresses); err != nil {
+		return fmt.Errorf("probes: read stack %d: %w", e.StackID, err)
+	}
+	stack, err := s.symbols.stack(addresses[:])
+	if err != nil {
+		return fmt.Errorf("probes: name the functions of a stack: %w", err)
+	}
+	e.Stack = stack
+	return nil
+}
+
+// Close detaches the probes and ends Events. It may be called again.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closed:
+		return nil
+	default:
+		close(s.closed)
+	}
+	errs := []error{s.attacher.close()}
+	if s.reader != nil {
+		errs = append(errs, s.reader.Close())
+	}
+	s.coll.Close()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("probes: close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package probes
+
+import (
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const table = `ffffffff81000000 T _text
+ffffffff81000100 T set_page_dirty_lock
+ffffffff81000180 d a_datum
+ffffffff81000200 t unpin_user_pages_dirty_lock
+ffffffffc0200000 t ib_umem_release	[ib_uverbs]
+ffffffffc0200100 t ib_umem_get	[ib_uverbs]
+ffffffffc0100000 t ext4_set_page_dirty	[ext4]
+ffffffffc0300000 t bpf_prog_0123456789abcdef_dirty_folio_fentry	[bpf]
+ffffffffc0300100 t bpf_trampoline_6442	[bpf]
+`
+
+// tables opens fixtures in turn and counts how many were opened.
+type tables struct {
+	text   []string
+	opened int
+}
+
+func (tb *tables) open() (io.ReadCloser, error) {
+	text := tb.text[tb.opened]
+	tb.opened++
+	return io.NopCloser(strings.NewReader(text)), nil
+}
+
+func TestStack(t *testing.T) {
+	tb := &tables{text: []string{table, table}}
+	s := symbols{open: tb.open}
+	frames := make([]uint64, stackDepth)
+	copy(frames, []uint64{0xffffffffc0100001, 0xffffffff81000190, 0xffffffff81000234, 0xffffffffc0200088, 0xffffffffc0200188})
+	want := []string{
+		"ext4_set_page_dirty+0x1",
+		"set_page_dirty_lock+0x90", // not the datum
+		"unpin_user_pages_dirty_lock+0x34",
+		"ib_umem_release+0x88",
+		"ib_umem_get+0x88",
+	}
+	for range 2 {
+		got, err := s.stack(frames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+	if tb.opened != 1 {
+		t.Errorf("read the symbols %d times for one stack", tb.opened)
+	}
+	if got, err := s.stack([]uint64{0xffffffffc0200010}); err != nil || !reflect.DeepEqual(got, []string{"ib_umem_release+0x10"}) {
+		t.Errorf("another stack: %q, %v", got, err)
+	}
+	if tb.opened != 2 {
+		t.Errorf("read the symbols %d times for two stacks", tb.opened)
+	}
+}
+
+func TestStackLeavesOutBPF(t *testing.T) {
+	s := symbols{open: (&tables{text: []string{table}}).open}
+	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffffc0100005, 0xffffffffc0300042})
+	want := []string{"ext4_set_page_dirty+0x5", "bpf_prog_0123456789abcdef_dirty_folio_fentry+0x42"}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestStackBelowAllSymbols(t *testing.T) {
+	s := symbols{open: (&tables{text: []string{table}}).open}
+	got, err := s.stack([]uint64{0x1000, 0xffffffff81000001})
+	if want := []string{"0x1000", "_text+0x1"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestStackErrors(t *testing.T) {
+	hidden := "0000000000000000 T _text\n0000000000000000 t ext4_set_page_dirty\t[ext4]\n"
+	s := symbols{open: (&tables{text: []string{hidden}}).open}
+	if _, err := s.stack([]uint64{1}); !errors.Is(err, errHidden) {
+		t.Errorf("hidden addresses: %v", err)
+	}
+	for _, bad := range []string{"ffffffff81000000 T\n", "word T _text\n", "ffffffff81000000 TT _text\n", "\n"} {
+		s := symbols{open: (&tables{text: []string{bad}}).open}
+		if _, err := s.stack([]uint64{1}); err == nil || !strings.Contains(err.Error(), "unexpected line") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
