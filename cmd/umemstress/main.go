@@ -8,9 +8,12 @@ import (
 	"os/signal"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/lab"
 )
 
 func main() {
+	lab.InitIfPID1()
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -1,0 +1,235 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+// packageFile returns the file of the newest kernel called name among the
+// package files, and "" if there is none.
+func (s *Store) packageFile(name string) (string, error) {
+	entries, err := os.ReadDir(s.PackageDir)
+	if err != nil {
+		return "", usagef("%s: %v", KernelDirEnv, err)
+	}
+	var found []image
+	files := map[image]string{}
+	for _, entry := range entries {
+		// <package>_<version>_<architecture>.deb
+		pkg, rest, _ := strings.Cut(entry.Name(), "_")
+		version, arch, _ := strings.Cut(rest, "_")
+		release, ok := releaseOfPackage(pkg)
+		if !ok || arch != "amd64.deb" {
+			continue
+		}
+		img := image{Release: release, Version: version}
+		if img.is(name) {
+			found = append(found, img)
+			files[img] = filepath.Join(s.PackageDir, entry.Name())
+		}
+	}
+	img, ok := newest(found)
+	if !ok {
+		return "", nil
+	}
+	return files[img], nil
+}
+
+// fromPackageFile returns the kernel in a package file. Different files may
+// claim to be of the same version, so the file's hash is part of its key.
+func (s *Store) fromPackageFile(ctx context.Context, path string) (Kernel, error) {
+	sum, err := sha256File(path)
+	if err != nil {
+		return Kernel{}, usagef("kernel package: %v", err)
+	}
+	if err := checkSum(path, sum); err != nil {
+		return Kernel{}, err
+	}
+	out, err := runTool(ctx, "dpkg-deb", "dpkg", "-f", path, "Package", "Version")
+	if err != nil {
+		return Kernel{}, usagef("%s is no Debian package: %v", path, err)
+	}
+	fields := controlFields(string(out))
+	release := strings.TrimPrefix(fields["Package"], "linux-image-")
+	if release == fields["Package"] {
+		return Kernel{}, usagef("%s is the package %s, not one of a kernel (linux-image-…)", path, fields["Package"])
+	}
+	release = strings.TrimPrefix(release, "unsigned-")
+	img := image{Release: release, Version: fields["Version"]}
+	dir := filepath.Join(s.Dir, img.Release+"_"+img.Version+"_"+sum[:12])
+	err = s.addOnce(ctx, dir, img, func(string) ([]string, error) {
+		logrus.Infof("unpacking kernel %s (%s) from %s", img.Release, img.Version, path)
+		return []string{path}, nil
+	})
+	if err != nil {
+		return Kernel{}, err
+	}
+	return s.load(dir)
+}
+
+func sha256File(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// checkSum compares the hash of a file with the SHA256SUMS beside it, if there
+// is one and the file is listed in it.
+func checkSum(path, sum string) error {
+	raw, err := os.ReadFile(filepath.Join(filepath.Dir(path), "SHA256SUMS"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(raw)) {
+		want, name, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && strings.TrimLeft(name, " *") == filepath.Base(path) && want != sum {
+			return &LabError{Op: "check " + path, Err: fmt.Errorf("its SHA-256 is %s, and SHA256SUMS says %s", sum, want)}
+		}
+	}
+	return nil
+}
+
+// addOnce adds the kernel as dir if it is not there. The packages come from get,
+// which may use a directory of its own.
+func (s *Store) addOnce(ctx context.Context, dir string, img image, get func(tmp string) ([]string, error)) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	// Whoever left these is dead, since it does not hold the lock.
+	stale, err := filepath.Glob(filepath.Join(s.Dir, ".new-*"))
+	if err != nil {
+		return err
+	}
+	for _, old := range stale {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
+	tmp, err := os.MkdirTemp(s.Dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	packages, err := get(tmp)
+	if err != nil {
+		return err
+	}
+	ready := filepath.Join(tmp, "kernel")
+	if err := unpack(ctx, packages, img, ready); err != nil {
+		return fmt.Errorf("kernel %s: %w", img.Release, err)
+	}
+	return os.Rename(ready, dir)
+}
+
+// unpack makes a kernel directory from its packages.
+func unpack(ctx context.Context, packages []string, img image, dir string) error {
+	tree := dir + ".tree"
+	for _, pkg := range packages {
+		if _, err := runTool(ctx, "dpkg-deb", "dpkg", "-x", pkg, tree); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "lib/modules"), 0o755); err != nil {
+		return err
+	}
+	for from, to := range map[string]string{
+		"boot/vmlinuz-" + img.Release: "vmlinuz",
+		"boot/config-" + img.Release:  "config",
+		"lib/modules/" + img.Release:  "lib/modules/" + img.Release,
+	} {
+		// Newer packages have everything under /usr.
+		err := os.Rename(filepath.Join(tree, from), filepath.Join(dir, to))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.Rename(filepath.Join(tree, "usr", from), filepath.Join(dir, to))
+		}
+		if err != nil && to != "config" {
+			return fmt.Errorf("the package has no %s", from)
+		}
+	}
+	// A directory of mode 0700, as MkdirTemp makes it, would hide the kernel
+	// from the guest of another user.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	if _, err := runTool(ctx, "depmod", "kmod", "-b", dir, img.Release); err != nil {
+		return err
+	}
+	files, err := bootModules(filepath.Join(dir, "lib/modules", img.Release))
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, bootModulesFile))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writeBootModules(f, files), f.Close()); err != nil {
+		return err
+	}
+	if err := extractImage(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {
+		logrus.Infof("kernel %s will unpack itself at each boot: %v", img.Release, err)
+	}
+	raw, err := json.Marshal(img)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, kernelFile), raw, 0o644)
+}
+
+// runTool runs a program of the host and returns its output.
+func runTool(ctx context.Context, name, pkg string, args ...string) ([]byte, error) {
+	path, err := findTool(name, pkg)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdin = nil
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return nil, fmt.Errorf("%s: %w: %s", name, err, oneLine(exit.Stderr))
+	}
+	return out, err
+}
+
+// controlFields reads a paragraph of Debian's control format.
+func controlFields(paragraph string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(paragraph) {
+		if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	return fields
+}

@@ -1,0 +1,84 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// InitIfPID1 makes the process the init of the lab's guest if that is what it
+// was started for, and does not return then. Otherwise it does nothing. Every
+// executable that calls Run has to call it first in main, or in TestMain.
+func InitIfPID1() {
+	if os.Getpid() != 1 {
+		return
+	}
+	if _, err := os.Stat(specPath); err != nil {
+		return
+	}
+	if err := guestMain(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s%v\n", initFailure, err)
+	}
+	powerOff()
+}
+
+// initFailure begins the line on the serial console that tells why init gave up
+// before there was a control port to tell it on.
+const initFailure = "umemstress lab init: "
+
+func powerOff() {
+	unix.Sync()
+	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	select {} // PID 1 must not return
+}
+
+func guestMain() error {
+	raw, err := os.ReadFile(specPath)
+	if err != nil {
+		return err
+	}
+	var s spec
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return fmt.Errorf("%s: %w", specPath, err)
+	}
+	if err := mountEarly(); err != nil {
+		return err
+	}
+	if err := loadModules(modulesPath); err != nil {
+		return err
+	}
+	ports, err := openPorts()
+	if err != nil {
+		return err
+	}
+	exit, err := guestRun(&s, ports)
+	if err != nil {
+		exit = event{Kind: eventFailed, Error: err.Error()}
+	}
+	if err := ports.control.send(exit); err != nil {
+		return err
+	}
+	for {
+		ev, err := ports.control.receive()
+		if err != nil || ev.Kind == eventDone {
+			return err
+		}
+	}
+}
+
+func guestRun(s *spec, ports *guestPorts) (event, error) {
+	if err := switchRoot(s); err != nil {
+		return event{}, err
+	}
+	if s.Device {
+		if err := linkUp(); err != nil {
+			return event{}, fmt.Errorf("soft-RoCE: %w", err)
+		}
+	}
+	if err := ports.control.send(event{Kind: eventReady}); err != nil {
+		return event{}, err
+	}
+	return runProgram(s, ports)
+}

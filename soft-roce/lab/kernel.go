@@ -1,0 +1,63 @@
+package lab
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Kernel is a kernel to boot and its modules.
+type Kernel struct {
+	Release string // as uname -r tells it
+	Image   string // path of a bzImage, or of an ELF image with a PVH entry
+	Modules string // path of lib/modules/RELEASE, which has been through depmod
+
+	bootModules string // path of the prepared archive; empty: made when needed
+}
+
+// copyBootModules writes the archive of the modules that the guest boots with.
+func (k *Kernel) copyBootModules(w io.Writer) error {
+	if k.bootModules == "" {
+		files, err := bootModules(k.Modules)
+		if err != nil {
+			return err
+		}
+		return writeBootModules(w, files)
+	}
+	f, err := os.Open(k.bootModules)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// CustomKernel is a kernel of one's own: its image and its modules directory,
+// named after its release as modules_install does it.
+func CustomKernel(image, modules string) (Kernel, error) {
+	for _, path := range []string{image, modules} {
+		if _, err := os.Stat(path); err != nil {
+			return Kernel{}, usagef("kernel: %v", err)
+		}
+	}
+	image, err := filepath.Abs(image)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if modules, err = filepath.EvalSymlinks(modules); err != nil {
+		return Kernel{}, err
+	}
+	if modules, err = filepath.Abs(modules); err != nil {
+		return Kernel{}, err
+	}
+	release := filepath.Base(modules)
+	if parent := filepath.Dir(modules); filepath.Base(parent) != "modules" || filepath.Base(filepath.Dir(parent)) != "lib" {
+		return Kernel{}, usagef("modules: %s is not called …/lib/modules/RELEASE", modules)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
+		return Kernel{}, usagef("modules: %s has no modules.dep: run 'depmod -b %s %s'",
+			modules, filepath.Join(modules, "../../.."), release)
+	}
+	return Kernel{Release: release, Image: image, Modules: modules}, nil
+}

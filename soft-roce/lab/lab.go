@@ -1,0 +1,129 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Config is a guest and the program that it runs. Only Kernel and Program are
+// required.
+type Config struct {
+	Kernel  Kernel
+	Program []string // a program of the host, and its arguments
+
+	Dir    string   // working directory; default: that of the caller
+	Env    []string // KEY=VALUE, added to PATH, HOME, TERM and LANG of the caller
+	Shares []string // directories of the host that the program may write to
+
+	Memory  int64         // bytes; default 2 GiB
+	CPUs    int           // default: those of the host, at most 4
+	Disk    int64         // size of the scratch disk in bytes; default 8 GiB, sparse
+	Append  string        // added to the kernel's command line
+	Timeout time.Duration // from the start of QEMU to the end of the program; 0: none
+
+	NoDevice bool // do not bring up soft-RoCE
+
+	// Serial is the file for what the guest's kernel writes to its console. By
+	// default it is a temporary file, which is kept only if there is an error.
+	Serial string
+
+	Stdout, Stderr io.Writer // of the program; nil: discarded
+}
+
+// Result is how a program ended.
+type Result struct {
+	ExitCode int           // of the program; 128+n if signal n ended it
+	Accel    Accel         // what ran the guest's code
+	Boot     time.Duration // from the start of QEMU to the start of the program
+	Total    time.Duration // from the start of QEMU to its end
+}
+
+// defaults returns the configuration with the zero values filled in.
+func (c Config) defaults() (Config, error) {
+	var err error
+	if len(c.Program) == 0 {
+		return c, usagef("no program to run in the guest")
+	}
+	if c.Dir == "" {
+		if c.Dir, err = os.Getwd(); err != nil {
+			return c, err
+		}
+	}
+	if c.Memory == 0 {
+		c.Memory = 2 << 30
+	}
+	if c.CPUs == 0 {
+		c.CPUs = min(runtime.NumCPU(), 4)
+	}
+	if c.Disk == 0 {
+		c.Disk = 8 << 30
+	}
+	if c.Memory < 256<<20 {
+		return c, usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
+	}
+	if c.CPUs < 1 || c.CPUs > 255 {
+		return c, usagef("%d CPUs: choose 1 to 255", c.CPUs)
+	}
+	if c.Disk < 64<<20 {
+		return c, usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
+	}
+	if c.Stdout == nil {
+		c.Stdout = io.Discard
+	}
+	if c.Stderr == nil {
+		c.Stderr = io.Discard
+	}
+	return c, nil
+}
+
+// environment is the program's.
+func (c *Config) environment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TERM", "LANG"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return append(append(env, "TMPDIR="+guestTmp), c.Env...)
+}
+
+// sharedDirs makes the shares, with the mount tags of their order.
+func (c *Config) sharedDirs() ([]share, error) {
+	var shares []share
+	for i, dir := range c.Shares {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, err
+		}
+		if st, err := os.Stat(abs); err != nil {
+			return nil, usagef("share: %v", err)
+		} else if !st.IsDir() {
+			return nil, usagef("share: %s is not a directory", abs)
+		}
+		shares = append(shares, share{Tag: fmt.Sprintf("share%d", i), Path: abs})
+	}
+	return shares, nil
+}
+
+// Run boots the guest, runs the program in it and waits for its end. An exit
+// code other than 0 is a result and no error. Errors tell by their methods what
+// they are: *CrashError and *LabError have an ExitCode, others are marked as
+// Usage or HostLacks. When ctx is cancelled, the guest is killed and the error
+// is context.Canceled.
+func Run(ctx context.Context, c Config) (Result, error) {
+	c, err := c.defaults()
+	if err != nil {
+		return Result{}, err
+	}
+	g, err := newGuest(&c)
+	if err != nil {
+		return Result{}, err
+	}
+	defer g.close()
+	return g.run(ctx)
+}

@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// series is a name for a line of kernels, of which the newest is meant.
+type series struct {
+	name   string
+	suites []string // of Debian, searched for the newest
+}
+
+// knownSeries are the kernels that the lab is for. A suite's own kernel line is
+// older than the suite's last point release, hence the security suites.
+var knownSeries = []series{
+	{"5.10", []string{"bullseye", "bullseye-security"}},
+	{"6.1", []string{"bookworm", "bookworm-security"}},
+	{"6.12", []string{"trixie", "bookworm-security"}},
+	{"sid", []string{"sid"}},
+}
+
+// image is a package of a stock kernel.
+type image struct {
+	Release string // as uname -r tells it, such as 5.10.0-30-amd64
+	Version string // of the package, such as 5.10.218-1
+}
+
+// imagePackage matches the packages of stock kernels, not those of their rt and
+// cloud flavours, of debug symbols, and not metapackages like linux-image-6.1-amd64.
+var imagePackage = regexp.MustCompile(`^linux-image-(\d+\.\d+\.[0-9][0-9a-z.+~-]*-amd64)$`)
+
+func releaseOfPackage(pkg string) (string, bool) {
+	m := imagePackage.FindStringSubmatch(pkg)
+	if m == nil || strings.Contains(m[1], "-rt-") || strings.Contains(m[1], "-cloud-") {
+		return "", false
+	}
+	return m[1], true
+}
+
+// upstream is the version without Debian's revision.
+func (i image) upstream() string {
+	up, _, _ := strings.Cut(i.Version, "-")
+	return up
+}
+
+// is tells whether the image is of the kernel line, or is the very kernel, that
+// is called name.
+func (i image) is(name string) bool {
+	if name == "sid" {
+		return true
+	}
+	if _, ok := seriesNamed(name); ok {
+		return strings.HasPrefix(i.Release, name+".")
+	}
+	switch name {
+	case i.Release, strings.TrimSuffix(i.Release, "-amd64"), i.Version, i.upstream():
+		return true
+	}
+	return false
+}
+
+func seriesNamed(name string) (series, bool) {
+	for _, s := range knownSeries {
+		if s.name == name {
+			return s, true
+		}
+	}
+	return series{}, false
+}
+
+var versionLike = regexp.MustCompile(`^\d+\.\d+[0-9a-z.+~-]*$`)
+
+// suitesFor lists where a kernel called name is looked for on a mirror.
+func suitesFor(name string) ([]string, error) {
+	if s, ok := seriesNamed(name); ok {
+		return s.suites, nil
+	}
+	if !versionLike.MatchString(name) {
+		var names []string
+		for _, s := range knownSeries {
+			names = append(names, s.name)
+		}
+		return nil, usagef("no kernel is called %q: choose %s, a version such as 5.10.0-30-amd64 or 5.10.218, "+
+			"a package file ending in .deb, or an image with --modules", name, strings.Join(names, ", "))
+	}
+	for _, s := range knownSeries {
+		if strings.HasPrefix(name, s.name+".") {
+			return s.suites, nil
+		}
+	}
+	return []string{"sid"}, nil
+}
+
+// newest returns the image with the greatest version in Debian's order.
+func newest(images []image) (image, bool) {
+	if len(images) == 0 {
+		return image{}, false
+	}
+	best := images[0]
+	for _, i := range images[1:] {
+		if exec.Command("dpkg", "--compare-versions", i.Version, "gt", best.Version).Run() == nil {
+			best = i
+		}
+	}
+	return best, true
+}

@@ -1,0 +1,52 @@
+package lab
+
+// What host and guest agree upon: the places in the initramfs and the events on
+// the control port, one JSON object per line.
+
+const (
+	specPath    = "/umemstress-lab.json" // a spec; its presence marks the lab's guest
+	initPath    = "/init"
+	modulesPath = "/boot-modules" // NNN-name.ko, loaded in the order of their names
+
+	portControl = "umemstress.control"
+	portStdout  = "umemstress.stdout"
+	portStderr  = "umemstress.stderr"
+
+	rootTag = "hostroot" // 9p mount tag of the host's file tree
+
+	scratchSerial = "scratch" // serial number of the scratch disk
+)
+
+// spec tells the guest's init what to do.
+type spec struct {
+	Release string   // uname -r of the guest's kernel
+	Modules string   // lib/modules/RELEASE on the host
+	Program []string // program and its arguments
+	Dir     string   // working directory
+	Env     []string
+	Shares  []share
+	Device  bool // bring up soft-RoCE
+}
+
+// share is a directory of the host that the guest sees at the same path and may
+// write to.
+type share struct {
+	Tag  string // 9p mount tag
+	Path string
+}
+
+// Kinds of event.
+const (
+	eventReady  = "ready"  // guest: the program is about to start
+	eventExited = "exited" // guest: the program ended
+	eventFailed = "failed" // guest: the program could not be started
+	eventDone   = "done"   // host: everything has been read, power off
+)
+
+type event struct {
+	Kind   string
+	Error  string `json:",omitempty"`
+	Code   int    `json:",omitempty"` // exit code; 128+n for signal n
+	Stdout int64  `json:",omitempty"` // bytes sent on the port
+	Stderr int64  `json:",omitempty"`
+}

@@ -1,0 +1,61 @@
+package lab
+
+import (
+	"io"
+	"os"
+	"sync"
+)
+
+// sink passes on what comes out of a port, and counts it.
+type sink struct {
+	src  *os.File
+	dst  io.Writer
+	done chan struct{} // closed at the end of src
+
+	mu    sync.Mutex
+	moved *sync.Cond
+	n     int64
+	ended bool
+	err   error // of dst; src is read to its end regardless
+}
+
+func newSink(src *os.File, dst io.Writer) *sink {
+	s := &sink{src: src, dst: dst, done: make(chan struct{})}
+	s.moved = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *sink) drain() {
+	defer close(s.done)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := s.src.Read(buf)
+		var werr error
+		if n > 0 {
+			_, werr = s.dst.Write(buf[:n])
+		}
+		s.mu.Lock()
+		s.n += int64(n)
+		if s.err == nil {
+			s.err = werr
+		}
+		s.ended = err != nil
+		ended := s.ended
+		s.mu.Unlock()
+		s.moved.Broadcast()
+		if ended {
+			return
+		}
+	}
+}
+
+// waitFor waits until n bytes have been passed on. It returns false if the port
+// was closed before that.
+func (s *sink) waitFor(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.n < n && !s.ended {
+		s.moved.Wait()
+	}
+	return s.n >= n
+}

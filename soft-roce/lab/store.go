@@ -1,0 +1,227 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+)
+
+// KernelDirEnv names a directory of package files that is looked in before the
+// mirror.
+const KernelDirEnv = "UMEMSTRESS_KERNEL_DIR"
+
+// Store keeps kernels ready to boot:
+//
+//	<dir>/<release>_<version>/         vmlinuz, config, lib/modules/<release>, …
+//	<dir>/by-name/<name>            -> what a series' name was last resolved to
+//
+// A kernel appears in it complete, by a rename, and is never changed.
+type Store struct {
+	Dir        string
+	PackageDir string // package files; empty: none
+
+	mirror packageSource
+}
+
+// packageSource finds and fetches packages of kernels.
+type packageSource interface {
+	// images lists the kernels in the suites that are called name.
+	images(ctx context.Context, suites []string, name string) ([]image, error)
+	// fetch downloads the packages that make up the kernel into dir.
+	fetch(ctx context.Context, img image, dir string) ([]string, error)
+}
+
+// DefaultStore is the store in CacheDir, with the mirror of this machine's apt.
+func DefaultStore() (*Store, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return &Store{
+		Dir:        filepath.Join(cache, "kernels"),
+		PackageDir: os.Getenv(KernelDirEnv),
+		mirror:     &apt{dir: filepath.Join(cache, "apt")},
+	}, nil
+}
+
+// Find returns the kernel called name: a series (5.10, 6.1, 6.12, sid), a
+// release or version, or the path of a package file. A kernel that is in the
+// store costs no look at the mirror.
+func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
+	if strings.HasSuffix(name, ".deb") {
+		return s.fromPackageFile(ctx, name)
+	}
+	if _, err := suitesFor(name); err != nil {
+		return Kernel{}, err
+	}
+	if s.PackageDir != "" {
+		path, err := s.packageFile(name)
+		if err != nil {
+			return Kernel{}, err
+		}
+		if path != "" {
+			return s.fromPackageFile(ctx, path)
+		}
+	}
+	k, err := s.Cached(name)
+	if err != nil || k.Release != "" {
+		return k, err
+	}
+	return s.Fetch(ctx, name)
+}
+
+// Cached returns the kernel called name if it is in the store, and otherwise one
+// without a Release.
+func (s *Store) Cached(name string) (Kernel, error) {
+	if _, ok := seriesNamed(name); ok {
+		k, err := s.load(filepath.Join(s.Dir, "by-name", name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return Kernel{}, nil
+		}
+		return k, err
+	}
+	var found []image
+	dirs := map[image]string{}
+	paths, err := filepath.Glob(filepath.Join(s.Dir, "*", kernelFile))
+	if err != nil {
+		return Kernel{}, err
+	}
+	for _, path := range paths {
+		img, err := readImage(filepath.Dir(path))
+		if err != nil {
+			return Kernel{}, err
+		}
+		if img.is(name) {
+			found = append(found, img)
+			dirs[img] = filepath.Dir(path)
+		}
+	}
+	img, ok := newest(found)
+	if !ok {
+		return Kernel{}, nil
+	}
+	return s.load(dirs[img])
+}
+
+// Fetch gets the newest kernel called name from the mirror, unless the store has
+// that one already.
+func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
+	suites, err := suitesFor(name)
+	if err != nil {
+		return Kernel{}, err
+	}
+	logrus.Infof("looking for kernel %s in %s", name, strings.Join(suites, ", "))
+	images, err := s.mirror.images(ctx, suites, name)
+	if err != nil {
+		return Kernel{}, err
+	}
+	img, ok := newest(images)
+	if !ok {
+		return Kernel{}, usagef("no kernel %s in %s", name, strings.Join(suites, ", "))
+	}
+	dir := filepath.Join(s.Dir, img.Release+"_"+img.Version)
+	err = s.addOnce(ctx, dir, img, func(tmp string) ([]string, error) {
+		logrus.Infof("fetching kernel %s (%s)", img.Release, img.Version)
+		return s.mirror.fetch(ctx, img, tmp)
+	})
+	if err != nil {
+		return Kernel{}, err
+	}
+	if _, ok := seriesNamed(name); ok {
+		if err := s.remember(name, dir); err != nil {
+			return Kernel{}, err
+		}
+	}
+	return s.load(dir)
+}
+
+// remember makes name mean the kernel in dir.
+func (s *Store) remember(name, dir string) error {
+	link := filepath.Join(s.Dir, "by-name", name)
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+		return err
+	}
+	tmp := fmt.Sprintf("%s.%d", link, os.Getpid())
+	if err := os.Symlink(filepath.Join("..", filepath.Base(dir)), tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, link)
+}
+
+const (
+	kernelFile      = "kernel.json" // an image
+	bootModulesFile = "boot-modules.cpio"
+)
+
+func readImage(dir string) (image, error) {
+	var img image
+	raw, err := os.ReadFile(filepath.Join(dir, kernelFile))
+	if err != nil {
+		return img, err
+	}
+	if err := json.Unmarshal(raw, &img); err != nil {
+		return img, fmt.Errorf("%s: %w; delete the directory to have the kernel fetched again", dir, err)
+	}
+	return img, nil
+}
+
+func (s *Store) load(dir string) (Kernel, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return Kernel{}, err
+	}
+	img, err := readImage(dir)
+	if err != nil {
+		return Kernel{}, err
+	}
+	k := Kernel{
+		Release:     img.Release,
+		Image:       filepath.Join(dir, "vmlinux"),
+		Modules:     filepath.Join(dir, "lib/modules", img.Release),
+		bootModules: filepath.Join(dir, bootModulesFile),
+	}
+	if _, err := os.Stat(k.Image); errors.Is(err, fs.ErrNotExist) {
+		k.Image = filepath.Join(dir, "vmlinuz")
+	}
+	return k, nil
+}
+
+// lock keeps other processes from adding kernels.
+func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(s.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for said := false; ; {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f.Close, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", s.Dir, err)
+		}
+		if !said {
+			logrus.Info("waiting for another process that fetches a kernel")
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
