@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// parseBytes reads a size such as 4096, 64K, 64M or 1G; the units are powers of
+// 1024.
+func parseBytes(flag, text string) (int64, error) {
+	digits, shift := text, 0
+	if n := len(text); n > 0 {
+		switch text[n-1] {
+		case 'K', 'k':
+			shift = 10
+		case 'M', 'm':
+			shift = 20
+		case 'G', 'g':
+			shift = 30
+		}
+		if shift > 0 {
+			digits = text[:n-1]
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64>>shift {
+		return 0, usageError{fmt.Errorf("--%s %q: give a size such as 4096, 64K, 64M or 1G", flag, text)}
+	}
+	return n << shift, nil
+}

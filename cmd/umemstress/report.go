@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"umemstress/workload"
+)
+
+// meanings say what a verdict means to who reads it.
+var meanings = map[workload.Verdict]string{
+	workload.Corrupted:    "A file that nobody wrote to has changed. Do not register such files as memory regions on this kernel.",
+	workload.DataLost:     "An application would have been told that its data is safe, and it is not: it lives in the page cache until the page is evicted, then it is gone.",
+	workload.Reproduced:   "The dangerous state was reached: pages dirty without the buffers that their file system needs. No byte was lost this time.",
+	workload.Exposed:      "Pages were dirtied without the file system being told. It got them to the disk this time.",
+	workload.Refused:      "This is good news: this kernel does not let an RDMA device pin pages of a file that must be told of writes, so the loss cannot happen this way.",
+	workload.Clean:        "Everything ran and nothing was wrong.",
+	workload.Inconclusive: "The run proves nothing either way: see the reason.",
+}
+
+// printReport writes what was done, what each channel saw, what it means and
+// where the evidence lies.
+func printReport(w io.Writer, r *workload.Record, dir string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "verdict\t%s\n", strings.ToUpper(string(r.Verdict)))
+	fmt.Fprintf(t, "why\t%s\n", r.Reason)
+	fmt.Fprintf(t, "kernel\t%s, %s\n", r.Kernel, r.Host.Version)
+	fmt.Fprintf(t, "scenario\tholder %s, file system %s, strip %s, mutation %s\n",
+		r.Scenario.Holder, r.Scenario.Filesystem, r.Scenario.Strip, r.Scenario.Mutation)
+	if r.Device.Name != "" {
+		fmt.Fprintf(t, "device\t%s (%s), through %s\n", r.Device.Name, r.Device.Driver, r.Device.Backend)
+	}
+	for _, region := range r.Regions {
+		fmt.Fprintf(t, "region\t%s, %d pages (%d bytes)%s\n", region.Kind, region.Pages, region.Bytes, where(region, r.File))
+	}
+	if r.Traffic.Seconds > 0 {
+		fmt.Fprintf(t, "traffic\t%d operations, %d bytes in %.2f s\n", r.Traffic.Operations, r.Traffic.Bytes, r.Traffic.Seconds)
+	}
+	fmt.Fprintf(t, "phases\t%s\n", phaseLine(r.Phases))
+	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
+	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels.Kmsg))
+	fmt.Fprintf(t, "disk\t%s\n", diskLine(r.Channels.Disk))
+	fmt.Fprintf(t, "meaning\t%s\n", meanings[r.Verdict])
+	fmt.Fprintf(t, "evidence\t%s\n", dir)
+	return t.Flush()
+}
+
+func where(region workload.RegionRecord, file workload.File) string {
+	switch {
+	case region.Kind != "file":
+		return ""
+	case file.Scratch:
+		return fmt.Sprintf(", on a scratch file system on %s", file.Device)
+	}
+	return fmt.Sprintf(", %s on %s", file.Path, file.Device)
+}
+
+func phaseLine(phases []workload.Phase) string {
+	var parts []string
+	for _, p := range phases {
+		part := fmt.Sprintf("%s %.2fs", p.Name, p.Seconds)
+		if p.Outcome != workload.OutcomeDone {
+			part += " (" + p.Outcome + ")"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func probesLine(c workload.ProbesChannel) string {
+	if c.State != workload.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	line := fmt.Sprintf("%d buffer-less pages, %d unannounced, of %d dirtied by the release",
+		c.BufferlessPages, c.UnannouncedPages, c.DirtiedPages)
+	if c.LostEvents > 0 || c.LostCounts > 0 {
+		line += fmt.Sprintf(" (lost: %d events, %d counts)", c.LostEvents, c.LostCounts)
+	}
+	return line
+}
+
+func kmsgLine(c workload.KmsgChannel) string {
+	if c.State != workload.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	line := fmt.Sprintf("%d messages of pages without buffers (%d more suppressed), %d warnings",
+		c.BufferlessPages, c.Suppressed, c.Warnings)
+	if rise, known := c.WarningRise(); known {
+		line += fmt.Sprintf("; warning_count rose by %d", rise)
+	}
+	return line
+}
+
+func diskLine(c workload.DiskChannel) string {
+	if c.State != workload.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	line := fmt.Sprintf("%d of %d pages stale after msync %s, fsync %s", c.StalePages, c.CheckedPages, c.Msync, c.Fsync)
+	if c.StalePages > 0 {
+		line += fmt.Sprintf("; %d hold exactly what was written before", c.OldPages)
+	}
+	return line
+}
+
+func stateLine(state, why string) string {
+	if why == "" {
+		return state
+	}
+	return state + ": " + why
+}

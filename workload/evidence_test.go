@@ -1,0 +1,142 @@
+package workload
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"umemstress/probes/event"
+)
+
+// recorded writes a directory as a run leaves it.
+func recorded(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "evidence")
+	e, err := createEvidence(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record("ext4", "done", "bufferless", "bufferless", "stale", "absent")
+	r.Schema = Schema
+	r.Channels.Probes.Events = 2
+	r.Verdict, r.Reason = Judge(r)
+	for index := range uint64(2) {
+		if err := e.addEvent(event.Event{Index: index * 4, Pages: 4, Bufferless: true, Holder: "umem"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(e.addKmsg("[    1.000000] text"), e.sync(), e.saveRecord(r), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestEvidenceGivesTheSameVerdict(t *testing.T) {
+	dir := recorded(t)
+	r, err := Reexamine(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != DataLost || !strings.Contains(r.Reason, "8 of 8") {
+		t.Errorf("%s: %s", r.Verdict, r.Reason)
+	}
+	events, whole, err := LoadEvents(dir)
+	if err != nil || !whole || len(events) != 2 || events[1].Index != 4 {
+		t.Errorf("%+v, %v, %v", events, whole, err)
+	}
+}
+
+func TestEvidenceIsNotOverwritten(t *testing.T) {
+	_, err := createEvidence(recorded(t))
+	wantUsage(t, err, "already holds")
+}
+
+// A machine that died leaves the phase it died in and, at worst, half an event.
+func TestEvidenceOfADeadMachine(t *testing.T) {
+	dir := recorded(t)
+	r, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Verdict, r.Reason = "", ""
+	r.Phases = phaseStates["died"]
+	r.Channels.Disk = DiskChannel{State: StateAbsent}
+	if err := (&evidence{dir: dir}).saveRecord(r); err != nil {
+		t.Fatal(err)
+	}
+	appendTo(t, filepath.Join(dir, eventsFile), `{"index": 8, "pa`)
+	again, err := Reexamine(dir)
+	if err != nil || again.Verdict != Reproduced {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+func TestBadEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(dir string)
+		want  string
+	}{
+		"cut off":         {func(dir string) { truncate(t, filepath.Join(dir, runFile)) }, "cut off"},
+		"other program's": {func(dir string) { write(t, filepath.Join(dir, runFile), `{"schema": "fio/v3"}`) }, "fio/v3"},
+		"no schema":       {func(dir string) { write(t, filepath.Join(dir, runFile), `{}`) }, "schema"},
+		"missing":         {func(dir string) { os.Remove(filepath.Join(dir, runFile)) }, "no run.json"},
+		"wrong type":      {func(dir string) { write(t, filepath.Join(dir, runFile), `{"schema": "`+Schema+`", "phases": 7}`) }, "phases"},
+		"events missing":  {func(dir string) { truncate(t, filepath.Join(dir, eventsFile)) }, "tells of 2"},
+		"event damaged":   {func(dir string) { write(t, filepath.Join(dir, eventsFile), "nonsense\n") }, "events.jsonl:1"},
+		"verdict changed": {func(dir string) {
+			replace(t, filepath.Join(dir, runFile), `"verdict": "data-lost"`, `"verdict": "clean"`)
+		}, "the record says clean"},
+	} {
+		dir := recorded(t)
+		c.spoil(dir)
+		if _, err := Reexamine(dir); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q in it", name, err, c.want)
+		}
+	}
+}
+
+func wantUsage(t *testing.T, err error, text string) {
+	t.Helper()
+	var usage interface{ Usage() bool }
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), text) {
+		t.Errorf("%v: want a usage error with %q", err, text)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func truncate(t *testing.T, path string) {
+	t.Helper()
+	text := read(t, path)
+	write(t, path, text[:len(text)/2])
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	write(t, path, read(t, path)+text)
+}
+
+func replace(t *testing.T, path, old, text string) {
+	t.Helper()
+	before := read(t, path)
+	if !strings.Contains(before, old) {
+		t.Fatalf("%s lacks %q", path, old)
+	}
+	write(t, path, strings.Replace(before, old, text, 1))
+}

@@ -1,0 +1,138 @@
+package workload
+
+import (
+	"os"
+	"time"
+)
+
+// The ways to use the probes in a run.
+const (
+	ObserveAuto    = "auto"    // with probes where the host can have them
+	ObserveOff     = "off"     // without
+	ObserveRequire = "require" // fail where the host cannot have them
+)
+
+// Options say what a run does. Start from Preset.
+type Options struct {
+	Scenario Scenario
+
+	Device   string // RDMA device; empty: the first with an active port
+	Port     int    // port of the device, from 1
+	GIDIndex int    // index into the port's GID table; negative: chosen by the library
+	Backend  string // "auto" or "uverbs"
+
+	MessageBytes int           // bytes an RDMA operation carries
+	QueuePairs   int           // connections that share the traffic
+	Iterations   int           // messages a write phase; 0: one pass over the file region
+	Duration     time.Duration // each write phase repeats its pass for as long; 0: it does not
+	Connection   string        // "RC"
+	Verb         string        // "write"
+
+	File       string // a new file on the user's file system; empty: a scratch file system
+	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
+	FileBytes  int64  // size of the file-backed region
+	AnonBytes  int64  // size of the anonymous region, the source of the traffic
+	Seed       uint64 // of the payload
+
+	Observe    string                   // ObserveAuto, ObserveOff or ObserveRequire
+	Attach     func() (Observer, error) // attaches the probes; called once the file system's module is in
+	Output     string                   // the evidence directory
+	Tool       string                   // the version of this program, for the record
+	AllowCrash bool                     // run even where it can take the machine down
+}
+
+// Presets are the names that Preset knows.
+func Presets() []string { return []string{"quick"} }
+
+// Preset returns the options of a named preset. "quick" is the shortest run
+// that proves a loss: one pass over 64 MiB, seconds long.
+func Preset(name string) (Options, error) {
+	if err := oneOf("preset", name, Presets()); err != nil {
+		return Options{}, err
+	}
+	return Options{
+		Scenario:     Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
+		Port:         1,
+		GIDIndex:     -1,
+		Backend:      "auto",
+		MessageBytes: 64 << 10,
+		QueuePairs:   1,
+		Connection:   "RC",
+		Verb:         "write",
+		FileBytes:    64 << 20,
+		AnonBytes:    64 << 20,
+		Seed:         1,
+		Observe:      ObserveAuto,
+	}, nil
+}
+
+// validate refuses what cannot be run, with the flag that says otherwise.
+func (o Options) validate() error {
+	if err := o.Scenario.Validate(); err != nil {
+		return err
+	}
+	for _, choice := range []struct {
+		flag, value string
+		choices     []string
+	}{
+		{"connection", o.Connection, []string{"RC"}},
+		{"verb", o.Verb, []string{"write"}},
+		{"backend", o.Backend, []string{"auto", "uverbs"}},
+		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
+	} {
+		if err := oneOf(choice.flag, choice.value, choice.choices); err != nil {
+			return err
+		}
+	}
+	pageSize := int64(os.Getpagesize())
+	for _, region := range []struct {
+		flag  string
+		bytes int64
+	}{{"file-size", o.FileBytes}, {"anon-size", o.AnonBytes}} {
+		if region.bytes <= 0 || region.bytes%pageSize != 0 {
+			return usagef("--%s %d: give a positive multiple of the page size, %d bytes", region.flag, region.bytes, pageSize)
+		}
+	}
+	return o.validateTraffic()
+}
+
+// maxMessageBytes is the largest message of an RC queue pair (InfiniBand
+// Architecture Specification, volume 1, 9.7.4.1.4; max_msg_sz of ib_port_attr).
+const maxMessageBytes = 1 << 31
+
+func (o Options) validateTraffic() error {
+	switch {
+	case o.MessageBytes < 1 || int64(o.MessageBytes) > maxMessageBytes:
+		return usagef("--size %d: give from 1 to %d bytes", o.MessageBytes, maxMessageBytes)
+	case o.QueuePairs < 1 || o.QueuePairs > 1024:
+		return usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
+	case o.Port < 1:
+		return usagef("--ib-port %d: ports count from 1", o.Port)
+	case o.Iterations < 0:
+		return usagef("--iters %d: give the number of messages a write phase sends", o.Iterations)
+	case o.Duration < 0:
+		return usagef("--duration %v: give the seconds that a write phase takes", o.Duration)
+	case o.Iterations > 0 && o.Duration > 0:
+		return usagef("--iters and --duration exclude each other: give one")
+	}
+	if o.Iterations == 0 {
+		return nil
+	}
+	perPass := pass{size: o.MessageBytes, target: o.FileBytes, source: o.AnonBytes}.count()
+	if o.Iterations < perPass {
+		return usagef("--iters %d: one pass over the file region takes %d messages of %d bytes, and a write phase makes at least one", o.Iterations, perPass, o.MessageBytes)
+	}
+	return nil
+}
+
+func (o Options) settings() Settings {
+	return Settings{
+		MessageBytes: o.MessageBytes,
+		QueuePairs:   o.QueuePairs,
+		Iterations:   o.Iterations,
+		Seconds:      int(o.Duration / time.Second),
+		Seed:         o.Seed,
+		Connection:   o.Connection,
+		Verb:         o.Verb,
+	}
+}

@@ -1,0 +1,38 @@
+package workload
+
+import "encoding/binary"
+
+// payload makes the bytes that a run knows it wrote. Each page differs from
+// every other page and each generation from the one before, so a stale page
+// cannot pass for a fresh one and a misplaced page is noticed.
+type payload struct {
+	seed     uint64
+	pageSize int
+}
+
+// fill writes the generation's bytes of page number page into dst, which is one
+// page long.
+func (p payload) fill(dst []byte, generation, page uint64) {
+	word := splitmix(p.seed ^ generation<<56 ^ page)
+	for i := 0; i+8 <= len(dst); i += 8 {
+		binary.LittleEndian.PutUint64(dst[i:], word)
+		word += 0x9e3779b97f4a7c15
+	}
+}
+
+// fillAll writes the generation's bytes of every page of mem.
+func (p payload) fillAll(mem []byte, generation uint64) {
+	for page := 0; page*p.pageSize < len(mem); page++ {
+		p.fill(mem[page*p.pageSize:(page+1)*p.pageSize], generation, uint64(page))
+	}
+}
+
+// splitmix is the output function of SplitMix64 (Steele, Lea, Flood: "Fast
+// Splittable Pseudorandom Number Generators", 2014): neighbouring inputs give
+// unrelated words.
+func splitmix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,175 @@
+package workload
+
+import "time"
+
+// Schema names the format of run.json.
+const Schema = "umemstress.run/v1"
+
+// Record is everything that a run did and that its channels witnessed: the
+// content of run.json. Judge reads nothing else.
+type Record struct {
+	Schema   string         `json:"schema"`
+	Verdict  Verdict        `json:"verdict"`
+	Reason   string         `json:"reason"`
+	Tool     string         `json:"tool"`
+	Kernel   string         `json:"kernel"` // uname -r
+	Host     Host           `json:"host"`
+	Started  time.Time      `json:"started"`
+	Scenario Scenario       `json:"scenario"`
+	Device   Device         `json:"device"`
+	File     File           `json:"file"`
+	Regions  []RegionRecord `json:"regions"`
+	Phases   []Phase        `json:"phases"`
+	Traffic  Traffic        `json:"traffic"`
+	Channels Channels       `json:"channels"`
+	Settings Settings       `json:"options"`
+}
+
+// Host is what a reader of a bug report needs to know of the machine.
+type Host struct {
+	Version     string `json:"version"` // uname -v
+	Machine     string `json:"machine"` // uname -m
+	CPUs        int    `json:"cpus"`
+	MemoryBytes uint64 `json:"memory_bytes"`
+	PageSize    int    `json:"page_size"`
+}
+
+// Settings are the options that shape the traffic and the payload.
+type Settings struct {
+	MessageBytes int    `json:"message_bytes"`
+	QueuePairs   int    `json:"queue_pairs"`
+	Iterations   int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
+	Seconds      int    `json:"duration_seconds,omitempty"`
+	Seed         uint64 `json:"seed"`
+	Connection   string `json:"connection"`
+	Verb         string `json:"verb"`
+}
+
+// Device is the RDMA device of the run.
+type Device struct {
+	Name    string `json:"name"`
+	Driver  string `json:"driver"`
+	Backend string `json:"backend"`
+}
+
+// File is the file behind the file-backed region.
+type File struct {
+	Path    string `json:"path,omitempty"` // empty: on the run's own scratch file system
+	Scratch bool   `json:"scratch"`
+	Device  string `json:"device"` // the kernel's name of the block device, as in /sys/fs/ext4
+	Dev     uint32 `json:"dev"`    // the same as the probes see it: major<<20 | minor
+	Inode   uint64 `json:"inode"`
+}
+
+// RegionRecord is one pinned region.
+type RegionRecord struct {
+	Kind  string `json:"kind"` // "file" or "anonymous"
+	Bytes int    `json:"bytes"`
+	Pages int    `json:"pages"`
+}
+
+// The outcomes of a phase. A phase that is still running in the evidence of a
+// finished process is where the machine or the process died.
+const (
+	OutcomeRunning     = "running"
+	OutcomeDone        = "done"
+	OutcomeRefused     = "refused"     // the kernel refused the pin
+	OutcomeIneffective = "ineffective" // it ran and did not do what it is for
+	OutcomeFailed      = "failed"
+	OutcomeInterrupted = "interrupted"
+)
+
+// Phase is one phase of a run.
+type Phase struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	Outcome string    `json:"outcome"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+// Traffic is what both write phases sent.
+type Traffic struct {
+	Operations uint64  `json:"operations"`
+	Bytes      uint64  `json:"bytes"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// The states of a channel.
+const (
+	StateOK     = "ok"
+	StateAbsent = "absent" // not asked for, or the host cannot have it
+	StateFailed = "failed" // it was there and broke: its counts are not to be trusted
+)
+
+// Channels are the witnesses of a run.
+type Channels struct {
+	Probes ProbesChannel `json:"probes"`
+	Kmsg   KmsgChannel   `json:"kmsg"`
+	Disk   DiskChannel   `json:"disk"`
+	Clone  CloneChannel  `json:"clone"`
+}
+
+// ProbesChannel is what the eBPF probes counted for the file, in pages.
+type ProbesChannel struct {
+	State            string `json:"state"`
+	Why              string `json:"why,omitempty"`
+	BufferlessPages  uint64 `json:"bufferless_pages"`
+	UnannouncedPages uint64 `json:"unannounced_pages"`
+	DirtiedPages     uint64 `json:"dirtied_pages"`
+	Events           uint64 `json:"events"`
+	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
+	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
+}
+
+// KmsgChannel is what the kernel itself said during the run: its log, which is
+// rate-limited, and ext4's warning counter, which is not.
+type KmsgChannel struct {
+	State           string  `json:"state"`
+	Why             string  `json:"why,omitempty"`
+	BufferlessPages uint64  `json:"bufferless_pages"` // messages that were printed, one a page
+	Suppressed      uint64  `json:"suppressed"`       // messages that the rate limit swallowed
+	Warnings        uint64  `json:"warnings"`         // WARN()s, "WARNING: CPU: ..."
+	LostRecords     uint64  `json:"lost_records"`     // overwritten before they were read
+	WarningsBefore  *uint64 `json:"warning_count_before,omitempty"`
+	WarningsAfter   *uint64 `json:"warning_count_after,omitempty"`
+}
+
+// WarningRise is by how much /sys/fs/ext4/DEV/warning_count rose, and whether
+// the kernel has that file.
+func (k KmsgChannel) WarningRise() (rise uint64, known bool) {
+	if k.WarningsBefore == nil || k.WarningsAfter == nil || *k.WarningsAfter < *k.WarningsBefore {
+		return 0, false
+	}
+	return *k.WarningsAfter - *k.WarningsBefore, true
+}
+
+// DiskChannel compares the bytes on disk with the bytes that the holder wrote.
+type DiskChannel struct {
+	State        string  `json:"state"`
+	Why          string  `json:"why,omitempty"`
+	Msync        string  `json:"msync"` // "0" or the error's name, such as EIO; after the release
+	Fsync        string  `json:"fsync"`
+	CheckedPages uint64  `json:"checked_pages"`
+	StalePages   uint64  `json:"stale_pages"` // not what was written last
+	OldPages     uint64  `json:"old_pages"`   // of these: exactly what was written first
+	FirstStale   *uint64 `json:"first_stale_page,omitempty"`
+}
+
+// CloneChannel compares a reflink copy with what it held when it was taken.
+type CloneChannel struct {
+	State        string `json:"state"`
+	Why          string `json:"why,omitempty"`
+	CheckedPages uint64 `json:"checked_pages,omitempty"`
+	ChangedPages uint64 `json:"changed_pages,omitempty"`
+}
+
+// phase returns the record of the named phase.
+func (r *Record) phase(name string) (Phase, bool) {
+	for _, p := range r.Phases {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Phase{}, false
+}

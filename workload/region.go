@@ -1,0 +1,46 @@
+package workload
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// region is memory that gets pinned: a MAP_SHARED mapping of a file, or
+// anonymous memory. It is whole pages long and lies outside Go's heap, so the
+// kernel may pin it for as long as it likes.
+type region struct {
+	kind string // "file" or "anonymous"
+	mem  []byte
+}
+
+func (r *region) record() RegionRecord {
+	return RegionRecord{Kind: r.kind, Bytes: len(r.mem), Pages: len(r.mem) / os.Getpagesize()}
+}
+
+func mapFile(f *os.File, bytes int) (*region, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mmap %d bytes of %s: %w", bytes, f.Name(), err)
+	}
+	return &region{kind: "file", mem: mem}, nil
+}
+
+func mapAnonymous(bytes int) (*region, error) {
+	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("mmap %d anonymous bytes: %w; choose a smaller --anon-size", bytes, err)
+	}
+	return &region{kind: "anonymous", mem: mem}, nil
+}
+
+// Close unmaps the region.
+func (r *region) Close() error {
+	if r == nil || r.mem == nil {
+		return nil
+	}
+	mem := r.mem
+	r.mem = nil
+	return unix.Munmap(mem)
+}

@@ -1,0 +1,117 @@
+package workload
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// dangers returns what would take the machine down if a buffer-less page were
+// written back here, in sentences. It reads the running kernel's settings and
+// its memory, never its version.
+func dangers(filesystem string) []string {
+	var found []string
+	for _, sysctl := range []struct{ name, effect string }{
+		{"panic_on_warn", "a warning of the kernel panics it"},
+		{"panic_on_oops", "an oops panics it"},
+	} {
+		if value, err := os.ReadFile("/proc/sys/kernel/" + sysctl.name); err == nil && strings.TrimSpace(string(value)) != "0" {
+			found = append(found, fmt.Sprintf("kernel.%s is set, so %s", sysctl.name, sysctl.effect))
+		}
+	}
+	if filesystem == "ext4" {
+		if survives, err := ext4Survives(); err != nil {
+			found = append(found, fmt.Sprintf("whether ext4 has a BUG_ON for a page without buffers could not be read (%v)", err))
+		} else if !survives {
+			found = append(found, "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)")
+		}
+	}
+	return found
+}
+
+// survivalMessage is printed by ext4 where it drops a dirty page that has no
+// buffers. A kernel without it dies in BUG_ON(!PagePrivate) there instead
+// (fs/ext4/inode.c, mpage_prepare_extent_to_map; cc5095747edf, 5.18).
+const survivalMessage = "does not have buffers attached"
+
+// ext4Survives looks for the message in the running kernel's own constants.
+func ext4Survives() (bool, error) {
+	start, length, err := ext4Strings()
+	if err != nil {
+		return false, err
+	}
+	text, err := readKernel(start, length)
+	if err != nil {
+		return false, err
+	}
+	return bytes.Contains(text, []byte(survivalMessage)), nil
+}
+
+// ext4Strings returns where ext4's string constants lie: in the module's section
+// of long strings, or in the kernel's read-only data.
+func ext4Strings() (start, length uint64, err error) {
+	text, err := os.ReadFile("/sys/module/ext4/sections/.rodata.str1.8")
+	if errors.Is(err, os.ErrNotExist) {
+		return kernelConstants()
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	start, err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64)
+	const section = 64 << 10 // longer than the section in any kernel; what follows it is the module's too
+	return start, section, err
+}
+
+// kernelConstants returns the kernel's .rodata, by its symbols.
+func kernelConstants() (start, length uint64, err error) {
+	data, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		return 0, 0, err
+	}
+	var end uint64
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || (fields[2] != "__start_rodata" && fields[2] != "__end_rodata") {
+			continue
+		}
+		address, err := strconv.ParseUint(fields[0], 16, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("/proc/kallsyms: %w", err)
+		}
+		if fields[2] == "__start_rodata" {
+			start = address
+		} else {
+			end = address
+		}
+	}
+	if start == 0 || end <= start {
+		return 0, 0, errors.New("/proc/kallsyms does not tell where the kernel's constants are; run as root")
+	}
+	return start, end - start, nil
+}
+
+// readKernel reads kernel memory at a virtual address, as far as it is mapped.
+func readKernel(address, length uint64) ([]byte, error) {
+	core, err := elf.Open("/proc/kcore")
+	if err != nil {
+		return nil, err
+	}
+	defer core.Close()
+	for _, segment := range core.Progs {
+		if segment.Type != elf.PT_LOAD || address < segment.Vaddr || address >= segment.Vaddr+segment.Memsz {
+			continue
+		}
+		text := make([]byte, min(length, segment.Vaddr+segment.Memsz-address))
+		n, err := segment.ReadAt(text, int64(address-segment.Vaddr))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("/proc/kcore: %w", err)
+		}
+		return text[:n], nil
+	}
+	return nil, fmt.Errorf("/proc/kcore does not cover address %#x", address)
+}

@@ -1,0 +1,141 @@
+package workload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// scratch is a file system of the run's own: a file without a name, a loop
+// device over it that clears itself, and a mount that no mount table shows.
+// Each goes away with the last descriptor of this process, however it ends.
+type scratch struct {
+	backing *os.File
+	loop    *os.File
+	root    *os.File // the mount's root directory
+}
+
+// scratchOverhead is what ext4 needs beside the file: journal, inode tables.
+const scratchOverhead = 48 << 20
+
+// newScratch makes and mounts a file system of the given type with room for a
+// file of fileBytes, in a nameless file in directory dir.
+func newScratch(ctx context.Context, dir, fstype string, fileBytes int64) (_ *scratch, err error) {
+	s := &scratch{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+scratchOverhead); err != nil {
+		return nil, err
+	}
+	if err = makeFilesystem(ctx, fstype, s.backing); err != nil {
+		return nil, err
+	}
+	if s.loop, err = attachLoop(s.backing); err != nil {
+		return nil, err
+	}
+	if s.root, err = mountDetached(fstype, s.loop.Name()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// namelessFile makes a file of the given size that has no name and whose blocks
+// are reserved, so that the scratch cannot run out of space half-way.
+func namelessFile(dir string, size int64) (*os.File, error) {
+	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) { // overlayfs before 6.1 (2b1a77461f16)
+		if f, err = os.CreateTemp(dir, "umemstress-scratch-*"); err == nil {
+			err = os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the scratch file in %s: %w; choose another directory with --scratch-dir", dir, err)
+	}
+	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("reserve %d MiB for the scratch file system in %s: %w; choose another directory with --scratch-dir or a smaller --file-size", size>>20, dir, err)
+	}
+	return f, nil
+}
+
+// makeFilesystem runs mkfs on the open file. The program sees it as a
+// descriptor of its own, since it has no name.
+func makeFilesystem(ctx context.Context, fstype string, f *os.File) error {
+	program := "mkfs." + fstype
+	path, err := lookAdmin(program)
+	if err != nil {
+		return lacksf("%s is not installed: apt-get install e2fsprogs, or give --file PATH", program)
+	}
+	cmd := exec.CommandContext(ctx, path, "-q", "-F", "-E", "nodiscard", "/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{f}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s on the scratch file: %w: %s", program, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// lookAdmin finds a system administrator's program, which an ordinary user's
+// PATH does not reach on Debian.
+func lookAdmin(program string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return path, nil
+		}
+	}
+	return "", exec.ErrNotFound
+}
+
+// mountDetached mounts a block device without attaching the mount anywhere and
+// returns its root directory, open. The mount lives as long as the descriptor
+// or a file opened through it (fsmount(2), Linux 5.2).
+func mountDetached(fstype, device string) (*os.File, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, lacksf("fsopen %s: %w; mounting the scratch needs root, Linux 5.2 or newer and the module %s; --file PATH needs none of these", fstype, err, fstype)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigSetString(fs, "source", device); err != nil {
+		return nil, fmt.Errorf("mount %s as %s: source: %w", device, fstype, err)
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, fmt.Errorf("mount %s as %s: %w; the kernel's log says why", device, fstype, err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOSUID)
+	if err != nil {
+		return nil, fmt.Errorf("mount %s as %s: fsmount: %w", device, fstype, err)
+	}
+	return os.NewFile(uintptr(mount), device), nil
+}
+
+// create makes the run's file on the scratch, open for reading and writing.
+func (s *scratch) create() (*target, error) {
+	return newTarget(s.root, "region", true)
+}
+
+// Close gives the file system, its loop device and its space back.
+func (s *scratch) Close() error {
+	var errs []error
+	for _, f := range []*os.File{s.root, s.loop, s.backing} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	s.root, s.loop, s.backing = nil, nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,131 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// target is the file behind the file-backed region. It is new and loses its
+// name at once, so it is gone with the process, however that ends.
+type target struct {
+	file *os.File
+	info File
+}
+
+// newTarget creates a file that did not exist and unlinks it.
+func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{file: os.NewFile(uintptr(fd), name)}
+	err = unix.Unlinkat(int(dir.Fd()), name, 0)
+	if err == nil {
+		err = t.describe(scratch)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// openTarget creates the file that --file names. An existing one is refused: a
+// run overwrites every byte.
+func openTarget(path, fstype string) (*target, error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, usagef("--file %s: %w; the file's directory must exist", path, err)
+	}
+	defer dir.Close()
+	if err := checkFilesystem(path, dir, fstype); err != nil {
+		return nil, err
+	}
+	t, err := newTarget(dir, filepath.Base(path), false)
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return nil, usagef("--file %s: the file exists and a run would overwrite it; name a file that does not exist", path)
+	case errors.Is(err, unix.EROFS):
+		return nil, usagef("--file %s: the file system is mounted read-only; choose a writable one", path)
+	case err != nil:
+		return nil, usagef("--file %s: %w", path, err)
+	}
+	t.info.Path = path
+	return t, nil
+}
+
+// checkFilesystem says whether the directory lies on a file system of the
+// scenario's type. The magic number cannot tell ext2, ext3 and ext4 apart, so
+// the mount table is read.
+func checkFilesystem(path string, dir *os.File, want string) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &stat); err != nil {
+		return fmt.Errorf("--file %s: %w", path, err)
+	}
+	major, minor := int(unix.Major(stat.Dev)), int(unix.Minor(stat.Dev))
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Major != major || m.Minor != minor, false
+	})
+	if err != nil {
+		return fmt.Errorf("--file %s: read the mount table: %w", path, err)
+	}
+	if len(mounts) == 0 {
+		return usagef("--file %s: its file system is not in the mount table; choose a file on %s", path, want)
+	}
+	if got := mounts[0].FSType; got != want {
+		return usagef("--file %s: it is on %s and the scenario is for %s; choose a file on %s", path, got, want, want)
+	}
+	return nil
+}
+
+func (t *target) describe(scratch bool) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(t.file.Fd()), &stat); err != nil {
+		return fmt.Errorf("stat %s: %w", t.file.Name(), err)
+	}
+	major, minor := unix.Major(stat.Dev), unix.Minor(stat.Dev)
+	device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", major, minor))
+	if err != nil {
+		return usagef("%s: it is not on a block device (%d:%d); choose a file on a disk", t.file.Name(), major, minor)
+	}
+	t.info = File{
+		Scratch: scratch,
+		Device:  filepath.Base(device),
+		Dev:     major<<20 | minor, // MKDEV, include/linux/kdev_t.h
+		Inode:   stat.Ino,
+	}
+	return nil
+}
+
+// reserve gives the file its size and its blocks. Without blocks, a full file
+// system would fail the pin with EFAULT, which looks like a kernel's refusal.
+func (t *target) reserve(bytes int64) error {
+	if err := unix.Fallocate(int(t.file.Fd()), 0, 0, bytes); err != nil {
+		return fmt.Errorf("reserve %d MiB for the file-backed region: %w; free some space or choose a smaller --file-size", bytes>>20, err)
+	}
+	return nil
+}
+
+// reopenDirect opens the file once more, past the page cache.
+func (t *target) reopenDirect() (*os.File, error) {
+	path := fmt.Sprintf("/proc/self/fd/%d", t.file.Fd())
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the file with O_DIRECT: %w", err)
+	}
+	return f, nil
+}
+
+// Close gives up the file and its blocks.
+func (t *target) Close() error {
+	if t == nil || t.file == nil {
+		return nil
+	}
+	file := t.file
+	t.file = nil
+	return file.Close()
+}

@@ -1,0 +1,193 @@
+package workload
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Verdict is what a run's evidence amounts to.
+type Verdict string
+
+// The verdicts, worst first.
+const (
+	Corrupted    Verdict = "corrupted"    // bytes of another file or clone changed
+	DataLost     Verdict = "data-lost"    // fsync returned 0 and the bytes are not on disk
+	Reproduced   Verdict = "reproduced"   // buffer-less dirty pages, no loss seen
+	Exposed      Verdict = "exposed"      // unannounced dirtying only
+	Refused      Verdict = "refused"      // the kernel refused the pin: the fix is in
+	Clean        Verdict = "clean"        // everything ran and nothing was wrong
+	Inconclusive Verdict = "inconclusive" // a phase did not happen or channels disagree
+)
+
+// Judge gives the verdict on a record and the reason in one sentence. It is a
+// pure function of what the phases did and the channels recorded; it never
+// reads the kernel's version.
+func Judge(r *Record) (Verdict, string) {
+	w := witness{r.Channels, r.Scenario}
+	if v, why, ok := judgeHarm(w); ok {
+		return v, why
+	}
+	if why := unfinished(r); why != "" {
+		if p, ok := r.phase(PhasePin); ok && p.Outcome == OutcomeRefused {
+			return judgeRefused(w, p)
+		}
+		return Inconclusive, why
+	}
+	return judgeHarmless(w)
+}
+
+// witness gives the channels' counts with "not there" and "zero" told apart.
+type witness struct {
+	Channels
+	scenario Scenario
+}
+
+// bufferless is the most that an intact channel saw of buffer-less dirty pages.
+// A warning of ext4 counts only as far as messages say that it was about
+// buffers, since warning_count counts every warning of the file system.
+func (w witness) bufferless() (pages uint64, by string) {
+	if w.Probes.State == StateOK && w.Probes.BufferlessPages > 0 {
+		return w.Probes.BufferlessPages, "the probes"
+	}
+	if w.Kmsg.State == StateOK && w.Kmsg.BufferlessPages > 0 {
+		if rise, known := w.Kmsg.WarningRise(); known && rise > 0 {
+			return rise, "ext4's warning_count"
+		}
+		return w.Kmsg.BufferlessPages + w.Kmsg.Suppressed, "the kernel's log"
+	}
+	return 0, ""
+}
+
+// deniedBy names the intact channels, other than the disk, that saw no page
+// dirtied behind the file system's back.
+func (w witness) deniedBy() string {
+	var names []string
+	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 {
+		names = append(names, "probes")
+	}
+	if w.Kmsg.State == StateOK && w.Kmsg.LostRecords == 0 && w.Kmsg.BufferlessPages == 0 && w.Kmsg.Warnings == 0 {
+		names = append(names, "kmsg")
+	}
+	return strings.Join(names, " and ")
+}
+
+// judgeHarm looks for what went wrong, worst first. Harm that was witnessed
+// stands even if a later phase did not happen.
+func judgeHarm(w witness) (Verdict, string, bool) {
+	if w.Clone.State == StateOK && w.Clone.ChangedPages > 0 {
+		return Corrupted, fmt.Sprintf("%d of %d pages of the clone changed after it was taken",
+			w.Clone.ChangedPages, w.Clone.CheckedPages), true
+	}
+	if w.Disk.State == StateOK && w.Disk.StalePages > 0 {
+		return judgeStale(w)
+	}
+	if pages, by := w.bufferless(); pages > 0 {
+		return Reproduced, fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s); %s",
+			pages, by, diskClause(w.Disk)), true
+	}
+	if w.Probes.State == StateOK && w.Probes.UnannouncedPages > 0 && !writesUnannounced(w.scenario.Filesystem) {
+		return Exposed, fmt.Sprintf("%d pages were dirtied without the file system being told; %s",
+			w.Probes.UnannouncedPages, diskClause(w.Disk)), true
+	}
+	return "", "", false
+}
+
+// judgeStale weighs stale pages on disk: data-lost needs fsync to have promised
+// them, and no channel that watched and saw nothing may stand alone against it.
+func judgeStale(w witness) (Verdict, string, bool) {
+	d := w.Disk
+	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
+	bufferless, by := w.bufferless()
+	if d.Msync != "0" || d.Fsync != "0" {
+		told := fmt.Sprintf("%s, but the loss was reported (msync %s, fsync %s)", stale, d.Msync, d.Fsync)
+		if bufferless > 0 {
+			return Reproduced, fmt.Sprintf("%s; %d pages were dirtied with no buffers attached (seen by %s)", told, bufferless, by), true
+		}
+		return Inconclusive, told, true
+	}
+	if bufferless > 0 {
+		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %d pages were dirtied with no buffers attached (seen by %s)",
+			stale, bufferless, by), true
+	}
+	if w.Probes.State == StateOK && w.Probes.UnannouncedPages > 0 {
+		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %d pages were dirtied unannounced (seen by the probes)",
+			stale, w.Probes.UnannouncedPages), true
+	}
+	if denied := w.deniedBy(); denied != "" && w.scenario.Mutation == "none" {
+		return Inconclusive, fmt.Sprintf("channels disagree: disk says that %s, %s saw no page dirtied behind the file system's back", stale, denied), true
+	}
+	return DataLost, "msync and fsync returned 0, yet " + stale, true
+}
+
+func diskClause(d DiskChannel) string {
+	switch d.State {
+	case StateOK:
+		return fmt.Sprintf("all %d pages on disk are what was written", d.CheckedPages)
+	case StateFailed:
+		return "the disk channel failed (" + d.Why + "), so a loss cannot be excluded"
+	}
+	return "the disk was not read, so a loss cannot be excluded"
+}
+
+// writesUnannounced says whether the file system writes a page correctly that
+// was dirtied unannounced, as long as it kept its buffers. ext4 does: the
+// buffers still map the page to its blocks (block_dirty_folio marks them
+// dirty), so only a page without buffers is harmed.
+func writesUnannounced(filesystem string) bool {
+	return filesystem == "ext4"
+}
+
+// unfinished names the first phase that did not do its work.
+func unfinished(r *Record) string {
+	for _, name := range Phases() {
+		p, ok := r.phase(name)
+		switch {
+		case !ok:
+			return fmt.Sprintf("phase %s did not happen", name)
+		case p.Outcome == OutcomeDone:
+		case p.Outcome == OutcomeRunning:
+			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there", name)
+		default:
+			return strings.TrimSuffix(fmt.Sprintf("phase %s: %s: %s", name, p.Outcome, p.Detail), ": ")
+		}
+	}
+	return ""
+}
+
+// judgeRefused is reached when no channel saw harm.
+func judgeRefused(w witness, pin Phase) (Verdict, string) {
+	if w.Probes.State == StateOK && w.Probes.DirtiedPages > 0 {
+		return Inconclusive, fmt.Sprintf("channels disagree: the pin was refused, yet the probes saw %d pages of the file dirtied by a release", w.Probes.DirtiedPages)
+	}
+	return Refused, pin.Detail
+}
+
+// judgeHarmless is reached when all phases were done and no channel saw harm.
+func judgeHarmless(w witness) (Verdict, string) {
+	if w.Disk.State != StateOK {
+		return Inconclusive, "nothing wrong was seen, but " + diskClause(w.Disk)
+	}
+	if w.Disk.CheckedPages == 0 {
+		return Inconclusive, "the disk channel checked no page"
+	}
+	if w.Disk.Msync != "0" || w.Disk.Fsync != "0" {
+		return Inconclusive, fmt.Sprintf("%s, but syncing them failed (msync %s, fsync %s)", diskClause(w.Disk), w.Disk.Msync, w.Disk.Fsync)
+	}
+	if rise, _ := w.Kmsg.WarningRise(); w.Kmsg.State == StateOK && rise > 0 {
+		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", diskClause(w.Disk), rise)
+	}
+	switch w.Probes.State {
+	case StateFailed:
+		return Inconclusive, diskClause(w.Disk) + ", but the probes failed: " + w.Probes.Why
+	case StateAbsent:
+		return Clean, diskClause(w.Disk) + "; without probes, how the pages were dirtied was not watched"
+	}
+	if w.Probes.LostCounts > 0 {
+		return Inconclusive, fmt.Sprintf("%s, but the probes could not count %d pages", diskClause(w.Disk), w.Probes.LostCounts)
+	}
+	if w.Probes.UnannouncedPages > 0 {
+		return Clean, fmt.Sprintf("%s; %d were dirtied unannounced, but kept their buffers, which %s writes correctly",
+			diskClause(w.Disk), w.Probes.UnannouncedPages, w.scenario.Filesystem)
+	}
+	return Clean, diskClause(w.Disk)
+}

@@ -1,0 +1,219 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"umemstress/probes/event"
+)
+
+// witnesses are the channels that watch while the run goes: the probes' events
+// and the kernel's log. Both are written to the evidence as they come, since the
+// machine may not live until the end.
+type witnesses struct {
+	file     File
+	evidence *evidence
+	kmsg     *kmsgReader
+	observer Observer
+
+	mu       sync.Mutex // guards what follows, between the phases and the followers
+	failed   error      // to write the evidence
+	counter  kmsgCounter
+	channels Channels // Probes and Kmsg alone
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// pumpInterval is how long a witnessed line may stay in memory: short enough to
+// be on disk when writeback, seconds later, kills the machine.
+const pumpInterval = 200 * time.Millisecond
+
+// startWitnesses opens the channels for a file.
+func startWitnesses(o Options, file File, e *evidence) (*witnesses, error) {
+	w := &witnesses{file: file, evidence: e, stop: func() {}}
+	w.counter.device = file.Device
+	w.openKmsg()
+	if err := w.attach(o); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	w.follow(ctx)
+	return w, nil
+}
+
+func (w *witnesses) openKmsg() {
+	channel := &w.channels.Kmsg
+	var err error
+	if w.kmsg, err = openKmsg(); err == nil {
+		channel.WarningsBefore, err = warningCount(w.file.Device)
+	}
+	if err != nil {
+		channel.State, channel.Why = StateAbsent, err.Error()
+		return
+	}
+	channel.State = StateOK
+}
+
+func (w *witnesses) attach(o Options) error {
+	channel := &w.channels.Probes
+	if o.Observe == ObserveOff || o.Attach == nil {
+		channel.State, channel.Why = StateAbsent, "switched off"
+		return nil
+	}
+	observer, err := o.Attach()
+	switch {
+	case err == nil:
+		w.observer = observer
+		channel.State = StateOK
+	case o.Observe == ObserveRequire:
+		return lacksf("--observe require: %w", err)
+	default:
+		logrus.Warnf("the probes are absent: %v", err)
+		channel.State, channel.Why = StateAbsent, err.Error()
+	}
+	return nil
+}
+
+// follow moves what the witnesses say into the evidence until they are stopped.
+func (w *witnesses) follow(ctx context.Context) {
+	if w.observer != nil {
+		w.stopped.Go(func() {
+			err := w.observer.Events(ctx, w.addEvent)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.breaks(err)
+		})
+	}
+	w.stopped.Go(func() {
+		ticker := time.NewTicker(pumpInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				w.pumpKmsg()
+			}
+		}
+	})
+}
+
+func (w *witnesses) addEvent(ev event.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.channels.Probes.Events++
+	w.failed = errors.Join(w.failed, w.evidence.addEvent(ev))
+}
+
+// breaks marks the probes as broken; the caller holds the lock.
+func (w *witnesses) breaks(err error) {
+	if err != nil && w.channels.Probes.State == StateOK {
+		w.channels.Probes.State, w.channels.Probes.Why = StateFailed, err.Error()
+	}
+}
+
+func (w *witnesses) pumpKmsg() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	channel := &w.channels.Kmsg
+	for channel.State == StateOK {
+		line, more, err := w.kmsg.next()
+		if err != nil {
+			channel.State, channel.Why = StateFailed, err.Error()
+			return
+		}
+		if !more {
+			return
+		}
+		w.counter.add(line)
+		w.failed = errors.Join(w.failed, w.evidence.addKmsg(line))
+	}
+}
+
+// pump moves what the kernel has said by now into the evidence. Only a failure
+// to write the evidence is an error; a channel that breaks says so in its state.
+func (w *witnesses) pump(ctx context.Context) error {
+	w.pumpKmsg()
+	var drained error
+	if w.observer != nil {
+		drained = w.observer.Drain(ctx)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.breaks(drained)
+	return w.failed
+}
+
+// tally returns the channels with all that was witnessed so far.
+func (w *witnesses) tally() (ProbesChannel, KmsgChannel) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tallyKmsg()
+	w.tallyProbes()
+	return w.channels.Probes, w.channels.Kmsg
+}
+
+func (w *witnesses) tallyKmsg() {
+	channel := &w.channels.Kmsg
+	if channel.State != StateOK {
+		return
+	}
+	after, err := warningCount(w.file.Device)
+	if err != nil {
+		channel.State, channel.Why = StateFailed, err.Error()
+		return
+	}
+	channel.WarningsAfter = after
+	channel.BufferlessPages = w.counter.counts.BufferlessPages
+	channel.Suppressed = w.counter.counts.Suppressed
+	channel.Warnings = w.counter.counts.Warnings
+	channel.LostRecords = w.kmsg.lost
+}
+
+func (w *witnesses) tallyProbes() {
+	channel := &w.channels.Probes
+	if channel.State != StateOK {
+		return
+	}
+	var lost event.Lost
+	counts, err := w.observer.Counts()
+	if err == nil {
+		lost, err = w.observer.Lost()
+	}
+	if err != nil {
+		channel.State, channel.Why = StateFailed, err.Error()
+		return
+	}
+	channel.LostEvents, channel.LostCounts = lost.Events, lost.Pages+lost.Releases
+	for _, c := range counts {
+		if c.Inode == (event.Inode{Device: w.file.Dev, Number: w.file.Inode}) {
+			channel.BufferlessPages = c.BufferlessPages
+			channel.UnannouncedPages = c.UnannouncedPages
+			channel.DirtiedPages = c.DirtiedPages
+		}
+	}
+}
+
+// Close detaches the probes and leaves the log. It may be called twice.
+func (w *witnesses) Close() error {
+	if w == nil || w.evidence == nil {
+		return nil
+	}
+	w.stop()
+	w.stopped.Wait()
+	var errs []error
+	if w.kmsg != nil {
+		errs = append(errs, w.kmsg.Close())
+	}
+	if w.observer != nil {
+		errs = append(errs, w.observer.Close())
+	}
+	w.evidence = nil
+	return errors.Join(errs...)
+}
