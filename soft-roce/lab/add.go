@@ -184,15 +184,11 @@ func unpack(ctx context.Context, packages []string, img image, dir string) error
 	if _, err := runTool(ctx, "depmod", "kmod", "-b", dir, img.Release); err != nil {
 		return err
 	}
-	files, err := bootModules(filepath.Join(dir, "lib/modules", img.Release))
-	if err != nil {
-		return err
-	}
 	f, err := os.Create(filepath.Join(dir, bootModulesFile))
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(writeBootModules(f, files), f.Close()); err != nil {
+	if err := errors.Join(writeBootModules(f, filepath.Join(dir, "lib/modules", img.Release)), f.Close()); err != nil {
 		return err
 	}
 	if err := extractImage(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {

@@ -70,11 +70,6 @@ type portBus struct{}
 
 func (portBus) args() []string { return []string{"-device", "virtio-serial-pci"} }
 
-// entropy feeds the guest's random number generator.
-type entropy struct{}
-
-func (entropy) args() []string { return []string{"-device", "virtio-rng-pci"} }
-
 // escape makes a path fit for QEMU's option syntax, in which a comma ends the
 // value.
 func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +30,6 @@ func InitIfPID1() {
 const initFailure = "umemstress lab init: "
 
 func powerOff() {
-	unix.Sync()
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	select {} // PID 1 must not return
 }
@@ -46,7 +46,7 @@ func guestMain() error {
 	if err := mountEarly(); err != nil {
 		return err
 	}
-	if err := loadModules(modulesPath); err != nil {
+	if err := loadStage(stageBus); err != nil {
 		return err
 	}
 	ports, err := openPorts()
@@ -60,22 +60,27 @@ func guestMain() error {
 	if err := ports.control.send(exit); err != nil {
 		return err
 	}
-	for {
-		ev, err := ports.control.receive()
-		if err != nil || ev.Kind == eventDone {
-			return err
-		}
-	}
+	select {} // until the host has read everything and ends the guest
 }
 
 func guestRun(s *spec, ports *guestPorts) (event, error) {
-	if err := switchRoot(s); err != nil {
+	var stages errgroup.Group
+	stages.Go(mountHost)
+	stages.Go(mountScratch)
+	stages.Go(func() error { return loadStage(stageLoop) })
+	if s.Device {
+		stages.Go(func() error {
+			if err := linkUp(); err != nil {
+				return fmt.Errorf("soft-RoCE: %w", err)
+			}
+			return nil
+		})
+	}
+	if err := stages.Wait(); err != nil {
 		return event{}, err
 	}
-	if s.Device {
-		if err := linkUp(); err != nil {
-			return event{}, fmt.Errorf("soft-RoCE: %w", err)
-		}
+	if err := switchRoot(s); err != nil {
+		return event{}, err
 	}
 	if err := ports.control.send(event{Kind: eventReady}); err != nil {
 		return event{}, err

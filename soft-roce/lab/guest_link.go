@@ -25,6 +25,9 @@ var netdevAddr = net.IPNet{IP: net.IPv4(10, 77, 0, 1), Mask: net.CIDRMask(24, 32
 
 // linkUp creates rxe0 over a veth pair and waits until its port is ACTIVE.
 func linkUp() error {
+	if err := loadStage(stageDevice); err != nil {
+		return err
+	}
 	// An IPv6 address is tentative for a second otherwise, and the GID of the
 	// link-local address appears only after that. No IPv6, no such file.
 	err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)

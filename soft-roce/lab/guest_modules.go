@@ -3,17 +3,20 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// loadModules loads the modules in dir in the order of their names, which is
-// that of their dependencies.
-func loadModules(dir string) error {
+// loadStage loads the modules of a stage in the order of their names, which is
+// that of their dependencies. A stage whose modules are all built in has no
+// directory.
+func loadStage(name string) error {
+	dir := filepath.Join(modulesPath, name)
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, entry := range entries {
@@ -33,7 +36,7 @@ func loadModule(path string) error {
 	err = unix.FinitModule(int(f.Fd()), "", 0)
 	switch {
 	case errors.Is(err, unix.EEXIST):
-		return nil
+		return nil // another stage depends on it, too
 	case errors.Is(err, unix.ENODEV):
 		// A driver of a CPU feature that this CPU does not have, such as
 		// crc32c_intel. The generic one follows it.

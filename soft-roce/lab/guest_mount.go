@@ -47,7 +47,10 @@ func mountEarly() error {
 const (
 	hostDir    = "/host"    // the host's tree, read-only
 	scratchDir = "/scratch" // the scratch disk
-	newRoot    = "/root"    // the overlay of the two
+	upperDir   = scratchDir + "/upper"
+	workDir    = scratchDir + "/work"
+	tmpDir     = scratchDir + "/tmp"
+	newRoot    = "/root" // the overlay of the two
 
 	// guestTmp is a directory of the scratch disk itself. TMPDIR points to it:
 	// /tmp is part of the overlay, so that files of the host's /tmp are seen,
@@ -59,41 +62,52 @@ const (
 // descriptors of a page each.
 const msize = 512 << 10
 
-// switchRoot makes the overlay the root and mounts the kernel's file systems in
-// it. The host's own /proc, /sys, /dev and /run are hidden by the guest's.
-func switchRoot(s *spec) error {
+// mountHost mounts the host's tree.
+func mountHost() error {
+	if err := loadStage(stageHost); err != nil {
+		return err
+	}
+	return mount{rootTag, hostDir, "9p", unix.MS_RDONLY, p9Data("loose")}.do()
+}
+
+func p9Data(cache string) string {
+	return fmt.Sprintf("trans=virtio,version=9p2000.L,msize=%d,cache=%s", msize, cache)
+}
+
+// mountScratch mounts the scratch disk and makes its directories.
+func mountScratch() error {
+	if err := loadStage(stageScratch); err != nil {
+		return err
+	}
 	disk, err := blockDevice("/sys", scratchSerial)
 	if err != nil {
 		return err
 	}
-	p9 := fmt.Sprintf("trans=virtio,version=9p2000.L,msize=%d", msize)
-	err = mountAll([]mount{
-		{rootTag, hostDir, "9p", unix.MS_RDONLY, p9 + ",cache=loose"},
-		{disk, scratchDir, "ext4", 0, ""},
-	})
-	if err != nil {
+	if err := (mount{disk, scratchDir, "ext4", 0, ""}).do(); err != nil {
 		return err
 	}
-	upper, work, tmp := scratchDir+"/upper", scratchDir+"/work", scratchDir+"/tmp"
-	for _, dir := range []string{upper, work, tmp} {
+	for _, dir := range []string{upperDir, workDir, tmpDir} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
 	}
 	// As on any host: everyone may create, and only the owner delete.
-	if err := os.Chmod(tmp, 0o1777); err != nil {
-		return err
-	}
+	return os.Chmod(tmpDir, 0o1777)
+}
+
+// switchRoot makes the overlay the root and mounts the kernel's file systems in
+// it. The host's own /proc, /sys, /dev and /run are hidden by the guest's.
+func switchRoot(s *spec) error {
 	at := func(path string) string { return filepath.Join(newRoot, path) }
 	mounts := []mount{
-		{"overlay", newRoot, "overlay", 0, "lowerdir=" + hostDir + ",upperdir=" + upper + ",workdir=" + work},
+		{"overlay", newRoot, "overlay", 0, "lowerdir=" + hostDir + ",upperdir=" + upperDir + ",workdir=" + workDir},
 		{"proc", at("/proc"), "proc", 0, ""},
 		{"sysfs", at("/sys"), "sysfs", 0, ""},
 		{"devtmpfs", at("/dev"), "devtmpfs", 0, ""},
 		{"tmpfs", at("/dev/shm"), "tmpfs", 0, "mode=1777"},
 		{"devpts", at("/dev/pts"), "devpts", 0, "ptmxmode=0666"},
 		{"tmpfs", at("/run"), "tmpfs", 0, "mode=755"},
-		{tmp, at(guestTmp), "", unix.MS_BIND, ""},
+		{tmpDir, at(guestTmp), "", unix.MS_BIND, ""},
 		{filepath.Join(hostDir, s.Modules), at("/lib/modules/" + s.Release), "", unix.MS_BIND, ""},
 		{"debugfs", at("/sys/kernel/debug"), "debugfs", 0, ""},
 		{"tracefs", at("/sys/kernel/tracing"), "tracefs", 0, ""},
@@ -101,7 +115,7 @@ func switchRoot(s *spec) error {
 		{"cgroup2", at("/sys/fs/cgroup"), "cgroup2", 0, ""},
 	}
 	for _, sh := range s.Shares {
-		mounts = append(mounts, mount{sh.Tag, at(sh.Path), "9p", 0, p9 + ",cache=none"})
+		mounts = append(mounts, mount{sh.Tag, at(sh.Path), "9p", 0, p9Data("none")})
 	}
 	if err := mountAll(mounts); err != nil {
 		return err

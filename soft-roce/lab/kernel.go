@@ -18,11 +18,7 @@ type Kernel struct {
 // copyBootModules writes the archive of the modules that the guest boots with.
 func (k *Kernel) copyBootModules(w io.Writer) error {
 	if k.bootModules == "" {
-		files, err := bootModules(k.Modules)
-		if err != nil {
-			return err
-		}
-		return writeBootModules(w, files)
+		return writeBootModules(w, k.Modules)
 	}
 	f, err := os.Open(k.bootModules)
 	if err != nil {

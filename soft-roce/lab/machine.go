@@ -23,11 +23,12 @@ type machine struct {
 //   - A panic ends the guest at once: panic=-1 reboots, and -no-reboot makes QEMU
 //     exit.
 //   - Mitigations cost time under software emulation and guard nothing here.
+//   - The self-tests of cryptographic algorithms take half a second.
 //   - Warnings and worse go to the serial console; the rest stays in the kernel's
 //     log, since a character costs an exit from the guest's code.
 var kernelArgs = []string{
 	"console=ttyS0", "loglevel=5", "panic=-1",
-	"mitigations=off", "random.trust_cpu=on", "no_timer_check", "tsc=reliable",
+	"mitigations=off", "random.trust_cpu=on", "no_timer_check", "tsc=reliable", "cryptomgr.notests",
 }
 
 // commandLine is the program to start, with its arguments.

@@ -16,33 +16,45 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// requiredModules boot the guest; a kernel that has one neither as a module nor
-// built in cannot be the lab's.
-var requiredModules = []string{
-	"virtio_pci", "virtio_blk", "virtio_console",
-	"9p", "9pnet_virtio", "overlay", "ext4",
+// A bootStage is a set of modules that are loaded one after the other. The guest
+// loads the stages after the first at the same time.
+type bootStage struct {
+	name     string   // of the directory in the archive
+	required []string // of which the guest must have each, as a module or built in
+	wanted   []string // which are loaded where they exist
 }
 
-// wantedModules are loaded where they exist. crc32_generic is what rxe's
-// checksum needs without saying so: modinfo names no dependency, and the link
-// is refused without it. Newer kernels have the checksum built in.
-var wantedModules = []string{
-	"virtio_rng", "loop", "veth", "crc32_generic", "crc32c_generic",
-	"ib_uverbs", "rdma_ucm", "rdma_rxe",
+const (
+	stageBus     = "0-bus" // before all others
+	stageHost    = "host"
+	stageScratch = "scratch"
+	stageLoop    = "loop"
+	stageDevice  = "device"
+)
+
+// bootStages tells what boots the guest. crc32_generic is what rxe's checksum
+// needs without saying so: modinfo names no dependency, and the link is refused
+// without it. Newer kernels have the checksum built in.
+var bootStages = []bootStage{
+	{name: stageBus, required: []string{"virtio_pci", "virtio_console"}},
+	{name: stageHost, required: []string{"9p", "9pnet_virtio", "overlay"}},
+	{name: stageScratch, required: []string{"virtio_blk", "ext4"}, wanted: []string{"crc32c_generic"}},
+	{name: stageLoop, wanted: []string{"loop"}},
+	{name: stageDevice, wanted: []string{"crc32_generic", "veth", "ib_uverbs", "rdma_rxe"}},
 }
 
-// bootModules lists the module files to load, dependencies first. The directory
-// dir is that of the release, .../lib/modules/RELEASE, and has been through
-// depmod.
-func bootModules(dir string) ([]string, error) {
+// stageFiles lists the files of a stage's modules, dependencies first. The
+// directory dir is that of the release, .../lib/modules/RELEASE, and has been
+// through depmod.
+func stageFiles(dir string, stage bootStage) ([]string, error) {
 	modprobe, err := findTool("modprobe", "kmod")
 	if err != nil {
 		return nil, err
 	}
 	release := filepath.Base(dir)
-	base := filepath.Join(dir, "../../..")
-	args := []string{"-C", "/dev/null", "-d", base, "-S", release, "--show-depends", "-a"}
-	cmd := exec.Command(modprobe, append(append(args, requiredModules...), wantedModules...)...)
+	args := []string{"-C", "/dev/null", "-d", filepath.Join(dir, "../../.."), "-S", release, "--show-depends", "-a"}
+	args = append(append(args, stage.required...), stage.wanted...)
+	cmd := exec.Command(modprobe, args...)
 	cmd.Env = []string{"MODPROBE_OPTIONS="}
 	// The exit code tells only that some module was not found, which is
 	// expected of the wanted ones and is checked for the required ones.
@@ -51,7 +63,7 @@ func bootModules(dir string) ([]string, error) {
 		return nil, err
 	}
 	files, builtin := parseShowDepends(string(out))
-	for _, name := range requiredModules {
+	for _, name := range stage.required {
 		isModule := slices.ContainsFunc(files, func(path string) bool { return moduleName(path) == name })
 		if !isModule && !slices.Contains(builtin, name) {
 			return nil, usagef("kernel %s: %s has no module %s, which the guest boots with", release, dir, name)
@@ -86,17 +98,24 @@ func moduleName(path string) string {
 	return strings.ReplaceAll(name, "-", "_")
 }
 
-// writeBootModules writes an archive of the modules, uncompressed and named so
-// that the order of their names is the order to load them in.
-func writeBootModules(w io.Writer, files []string) error {
+// writeBootModules writes an archive of what the stages load from dir, a
+// directory for each stage. The modules are uncompressed, and named so that the
+// order of their names is the order to load them in.
+func writeBootModules(w io.Writer, dir string) error {
 	var records []cpio.Record
-	for i, path := range files {
-		content, err := readModule(path)
+	for _, stage := range bootStages {
+		files, err := stageFiles(dir, stage)
 		if err != nil {
-			return fmt.Errorf("module %s: %w", path, err)
+			return err
 		}
-		name := fmt.Sprintf("%s/%03d-%s.ko", modulesPath, i, moduleName(path))
-		records = append(records, cpio.StaticFile(name, string(content), 0o644))
+		for i, path := range files {
+			content, err := readModule(path)
+			if err != nil {
+				return fmt.Errorf("module %s: %w", path, err)
+			}
+			name := fmt.Sprintf("%s/%s/%03d-%s.ko", modulesPath, stage.name, i, moduleName(path))
+			records = append(records, cpio.StaticFile(name, string(content), 0o644))
+		}
 	}
 	return writeArchive(w, records)
 }

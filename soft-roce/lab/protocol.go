@@ -6,7 +6,7 @@ package lab
 const (
 	specPath    = "/umemstress-lab.json" // a spec; its presence marks the lab's guest
 	initPath    = "/init"
-	modulesPath = "/boot-modules" // NNN-name.ko, loaded in the order of their names
+	modulesPath = "/boot-modules" // STAGE/NNN-name.ko
 
 	portControl = "umemstress.control"
 	portStdout  = "umemstress.stdout"
@@ -37,10 +37,9 @@ type share struct {
 
 // Kinds of event.
 const (
-	eventReady  = "ready"  // guest: the program is about to start
-	eventExited = "exited" // guest: the program ended
-	eventFailed = "failed" // guest: the program could not be started
-	eventDone   = "done"   // host: everything has been read, power off
+	eventReady  = "ready"  // the program is about to start
+	eventExited = "exited" // the program ended
+	eventFailed = "failed" // the program could not be started
 )
 
 type event struct {
