@@ -151,11 +151,14 @@ func unmap(mem []byte) error {
 	return unix.Munmap(mem)
 }
 
-// How a connection is kept, as perftest has it.
+// How a connection is kept. A lost peer is asked seven times, half a second each,
+// so its requests fail after four seconds: well beyond the stalls of an emulated
+// machine, where losing the peer by mistake would be worse than to wait. The
+// count is 6, because 7 means without end to rdma_rxe (rxe_completer).
 const (
-	ackTimeout  = 14 // 4.096 µs << 14 = 67 ms for an answer
-	retryCount  = 7
-	rnrRetry    = 7  // without end
+	ackTimeout  = 17 // 4.096 µs << 17 = 537 ms for an answer
+	retryCount  = 6
+	rnrRetry    = 7  // without end, by the specification
 	minRNRTimer = 12 // 0.64 ms
 	maxRDAtomic = 1
 	hopLimit    = 64

@@ -40,8 +40,9 @@ const deviceNodes = "/dev/infiniband"
 
 // Open opens a device found by [Devices] or [FindDevice].
 //
-// Processes that change their credentials afterwards can no longer use it: the
-// kernel compares those of the opener with those of every request.
+// A process that changes its credentials cannot use devices, not even one that it
+// opens afterwards, because in Go every thread then has its own: EACCES. Start the
+// process with the credentials it shall have.
 func Open(d Device) (*Context, error) {
 	label := "device " + d.Name
 	if d.Uverbs == "" {

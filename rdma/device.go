@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,15 +34,6 @@ type Port struct {
 	State     PortState
 	PhysState string // LinkUp, Disabled, Polling, ...
 	LinkLayer string // Ethernet or InfiniBand
-	GIDs      []GID  // only those in use
-}
-
-// GID is an entry of a port's address table.
-type GID struct {
-	Index  int
-	Addr   netip.Addr // RoCE v2 over IPv4 has an IPv4-mapped address
-	Type   string     // "RoCE v2", "IB/RoCE v1"
-	NetDev string     // empty for InfiniBand
 }
 
 // PortState is a port's logical state. enum ib_port_state, ib_verbs.h.
@@ -220,42 +210,7 @@ func readPort(dir string) (Port, error) {
 	if p.LinkLayer, err = readLine(filepath.Join(dir, "link_layer")); err != nil {
 		return Port{}, err
 	}
-	p.GIDs, err = readGIDs(dir)
-	return p, err
-}
-
-// readGIDs reads the entries in use: an unused one is all zero or, on newer
-// kernels, cannot be read.
-func readGIDs(port string) ([]GID, error) {
-	entries, err := os.ReadDir(filepath.Join(port, "gids"))
-	if err != nil {
-		return nil, err
-	}
-	var gids []GID
-	for _, entry := range entries {
-		index, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			return nil, err
-		}
-		text, err := readLine(filepath.Join(port, "gids", entry.Name()))
-		if err != nil {
-			continue
-		}
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, err
-		}
-		if addr == netip.IPv6Unspecified() {
-			continue
-		}
-		g := GID{Index: index, Addr: addr}
-		// Both files fail with EINVAL for an entry that has no such attribute.
-		g.Type, _ = readLine(filepath.Join(port, "gid_attrs/types", entry.Name()))
-		g.NetDev, _ = readLine(filepath.Join(port, "gid_attrs/ndevs", entry.Name()))
-		gids = append(gids, g)
-	}
-	slices.SortFunc(gids, func(a, b GID) int { return a.Index - b.Index })
-	return gids, nil
+	return p, nil
 }
 
 func readLine(path string) (string, error) {

@@ -77,7 +77,10 @@ const (
 	remedyLoad       = "load the device's driver, or make a soft-RoCE device: umemstress soft-roce up"
 	// The kernel compares the opener's credentials with the writer's
 	// (ib_safe_file_access) and answers EACCES, whatever the mode of the node.
-	remedyCredentials = "the process changed its credentials after it opened the device; open it afterwards"
+	// It compares pointers, and a Go program that gives up privileges does so
+	// thread by thread, which leaves each with credentials of its own: even a
+	// device opened afterwards is refused to all threads but the opener's.
+	remedyCredentials = "the process changed its credentials; start it with those it shall have (setpriv, runuser)"
 )
 
 // newError wraps err, and recognises what is usual for every operation on an

@@ -1,16 +1,14 @@
 package rdma
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// AutoGID as [PathConfig.GIDIndex] chooses the GID: RoCE v2 over IPv4 if there is
-// one, else any RoCE v2, else the first.
+// AutoGID as [PathConfig.GIDIndex] chooses the first GID of RoCE v2 over IPv4 if
+// there is one, else the first of RoCE v2, else the first.
 const AutoGID = -1
 
 // PathConfig says which way to take between two queue pairs.
@@ -54,7 +52,7 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	if attr.state != PortActive {
 		return Path{}, portDownError(d, port.Number, attr.state)
 	}
-	gid, err := chooseGID(d, port, cfg.GIDIndex)
+	gid, err := chooseGID(d, port.Number, cfg.GIDIndex)
 	if err != nil {
 		return Path{}, err
 	}
@@ -89,36 +87,6 @@ func choosePort(d Device, number int) (Port, error) {
 	}
 	return Port{}, &Error{Op: "use", Object: portLabel(d, number), lacks: true,
 		reason: fmt.Errorf("the device has %d ports", len(d.Ports))}
-}
-
-func chooseGID(d Device, port Port, index int) (GID, error) {
-	better := func(g GID) int {
-		switch {
-		case g.Type == "RoCE v2" && g.Addr.Is4In6():
-			return 2
-		case g.Type == "RoCE v2":
-			return 1
-		}
-		return 0
-	}
-	var best *GID
-	var have []string
-	for i := range port.GIDs {
-		g := &port.GIDs[i]
-		have = append(have, fmt.Sprintf("%d (%v, %s)", g.Index, g.Addr, g.Type))
-		if index == AutoGID && (best == nil || better(*g) > better(*best)) || g.Index == index {
-			best = g
-		}
-	}
-	if best != nil {
-		return *best, nil
-	}
-	e := &Error{Op: "use", Object: fmt.Sprintf("GID %d of %s", index, portLabel(d, port.Number)), lacks: true,
-		reason: errors.New("it does not exist"), Remedy: "give the netdev an address"}
-	if len(have) > 0 {
-		e.Remedy = "choose one of " + strings.Join(have, ", ")
-	}
-	return GID{}, e
 }
 
 // mtuCode is the value of enum ib_mtu, ib_verbs.h.
