@@ -51,6 +51,13 @@ func (a *attacher) close() error {
 func (a *attacher) attach(h hook) Attachment {
 	result := Attachment{Purpose: h.purpose, Required: h.required}
 	for _, s := range h.sites {
+		if s.takes != "" {
+			var taken *btf.Struct
+			if err := a.types.TypeByName(s.takes, &taken); err != nil {
+				result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
+				continue
+			}
+		}
 		for _, method := range []Method{Fentry, KprobeMulti, Kprobe} {
 			err := a.attachSite(s, method)
 			if err == nil {

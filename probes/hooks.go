@@ -20,6 +20,7 @@ type hook struct {
 type site struct {
 	symbol  string
 	kernels string // in which the function exists, for the reader; attaching decides
+	takes   string // the struct that its program reads, if not every kernel has it
 
 	fentry, fexit     string // direct calls through a BPF trampoline; need the function's BTF
 	kprobe, kretprobe string // kprobe-multi and perf kprobes alike
@@ -52,7 +53,7 @@ var hooks = []hook{
 		required: true,
 		sites: []site{
 			{
-				symbol: "ext4_dirty_folio", kernels: "5.18 and newer",
+				symbol: "ext4_dirty_folio", kernels: "5.18 and newer", takes: "folio",
 				fentry: "dirty_folio_fentry", kprobe: "dirty_folio_kprobe",
 			},
 			{
@@ -67,7 +68,7 @@ var hooks = []hook{
 		without: "pages dirtied in files of ext4 with data=journal are not seen",
 		sites: []site{
 			{
-				symbol: "ext4_journalled_dirty_folio", kernels: "5.18 and newer",
+				symbol: "ext4_journalled_dirty_folio", kernels: "5.18 and newer", takes: "folio",
 				fentry: "dirty_folio_fentry", kprobe: "dirty_folio_kprobe",
 			},
 			{

@@ -91,7 +91,7 @@ struct {
 
 /* Every loss, by what it costs. */
 __u64 lost_events;   /* runs that found the ring full */
-__u64 lost_pages;    /* pages that found counts full */
+__u64 lost_pages;    /* pages that found counts full, or could not be read */
 __u64 lost_releases; /* releases that found `releases` full */
 __u64 lost_stacks;   /* runs whose stack found no place */
 
@@ -101,7 +101,6 @@ __u64 active;
 
 /* Set before loading: 0 leaves stacks out. */
 const volatile __u32 want_stacks = 1;
-
 
 static __always_inline void count_run(const struct event *run)
 {
@@ -276,15 +275,24 @@ int BPF_PROG(dirty_page_fentry, struct page *page)
 	return 0;
 }
 
+/* A kprobe reads through a helper, which costs more than all else that is done
+ * for a page: so the page is read once as a whole. */
+#define PAGE_FIELD(copy, field) (*(unsigned long *)((char *)(copy) + bpf_core_field_offset(struct page, field)))
+
 SEC("kprobe")
 int dirty_page_kprobe(struct pt_regs *ctx)
 {
-	struct page *page = (void *)PT_REGS_PARM1(ctx);
 	struct release *release = current_release();
+	unsigned long page[8];
 
-	if (release)
-		dirtied(ctx, release, BPF_CORE_READ(page, mapping), BPF_CORE_READ(page, index), 1,
-			state_of(BPF_CORE_READ(page, flags)));
+	if (!release)
+		return 0;
+	if (bpf_probe_read_kernel(page, sizeof(page), (void *)PT_REGS_PARM1(ctx))) {
+		__sync_fetch_and_add(&lost_pages, 1);
+		return 0;
+	}
+	dirtied(ctx, release, (void *)PAGE_FIELD(page, mapping), PAGE_FIELD(page, index), 1,
+		state_of(PAGE_FIELD(page, flags)));
 	return 0;
 }
 

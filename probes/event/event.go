@@ -43,7 +43,7 @@ type Count struct {
 // of room. Counts are exact if Pages and Releases are 0.
 type Lost struct {
 	Events   uint64 `json:"events"`   // runs that found the ring full; their pages were counted
-	Pages    uint64 `json:"pages"`    // pages that found the table of files full
+	Pages    uint64 `json:"pages"`    // pages that were not counted: the table of files was full, or the page unreadable
 	Releases uint64 `json:"releases"` // releases that found too many others in progress; their pages were not looked at
 	Stacks   uint64 `json:"stacks"`   // events that carry no stack although it was asked for
 }

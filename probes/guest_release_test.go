@@ -1,0 +1,200 @@
+//go:build guest
+
+package probes
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes/event"
+	"umemstress/rdma"
+)
+
+func TestRelease(t *testing.T) {
+	tests := map[string]func(*testing.T){"anonymous region": testAnonymous}
+	switch *expect {
+	case "bufferless", "unannounced":
+		tests["every page"] = testEveryPage
+		tests["dirty already"] = testDirtyAlready
+		tests["two files"] = testTwoFiles
+		tests["ring full"] = testRingFull
+		tests["holder killed"] = testHolderKilled
+		tests["no stacks"] = testNoStacks
+	case "refused":
+		tests["file refused"] = testFileRefused
+	default:
+		t.Fatal("give -expect, as is right for this kernel")
+	}
+	for name, test := range tests {
+		t.Run(name, test)
+	}
+}
+
+func testEveryPage(t *testing.T) {
+	const pages = 16384
+	p := pinFile(t, openPD(t), pages)
+	w := attach(t, Options{})
+	w.read(t)
+	p.release(t)
+	if got, want := w.counted(t, p.inode), wantCount(p.inode, pages); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	events := w.delivered(t)
+	if len(events) != 1 {
+		t.Fatalf("%d events for one region: %+v", len(events), events)
+	}
+	e := events[0]
+	check(t, w.Symbolise(&e))
+	t.Logf("%+v", e)
+	if e.Inode != p.inode || e.Index != 0 || e.Pages != pages || e.Bufferless != (*expect == "bufferless") || !e.Unannounced {
+		t.Errorf("%+v is not the whole of %+v", e, p.inode)
+	}
+	if e.Holder != "umem" || e.PID != uint32(unix.Getpid()) || e.Comm != "probes.test" {
+		t.Errorf("holder %s, pid %d, comm %q", e.Holder, e.PID, e.Comm)
+	}
+	var now unix.Timespec
+	check(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
+	if age := time.Duration(now.Nano() - int64(e.TimeNS)); age < 0 || age > time.Minute {
+		t.Errorf("the event is %v old", age)
+	}
+	release := slices.IndexFunc(e.Stack, func(f string) bool { return strings.HasPrefix(f, "ib_umem_release+") })
+	if release < 1 || !strings.HasPrefix(e.Stack[0], "ext4_") {
+		t.Errorf("the stack does not lead from ib_umem_release to ext4: %q", e.Stack)
+	}
+	w.wantLost(t, event.Lost{})
+}
+
+func testDirtyAlready(t *testing.T) {
+	p := mapFile(t, filepath.Join(t.TempDir(), "region"), 1024)
+	p.register(t, openPD(t))
+	w := attach(t, Options{})
+	w.read(t)
+	p.touch(0, 1)
+	p.release(t)
+	if got := w.counted(t, p.inode); got != (event.Count{Inode: p.inode}) {
+		t.Errorf("counted %+v of pages that were dirty", got)
+	}
+	if events := w.delivered(t); len(events) != 0 {
+		t.Errorf("events for pages that were dirty: %+v", events)
+	}
+}
+
+func testAnonymous(t *testing.T) {
+	mem, err := unix.Mmap(-1, 0, 1024*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	check(t, err)
+	t.Cleanup(func() { check(t, unix.Munmap(mem)) })
+	p := pin{mem: mem}
+	p.register(t, openPD(t))
+	w := attach(t, Options{})
+	w.read(t)
+	p.release(t)
+	counts, err := w.Counts()
+	check(t, err)
+	if events := w.delivered(t); len(counts) != 0 || len(events) != 0 {
+		t.Errorf("anonymous memory made counts %+v, events %+v", counts, events)
+	}
+}
+
+func testTwoFiles(t *testing.T) {
+	pd := openPD(t)
+	a, b := pinFile(t, pd, 300), pinFile(t, pd, 500)
+	if a.inode == b.inode {
+		t.Fatalf("two files are one: %+v", a.inode)
+	}
+	w := attach(t, Options{})
+	w.read(t)
+	a.release(t)
+	b.release(t)
+	for _, want := range []event.Count{wantCount(a.inode, 300), wantCount(b.inode, 500)} {
+		if got := w.counted(t, want.Inode); got != want {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+	}
+	events := w.delivered(t)
+	if len(events) != 2 || events[0].Inode != a.inode || events[0].Pages != 300 ||
+		events[1].Inode != b.inode || events[1].Pages != 500 {
+		t.Errorf("events %+v", events)
+	}
+}
+
+// With every other page dirty already, each page is a run of its own, and a
+// small ring that nobody reads overflows.
+func testRingFull(t *testing.T) {
+	const pages, dirtied = 1024, 512
+	p := pinFile(t, openPD(t), pages)
+	p.touch(1, 2)
+	w := attach(t, Options{Events: pageSize})
+	p.release(t)
+	if got, want := w.counted(t, p.inode), wantCount(p.inode, dirtied); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	w.read(t)
+	events := w.delivered(t)
+	room := pageSize / (event.RecordSize + 8) // the kernel puts 8 bytes before each record
+	if len(events) != room {
+		t.Errorf("%d events from a ring with room for %d", len(events), room)
+	}
+	for i, e := range events {
+		if e.Inode != p.inode || e.Index != uint64(2*i) || e.Pages != 1 {
+			t.Fatalf("event %d: %+v", i, e)
+		}
+	}
+	w.wantLost(t, event.Lost{Events: uint64(dirtied - len(events))})
+}
+
+// The pages of a process that dies are released, too, by itself, in exit.
+func testHolderKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "region")
+	holder := startHolder(t, path)
+	w := attach(t, Options{})
+	w.read(t)
+	var stat unix.Stat_t
+	check(t, unix.Stat(path, &stat))
+	inode := event.Inode{Device: unix.Major(stat.Dev)<<20 | unix.Minor(stat.Dev), Number: stat.Ino}
+	check(t, holder.Kill())
+	_, err := holder.Wait()
+	check(t, err)
+	want := wantCount(inode, 256)
+	for until := time.Now().Add(10 * time.Second); w.counted(t, inode) != want; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("counted %+v, want %+v", w.counted(t, inode), want)
+		}
+	}
+	events := w.delivered(t)
+	if len(events) != 1 || events[0].PID != uint32(holder.Pid) || events[0].Pages != 256 {
+		t.Errorf("events %+v, want one of process %d", events, holder.Pid)
+	}
+}
+
+func testNoStacks(t *testing.T) {
+	p := pinFile(t, openPD(t), 16)
+	w := attach(t, Options{NoStacks: true})
+	w.read(t)
+	p.release(t)
+	events := w.delivered(t)
+	if len(events) != 1 || events[0].StackID >= 0 {
+		t.Fatalf("events %+v", events)
+	}
+	if check(t, w.Symbolise(&events[0])); events[0].Stack != nil {
+		t.Errorf("stack %q", events[0].Stack)
+	}
+	w.wantLost(t, event.Lost{})
+}
+
+func testFileRefused(t *testing.T) {
+	p := mapFile(t, filepath.Join(t.TempDir(), "region"), 64)
+	w := attach(t, Options{})
+	_, err := openPD(t).RegisterMR(p.mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
+	if !errors.Is(err, rdma.ErrPinRefused) {
+		t.Errorf("registering a file: %v", err)
+	}
+	if got := w.counted(t, p.inode); got != (event.Count{Inode: p.inode}) {
+		t.Errorf("counted %+v of a file that was not pinned", got)
+	}
+}
