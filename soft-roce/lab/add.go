@@ -162,18 +162,20 @@ func unpack(ctx context.Context, packages []string, img image, dir string) error
 	if err := os.MkdirAll(filepath.Join(dir, "lib/modules"), 0o755); err != nil {
 		return err
 	}
-	for from, to := range map[string]string{
-		"boot/vmlinuz-" + img.Release: "vmlinuz",
-		"boot/config-" + img.Release:  "config",
-		"lib/modules/" + img.Release:  "lib/modules/" + img.Release,
+	// Debian moved the modules under /usr in trixie, and the image and the
+	// configuration among the modules in 7.x.
+	modules := filepath.Join("lib/modules", img.Release)
+	for _, part := range []struct {
+		to       string
+		from     []string
+		optional bool
+	}{
+		{to: "vmlinuz", from: []string{"boot/vmlinuz-" + img.Release, "usr/" + modules + "/vmlinuz"}},
+		{to: "config", from: []string{"boot/config-" + img.Release, "usr/" + modules + "/config"}, optional: true},
+		{to: modules, from: []string{modules, "usr/" + modules}},
 	} {
-		// Newer packages have everything under /usr.
-		err := os.Rename(filepath.Join(tree, from), filepath.Join(dir, to))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = os.Rename(filepath.Join(tree, "usr", from), filepath.Join(dir, to))
-		}
-		if err != nil && to != "config" {
-			return fmt.Errorf("the package has no %s", from)
+		if err := moveFirst(tree, part.from, filepath.Join(dir, part.to)); err != nil && !part.optional {
+			return err
 		}
 	}
 	// A directory of mode 0700, as MkdirTemp makes it, would hide the kernel
@@ -184,11 +186,8 @@ func unpack(ctx context.Context, packages []string, img image, dir string) error
 	if _, err := runTool(ctx, "depmod", "kmod", "-b", dir, img.Release); err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(dir, bootModulesFile))
+	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", img.Release))
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(writeBootModules(f, filepath.Join(dir, "lib/modules", img.Release)), f.Close()); err != nil {
 		return err
 	}
 	if err := extractImage(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {
@@ -199,6 +198,17 @@ func unpack(ctx context.Context, packages []string, img image, dir string) error
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, kernelFile), raw, 0o644)
+}
+
+// moveFirst moves the first of the paths under tree that exists.
+func moveFirst(tree string, paths []string, to string) error {
+	for _, path := range paths {
+		err := os.Rename(filepath.Join(tree, path), to)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("the packages have none of %s", strings.Join(paths, ", "))
 }
 
 // runTool runs a program of the host and returns its output.

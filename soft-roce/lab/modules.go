@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,6 +119,22 @@ func writeBootModules(w io.Writer, dir string) error {
 		}
 	}
 	return writeArchive(w, records)
+}
+
+// prepareBootModules writes the archive into a file, if it is not there.
+func prepareBootModules(path, dir string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(writeBootModules(f, dir), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 func readModule(path string) ([]byte, error) {

@@ -159,7 +159,7 @@ func (s *Store) remember(name, dir string) error {
 
 const (
 	kernelFile      = "kernel.json" // an image
-	bootModulesFile = "boot-modules.cpio"
+	bootModulesFile = "boot-modules-2.cpio" // its number changes with its layout
 )
 
 func readImage(dir string) (image, error) {
@@ -188,6 +188,10 @@ func (s *Store) load(dir string) (Kernel, error) {
 		Image:       filepath.Join(dir, "vmlinux"),
 		Modules:     filepath.Join(dir, "lib/modules", img.Release),
 		bootModules: filepath.Join(dir, bootModulesFile),
+	}
+	// An older lab laid the archive out differently.
+	if err := prepareBootModules(k.bootModules, k.Modules); err != nil {
+		return Kernel{}, err
 	}
 	if _, err := os.Stat(k.Image); errors.Is(err, fs.ErrNotExist) {
 		k.Image = filepath.Join(dir, "vmlinuz")
