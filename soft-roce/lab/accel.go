@@ -1,5 +1,19 @@
 package lab
 
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
 // Accel is what runs the guest's code.
 type Accel string
 
@@ -14,4 +28,121 @@ func (a Accel) args() []string {
 	}
 	// Five-level page tables cost time in emulation.
 	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,la57=off"}
+}
+
+// accelHost is where the decision looks.
+type accelHost struct {
+	proc     string // the file system mounted on /proc
+	kvm      string // /dev/kvm
+	remember string // file for the outcome of the trial
+}
+
+// choice is an accelerator and why it is taken.
+type choice struct {
+	Accel  Accel
+	Reason string
+	BootID string // of the host on which the trial was made
+}
+
+// trialTime is ample for a guest under KVM, which boots in about a second.
+const trialTime = 10 * time.Second
+
+// choose takes KVM only if the CPU has virtualization, the device can be opened,
+// and a guest came up in a trial: there are hosts, virtual machines themselves,
+// whose /dev/kvm opens and whose guests then hang. The trial is made once per
+// boot of the host.
+func (h accelHost) choose(ctx context.Context, trial func(context.Context) error) (choice, error) {
+	cpuinfo, err := os.ReadFile(filepath.Join(h.proc, "cpuinfo"))
+	if err != nil {
+		return choice{}, err
+	}
+	if !hasVirtualization(string(cpuinfo)) {
+		return choice{Accel: TCG, Reason: "the CPU has neither vmx nor svm"}, nil
+	}
+	f, err := os.OpenFile(h.kvm, os.O_RDWR, 0)
+	if err != nil {
+		return choice{Accel: TCG, Reason: err.Error()}, nil
+	}
+	f.Close()
+	raw, err := os.ReadFile(filepath.Join(h.proc, "sys/kernel/random/boot_id"))
+	if err != nil {
+		return choice{}, err
+	}
+	bootID := strings.TrimSpace(string(raw))
+	if c, ok := h.recall(bootID); ok {
+		return c, nil
+	}
+	c := choice{Accel: KVM, Reason: "a guest came up with it", BootID: bootID}
+	trialCtx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	if err := trial(trialCtx); ctx.Err() != nil {
+		return choice{}, ctx.Err()
+	} else if err != nil {
+		c.Accel, c.Reason = TCG, fmt.Sprintf("no guest came up with KVM: %v", err)
+	}
+	return c, h.keep(c)
+}
+
+func hasVirtualization(cpuinfo string) bool {
+	for line := range strings.Lines(cpuinfo) {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) != "flags" {
+			continue
+		}
+		flags := strings.Fields(value)
+		return slices.Contains(flags, "vmx") || slices.Contains(flags, "svm")
+	}
+	return false
+}
+
+func (h accelHost) recall(bootID string) (choice, bool) {
+	var c choice
+	raw, err := os.ReadFile(h.remember)
+	if err != nil || json.Unmarshal(raw, &c) != nil {
+		return choice{}, false // the trial is made again
+	}
+	return c, c.BootID == bootID
+}
+
+func (h accelHost) keep(c choice) error {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(h.remember), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(h.remember, raw, 0o644)
+}
+
+// accelerator decides for this host, with a guest of the configuration's kernel
+// as the trial.
+func (c *Config) accelerator(ctx context.Context) (Accel, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	host := accelHost{proc: "/proc", kvm: "/dev/kvm", remember: filepath.Join(cache, "kvm-trial.json")}
+	got, err := host.choose(ctx, func(ctx context.Context) error {
+		result, err := Run(ctx, Config{
+			Kernel:   c.Kernel,
+			Program:  []string{"true"},
+			Dir:      "/",
+			NoDevice: true,
+			Accel:    KVM,
+		})
+		if err == nil && result.ExitCode != 0 {
+			err = errors.New("'true' failed in it")
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	what := "software emulation"
+	if got.Accel == KVM {
+		what = "KVM"
+	}
+	logrus.Infof("lab: kernel %s runs under %s: %s", c.Kernel.Release, what, got.Reason)
+	return got.Accel, nil
 }

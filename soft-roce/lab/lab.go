@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -27,6 +29,9 @@ type Config struct {
 	Timeout time.Duration // from the start of QEMU to the end of the program; 0: none
 
 	NoDevice bool // do not bring up soft-RoCE
+
+	// Accel is decided by default: KVM where it really works, else TCG.
+	Accel Accel
 
 	// Serial is the file for what the guest's kernel writes to its console. By
 	// default it is a temporary file, which is kept only if there is an error.
@@ -72,6 +77,9 @@ func (c Config) defaults() (Config, error) {
 	if c.Disk < 64<<20 {
 		return c, usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
 	}
+	if err := c.checkProgram(); err != nil {
+		return c, err
+	}
 	if c.Stdout == nil {
 		c.Stdout = io.Discard
 	}
@@ -79,6 +87,19 @@ func (c Config) defaults() (Config, error) {
 		c.Stderr = io.Discard
 	}
 	return c, nil
+}
+
+// checkProgram looks for the program where the guest will: in the host's tree.
+func (c *Config) checkProgram() error {
+	name := c.Program[0]
+	path := name
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		path = filepath.Join(c.Dir, name)
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return usagef("program for the guest: %v", err)
+	}
+	return nil
 }
 
 // environment is the program's.
@@ -119,6 +140,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	c, err := c.defaults()
 	if err != nil {
 		return Result{}, err
+	}
+	if c.Accel == "" {
+		if c.Accel, err = c.accelerator(ctx); err != nil {
+			return Result{}, err
+		}
 	}
 	g, err := newGuest(&c)
 	if err != nil {

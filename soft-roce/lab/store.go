@@ -158,7 +158,7 @@ func (s *Store) remember(name, dir string) error {
 }
 
 const (
-	kernelFile      = "kernel.json" // an image
+	kernelFile      = "kernel.json"         // an image
 	bootModulesFile = "boot-modules-2.cpio" // its number changes with its layout
 )
 

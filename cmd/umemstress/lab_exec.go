@@ -1,0 +1,39 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newLabExecCommand() *cobra.Command {
+	var flags guestFlags
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- PROGRAM [ARG]...",
+		Short: "Run any program of the host in a guest with a soft-RoCE device",
+		Long: `Boots the kernel in a QEMU guest and runs the program there as root, in the
+current directory, with the RDMA device rxe0 up. The guest sees the host's file
+tree; what it writes goes to a scratch disk and is gone with it, except in the
+directories named with --share. TMPDIR is a directory of the scratch disk's own
+ext4 file system. The host's /run and /dev/shm are not seen. Modules that are not
+loaded can be had with modprobe, such as rdma_ucm for the connection manager.
+
+` + labExitCodes,
+		Example: `  umemstress lab exec -- rdma link
+  umemstress lab exec --kernel 6.1 -- sh -c 'ib_write_bw -d rxe0 & sleep 1; ib_write_bw -d rxe0 localhost'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageErrorf("which program? It follows --, as in: umemstress lab exec -- rdma link")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := flags.config(cmd.Context())
+			if err != nil {
+				return err
+			}
+			config.Program = args
+			return runGuest(cmd, config)
+		},
+	}
+	flags.register(cmd.Flags())
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().BoolVar(&flags.noDevice, "no-device", false, "leave the guest without an RDMA device")
+	return cmd
+}

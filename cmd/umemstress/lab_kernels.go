@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"umemstress/soft-roce/lab"
+)
+
+func newLabKernelsCommand() *cobra.Command {
+	var fetch []string
+	var format string
+	cmd := &cobra.Command{
+		Use:   "kernels",
+		Short: "List the lab's kernels and fetch them",
+		Long: `Lists the names that --kernel takes and the kernels that they stand for here.
+A kernel is fetched when it is first used, from the mirror that this machine's
+apt is configured for, and kept from then on. --fetch gets the newest of a name
+now. Package files in the directory ` + lab.KernelDirEnv + ` are preferred to
+the mirror.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			store, err := lab.DefaultStore()
+			if err != nil {
+				return err
+			}
+			for _, name := range fetch {
+				if _, err := store.Fetch(cmd.Context(), name); err != nil {
+					return err
+				}
+			}
+			entries, err := store.List()
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return printJSON(cmd.OutOrStdout(), entries)
+			}
+			return printKernels(cmd.OutOrStdout(), entries)
+		},
+	}
+	cmd.Flags().StringSliceVar(&fetch, "fetch", nil, "get the newest kernel called `NAME`; may be repeated")
+	addFormatFlag(cmd.Flags(), &format)
+	return cmd
+}
+
+func printKernels(w io.Writer, entries []lab.Entry) error {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tRELEASE\tVERSION\tFROM")
+	for _, e := range entries {
+		release, version := e.Release, e.Version
+		if release == "" {
+			release, version = "-", "not fetched"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.Name, release, version, strings.Join(e.Suites, ", "))
+	}
+	return table.Flush()
+}
