@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
@@ -28,71 +30,91 @@ const (
 )
 
 // An attacher loads programs one by one, as they are needed: a program for
-// another kernel's functions would not load here.
+// another kernel's functions would not load here. Its methods may be called by
+// several goroutines at once.
 type attacher struct {
 	spec  *ebpf.CollectionSpec
 	maps  map[string]*ebpf.Map
-	types *btf.Spec
 	cache *btf.Cache
-	links []link.Link
+	// types is the kernel's BTF, which takes a good part of the time that all
+	// attaching takes: only those who need it wait for it.
+	types func() (*btf.Spec, error)
+	sysfs fs.FS
 }
 
-// close detaches everything, newest first.
-func (a *attacher) close() error {
+// links are what keeps one hook attached.
+type links []link.Link
+
+func (l links) close() error {
 	var errs []error
-	for i := len(a.links) - 1; i >= 0; i-- {
-		errs = append(errs, a.links[i].Close())
+	for _, one := range l {
+		errs = append(errs, one.Close())
 	}
-	a.links = nil
 	return errors.Join(errs...)
 }
 
 // attach puts the hook on the first of its sites that takes it.
-func (a *attacher) attach(h hook) Attachment {
+func (a *attacher) attach(h hook) (Attachment, links) {
 	result := Attachment{Purpose: h.purpose, Required: h.required}
 	for _, s := range h.sites {
-		if s.takes != "" {
-			var taken *btf.Struct
-			if err := a.types.TypeByName(s.takes, &taken); err != nil {
-				result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
-				continue
-			}
+		if !a.haveStruct(s.takes) {
+			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
+			continue
 		}
 		for _, method := range []Method{Fentry, KprobeMulti, Kprobe} {
-			err := a.attachSite(s, method)
+			attached, err := a.attachSite(h.module, s, method)
 			if err == nil {
 				result.Symbol, result.Method = s.symbol, method
-				return result
+				return result, attached
 			}
 			result.Denied = append(result.Denied, Denial{s.symbol, method, reason(method, err)})
 		}
 	}
 	result.Without = h.without
-	return result
+	return result, nil
+}
+
+// haveStruct tells whether the kernel has the struct. One that it has not can
+// not be relocated, and finding that out by loading takes long.
+func (a *attacher) haveStruct(name string) bool {
+	if name == "" {
+		return true
+	}
+	types, err := a.types()
+	var found *btf.Struct
+	return err != nil || types.TypeByName(name, &found) == nil
 }
 
 // attachSite puts both programs of a site in place, or none.
-func (a *attacher) attachSite(s site, method Method) error {
-	at := len(a.links)
+func (a *attacher) attachSite(module string, s site, method Method) (links, error) {
+	var attached links
 	var err error
 	switch method {
 	case Fentry:
-		err = a.fentry(s)
+		if a.moduleWithoutTypes(module) {
+			return nil, errNoTypes
+		}
+		err = a.fentry(s, &attached)
 	case KprobeMulti:
-		err = a.kprobeMulti(s)
+		err = a.kprobeMulti(s, &attached)
 	case Kprobe:
-		err = a.kprobe(s)
+		err = a.kprobe(s, &attached)
 	}
 	if err != nil {
-		for _, l := range a.links[at:] {
-			err = errors.Join(err, l.Close())
-		}
-		a.links = a.links[:at]
+		return nil, errors.Join(err, attached.close())
 	}
-	return err
+	return attached, nil
 }
 
-func (a *attacher) fentry(s site) error {
+// moduleWithoutTypes tells whether a loaded module came without BTF, as all do
+// before 5.11. It saves the wait for the kernel's BTF.
+func (a *attacher) moduleWithoutTypes(module string) bool {
+	_, loaded := fs.Stat(a.sysfs, "module/"+module+"/initstate")
+	_, types := fs.Stat(a.sysfs, "kernel/btf/"+module)
+	return loaded == nil && errors.Is(types, fs.ErrNotExist)
+}
+
+func (a *attacher) fentry(s site, attached *links) error {
 	for _, name := range []string{s.fexit, s.fentry} {
 		if name == "" {
 			continue
@@ -102,14 +124,14 @@ func (a *attacher) fentry(s site) error {
 			return err
 		}
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog})
-		if err := a.keep(prog, l, err); err != nil {
+		if err := attached.keep(prog, l, err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *attacher) kprobeMulti(s site) error {
+func (a *attacher) kprobeMulti(s site, attached *links) error {
 	if err := features.HaveBPFLinkKprobeMulti(); err != nil {
 		return err
 	}
@@ -121,7 +143,7 @@ func (a *attacher) kprobeMulti(s site) error {
 			return err
 		}
 		l, err := link.KretprobeMulti(prog, opts)
-		if err := a.keep(prog, l, err); err != nil {
+		if err := attached.keep(prog, l, err); err != nil {
 			return err
 		}
 	}
@@ -130,10 +152,10 @@ func (a *attacher) kprobeMulti(s site) error {
 		return err
 	}
 	l, err := link.KprobeMulti(prog, opts)
-	return a.keep(prog, l, err)
+	return attached.keep(prog, l, err)
 }
 
-func (a *attacher) kprobe(s site) error {
+func (a *attacher) kprobe(s site, attached *links) error {
 	if _, err := os.Stat(kprobePMU); err != nil {
 		return errNoKprobes
 	}
@@ -144,38 +166,39 @@ func (a *attacher) kprobe(s site) error {
 		return err
 	}
 	l, err := link.Kprobe(s.symbol, prog, nil)
-	if err := a.keep(prog, l, err); err != nil || s.kretprobe == "" {
+	if err := attached.keep(prog, l, err); err != nil || s.kretprobe == "" {
 		return err
 	}
 	if prog, err = a.load(s.kretprobe, nil); err != nil {
 		return err
 	}
 	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: "umemstress"})
-	return a.keep(prog, l, err)
+	return attached.keep(prog, l, err)
 }
 
 // abandoned attaches the program that cleans up behind tasks that die.
-func (a *attacher) abandoned() Attachment {
+func (a *attacher) abandoned() (Attachment, links) {
 	result := Attachment{Purpose: abandonedPurpose}
+	var attached links
 	prog, err := a.load(abandonedProgram, nil)
 	if err == nil {
 		var l link.Link
 		l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: abandonedTracepoint, Program: prog})
-		err = a.keep(prog, l, err)
+		err = attached.keep(prog, l, err)
 	}
 	if err != nil {
 		result.Without = abandonedWithout
 		result.Denied = []Denial{{abandonedTracepoint, RawTracepoint, reason(RawTracepoint, err)}}
-		return result
+		return result, nil
 	}
 	result.Symbol, result.Method = abandonedTracepoint, RawTracepoint
-	return result
+	return result, attached
 }
 
 // keep takes a link over and lets go of the program, which the link holds.
-func (a *attacher) keep(prog *ebpf.Program, l link.Link, err error) error {
+func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
 	if err == nil {
-		a.links = append(a.links, l)
+		*l = append(*l, one)
 	}
 	return errors.Join(err, prog.Close())
 }
@@ -190,17 +213,24 @@ func (a *attacher) load(name string, adapt func(*ebpf.ProgramSpec)) (*ebpf.Progr
 	if adapt != nil {
 		adapt(prog)
 	}
+	var opts ebpf.CollectionOptions
+	if relocated(prog) {
+		types, err := a.types()
+		if err != nil {
+			return nil, err
+		}
+		// Without this the BTF of every loaded module would be read, too.
+		opts.Programs.KernelTypes = types
+	}
+	opts.MapReplacements = a.maps
+	opts.Cache = a.cache
 	one := &ebpf.CollectionSpec{
 		Maps:      a.spec.Maps,
 		Programs:  map[string]*ebpf.ProgramSpec{name: prog},
 		Types:     a.spec.Types,
 		ByteOrder: a.spec.ByteOrder,
 	}
-	coll, err := ebpf.NewCollectionWithOptions(one, ebpf.CollectionOptions{
-		Programs:        ebpf.ProgramOptions{KernelTypes: a.types},
-		MapReplacements: a.maps,
-		Cache:           a.cache,
-	})
+	coll, err := ebpf.NewCollectionWithOptions(one, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -208,10 +238,18 @@ func (a *attacher) load(name string, adapt func(*ebpf.ProgramSpec)) (*ebpf.Progr
 	return coll.DetachProgram(name), nil
 }
 
+// relocated tells whether the program reads kernel structs.
+func relocated(prog *ebpf.ProgramSpec) bool {
+	return slices.ContainsFunc(prog.Instructions, func(ins asm.Instruction) bool {
+		return btf.CORERelocationMetadata(&ins) != nil
+	})
+}
+
 // kprobePMU is there if the kernel has kprobes for perf, and so for BPF.
 const kprobePMU = "/sys/bus/event_source/devices/kprobe/type"
 
 var (
+	errNoTypes   = errors.New(reasonNoTypes)
 	errNoKprobes = errors.New(reasonNoKprobes)
 	errNoProgram = errors.New("no program for it")
 )

@@ -62,15 +62,14 @@ func lacks(what string, err error) error {
 }
 
 // missing explains that a required hook could not be attached anywhere.
-func missing(h hook, all []Attachment, sysfs fs.FS) error {
-	denied := all[len(all)-1].Denied
+func missing(h hook, a Attachment, all []Attachment, sysfs fs.FS) error {
 	e := &LacksError{
 		What:        fmt.Sprintf("cannot watch for %q, so %s", h.purpose, h.without),
 		Attachments: all,
 	}
 	absent := true
 	var reasons []string
-	for _, d := range denied {
+	for _, d := range a.Denied {
 		if d.Method != Kprobe {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -28,7 +29,7 @@ type Options struct {
 // A Session is a set of attached probes. Its methods may be called by several
 // goroutines at once.
 type Session struct {
-	attacher    *attacher
+	links       []links
 	coll        *ebpf.Collection
 	reader      *ringbuf.Reader
 	attachments []Attachment
@@ -46,17 +47,15 @@ type Session struct {
 // would be taken for a kernel that does nothing. Errors that are due to the
 // host are a *LacksError.
 func Attach(opts Options) (*Session, error) {
+	cache := btf.NewCache()
+	types := sync.OnceValues(cache.Kernel)
+	go types() // meanwhile, what needs no types goes ahead
 	spec, err := loadDirty()
 	if err != nil {
 		return nil, fmt.Errorf("probes: %w", err)
 	}
 	if err := configure(spec, opts); err != nil {
 		return nil, err
-	}
-	cache := btf.NewCache()
-	types, err := cache.Kernel()
-	if err != nil {
-		return nil, &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
 	}
 	maps := *spec
 	maps.Programs = nil
@@ -69,12 +68,14 @@ func Attach(opts Options) (*Session, error) {
 	if err != nil {
 		return nil, lacks("create BPF maps", err)
 	}
-	s := &Session{
-		attacher: &attacher{spec: spec, maps: coll.Maps, types: types, cache: cache},
-		coll:     coll,
-		closed:   make(chan struct{}),
+	s := &Session{coll: coll, closed: make(chan struct{})}
+	sysfs := os.DirFS("/sys")
+	s.attach(&attacher{spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs})
+	err = s.complete(types, sysfs)
+	if err == nil {
+		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
 	}
-	if err := s.attach(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -93,21 +94,29 @@ func configure(spec *ebpf.CollectionSpec, opts Options) error {
 	return nil
 }
 
-// attach attaches the hooks and opens the ring.
-func (s *Session) attach() error {
-	s.attachments = append(s.attachments, s.attacher.abandoned())
-	for _, h := range hooks {
-		a := s.attacher.attach(h)
-		s.attachments = append(s.attachments, a)
-		if h.required && !a.Attached() {
-			return missing(h, s.attachments, os.DirFS("/sys"))
+// attach attaches the hooks, all at once: to look up a function takes the
+// kernel long.
+func (s *Session) attach(a *attacher) {
+	s.attachments = make([]Attachment, 1+len(hooks))
+	s.links = make([]links, 1+len(hooks))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.attachments[0], s.links[0] = a.abandoned() })
+	for i, h := range hooks {
+		wg.Go(func() { s.attachments[1+i], s.links[1+i] = a.attach(h) })
+	}
+	wg.Wait()
+}
+
+// complete tells what is missing of what a session cannot do without.
+func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS) error {
+	if _, err := types(); err != nil {
+		return &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
+	}
+	for i, h := range hooks {
+		if h.required && !s.attachments[1+i].Attached() {
+			return missing(h, s.attachments[1+i], s.attachments, sysfs)
 		}
 	}
-	reader, err := ringbuf.NewReader(s.coll.Maps[dirtyMapEvents])
-	if err != nil {
-		return fmt.Errorf("probes: open the event ring: %w", err)
-	}
-	s.reader = reader
 	return nil
 }
 
@@ -254,7 +263,12 @@ func (s *Session) Close() error {
 	default:
 		close(s.closed)
 	}
-	errs := []error{s.attacher.close()}
+	errs := make([]error, len(s.links))
+	var wg sync.WaitGroup
+	for i, l := range s.links { // at once, as each waits for the kernel
+		wg.Go(func() { errs[i] = l.close() })
+	}
+	wg.Wait()
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
 	}
