@@ -175,25 +175,23 @@ func (g *guest) run(ctx context.Context) (Result, error) {
 
 	result := Result{Accel: g.machine.accel}
 	exited, err := g.follow(&result, begin)
-	if err == nil && exited {
+	if err != nil || exited {
 		// As if its power was cut: nothing of the guest is to be kept, and what
 		// it wrote to shares is on the host already. Powering off takes a second.
-		kill()
-		<-ended
-		result.Total = time.Since(begin)
-		logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
-		return result, g.sinkError()
-	}
-	if err != nil {
 		kill()
 	}
 	qemuErr := <-ended
 	<-g.stdout.done
 	<-g.stderr.done
-	if err == nil || ctx.Err() != nil {
-		err = g.explain(ctx, qemuErr)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		return Result{}, err
+	case !exited:
+		return Result{}, g.explain(ctx, qemuErr)
 	}
-	return Result{}, err
+	result.Total = time.Since(begin)
+	logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
+	return result, g.sinkError()
 }
 
 // follow reads the guest's events. It returns true when the program ended and
