@@ -57,11 +57,14 @@ func readGID(port string, index int) (g GID, used bool, err error) {
 	if g.Addr, err = netip.ParseAddr(text); err != nil {
 		return GID{}, false, err
 	}
+	if g.Addr == netip.IPv6Unspecified() {
+		return GID{}, false, nil
+	}
 	g.Index = index
 	// Both files fail with EINVAL for an entry that has no such attribute.
 	g.Type, _ = readLine(filepath.Join(port, "gid_attrs/types", name))
 	g.NetDev, _ = readLine(filepath.Join(port, "gid_attrs/ndevs", name))
-	return g, g.Addr != netip.IPv6Unspecified(), nil
+	return g, true, nil
 }
 
 // chooseGID finds the entry of that index, or what AutoGID promises.
