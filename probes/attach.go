@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -26,7 +27,7 @@ const (
 	reasonNoTypes     = "no type information (BTF) for the function"
 	reasonNoMulti     = "the kernel has no kprobe-multi (Linux 5.18 with CONFIG_FPROBE=y)"
 	reasonNoKprobes   = "the kernel has no kprobes (CONFIG_KPROBES=y, CONFIG_KPROBE_EVENTS=y)"
-	reasonNoPrivilege = "not permitted (CAP_PERFMON, or kernel lockdown)"
+	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
 )
 
 // An attacher loads programs one by one, as they are needed: a program for
@@ -40,6 +41,10 @@ type attacher struct {
 	// attaching takes: only those who need it wait for it.
 	types func() (*btf.Spec, error)
 	sysfs fs.FS
+	// loading is held by who loads a program. cilium/ebpf guards the kernel's
+	// BTF against concurrent use, but not against use by way of a module's
+	// BTF, which builds on it.
+	loading sync.Mutex
 }
 
 // links are what keeps one hook attached.
@@ -81,8 +86,13 @@ func (a *attacher) haveStruct(name string) bool {
 		return true
 	}
 	types, err := a.types()
+	if err != nil {
+		return true // the attempt tells what is wrong
+	}
+	a.loading.Lock()
+	defer a.loading.Unlock()
 	var found *btf.Struct
-	return err != nil || types.TypeByName(name, &found) == nil
+	return types.TypeByName(name, &found) == nil
 }
 
 // attachSite puts both programs of a site in place, or none.
@@ -230,6 +240,8 @@ func (a *attacher) load(name string, adapt func(*ebpf.ProgramSpec)) (*ebpf.Progr
 		Types:     a.spec.Types,
 		ByteOrder: a.spec.ByteOrder,
 	}
+	a.loading.Lock()
+	defer a.loading.Unlock()
 	coll, err := ebpf.NewCollectionWithOptions(one, opts)
 	if err != nil {
 		return nil, err
@@ -263,6 +275,8 @@ func reason(method Method, err error) string {
 		return reasonNoMulti
 	case method == Fentry && errors.Is(err, ebpf.ErrNotSupported):
 		return reasonNoTypes
+	case method != Fentry && method != KprobeMulti && method != Kprobe:
+		return err.Error()
 	case errors.Is(err, fs.ErrNotExist):
 		return reasonNoFunction
 	}

@@ -30,10 +30,13 @@ func (a Attachment) Attached() bool { return a.Symbol != "" }
 // A Denial is an attempt that failed.
 type Denial struct {
 	Symbol string `json:"symbol"`
-	Method Method `json:"method"`
+	Method Method `json:"method,omitempty"` // empty: none was worth trying
 	Reason string `json:"reason"`
 }
 
 func (d Denial) String() string {
+	if d.Method == "" {
+		return fmt.Sprintf("%s: %s", d.Symbol, d.Reason)
+	}
 	return fmt.Sprintf("%s on %s: %s", d.Method, d.Symbol, d.Reason)
 }

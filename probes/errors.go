@@ -67,14 +67,16 @@ func missing(h hook, a Attachment, all []Attachment, sysfs fs.FS) error {
 		What:        fmt.Sprintf("cannot watch for %q, so %s", h.purpose, h.without),
 		Attachments: all,
 	}
-	absent := true
+	absent := false
 	var reasons []string
+	// Sites of other kernels may fail in other ways, as what their programs
+	// read need not exist.
 	for _, d := range a.Denied {
 		if d.Method != Kprobe {
 			continue
 		}
 		reasons = append(reasons, d.String())
-		absent = absent && d.Reason == reasonNoFunction
+		absent = absent || d.Reason == reasonNoFunction
 	}
 	if _, err := fs.Stat(sysfs, "module/"+h.module); absent && errors.Is(err, fs.ErrNotExist) {
 		e.What += ": module " + h.module + " is not loaded"

@@ -6,8 +6,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,8 +89,7 @@ func TestAbandonedRelease(t *testing.T) {
 	w := attach(t, Options{})
 	w.read(t)
 	tid := make(chan uint32)
-	go func() {
-		runtime.LockOSThread() // never unlocked, so the thread ends with the goroutine
+	onDyingThread(func() {
 		id := uint32(unix.Gettid())
 		release := dirtyRelease{Run: dirtyEvent{Holder: dirtyHolderHOLDER_UMEM, Pid: uint32(unix.Getpid()), Tid: id}}
 		err := errors.Join(
@@ -98,7 +101,7 @@ func TestAbandonedRelease(t *testing.T) {
 		}
 		p.touch(3, pages)
 		tid <- id
-	}()
+	})
 	id := <-tid
 	var left dirtyRelease
 	for until := time.Now().Add(10 * time.Second); w.coll.Maps[dirtyMapReleases].Lookup(id, &left) == nil; time.Sleep(time.Millisecond) {
@@ -124,5 +127,66 @@ func TestAbandonedRelease(t *testing.T) {
 	check(t, w.coll.Variables[dirtyVarActive].Get(&active))
 	if active != 0 {
 		t.Errorf("%d releases active, none is left", active)
+	}
+}
+
+func TestAttachUnprivileged(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleUnprivileged)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	check(t, err)
+	for _, text := range []string{"probes: create BPF maps: not permitted", "CAP_BPF"} {
+		if !strings.Contains(string(out), text) {
+			t.Errorf("%q is missing in %q", text, out)
+		}
+	}
+}
+
+// Without the module, the error says how to get it.
+func TestAttachWithoutModule(t *testing.T) {
+	saved := hooks[1]
+	t.Cleanup(func() { hooks[1] = saved })
+	hooks[1].module = "nosuchmodule"
+	hooks[1].sites = slices.Clone(saved.sites)
+	for i := range hooks[1].sites {
+		hooks[1].sites[i].symbol += "_in_no_module"
+	}
+	_, err := Attach(Options{})
+	var l *LacksError
+	if !errors.As(err, &l) || !l.HostLacks() || len(l.Attachments) != 1+len(hooks) ||
+		!strings.Contains(err.Error(), "module nosuchmodule is not loaded (load it with modprobe nosuchmodule)") {
+		t.Errorf("%v", err)
+	}
+	t.Log(err)
+}
+
+// onDyingThread calls f on a thread that ends with it.
+func onDyingThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // and never unlocks it, so that the thread ends with the goroutine
+		if unix.Gettid() != unix.Getpid() {
+			f()
+			return
+		}
+		// The main thread would not end. While it is taken, try another one.
+		done := make(chan struct{})
+		onDyingThread(func() {
+			f()
+			close(done)
+		})
+		<-done
+		runtime.UnlockOSThread()
+	}()
+}
+
+func TestSupportedHere(t *testing.T) {
+	for _, f := range Supported() {
+		t.Logf("%+v", f)
+		// Debian turns FPROBE on with the kernels that refuse to pin files.
+		want := f.Name != string(KprobeMulti) || *expect == "refused"
+		if f.Available != want {
+			t.Errorf("%+v, want available: %v", f, want)
+		}
 	}
 }

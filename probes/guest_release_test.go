@@ -4,6 +4,7 @@ package probes
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,7 +56,9 @@ func testEveryPage(t *testing.T) {
 	if e.Inode != p.inode || e.Index != 0 || e.Pages != pages || e.Bufferless != (*expect == "bufferless") || !e.Unannounced {
 		t.Errorf("%+v is not the whole of %+v", e, p.inode)
 	}
-	if e.Holder != "umem" || e.PID != uint32(unix.Getpid()) || e.Comm != "probes.test" {
+	comm, err := os.ReadFile("/proc/self/comm")
+	check(t, err)
+	if e.Holder != "umem" || e.PID != uint32(unix.Getpid()) || e.Comm != strings.TrimSpace(string(comm)) {
 		t.Errorf("holder %s, pid %d, comm %q", e.Holder, e.PID, e.Comm)
 	}
 	var now unix.Timespec

@@ -5,6 +5,7 @@ package probes
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,20 +32,29 @@ const (
 	pageSize = 4096
 	pageout  = 21 // MADV_PAGEOUT, since 5.4
 
-	// roleVariable lets the test binary play the process that is killed.
-	roleVariable = "UMEMSTRESS_PROBES_TEST_FILE"
+	// roleVariable lets the test binary play a part in a process of its own:
+	// to attach without privilege, or to pin the file named and be killed.
+	roleVariable     = "UMEMSTRESS_PROBES_TEST_ROLE"
+	roleUnprivileged = "unprivileged"
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if path := os.Getenv(roleVariable); path != "" {
-		holdUntilKilled(path)
+	switch role := os.Getenv(roleVariable); role {
+	case "":
+	case roleUnprivileged:
+		_, err := Attach(Options{})
+		fmt.Println(err)
+		os.Exit(0)
+	default:
+		holdUntilKilled(role)
 	}
 	os.Exit(m.Run())
 }
 
 // A pin is a registered region.
 type pin struct {
+	file  *os.File
 	mem   []byte
 	inode event.Inode
 	mr    *rdma.MR
@@ -74,7 +84,7 @@ func mapFile(tb testing.TB, path string, pages int) pin {
 	tb.Helper()
 	file, err := os.Create(path)
 	check(tb, err)
-	defer file.Close()
+	tb.Cleanup(func() { check(tb, file.Close()) })
 	var fs unix.Statfs_t
 	check(tb, unix.Fstatfs(int(file.Fd()), &fs))
 	if fs.Type != unix.EXT4_SUPER_MAGIC {
@@ -86,7 +96,7 @@ func mapFile(tb testing.TB, path string, pages int) pin {
 	mem, err := unix.Mmap(int(file.Fd()), 0, pages*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, unix.Munmap(mem)) })
-	p := pin{mem: mem, inode: event.Inode{
+	p := pin{file: file, mem: mem, inode: event.Inode{
 		Device: unix.Major(stat.Dev)<<20 | unix.Minor(stat.Dev),
 		Number: stat.Ino,
 	}}
@@ -108,10 +118,14 @@ func (p *pin) register(tb testing.TB, pd *rdma.PD) {
 	p.mr = mr
 }
 
-// cleanAndStrip lets writeback and reclaim have their way with the pages.
+// cleanAndStrip lets writeback and reclaim have their way with the pages. Those
+// on another CPU's list of pages yet to be put on the LRU lists are passed over
+// by reclaim; FADV_DONTNEED empties these lists when it meets pages that it can
+// not drop, and these are mapped.
 func (p *pin) cleanAndStrip(tb testing.TB) {
 	tb.Helper()
 	check(tb, unix.Msync(p.mem, unix.MS_SYNC))
+	check(tb, unix.Fadvise(int(p.file.Fd()), 0, 0, unix.FADV_DONTNEED))
 	check(tb, unix.Madvise(p.mem, pageout))
 }
 

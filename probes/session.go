@@ -47,6 +47,9 @@ type Session struct {
 // would be taken for a kernel that does nothing. Errors that are due to the
 // host are a *LacksError.
 func Attach(opts Options) (*Session, error) {
+	if n := opts.Events; n != 0 && (n < os.Getpagesize() || n&(n-1) != 0) {
+		return nil, optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", n))
+	}
 	cache := btf.NewCache()
 	types := sync.OnceValues(cache.Kernel)
 	go types() // meanwhile, what needs no types goes ahead
@@ -83,9 +86,6 @@ func Attach(opts Options) (*Session, error) {
 
 func configure(spec *ebpf.CollectionSpec, opts Options) error {
 	if opts.Events != 0 {
-		if opts.Events < os.Getpagesize() || opts.Events&(opts.Events-1) != 0 {
-			return optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", opts.Events))
-		}
 		spec.Maps[dirtyMapEvents].MaxEntries = uint32(opts.Events)
 	}
 	if opts.NoStacks {

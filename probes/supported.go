@@ -1,0 +1,83 @@
+package probes
+
+import (
+	"errors"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/link"
+)
+
+// A Feature is something that the probes can use of the kernel.
+type Feature struct {
+	Name      string `json:"name"`
+	Available bool   `json:"available"`
+	Reason    string `json:"reason,omitempty"` // why not
+	Without   string `json:"without"`          // what it costs not to have it
+}
+
+// testFunction is in every kernel with BPF and BTF since 5.5. It is called by
+// nobody but the kernel's own tests of BPF.
+const testFunction = "bpf_fentry_test1"
+
+// Supported tries what the probes need. It needs no privilege to be called, but
+// without privilege most of it is denied.
+func Supported() []Feature {
+	var list []Feature
+	add := func(name, without string, try func() error) {
+		f := Feature{Name: name, Without: without}
+		restore, err := withMemlock(try)
+		restore()
+		if f.Available = err == nil; !f.Available {
+			f.Reason = reason(Method(name), err)
+		}
+		list = append(list, f)
+	}
+	add("btf", "no probes", tryBTF)
+	add("ring-buffer", "no probes", func() error { return features.HaveMapType(ebpf.RingBuf) })
+	add(string(Fentry), "probes cost more, if there is "+string(Kprobe), tryFentry)
+	add(string(KprobeMulti), "nothing, if there is "+string(Fentry)+" or "+string(Kprobe), features.HaveBPFLinkKprobeMulti)
+	add(string(Kprobe), "no probes in modules before Linux 5.11", tryKprobe)
+	return list
+}
+
+func tryBTF() error {
+	f, err := os.Open("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func tryFentry() error {
+	return tryProgram(ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFEntry, AttachTo: testFunction},
+		func(prog *ebpf.Program) (link.Link, error) {
+			return link.AttachTracing(link.TracingOptions{Program: prog})
+		})
+}
+
+func tryKprobe() error {
+	if _, err := os.Stat(kprobePMU); err != nil {
+		return errNoKprobes
+	}
+	return tryProgram(ebpf.ProgramSpec{Type: ebpf.Kprobe},
+		func(prog *ebpf.Program) (link.Link, error) { return link.Kprobe(testFunction, prog, nil) })
+}
+
+// tryProgram loads a program that does nothing, and attaches it.
+func tryProgram(spec ebpf.ProgramSpec, attach func(*ebpf.Program) (link.Link, error)) error {
+	spec.Name = "umemstress_try"
+	spec.License = "GPL"
+	spec.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	prog, err := ebpf.NewProgram(&spec)
+	if err != nil {
+		return err
+	}
+	l, err := attach(prog)
+	if err == nil {
+		err = l.Close()
+	}
+	return errors.Join(err, prog.Close())
+}
