@@ -1,0 +1,107 @@
+package rdma
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	local, remote := Address{QPN: 17}, Address{QPN: 18}
+	gid := netip.MustParseAddr("::ffff:10.77.0.1")
+	for _, test := range []struct {
+		err   error
+		lacks bool
+		parts []string
+	}{
+		{newOpenError("device rxe0", unix.EACCES), true, []string{"open device rxe0", "EACCES", "udev group rdma"}},
+		{newOpenError("device rxe0", unix.ENOENT), true, []string{"ENOENT", "load the device's driver"}},
+		{newOpenError("device rxe0", unix.ENODEV), true, []string{"ENODEV", "load the device's driver"}},
+		{newError("allocate", "protection domain", unix.EACCES), true, []string{"allocate protection domain", "changed its credentials"}},
+		{newError("allocate", "protection domain", unix.ENOSPC), false, []string{"allocate protection domain: no space left on device (ENOSPC)"}},
+		{newPostError(local, unix.EINVAL), false, []string{"post to queue pair 17", "not connected"}},
+		{newPostError(local, unix.EIO), true, []string{"the RDMA device is gone", "EIO"}},
+		{newConnectError(local, remote, gid, unix.EHOSTUNREACH), true, []string{"queue pair 17 to 18 at ::ffff:10.77.0.1", "is the netdev up"}},
+		{newCreateQPError("RC queue pair", QPConfig{MaxSend: 1 << 20, MaxRecv: 1}, unix.EINVAL), false, []string{"1048576 send and 1 receive"}},
+		{portDownError(Device{Name: "rxe0"}, 1, PortDown), true, []string{"use port 1 of device rxe0: it is DOWN", "ip link set"}},
+		{closedError("poll", "completion queue"), false, []string{"poll completion queue: already closed"}},
+	} {
+		wantText(t, test.err, test.lacks, test.parts...)
+	}
+}
+
+func TestErrorChain(t *testing.T) {
+	gone := newError("use", "device rxe0", unix.EIO)
+	if !errors.Is(gone, unix.EIO) || !errors.Is(gone, ErrDeviceGone) || errors.Is(gone, ErrPinRefused) {
+		t.Errorf("chain of %v", gone)
+	}
+	refused := error(&Error{Op: "register", Errno: unix.EFAULT, reason: ErrPinRefused})
+	if !errors.Is(refused, ErrPinRefused) || !errors.Is(refused, unix.EFAULT) {
+		t.Errorf("chain of %v", refused)
+	}
+	other := errors.New("other")
+	if e := newError("map", "queue", other); !errors.Is(e, other) || e.Errno != 0 {
+		t.Errorf("chain of %v", e)
+	}
+}
+
+func TestCompletionError(t *testing.T) {
+	c := Completion{ID: 3, QPN: 17, Status: StatusRetryExceeded}
+	want := "request 3 on queue pair 17: no answer from the remote queue pair (transport retry counter exceeded)"
+	if err := c.Err(); err == nil || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
+	}
+	c.Status = StatusSuccess
+	if err := c.Err(); err != nil {
+		t.Error(err)
+	}
+	if got := Status(99).String(); got != "completion status 99" {
+		t.Error(got)
+	}
+}
+
+func TestParseLockStatus(t *testing.T) {
+	pinned, privileged, err := parseLockStatus([]byte("Name:\tx\nVmLck:\t  4 kB\nVmPin:\t   128 kB\nCapEff:\t0000000000004000\n"))
+	if pinned != 128<<10 || !privileged || err != nil {
+		t.Errorf("%d, %v, %v", pinned, privileged, err)
+	}
+	pinned, privileged, err = parseLockStatus([]byte("VmPin:\t0 kB\nCapEff:\t000001ffffffbfff\n"))
+	if pinned != 0 || privileged || err != nil {
+		t.Errorf("%d, %v, %v", pinned, privileged, err)
+	}
+	for _, bad := range []string{"", "VmPin:\t0 kB\n", "VmPin:\tmuch kB\nCapEff:\t0\n", "VmPin:\t0 kB\nCapEff:\tall\n"} {
+		if _, _, err := parseLockStatus([]byte(bad)); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestMTUCodes(t *testing.T) {
+	for bytes, want := range map[int]uint8{256: 1, 512: 2, 1024: 3, 2048: 4, 4096: 5} {
+		if code, ok := mtuCode(bytes); !ok || code != want {
+			t.Errorf("%d: %d, %v", bytes, code, ok)
+		}
+	}
+	for _, bytes := range []int{0, 128, 1500, 8192} {
+		if _, ok := mtuCode(bytes); ok {
+			t.Errorf("%d is taken for an MTU", bytes)
+		}
+	}
+}
+
+func TestWriteRequestStaysInsideItsRegion(t *testing.T) {
+	mr := &MR{mem: make([]byte, 100)}
+	const big = int(^uint(0) >> 1)
+	for _, s := range []Slice{{mr, 0, 101}, {mr, 100, 1}, {mr, -1, 1}, {mr, 1, -1}, {mr, 101, 0}, {mr, big, big}, {nil, 0, 0}} {
+		if err := (&WriteRequest{Local: s}).check(); err == nil {
+			t.Errorf("%d bytes at %d are accepted", s.Length, s.Offset)
+		}
+	}
+	for _, s := range []Slice{{mr, 0, 100}, {mr, 100, 0}, {mr, 99, 1}} {
+		if err := (&WriteRequest{Local: s}).check(); err != nil {
+			t.Errorf("%d bytes at %d: %v", s.Length, s.Offset, err)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package rxe
+
+import (
+	"errors"
+	"math/bits"
+	"testing"
+
+	"umemstress/rdma/internal/uapi"
+)
+
+// block is a queue in plain memory, as the kernel makes it.
+func block(t *testing.T, entries, elem int) []byte {
+	t.Helper()
+	log2 := bits.Len(uint(elem - 1))
+	// Backed by words, so that it is aligned like mapped memory.
+	words := make([]uint64, (headSize+entries<<log2)/8)
+	mem := bytesOf(words)
+	head := headOf(mem)
+	head.Log2ElemSize, head.IndexMask = uint32(log2), uint32(entries-1)
+	return mem
+}
+
+func TestSendQueueFillsAndWraps(t *testing.T) {
+	const entries = 8
+	q, err := NewSendQueue(block(t, entries, sendElementSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel := uint32(0) // the consumer's side
+	id := uint64(0)
+	for round := range 50 {
+		if free := q.Free(); free != entries-1 {
+			t.Fatalf("round %d: %d of an empty ring free, want %d", round, free, entries-1)
+		}
+		n := round%(entries-1) + 1
+		for range n {
+			q.Put(&Write{ID: id, Addr: 2 * id, Length: uint32(id), LKey: 7, RemoteAddr: 3 * id, RKey: 9, Signaled: id%2 == 1})
+			id++
+		}
+		if q.head.ProducerIndex != kernel {
+			t.Fatal("requests are visible before they are published")
+		}
+		if free := q.Free(); free != entries-1-n {
+			t.Fatalf("round %d: %d free behind %d requests", round, free, n)
+		}
+		q.Publish()
+		for i := range n {
+			wqe, sge := sendElement(q.element(kernel))
+			want := id - uint64(n-i)
+			if wqe.WR.WRID != want || wqe.SSN != uint32(want) || wqe.IOVA != 3*want || wqe.WR.RemoteAddr != 3*want ||
+				wqe.WR.RKey != 9 || wqe.DMA.Length != uint32(want) || wqe.DMA.Resid != uint32(want) ||
+				wqe.DMA.NumSGE != 1 || *sge != (uapi.RxeSGE{Addr: 2 * want, Length: uint32(want), LKey: 7}) ||
+				(wqe.WR.SendFlags == uapi.SendSignaled) != (want%2 == 1) {
+				t.Fatalf("request %d is %+v, %+v", want, wqe, sge)
+			}
+			wqe.State, wqe.Status = 5, 5 // what the kernel scribbles must be gone next time
+			kernel = q.next(kernel, 1)
+		}
+		q.head.ConsumerIndex = kernel
+	}
+}
+
+func TestSendQueueClearsWhatTheKernelWrote(t *testing.T) {
+	q, err := NewSendQueue(block(t, 2, sendElementSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range mem(q) {
+		mem(q)[i] = 0xff
+	}
+	q.Put(&Write{ID: 1})
+	wqe, _ := sendElement(q.element(0))
+	if wqe.State != 0 || wqe.Status != 0 || wqe.WR.SendFlags != 0 || wqe.DMA.SGEOffset != 0 || wqe.HasRDAtomic != 0 {
+		t.Errorf("left over: %+v", wqe)
+	}
+}
+
+func mem(q *SendQueue) []byte { return q.mem[headSize:] }
+
+func TestCompletionQueueWraps(t *testing.T) {
+	const entries = 4
+	q, err := NewCompletionQueue(block(t, entries, completionSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, sent, taken := uint32(0), uint64(0), uint64(0)
+	for round := range 40 {
+		n := round % entries // 0 to 3
+		for range n {
+			completion(q.element(kernel)).WRID = sent
+			kernel = q.next(kernel, 1)
+			sent++
+		}
+		q.head.ProducerIndex = kernel
+		if q.Ready() != n {
+			t.Fatalf("round %d: %d ready, want %d", round, q.Ready(), n)
+		}
+		// Take some first, the rest then.
+		for _, part := range []int{n / 2, n - n/2} {
+			for i := range part {
+				if id := q.At(i).WRID; id != taken {
+					t.Fatalf("round %d: completion %d, want %d", round, id, taken)
+				}
+				taken++
+			}
+			q.Consume(part)
+		}
+		if q.Ready() != 0 || q.head.ConsumerIndex != kernel {
+			t.Fatalf("round %d: not empty", round)
+		}
+	}
+}
+
+// Another driver may answer in the same format and mean something else.
+func TestForeignMemoryIsNoQueue(t *testing.T) {
+	good := func() []byte { return block(t, 8, sendElementSize) }
+	for name, mem := range map[string][]byte{
+		"too short for a head":      good()[:headSize-8],
+		"too short for its ring":    good()[:len(good())-8],
+		"mask not a power of two":   with(good(), func(h *uapi.RxeQueueBuf) { h.IndexMask = 6 }),
+		"mask of all ones":          with(good(), func(h *uapi.RxeQueueBuf) { h.IndexMask = ^uint32(0) }),
+		"elements too small":        with(good(), func(h *uapi.RxeQueueBuf) { h.Log2ElemSize = 7 }),
+		"elements beyond reason":    with(good(), func(h *uapi.RxeQueueBuf) { h.Log2ElemSize = 63 }),
+		"all zero":                  bytesOf(make([]uint64, 1024)),
+		"text where numbers should": with(good(), func(h *uapi.RxeQueueBuf) { h.Log2ElemSize, h.IndexMask = 0x20657865, 0x65757172 }),
+	} {
+		if _, err := NewSendQueue(mem); !errors.Is(err, errLayout) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func with(mem []byte, change func(*uapi.RxeQueueBuf)) []byte {
+	change(headOf(mem))
+	return mem
+}
+
+func TestPutAllocatesNothing(t *testing.T) {
+	q, err := NewSendQueue(block(t, 8, sendElementSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Write{ID: 1, Length: 4096}
+	if n := testing.AllocsPerRun(100, func() {
+		q.Put(w)
+		q.Publish()
+		q.head.ConsumerIndex = q.head.ProducerIndex
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
