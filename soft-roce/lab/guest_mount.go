@@ -120,13 +120,24 @@ func switchRoot(s *spec) error {
 	if err := mountAll(mounts); err != nil {
 		return err
 	}
+	seen := map[string]bool{}
+	for _, f := range s.Loaded {
+		if seen[f.Path] {
+			continue
+		}
+		seen[f.Path] = true
+		if err := unix.Mount(f.Name, at(f.Path), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", f.Path, err)
+		}
+	}
 	return chrootTo(newRoot)
 }
 
 // chrootTo leaves the initramfs as switch_root does: an initramfs cannot be
-// pivoted away, so its files are deleted and the new root is moved over it.
+// pivoted away, so what is not needed any more is deleted and the new root is
+// moved over it.
 func chrootTo(root string) error {
-	for _, path := range []string{initPath, specPath, modulesPath} {
+	for _, path := range []string{specPath, modulesPath} {
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}

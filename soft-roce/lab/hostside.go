@@ -46,7 +46,11 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	initramfs, err := buildInitramfs(&c.Kernel, executable, &spec{
+	program, err := c.programPath()
+	if err != nil {
+		return nil, err
+	}
+	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &spec{
 		Release: c.Kernel.Release,
 		Modules: c.Kernel.Modules,
 		Program: c.Program,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/u-root/u-root/pkg/ldd"
@@ -14,49 +16,86 @@ import (
 // buildInitramfs returns a file in memory with the archives that the guest boots
 // from: the modules, then init and its spec. The kernel unpacks archives that
 // follow each other into one tree.
-func buildInitramfs(k *Kernel, executable string, s *spec) (*os.File, error) {
+func buildInitramfs(k *Kernel, executable, program string, s *spec) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "initramfs")
-	if err := writeInitramfs(f, k, executable, s); err != nil {
+	if err := writeInitramfs(f, k, executable, program, s); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	return f, nil
 }
 
-func writeInitramfs(f *os.File, k *Kernel, executable string, s *spec) error {
+func writeInitramfs(f *os.File, k *Kernel, executable, program string, s *spec) error {
 	if err := k.copyBootModules(f); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	records := []cpio.Record{cpio.StaticFile(specPath, string(raw), 0o400)}
 	init, err := fileRecord(initPath, executable)
 	if err != nil {
 		return err
 	}
-	records = append(records, init)
-	// A dynamically linked executable needs its interpreter and libraries.
-	libs, err := ldd.List(executable)
+	records := []cpio.Record{init}
+	files, err := loadedFiles(executable, program)
 	if err != nil {
-		return fmt.Errorf("libraries of %s: %w", executable, err)
+		return err
 	}
-	for _, lib := range libs {
-		if lib == executable {
+	for _, file := range files {
+		if file.Name == initPath {
 			continue
 		}
-		record, err := fileRecord(lib, lib)
+		record, err := fileRecord(file.Name, file.Path)
 		if err != nil {
 			return err
 		}
 		records = append(records, record)
 	}
-	return writeArchive(f, records)
+	withFiles := *s
+	withFiles.Loaded = files
+	raw, err := json.Marshal(&withFiles)
+	if err != nil {
+		return err
+	}
+	return writeArchive(f, append(records, cpio.StaticFile(specPath, string(raw), 0o400)))
+}
+
+// hotTools are what programs in the guest run most.
+var hotTools = []string{"sh", "mke2fs"}
+
+// loadedFiles lists the files of the host that the initramfs has: the executable
+// with the interpreter and the libraries that a dynamically linked one needs to
+// be init, and for speed the program to run and the hot tools with theirs.
+func loadedFiles(executable, program string) ([]loadedFile, error) {
+	programs := []string{executable, program}
+	for _, name := range hotTools {
+		if tool, err := findTool(name, ""); err == nil {
+			programs = append(programs, tool)
+		}
+	}
+	// Libraries are listed with the symbolic links on the way to them.
+	libs, err := ldd.List(programs...)
+	if err != nil {
+		return nil, fmt.Errorf("libraries of %s: %w", strings.Join(programs, ", "), err)
+	}
+	var files []loadedFile
+	seen := map[string]bool{}
+	for _, name := range append(programs, libs...) {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		path, err := filepath.EvalSymlinks(name)
+		if err != nil {
+			return nil, err
+		}
+		if name == executable {
+			name = initPath
+		}
+		files = append(files, loadedFile{Name: name, Path: path})
+	}
+	return files, nil
 }
 
 // writeArchive writes the records, preceded by the directories that they are in.

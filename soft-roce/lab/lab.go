@@ -77,7 +77,7 @@ func (c Config) defaults() (Config, error) {
 	if c.Disk < 64<<20 {
 		return c, usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
 	}
-	if err := c.checkProgram(); err != nil {
+	if _, err := c.programPath(); err != nil {
 		return c, err
 	}
 	if c.Stdout == nil {
@@ -89,17 +89,17 @@ func (c Config) defaults() (Config, error) {
 	return c, nil
 }
 
-// checkProgram looks for the program where the guest will: in the host's tree.
-func (c *Config) checkProgram() error {
+// programPath finds the program where the guest will: in the host's tree.
+func (c *Config) programPath() (string, error) {
 	name := c.Program[0]
-	path := name
 	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
-		path = filepath.Join(c.Dir, name)
+		name = filepath.Join(c.Dir, name)
 	}
-	if _, err := exec.LookPath(path); err != nil {
-		return usagef("program for the guest: %v", err)
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", usagef("program for the guest: %v", err)
 	}
-	return nil
+	return filepath.Abs(path)
 }
 
 // environment is the program's.

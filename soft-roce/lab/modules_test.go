@@ -93,7 +93,7 @@ func TestInitramfs(t *testing.T) {
 	}
 	want := spec{Release: "5.10.0-30-amd64", Program: []string{"sh", "-c", "a\nb"}, Dir: "/", Device: true,
 		Shares: []share{{"share0", "/srv"}}}
-	memory, err := buildInitramfs(&Kernel{bootModules: modules}, executable, &want)
+	memory, err := buildInitramfs(&Kernel{bootModules: modules}, executable, "/bin/sh", &want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestInitramfs(t *testing.T) {
 		archive := cpio.ArchiveFromRecords(records)
 		for _, name := range [][]string{
 			{"boot-modules", "boot-modules/0-bus", "boot-modules/0-bus/000-virtio.ko"},
-			{"init", "umemstress-lab.json"},
+			{"init", "umemstress-lab.json", "bin/sh"},
 		}[i] {
 			if _, ok := archive.Files[name]; !ok {
 				t.Errorf("archive %d has no %s", i, name)
@@ -136,6 +136,9 @@ func TestInitramfs(t *testing.T) {
 		var got spec
 		if err := json.Unmarshal(content, &got); err != nil {
 			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(got.Loaded, func(f loadedFile) bool { return f.Name == initPath && f.Path == executable }) {
+			t.Errorf("the guest would not find the executable in memory: %+v", got.Loaded)
 		}
 		if !slices.Equal(got.Program, want.Program) || !slices.Equal(got.Shares, want.Shares) || !got.Device {
 			t.Errorf("spec %+v, want %+v", got, want)

@@ -26,6 +26,7 @@ type spec struct {
 	Env     []string
 	Shares  []share
 	Device  bool // bring up soft-RoCE
+	Loaded  []loadedFile
 }
 
 // share is a directory of the host that the guest sees at the same path and may
@@ -33,6 +34,14 @@ type spec struct {
 type share struct {
 	Tag  string // 9p mount tag
 	Path string
+}
+
+// loadedFile is a file of the host that is in the initramfs, too. The guest's
+// programs get it from there: a page of it costs a message over 9p otherwise,
+// which takes milliseconds under software emulation.
+type loadedFile struct {
+	Name string // in the initramfs
+	Path string // on the host, without symbolic links
 }
 
 // Kinds of event.
