@@ -9,7 +9,10 @@ import (
 // startBound starts a process that is killed when this one dies, however it
 // dies. The returned channel gives what cmd.Wait returned.
 func startBound(cmd *exec.Cmd) (<-chan error, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Pdeathsig: syscall.SIGKILL,
+		Setpgid:   true, // the terminal's Ctrl-C is for this process to handle
+	}
 	started := make(chan error)
 	ended := make(chan error, 1)
 	go func() {
