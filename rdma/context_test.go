@@ -1,11 +1,13 @@
 package rdma
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +26,7 @@ type fake struct {
 
 func newFake() (*fake, *Context) {
 	f := &fake{pds: map[handle]int{}, cqs: map[*fakeCQ]int{}, mrs: map[handle]handle{}, fail: map[string]error{}}
-	return f, &Context{device: Device{Name: "fake0"}, backend: f}
+	return f, &Context{device: Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, backend: f}
 }
 
 func (f *fake) alive() int { return len(f.pds) + len(f.cqs) + len(f.mrs) + f.qps }
@@ -268,6 +270,29 @@ func TestPostSaysHowManyFit(t *testing.T) {
 	bad := WriteRequest{Local: Slice{MR: mr, Length: 9}}
 	if n, err := qp.PostWrites([]WriteRequest{w, bad}); n != 0 || err == nil {
 		t.Errorf("posted %d, %v", n, err)
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	_, c := newFake()
+	cq, err := c.CreateCQ(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := cq.Wait(ctx, make([]Completion, 1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	// The device of this context is in no sysfs.
+	if _, err := cq.Wait(t.Context(), make([]Completion, 1)); !errors.Is(err, ErrDeviceGone) {
+		t.Error(err)
+	}
+	if err := cq.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cq.Wait(t.Context(), make([]Completion, 1)); !errors.Is(err, ErrClosed) {
+		t.Error(err)
 	}
 }
 

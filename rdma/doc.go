@@ -1,4 +1,43 @@
 // Package rdma is RDMA verbs in pure Go: devices, protection domains, memory
 // regions, completion queues and queue pairs that write into remote memory. It
 // knows no workload and needs no library.
+//
+// From a device to bytes moved, with every error left out:
+//
+//	d, _ := rdma.FindDevice("/sys", "")            // the first with an active port
+//	ctx, _ := rdma.Open(d)                         // owns all that follows
+//	defer ctx.Close()
+//	pd, _ := ctx.AllocPD()                         // what may reach what
+//	from, _ := pd.RegisterMR(a, rdma.AccessLocalWrite) // pins a and b, both from mmap
+//	to, _ := pd.RegisterMR(b, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
+//	cq, _ := ctx.CreateCQ(128)
+//	qp, _ := pd.CreateQP(rdma.QPConfig{SendCQ: cq})
+//	peer, _ := pd.CreateQP(rdma.QPConfig{SendCQ: cq})
+//	path, _ := ctx.Path(rdma.PathConfig{GIDIndex: rdma.AutoGID})
+//	_ = rdma.ConnectLoopback(qp, peer, path)
+//	_ = qp.PostWrite(rdma.WriteRequest{
+//		Local:      rdma.Slice{MR: from, Length: from.Len()},
+//		RemoteAddr: to.Addr(), RKey: to.RKey(), Signaled: true,
+//	})
+//	_, _ = cq.Wait(context.Background(), wc)       // then look at wc[0].Err()
+//	_ = to.Close()                                 // unpins b: the moment of truth
+//
+// # How it works
+//
+// Objects are made by requests to /dev/infiniband/uverbsN (internal/uverbs, with
+// the structs of internal/uapi). Traffic needs no request: work requests and
+// completions go through rings that the driver shares by mmap (internal/rxe), and
+// an empty POST_SEND rings the doorbell. The layout of the rings is rdma_rxe's
+// own, so this works with soft-RoCE alone, from Linux 5.10 on; other devices need
+// a backend that knows theirs (see the interfaces in backend.go).
+//
+// # What it is careful about
+//
+// Errors are of type *[Error] and say operation, object, reason and remedy.
+// [Error.HostLacks] is for what the host is missing; a pin that the kernel
+// refuses is [ErrPinRefused]; a device that was removed is [ErrDeviceGone].
+// Completions have errors of their own, of type *[CompletionError].
+//
+// Everything may be closed in any order, and closing the context closes all. What
+// is still open when the process dies, the kernel closes.
 package rdma

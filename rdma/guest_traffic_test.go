@@ -196,7 +196,7 @@ func TestRemoteAccessError(t *testing.T) {
 	}
 }
 
-func TestPostDoesNotAllocate(t *testing.T) {
+func TestPostAndWaitAllocateNothing(t *testing.T) {
 	e := newEndpoint(t, 8)
 	source, target := anonymous(t, 4096), anonymous(t, 4096)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
@@ -206,12 +206,8 @@ func TestPostDoesNotAllocate(t *testing.T) {
 		if _, err := e.qp.PostWrites(batch); err != nil {
 			t.Fatal(err)
 		}
-		for {
-			if n, err := e.cq.Poll(wc); err != nil {
-				t.Fatal(err)
-			} else if n > 0 {
-				return
-			}
+		if _, err := e.cq.Wait(t.Context(), wc); err != nil {
+			t.Fatal(err)
 		}
 	})
 	if allocs != 0 {
