@@ -97,6 +97,9 @@ func isUsable(t *testing.T) {
 	if !path.GID.Addr.Is4In6() {
 		t.Errorf("the path's GID is %v", path.GID)
 	}
+	if path.MTU != 4096 {
+		t.Errorf("the path's MTU is %d", path.MTU)
+	}
 	pd, err := c.AllocPD()
 	if err != nil {
 		t.Fatal(err)
