@@ -18,7 +18,7 @@ import (
 //
 //	umemstress lab exec -- /tmp/rdma.test -test.run '^$' -test.bench Perftest -test.benchtime 7x
 func BenchmarkWriteAgainstPerftest(b *testing.B) {
-	for _, c := range []struct{ size, count int }{{65536, 400}, {4096, 4000}} {
+	for _, c := range []struct{ size, count int }{{65536, 800}, {4096, 8000}} {
 		b.Run(fmt.Sprint(c.size), func(b *testing.B) {
 			var theirs, ours []float64
 			for b.Loop() {
