@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
+)
+
+const noLocalRun = "no run on this host itself"
+
+// deviceItems describes the RDMA devices and says whether a run can use one of
+// them: a device that this version has a backend for, with an active port and
+// access to its node.
+func (h *host) deviceItems() (items []item, usable bool) {
+	devices, err := rdma.Devices(h.sys)
+	if err != nil {
+		return []item{{Name: "device", State: stateMissing, Detail: err.Error(), Costs: noLocalRun,
+			Remedy: "umemstress lab run brings its own device"}}, false
+	}
+	if len(devices) == 0 {
+		return []item{{Name: "device", State: stateMissing, Detail: "no RDMA device", Costs: noLocalRun,
+			Remedy: h.deviceRemedy()}}, false
+	}
+	for _, d := range devices {
+		state := h.deviceItem(d)
+		node := h.nodeItem(d)
+		items = append(items, state, node)
+		usable = usable || nothingMissing(state, node)
+	}
+	return items, usable
+}
+
+// deviceRemedy says how to get a device here.
+func (h *host) deviceRemedy() string {
+	const guest = "umemstress lab run, whose guest has one"
+	if !h.haveModule("rdma_rxe") {
+		return guest + " (this kernel has no module rdma_rxe for a soft-RoCE device)"
+	}
+	if !h.has(unix.CAP_NET_ADMIN) {
+		return "umemstress soft-roce up, as root; or " + guest
+	}
+	return "umemstress soft-roce up; or " + guest
+}
+
+// haveModule says whether a module is loaded, built in, or among the kernel's
+// files.
+func (h *host) haveModule(name string) bool {
+	if _, err := os.Stat(filepath.Join(h.sys, "module", name)); err == nil {
+		return true
+	}
+	for _, list := range []string{"modules.builtin", "modules.dep"} {
+		text, err := os.ReadFile(filepath.Join(h.modules, list))
+		if err == nil && strings.Contains(string(text), "/"+name+".ko") {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *host) deviceItem(d rdma.Device) item {
+	i := item{Name: "device: " + d.Name, State: stateOK}
+	parts := []string{"driver " + or(d.Driver, "unknown")}
+	netdevs := h.netdevs(d)
+	if len(netdevs) > 0 {
+		parts = append(parts, "netdev "+strings.Join(netdevs, ", "))
+	}
+	for _, p := range d.Ports {
+		parts = append(parts, fmt.Sprintf("port %d %v (%s)", p.Number, p.State, p.LinkLayer))
+	}
+	i.Detail = strings.Join(parts, ", ")
+	switch {
+	case !d.Active():
+		i.State, i.Costs = stateMissing, "no run with this device: a port that is not ACTIVE carries nothing"
+		i.Remedy = "bring its netdev up, or plug the cable"
+		if len(netdevs) > 0 {
+			i.Remedy = "ip link set " + netdevs[0] + " up"
+		}
+	case d.Driver != rdma.DriverRxe:
+		i.State = stateMissing
+		i.Costs = "no run with this device: this version knows the queues of " + rdma.DriverRxe + " alone; the probes see its regions all the same"
+		i.Remedy = "umemstress soft-roce up --netdev DEV makes a soft-RoCE device beside it"
+	}
+	return i
+}
+
+// netdevs are the device's, from the link or else from the GIDs.
+func (h *host) netdevs(d rdma.Device) []string {
+	if d.NetDev != "" {
+		return []string{d.NetDev}
+	}
+	entries, err := os.ReadDir(filepath.Join(h.sys, "class/infiniband", d.Name, "device/net"))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// nodeItem tries the device node, which costs nothing: a context is made only on
+// request.
+func (h *host) nodeItem(d rdma.Device) item {
+	i := item{Name: "device: " + or(d.Uverbs, d.Name+" node"), State: stateMissing, Costs: "no run with this device"}
+	if d.Uverbs == "" {
+		i.Detail, i.Remedy = "it has no verbs device", "modprobe ib_uverbs"
+		return i
+	}
+	path := filepath.Join(h.dev, "infiniband", d.Uverbs)
+	if err := h.open(path); err != nil {
+		i.Detail = err.Error()
+		i.Remedy = "give the user access to the node (udev group rdma), or run as root; in a container pass the node in"
+		return i
+	}
+	return item{Name: i.Name, State: stateOK, Detail: path + " opens"}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes"
+	"umemstress/soft-roce/lab"
+	"umemstress/workload"
+)
+
+// host is where check looks. Tests give it trees and answers of their own.
+type host struct {
+	kernel   checkKernel
+	sys      string // the file system mounted on /sys
+	proc     string // and on /proc
+	dev      string // the device nodes
+	modules  string // the kernel's modules: /lib/modules/RELEASE
+	cache    string // where the lab keeps its kernels; empty: nowhere
+	packages string // the directory of package files that the user names
+	workDirs []string
+
+	uid         int
+	memlock     uint64 // bytes
+	needed      uint64 // bytes that a run locks by default
+	features    []probes.Feature
+	haveProgram func(name string) bool
+	access      func(path string, mode uint32) error // access(2)
+	open        func(path string) error              // opens for reading and writing, and closes
+}
+
+// thisHost is the machine that this process runs on.
+func thisHost() (*host, error) {
+	var uname unix.Utsname
+	if err := unix.Uname(&uname); err != nil {
+		return nil, fmt.Errorf("uname: %w", err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return nil, fmt.Errorf("RLIMIT_MEMLOCK: %w", err)
+	}
+	quick, err := workload.Preset("quick")
+	if err != nil {
+		return nil, err
+	}
+	h := &host{
+		kernel: checkKernel{
+			Release: unix.ByteSliceToString(uname.Release[:]),
+			Version: unix.ByteSliceToString(uname.Version[:]),
+		},
+		sys: "/sys", proc: "/proc", dev: "/dev",
+		packages:    os.Getenv(lab.KernelDirEnv),
+		uid:         os.Geteuid(),
+		memlock:     limit.Cur,
+		needed:      uint64(quick.FileBytes + quick.AnonBytes),
+		features:    probes.Supported(),
+		haveProgram: haveProgram,
+		access: func(path string, mode uint32) error {
+			return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
+		},
+		open: func(path string) error {
+			f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		},
+	}
+	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
+	if dir, err := lab.CacheDir(); err == nil {
+		h.cache = dir
+	}
+	if dir, err := os.Getwd(); err == nil {
+		h.workDirs = append(h.workDirs, dir)
+	}
+	h.workDirs = append(h.workDirs, os.TempDir())
+	return h, nil
+}
+
+// haveProgram finds a program also where an ordinary user's PATH does not lead
+// on Debian.
+func haveProgram(name string) bool {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if _, err := exec.LookPath(candidate); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// privileges that matter here, and what is impossible without them.
+var privileges = []struct {
+	name    string
+	bit     uint
+	without string
+}{
+	{"CAP_IPC_LOCK", unix.CAP_IPC_LOCK, "regions are held to RLIMIT_MEMLOCK"},
+	{"CAP_BPF", unix.CAP_BPF, "no probes"},
+	{"CAP_PERFMON", unix.CAP_PERFMON, "no probes"},
+	{"CAP_SYS_ADMIN", unix.CAP_SYS_ADMIN, "no scratch file system"},
+	{"CAP_NET_ADMIN", unix.CAP_NET_ADMIN, "no umemstress soft-roce up"},
+}
+
+const remedyRoot = "run it as root"
+
+// effective returns the capabilities that count with the whole kernel. Those of
+// a user namespace do not.
+func (h *host) effective() (mask uint64, namespace bool) {
+	status, err := os.ReadFile(filepath.Join(h.proc, "self/status"))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "CapEff:"); ok {
+			mask, _ = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		}
+	}
+	// The first namespace maps all ids to themselves.
+	ids, err := os.ReadFile(filepath.Join(h.proc, "self/uid_map"))
+	if err == nil && strings.Join(strings.Fields(string(ids)), " ") != "0 0 4294967295" {
+		return 0, true
+	}
+	return mask, false
+}
+
+func (h *host) has(bit uint) bool {
+	mask, _ := h.effective()
+	// CAP_SYS_ADMIN stands for those that were split from it in 5.8.
+	if (bit == unix.CAP_BPF || bit == unix.CAP_PERFMON) && mask&(1<<unix.CAP_SYS_ADMIN) != 0 {
+		return true
+	}
+	return mask&(1<<bit) != 0
+}
+
+func (h *host) privilegeItem() item {
+	i := item{Name: "privileges", State: stateOK}
+	var have, lack, costs []string
+	for _, p := range privileges {
+		if h.has(p.bit) {
+			have = append(have, p.name)
+			continue
+		}
+		lack = append(lack, p.name)
+		if len(costs) == 0 || costs[len(costs)-1] != p.without {
+			costs = append(costs, p.without)
+		}
+	}
+	i.Detail = fmt.Sprintf("uid %d", h.uid)
+	if len(have) > 0 {
+		i.Detail += "; " + strings.Join(have, ", ")
+	}
+	if len(lack) == 0 {
+		return i
+	}
+	i.Detail += "; without " + strings.Join(lack, ", ")
+	i.State, i.Costs, i.Remedy = stateWarning, strings.Join(costs, ", "), remedyRoot
+	if _, namespace := h.effective(); namespace {
+		i.Detail += " (a user namespace: its capabilities do not count here)"
+		i.Remedy = "run it as root outside of the container"
+	}
+	return i
+}
+
+func (h *host) lockItem() item {
+	i := item{Name: "locked memory", State: stateOK}
+	switch {
+	case h.memlock == unix.RLIM_INFINITY:
+		i.Detail = "RLIMIT_MEMLOCK is unlimited"
+	default:
+		i.Detail = "RLIMIT_MEMLOCK is " + sizeText(h.memlock)
+	}
+	switch {
+	case h.has(unix.CAP_IPC_LOCK):
+		i.Detail += ", lifted by CAP_IPC_LOCK"
+	case h.memlock < h.needed:
+		i.State, i.Costs = stateMissing, "no run: no region of a useful size can be pinned"
+		i.Remedy = "ulimit -l unlimited (/etc/security/limits.conf: memlock), or " + remedyRoot
+		if each := h.memlock / 4 >> 20; each > 0 { // two regions, and as much left over
+			i.State, i.Costs = stateWarning, "no run of the default size, which locks "+sizeText(h.needed)
+			i.Remedy = fmt.Sprintf("--file-size %dM --anon-size %dM fit; or %s", each, each, i.Remedy)
+		}
+	}
+	return i
+}
+
+func sizeText(n uint64) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// panicItems tell what turns a reproduction into a crash.
+func (h *host) panicItems() []item {
+	var items []item
+	for _, sysctl := range []struct{ name, effect string }{
+		{"panic_on_warn", "the warning that a buffer-less page causes panics this machine"},
+		{"panic_on_oops", "an oops panics this machine"},
+	} {
+		i := item{Name: sysctl.name, State: stateOK, Detail: "off"}
+		value, err := os.ReadFile(filepath.Join(h.proc, "sys/kernel", sysctl.name))
+		switch {
+		case err != nil:
+			i.State, i.Detail = stateWarning, err.Error()
+			i.Costs = "a run may panic this machine"
+			i.Remedy = "umemstress lab run, where only a guest dies"
+		case strings.TrimSpace(string(value)) != "0":
+			i.State, i.Detail = stateWarning, "on"
+			i.Costs = sysctl.effect + ": a run stops with exit code 3 unless --allow-crash is given"
+			i.Remedy = "umemstress lab run, where only a guest dies, or sysctl kernel." + sysctl.name + "=0 for the time of the run"
+		}
+		items = append(items, i)
+	}
+	return items
+}
