@@ -16,8 +16,8 @@ const (
 	// default.
 	sendDepth = 128
 	// batchLength is how many messages one doorbell announces and one completion
-	// answers: several batches fit, so the queue does not run dry meanwhile.
-	batchLength = sendDepth / 4
+	// answers: two batches fit, so the queue does not run dry meanwhile.
+	batchLength = sendDepth / 2
 )
 
 func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path) (*flow, error) {

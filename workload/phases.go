@@ -14,6 +14,7 @@ import (
 // prepare opens the holder's device, makes the file and the regions, and posts
 // the witnesses. Nothing is pinned yet.
 func (r *run) prepare(ctx context.Context) error {
+	r.probes = attachSoon(r.options)
 	var err error
 	if r.holder, err = newHolder(r.options); err != nil {
 		return err
@@ -29,7 +30,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.record.Regions = []RegionRecord{r.file.record(), r.anon.record()}
-	r.watch, err = startWitnesses(r.options, r.record.File, r.evidence)
+	r.watch, err = startWitnesses(r.probes, r.options.Observe, r.record.File, r.evidence)
 	return err
 }
 
@@ -95,7 +96,7 @@ func (r *run) clean(context.Context) error {
 }
 
 func (r *run) strip(context.Context) error {
-	return newStripper(r.options.Scenario.Strip)(r.file)
+	return newStripper(r.options.Scenario.Strip)(r.file, r.target.file)
 }
 
 func (r *run) release(ctx context.Context) error {

@@ -21,6 +21,7 @@ type run struct {
 	target  *target
 	file    *region
 	anon    *region
+	probes  *attachment
 	watch   *witnesses
 	holder  holder
 }
@@ -160,7 +161,7 @@ func (r *run) Close() error {
 	if r.holder != nil {
 		errs = append(errs, r.holder.Close())
 	}
-	errs = append(errs, r.watch.Close(), r.file.Close(), r.anon.Close(), r.target.Close())
+	errs = append(errs, r.watch.Close(), r.probes.Close(), r.file.Close(), r.anon.Close(), r.target.Close())
 	if r.scratch != nil {
 		errs = append(errs, r.scratch.Close())
 	}

@@ -11,7 +11,7 @@ import (
 
 // stripper takes the buffers of a region's pages while they are pinned. It
 // returns an ineffective error when it ran and had no effect.
-type stripper func(r *region) error
+type stripper func(r *region, file *os.File) error
 
 // ineffective is the error of a phase that ran without doing what it is for.
 type ineffective struct{ error }
@@ -20,11 +20,11 @@ func newStripper(name string) stripper {
 	if name == "pageout" {
 		return stripPageout
 	}
-	return func(*region) error { return nil } // "none", by Scenario.Validate
+	return func(*region, *os.File) error { return nil } // "none", by Scenario.Validate
 }
 
-// pageoutPasses bounds how often reclaim is asked: a page that sits on a
-// per-CPU list of the LRU is passed over the first time.
+// pageoutPasses bounds how often reclaim is asked: it passes over a page that
+// is locked, or on some CPU's list of pages that are yet to join the LRU.
 const pageoutPasses = 5
 
 // stripPageout reclaims the region with MADV_PAGEOUT. Reclaim unmaps each page
@@ -33,9 +33,12 @@ const pageoutPasses = 5
 // success is read from the page table: whether reclaim got to every page.
 // Whether it then took the buffers of a pinned page is what differs between
 // kernels, and what the channels witness.
-func stripPageout(r *region) error {
+func stripPageout(r *region, file *os.File) error {
 	var mapped int
 	for range pageoutPasses {
+		if err := drainLRU(file, int64(len(r.mem))); err != nil {
+			return err
+		}
 		if err := unix.Madvise(r.mem, unix.MADV_PAGEOUT); err != nil {
 			return fmt.Errorf("madvise(MADV_PAGEOUT): %w; it came with Linux 5.4", err)
 		}
@@ -46,6 +49,16 @@ func stripPageout(r *region) error {
 	}
 	return ineffective{fmt.Errorf("MADV_PAGEOUT left %d of %d pages mapped after %d passes; the file must be writable by this user and mapped only once",
 		mapped, len(r.mem)/os.Getpagesize(), pageoutPasses)}
+}
+
+// drainLRU makes every CPU hand its pages over to the LRU, where reclaim finds
+// them: FADV_DONTNEED does so when it could not drop what it was asked to
+// (mm/fadvise.c, lru_add_drain_all), and it drops no page that is mapped.
+func drainLRU(file *os.File, bytes int64) error {
+	if err := unix.Fadvise(int(file.Fd()), 0, bytes, unix.FADV_DONTNEED); err != nil {
+		return fmt.Errorf("fadvise(FADV_DONTNEED): %w", err)
+	}
+	return nil
 }
 
 // pagemapPresent is bit 63 of a page's entry in /proc/self/pagemap

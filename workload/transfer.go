@@ -3,7 +3,6 @@ package workload
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"umemstress/rdma"
@@ -17,7 +16,6 @@ type transfer struct {
 
 	sent        Traffic
 	completions [16]rdma.Completion
-	idleSince   time.Time // zero while completions arrive
 }
 
 // run sends until the stop rule is content and returns when all has arrived.
@@ -76,54 +74,27 @@ func (t *transfer) underWay() bool {
 	return false
 }
 
-// progress takes what completions there are.
+// stuckAfter is how long nothing may arrive. Retries of a lossy link take
+// seconds.
+const stuckAfter = 30 * time.Second
+
+// progress waits for completions and takes them into account. A device that is
+// removed meanwhile ends the wait.
 func (t *transfer) progress(ctx context.Context) error {
-	n, err := t.holder.cq.Poll(t.completions[:])
+	bounded, cancel := context.WithTimeout(ctx, stuckAfter)
+	defer cancel()
+	n, err := t.holder.cq.Wait(bounded, t.completions[:])
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, t.holder.info.Name)
+	}
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return t.idle(ctx)
-	}
-	t.idleSince = time.Time{}
 	for i := range t.completions[:n] {
 		c := &t.completions[i]
 		if err := t.holder.bySender[c.QPN].complete(c); err != nil {
 			return t.holder.explain(err)
 		}
 	}
-	return nil
-}
-
-const (
-	// aliveAfter is how long nothing may arrive before the device is asked
-	// whether it is still there.
-	aliveAfter = 100 * time.Millisecond
-	// stuckAfter is how long nothing may arrive at all. Retries of a lossy link
-	// take seconds.
-	stuckAfter = 30 * time.Second
-)
-
-// idle lets others run, and looks for a reason when nothing arrives for long.
-func (t *transfer) idle(ctx context.Context) error {
-	now := time.Now()
-	if t.idleSince.IsZero() {
-		t.idleSince = now
-	}
-	waited := now.Sub(t.idleSince)
-	if waited < aliveAfter {
-		runtime.Gosched()
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := t.holder.context.Alive(); err != nil {
-		return err
-	}
-	if waited > stuckAfter {
-		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, t.holder.info.Name)
-	}
-	time.Sleep(time.Millisecond)
 	return nil
 }

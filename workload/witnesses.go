@@ -34,11 +34,11 @@ type witnesses struct {
 const pumpInterval = 200 * time.Millisecond
 
 // startWitnesses opens the channels for a file.
-func startWitnesses(o Options, file File, e *evidence) (*witnesses, error) {
+func startWitnesses(probes *attachment, mode string, file File, e *evidence) (*witnesses, error) {
 	w := &witnesses{file: file, evidence: e, stop: func() {}}
 	w.counter.device = file.Device
 	w.openKmsg()
-	if err := w.attach(o); err != nil {
+	if err := w.attach(probes, mode); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -60,21 +60,19 @@ func (w *witnesses) openKmsg() {
 	channel.State = StateOK
 }
 
-func (w *witnesses) attach(o Options) error {
+func (w *witnesses) attach(probes *attachment, mode string) error {
 	channel := &w.channels.Probes
-	if o.Observe == ObserveOff || o.Attach == nil {
-		channel.State, channel.Why = StateAbsent, "switched off"
-		return nil
-	}
-	observer, err := o.Attach()
+	observer, err := probes.wait()
 	switch {
 	case err == nil:
 		w.observer = observer
 		channel.State = StateOK
-	case o.Observe == ObserveRequire:
+	case mode == ObserveRequire:
 		return lacksf("--observe require: %w", err)
 	default:
-		logrus.Warnf("the probes are absent: %v", err)
+		if !errors.Is(err, errSwitchedOff) {
+			logrus.Warnf("the probes are absent: %v", err)
+		}
 		channel.State, channel.Why = StateAbsent, err.Error()
 	}
 	return nil
@@ -105,6 +103,9 @@ func (w *witnesses) follow(ctx context.Context) {
 }
 
 func (w *witnesses) addEvent(ev event.Event) {
+	if err := w.observer.Symbolise(&ev); err != nil {
+		logrus.Debugf("an event stays without its stack: %v", err)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.channels.Probes.Events++
@@ -200,7 +201,7 @@ func (w *witnesses) tallyProbes() {
 	}
 }
 
-// Close detaches the probes and leaves the log. It may be called twice.
+// Close stops following. The probes stay attached. It may be called twice.
 func (w *witnesses) Close() error {
 	if w == nil || w.evidence == nil {
 		return nil
@@ -210,9 +211,6 @@ func (w *witnesses) Close() error {
 	var errs []error
 	if w.kmsg != nil {
 		errs = append(errs, w.kmsg.Close())
-	}
-	if w.observer != nil {
-		errs = append(errs, w.observer.Close())
 	}
 	w.evidence = nil
 	return errors.Join(errs...)
