@@ -35,7 +35,14 @@ type abilities struct {
 	Lab     bool `json:"lab"`
 }
 
-func (a abilities) any() bool { return a.Run || a.Observe || a.Lab }
+// status is the exit code: only a host on which nothing can be done lacks
+// something.
+func (a abilities) status() error {
+	if a.Run || a.Observe || a.Lab {
+		return nil
+	}
+	return statusError(exitHostLacks)
+}
 
 type checkDocument struct {
 	Schema string      `json:"schema"`
@@ -70,10 +77,10 @@ Exit codes: 0 something can be done here (a run, observation by probes, or the l
 			} else {
 				err = printCheck(cmd.OutOrStdout(), document)
 			}
-			if err == nil && !document.Can.any() {
-				err = statusError(exitHostLacks)
+			if err != nil {
+				return err
 			}
-			return err
+			return document.Can.status()
 		},
 	}
 	addFormatFlag(cmd.Flags(), &format)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,7 +65,7 @@ func (h *host) haveModule(name string) bool {
 
 func (h *host) deviceItem(d rdma.Device) item {
 	i := item{Name: "device: " + d.Name, State: stateOK}
-	parts := []string{"driver " + or(d.Driver, "unknown")}
+	parts := []string{"driver " + cmp.Or(d.Driver, "unknown")}
 	netdevs := h.netdevs(d)
 	if len(netdevs) > 0 {
 		parts = append(parts, "netdev "+strings.Join(netdevs, ", "))
@@ -74,11 +75,13 @@ func (h *host) deviceItem(d rdma.Device) item {
 	}
 	i.Detail = strings.Join(parts, ", ")
 	switch {
+	case len(d.Ports) == 0:
+		i.State, i.Costs, i.Remedy = stateMissing, "no run with this device: it shows no port", "look at the kernel's log"
 	case !d.Active():
 		i.State, i.Costs = stateMissing, "no run with this device: a port that is not ACTIVE carries nothing"
-		i.Remedy = "bring its netdev up, or plug the cable"
-		if len(netdevs) > 0 {
-			i.Remedy = "ip link set " + netdevs[0] + " up"
+		i.Remedy = "a cable, and a subnet manager (apt-get install opensm)"
+		if len(netdevs) > 0 && d.Ports[0].LinkLayer == "Ethernet" {
+			i.Remedy = "ip link set " + netdevs[0] + " up, and a cable if it is a network card's"
 		}
 	case d.Driver != rdma.DriverRxe:
 		i.State = stateMissing
@@ -107,7 +110,7 @@ func (h *host) netdevs(d rdma.Device) []string {
 // nodeItem tries the device node, which costs nothing: a context is made only on
 // request.
 func (h *host) nodeItem(d rdma.Device) item {
-	i := item{Name: "device: " + or(d.Uverbs, d.Name+" node"), State: stateMissing, Costs: "no run with this device"}
+	i := item{Name: "device: " + cmp.Or(d.Uverbs, d.Name+" node"), State: stateMissing, Costs: "no run with this device"}
 	if d.Uverbs == "" {
 		i.Detail, i.Remedy = "it has no verbs device", "modprobe ib_uverbs"
 		return i
@@ -119,11 +122,4 @@ func (h *host) nodeItem(d rdma.Device) item {
 		return i
 	}
 	return item{Name: i.Name, State: stateOK, Detail: path + " opens"}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +91,7 @@ func (h *host) kvmItem() item {
 		return i
 	}
 	flags := strings.Fields(string(cpuinfo))
-	if !contains(flags, "vmx", "svm") {
+	if !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
 		i.Detail, i.Remedy = "the CPU has neither vmx nor svm", "virtualization in the firmware, or nested virtualization"
 		return i
 	}
@@ -99,15 +100,4 @@ func (h *host) kvmItem() item {
 		return i
 	}
 	return item{Name: i.Name, State: stateOK, Detail: "the CPU has it and /dev/kvm opens; the first guest tries it"}
-}
-
-func contains(list []string, wanted ...string) bool {
-	for _, s := range list {
-		for _, w := range wanted {
-			if s == w {
-				return true
-			}
-		}
-	}
-	return false
 }

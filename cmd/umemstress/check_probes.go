@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +72,7 @@ func (h *host) hookItem() item {
 	if _, err := os.Stat(filepath.Join(h.sys, "class/infiniband_verbs")); err != nil {
 		lack = append(lack, "ib_uverbs")
 	}
-	if text, err := os.ReadFile(filepath.Join(h.proc, "filesystems")); err != nil || !contains(strings.Fields(string(text)), "ext4") {
+	if text, err := os.ReadFile(filepath.Join(h.proc, "filesystems")); err != nil || !slices.Contains(strings.Fields(string(text)), "ext4") {
 		lack = append(lack, "ext4")
 	}
 	if len(lack) > 0 {
