@@ -27,7 +27,7 @@ type checkKernel struct {
 	Version string `json:"version"`
 }
 
-// abilities say what the host allows as it is now. A run where the kernel would
+// abilities say what the host allows as it is now. A run where the kernel might
 // panic is possible, but wants --allow-crash.
 type abilities struct {
 	Run     bool `json:"run"`
@@ -100,7 +100,7 @@ func (h *host) check() checkDocument {
 
 	var items []item
 	items = append(items, device...)
-	items = append(items, h.privilegeItem(), limit, scratch)
+	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.panicItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)

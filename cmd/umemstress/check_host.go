@@ -33,6 +33,7 @@ type host struct {
 	haveProgram func(name string) bool
 	access      func(path string, mode uint32) error // access(2)
 	open        func(path string) error              // opens for reading and writing, and closes
+	openToRead  func(path string) error
 }
 
 // thisHost is the machine that this process runs on.
@@ -64,13 +65,8 @@ func thisHost() (*host, error) {
 		access: func(path string, mode uint32) error {
 			return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 		},
-		open: func(path string) error {
-			f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
-			if err != nil {
-				return err
-			}
-			return f.Close()
-		},
+		open:       func(path string) error { return tryOpen(path, os.O_RDWR) },
+		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
 	if dir, err := lab.CacheDir(); err == nil {
@@ -81,6 +77,14 @@ func thisHost() (*host, error) {
 	}
 	h.workDirs = append(h.workDirs, os.TempDir())
 	return h, nil
+}
+
+func tryOpen(path string, flags int) error {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // haveProgram finds a program also where an ordinary user's PATH does not lead
@@ -194,28 +198,4 @@ func sizeText(n uint64) string {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
 	return fmt.Sprintf("%d KiB", n>>10)
-}
-
-// panicItems tell what turns a reproduction into a crash.
-func (h *host) panicItems() []item {
-	var items []item
-	for _, sysctl := range []struct{ name, effect string }{
-		{"panic_on_warn", "the warning that a buffer-less page causes panics this machine"},
-		{"panic_on_oops", "an oops panics this machine"},
-	} {
-		i := item{Name: sysctl.name, State: stateOK, Detail: "off"}
-		value, err := os.ReadFile(filepath.Join(h.proc, "sys/kernel", sysctl.name))
-		switch {
-		case err != nil:
-			i.State, i.Detail = stateWarning, err.Error()
-			i.Costs = "a run may panic this machine"
-			i.Remedy = "umemstress lab run, where only a guest dies"
-		case strings.TrimSpace(string(value)) != "0":
-			i.State, i.Detail = stateWarning, "on"
-			i.Costs = sysctl.effect + ": a run stops with exit code 3 unless --allow-crash is given"
-			i.Remedy = "umemstress lab run, where only a guest dies, or sysctl kernel." + sysctl.name + "=0 for the time of the run"
-		}
-		items = append(items, i)
-	}
-	return items
 }

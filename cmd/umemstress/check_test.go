@@ -34,6 +34,8 @@ func rootHost() map[string]string {
 		"sys/class/misc/loop-control/x": "",
 		"dev/loop-control":              "",
 		"dev/kvm":                       "",
+		"dev/kmsg":                      "",
+		"proc/kcore":                    "",
 		"modules/modules.dep":           "kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko.xz: kernel/x.ko.xz",
 		"cache/kernels/by-name/5.10":    "",
 	}
@@ -90,7 +92,8 @@ func fixture(t *testing.T, files map[string]string) *host {
 			}
 			return nil
 		},
-		open: stat,
+		open:       stat,
+		openToRead: stat,
 	}
 }
 
@@ -133,7 +136,7 @@ func TestCheck(t *testing.T) {
 			files: withRxe(rootHost(), "4: ACTIVE"),
 			can:   abilities{Run: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "ok: driver rdma_rxe, netdev veth0, port 1 ACTIVE (Ethernet)",
-				"device: uverbs0": "ok", "probes: targets": "ok", "panic_on_warn": "ok", "panic_on_oops": "ok"},
+				"device: uverbs0": "ok", "probes: targets": "ok", "panic_on_warn": "ok", "panic_on_oops": "ok", "BUG_ON": "ok", "kernel log": "ok"},
 		},
 		{
 			name:   "port DOWN",
@@ -155,11 +158,15 @@ func TestCheck(t *testing.T) {
 			states: map[string]string{"panic_on_warn": "warning: --allow-crash", "panic_on_oops": "ok"},
 		},
 		{
-			name:   "unprivileged",
-			files:  unprivileged(withRxe(rootHost(), "4: ACTIVE")),
-			change: func(h *host) { h.uid, h.features = 1000, denied() },
-			can:    abilities{Lab: true},
+			name:  "unprivileged",
+			files: unprivileged(withRxe(rootHost(), "4: ACTIVE")),
+			change: func(h *host) {
+				h.uid, h.features = 1000, denied()
+				h.openToRead = func(string) error { return fs.ErrPermission }
+			},
+			can: abilities{Lab: true},
 			states: map[string]string{
+				"BUG_ON": "warning: --allow-crash", "kernel log": "warning: CAP_SYSLOG",
 				"privileges": "warning: without CAP_IPC_LOCK", "locked memory": "missing", "scratch": "missing: CAP_SYS_ADMIN",
 				"probes: btf": "ok", "probes: ring-buffer": "missing: CAP_PERFMON", "probes: fentry": "missing: CAP_PERFMON",
 			},
