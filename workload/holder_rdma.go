@@ -11,7 +11,11 @@ import (
 
 // newHolder opens the scenario's holder.
 func newHolder(o Options) (holder, error) {
-	return openRDMA(o)
+	h, err := openRDMA(o)
+	if err != nil {
+		return nil, err // not h: a nil *rdmaHolder is no nil holder
+	}
+	return h, nil
 }
 
 // rdmaHolder pins by registering memory regions, and writes with RDMA WRITE

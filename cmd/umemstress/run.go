@@ -201,4 +201,3 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
-

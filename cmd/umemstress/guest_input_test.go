@@ -1,0 +1,150 @@
+//go:build guest
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// shell runs a step of a test's set-up.
+func shell(t *testing.T, script string, args ...string) {
+	t.Helper()
+	out, err := exec.Command("sh", append([]string{"-ec", script, "sh"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", script, err, out)
+	}
+}
+
+// Each bad input gets one sentence, the right exit code, and leaves nothing.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	existing := filepath.Join(dir, "existing")
+	readOnly, full := filepath.Join(dir, "ro"), filepath.Join(dir, "full")
+	shell(t, `touch "$1"; mkdir "$2" "$3"; truncate -s 16M "$1.img"; mke2fs -q -t ext4 "$1.img"
+		mount -o loop,ro "$1.img" "$2"; mount -t tmpfs -o size=64K tmpfs "$3"`, existing, readOnly, full)
+	t.Cleanup(func() { shell(t, `umount "$1" "$2"`, readOnly, full) })
+	before := leftovers(t)
+
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown flag":        {[]string{"run", "--frobnicate"}, exitUsage, "--frobnicate"},
+		"argument":            {[]string{"run", "fast"}, exitUsage, "no arguments"},
+		"unknown device":      {small("-d", "mlx5_7"), exitHostLacks, "mlx5_7"},
+		"unknown port":        {small("-i", "9"), exitHostLacks, "port 9"},
+		"unknown file system": {small("--fs", "zfs"), exitUsage, "choose ext4"},
+		"no such directory":   {small("--file", "/nonexistent/x"), exitUsage, "directory must exist"},
+		"existing file":       {small("--file", existing), exitUsage, "would overwrite"},
+		"tmpfs":               {small("--file", "/dev/shm/x"), exitUsage, "tmpfs"},
+		"read-only mount":     {small("--file", filepath.Join(readOnly, "x")), exitUsage, "read-only"},
+		"no scratch space":    {small("--scratch-dir", full), exitFailed, "no space left"},
+		"no scratch dir":      {small("--scratch-dir", "/nonexistent"), exitFailed, "--scratch-dir"},
+		"no evidence space":   {small("-o", filepath.Join(full, "e")), exitFailed, "no space left"},
+		"evidence in a file":  {small("-o", existing), exitUsage, "--output"},
+		"not evidence":        {[]string{"verdict", dir}, exitUsage, "run.json"},
+	} {
+		args := c.args
+		if args[0] == "run" && !strings.Contains(strings.Join(args, " "), " -o ") {
+			args = append(args, "-o", filepath.Join(t.TempDir(), "evidence"))
+		}
+		if name == "no evidence space" {
+			shell(t, `head -c 60K /dev/zero >"$1/filler"`, full)
+		}
+		stdout, stderr, code := outcome(t, args...)
+		if name == "no evidence space" {
+			shell(t, `rm -r "$1"/*`, full)
+		}
+		if code != c.code || !strings.Contains(stderr, c.want) || strings.Count(stderr, "umemstress: ") != 1 {
+			t.Errorf("%s: exit code %d, want %d and %q: %s%s", name, code, c.code, c.want, stdout, stderr)
+		}
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// A port that is down is named, and works again when it is up.
+func TestPortDown(t *testing.T) {
+	netdev := strings.TrimSpace(readFile(t, "/sys/class/infiniband/rxe0/parent"))
+	shell(t, `ip link set "$1" down`, netdev)
+	defer shell(t, `ip link set "$1" up; until grep -q ACTIVE /sys/class/infiniband/rxe0/ports/1/state; do sleep 0.1; done`, netdev)
+	for _, device := range []string{"", "rxe0"} {
+		_, stderr, code := outcome(t, small("-d", device, "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if code != exitHostLacks || !strings.Contains(stderr, "DOWN") || !strings.Contains(stderr, "up") {
+			t.Errorf("device %q: exit code %d: %s", device, code, stderr)
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// Without the privilege to lock memory, a small limit is named, with the remedy.
+func TestLockedMemory(t *testing.T) {
+	dir := t.TempDir()
+	shell(t, `chmod 777 "$1"; chmod 666 /dev/infiniband/uverbs*`, dir)
+	cmd := command(small("--file", filepath.Join(dir, "file"), "--observe", "off", "-o", filepath.Join(dir, "evidence"))...)
+	limited := exec.Command("prlimit", "--memlock=65536", "setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", cmd.Path)
+	limited.Args = append(limited.Args, cmd.Args[1:]...)
+	limited.Env = cmd.Env
+	out, err := limited.CombinedOutput()
+	if err == nil || limited.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), "RLIMIT_MEMLOCK") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// An ordinary user is told what is missing.
+func TestNoPrivilege(t *testing.T) {
+	dir := t.TempDir()
+	shell(t, `chmod 777 "$1" "$(dirname "$1")"; chmod 600 /dev/infiniband/uverbs*`, dir)
+	cmd := command(small("-o", filepath.Join(dir, "evidence"))...)
+	user := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", cmd.Path)
+	user.Args = append(user.Args, cmd.Args[1:]...)
+	user.Env = cmd.Env
+	out, err := user.CombinedOutput()
+	if err == nil || user.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), "root") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// A link that is deleted in the middle of traffic ends the run with the reason.
+func TestLinkDeleted(t *testing.T) {
+	if *expectVerdict == "refused" {
+		t.Log("this kernel refuses the pin, so there is no traffic to delete the link from")
+		return
+	}
+	shell(t, `ip link add ut0 type veth peer name ut1; ip link set ut0 up; ip link set ut1 up; ip addr add 10.99.0.1/24 dev ut0
+		rdma link add rxeut type rxe netdev ut0
+		until grep -q ACTIVE /sys/class/infiniband/rxeut/ports/1/state; do sleep 0.1; done`)
+	defer shell(t, `ip link del ut0`)
+	before := leftovers(t)
+	cmd := command(append([]string{"-v"}, small("-d", "rxeut", "-D", "60", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
+	cmd.Stderr = watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-watch.found
+	shell(t, `rdma link del rxeut`) // returns when the run has closed the device
+	if err := cmd.Wait(); err == nil || !strings.Contains(watch.text.String(), "removed") {
+		t.Errorf("%v: %s", err, watch.text.String())
+	}
+	if code := cmd.ProcessState.ExitCode(); code != exitHostLacks && code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}

@@ -1,0 +1,246 @@
+//go:build guest
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload"
+)
+
+// These tests run the command on a real kernel with a soft-RoCE device: in the
+// lab's guest.
+
+var expectVerdict = flag.String("expect-verdict", "", "what the preset quick proves on this kernel: data-lost, clean or refused")
+
+// asCommand makes the test binary the command.
+const asCommand = "UMEMSTRESS_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// command is the command line args, not started yet.
+func command(args ...string) *exec.Cmd {
+	executable, err := os.Executable()
+	if err != nil {
+		panic(err) // /proc is mounted in every guest
+	}
+	cmd := exec.Command(executable, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// small keeps a run short where the number of pages does not matter.
+func small(args ...string) []string {
+	return append([]string{"run", "--file-size", "2M", "--anon-size", "2M"}, args...)
+}
+
+// outcome runs the command to its end.
+func outcome(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := command(args...)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), log.String(), cmd.ProcessState.ExitCode()
+}
+
+// leftovers are what a run could leave behind on this machine.
+func leftovers(t *testing.T) string {
+	t.Helper()
+	var found []string
+	for _, pattern := range []string{
+		"/sys/block/loop*/loop/backing_file", // only of loop devices in use
+		filepath.Join(os.TempDir(), "umemstress-scratch-*"),
+	} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, names...)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(found, "\n") + string(mounts)
+}
+
+// The preset quick gives the verdict that this kernel is known for, the channels
+// agree to the page, and the same verdict comes from the evidence.
+func TestQuick(t *testing.T) {
+	before := leftovers(t)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	stdout, stderr, code := outcome(t, "run", "--file-size", "64M", "--format", "json", "--observe", "require", "-o", dir)
+	var r workload.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	if string(r.Verdict) != *expectVerdict {
+		t.Fatalf("%s (%s), want %s", r.Verdict, r.Reason, *expectVerdict)
+	}
+	const pages = 16384
+	probes, disk := r.Channels.Probes, r.Channels.Disk
+	rise, _ := r.Channels.Kmsg.WarningRise()
+	switch r.Verdict {
+	case workload.DataLost:
+		if code != exitDataLost {
+			t.Errorf("exit code %d", code)
+		}
+		if probes.BufferlessPages != pages || disk.StalePages != pages || disk.OldPages != pages || rise != pages {
+			t.Errorf("the channels disagree: probes %d, disk %d (%d old), warning_count %d", probes.BufferlessPages, disk.StalePages, disk.OldPages, rise)
+		}
+		if r.Channels.Kmsg.BufferlessPages == 0 {
+			t.Error("no message of ext4 was read")
+		}
+	case workload.Clean:
+		if code != exitClean || probes.BufferlessPages != 0 || probes.UnannouncedPages != pages || disk.StalePages != 0 || disk.CheckedPages != pages || rise != 0 {
+			t.Errorf("exit code %d, %+v, %+v, warning_count %d", code, probes, disk, rise)
+		}
+	case workload.Refused:
+		if code != exitClean || probes.DirtiedPages != 0 || !strings.Contains(r.Reason, "EFAULT") {
+			t.Errorf("exit code %d, %+v, %q", code, probes, r.Reason)
+		}
+	}
+	again, stderr, code2 := outcome(t, "verdict", "--format", "json", dir)
+	var judged workload.Record
+	if err := json.Unmarshal([]byte(again), &judged); err != nil || judged.Verdict != r.Verdict || code2 != code {
+		t.Errorf("verdict says %s (exit code %d), %v; %s", judged.Verdict, code2, err, stderr)
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// The report for a person names the verdict, the channels and what it means.
+func TestQuickReport(t *testing.T) {
+	stdout, stderr, _ := outcome(t, small("-o", filepath.Join(t.TempDir(), "evidence"))...)
+	for _, want := range []string{"verdict ", strings.ToUpper(*expectVerdict), "probes ", "kmsg ", "disk ", "meaning ", "evidence "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the report lacks %q:\n%s%s", want, stdout, stderr)
+		}
+	}
+}
+
+// The control: with nothing stripped, every page reaches the disk.
+func TestNothingStripped(t *testing.T) {
+	stdout, stderr, code := outcome(t, small("--strip", "none", "--qp", "3", "-s", "5000", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != exitClean {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// reachable are the phases that this kernel lets a run come to.
+func reachable() []string {
+	phases := workload.Phases()
+	if *expectVerdict == string(workload.Refused) {
+		return phases[:slices.Index(phases, workload.PhasePin)+1]
+	}
+	return phases
+}
+
+// interrupt starts a run, sends it a signal as soon as it says that it is in the
+// phase, and waits for it.
+func interrupt(t *testing.T, dir, phase string, signal syscall.Signal) (stderr string, state *os.ProcessState) {
+	t.Helper()
+	cmd := command(append([]string{"-v"}, small("-o", dir)...)...)
+	watch := &phaseWatch{phase: "phase " + phase, found: make(chan struct{})}
+	cmd.Stderr = watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-watch.found:
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+	case <-done:
+		t.Fatalf("phase %s was not reached: %s", phase, watch.text.String())
+	}
+	return watch.text.String(), cmd.ProcessState
+}
+
+type phaseWatch struct {
+	phase string
+	text  bytes.Buffer
+	found chan struct{}
+	seen  bool
+}
+
+func (w *phaseWatch) Write(p []byte) (int, error) {
+	w.text.Write(p)
+	if !w.seen && strings.Contains(w.text.String(), `"`+w.phase+`"`) {
+		w.seen = true
+		close(w.found)
+	}
+	return len(p), nil
+}
+
+// SIGINT in any phase ends the run soon, with the exit code of an interruption or
+// of a run that had come to its end, and nothing is left.
+func TestInterrupt(t *testing.T) {
+	before := leftovers(t)
+	for _, phase := range reachable() {
+		dir := filepath.Join(t.TempDir(), phase)
+		stderr, state := interrupt(t, dir, phase, unix.SIGINT)
+		last := phase == reachable()[len(reachable())-1]
+		if code := state.ExitCode(); code != exitInterrupted && !last {
+			t.Errorf("in phase %s: exit code %d: %s", phase, code, stderr)
+		}
+		if _, err := workload.Reexamine(dir); err != nil {
+			t.Errorf("in phase %s: %v", phase, err)
+		}
+		if after := leftovers(t); after != before {
+			t.Errorf("in phase %s: left behind:\n%s\nbefore:\n%s", phase, after, before)
+		}
+	}
+}
+
+// A killed run leaves nothing that a new one stumbles over.
+func TestKill(t *testing.T) {
+	before := leftovers(t)
+	phases := reachable()
+	phase := phases[len(phases)-1]
+	if slices.Contains(phases, workload.PhaseWriteAgain) {
+		phase = workload.PhaseWriteAgain
+	}
+	dir := filepath.Join(t.TempDir(), "killed")
+	_, state := interrupt(t, dir, phase, unix.SIGKILL)
+	if state.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
+		t.Fatalf("it was not killed: %v", state)
+	}
+	if r, err := workload.Reexamine(dir); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
+		t.Errorf("its evidence: %+v, %v", r, err)
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+	stdout, stderr, _ := outcome(t, small("-o", filepath.Join(t.TempDir(), "next"))...)
+	if !strings.Contains(stdout, strings.ToUpper(*expectVerdict)) {
+		t.Errorf("the next run: %s%s", stdout, stderr)
+	}
+}
