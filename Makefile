@@ -1,0 +1,75 @@
+# make build   bin/umemstress
+# make run     a stock 5.10 kernel losing data, in a guest
+# make test    unit tests, and the tests that need a kernel, in guests
+# make bench   the figures that the project promises, as ratios
+#
+# Everything that these need on a Debian machine is installed with apt by the
+# targets themselves, which say so.
+
+GO       ?= go
+SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+UMEM     := bin/umemstress
+TESTS    := bin/tests
+export CGO_ENABLED = 0
+
+LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core
+BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
+BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
+
+.PHONY: build run test unit guest lab-test bench generate check-generate clean
+
+build:
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
+
+# install PACKAGES: only what is missing, and it says what.
+define install
+	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing with apt:" $$missing; \
+		$(SUDO) apt-get -qq update && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+run: build
+	$(call install,$(LAB_PACKAGES))
+	@$(UMEM) lab run --kernel 5.10 -- --preset quick; code=$$?; echo; \
+	if [ $$code = 12 ]; then \
+		echo "Exit code 12, data-lost, is what a stock 5.10 kernel is expected to do: the proof worked."; \
+	else \
+		echo "Expected exit code 12 (data-lost) on 5.10, but got $$code."; exit 1; \
+	fi
+
+test: unit guest lab-test
+
+unit: build
+	$(call install,$(TEST_PACKAGES))
+	$(GO) vet ./... && $(GO) vet -tags guest ./... && $(GO) vet -tags lab ./...
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+# One boot a kernel runs the tests of every package that needs one.
+GUEST_PACKAGES := rdma probes soft-roce/link cmd/umemstress
+
+guest: build
+	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
+	@mkdir -p $(TESTS)
+	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(basename $$p).test ./$$p || exit 1; done
+	sh soft-roce/guest-tests $(UMEM) $(TESTS) 5.10 granted bufferless data-lost
+	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.1 granted unannounced clean
+	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.12 refused refused refused
+
+lab-test: build
+	$(call install,$(LAB_PACKAGES))
+	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab
+
+generate:
+	$(call install,$(BPF_PACKAGES))
+	$(GO) generate ./probes
+
+# The committed BPF objects are what the C gives.
+check-generate: generate
+	git diff --exit-code -- probes
+
+clean:
+	rm -rf bin
