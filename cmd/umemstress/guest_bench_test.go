@@ -47,11 +47,11 @@ func BenchmarkRun16M(b *testing.B) {
 	b.ReportMetric(times[len(times)-1], "s-slowest")
 }
 
-// BenchmarkVerdict counts how many of its runs end in data-lost, on a kernel that
+// BenchmarkTwentyRuns counts how many of its runs end in data-lost, on a kernel that
 // loses data; one that does not is a failure:
 //
-//	umemstress lab exec --kernel 5.10 -- /tmp/cmd.test -test.run '^$' -test.bench Verdict -test.benchtime 20x
-func BenchmarkVerdict(b *testing.B) {
+//	umemstress lab exec --kernel 5.10 -- /tmp/cmd.test -test.run '^$' -test.bench TwentyRuns -test.benchtime 20x
+func BenchmarkTwentyRuns(b *testing.B) {
 	runs, lost := 0, 0
 	for b.Loop() {
 		runs++
