@@ -21,9 +21,32 @@ const (
 // evidence is a directory that is written as the run goes. Everything in it is
 // on disk before the next phase begins, since the machine may die there.
 type evidence struct {
-	dir    string
-	events *os.File
-	kmsg   *os.File
+	dir    *os.Root
+	handle *os.File // the directory itself, to sync it
+	events stream
+	kmsg   stream
+}
+
+// stream is a file of lines.
+type stream struct {
+	file  *os.File
+	dirty bool // lines were added since it was synced
+}
+
+func (s *stream) add(line []byte) error {
+	s.dirty = true
+	if _, err := s.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write the evidence: %w", err)
+	}
+	return nil
+}
+
+func (s *stream) sync() error {
+	if !s.dirty {
+		return nil
+	}
+	s.dirty = false
+	return fsync(s.file)
 }
 
 // createEvidence makes the directory, which must not hold a run already.
@@ -34,16 +57,22 @@ func createEvidence(dir string) (_ *evidence, err error) {
 	if _, err := os.Stat(filepath.Join(dir, runFile)); err == nil {
 		return nil, usagef("--output %s: it already holds the evidence of a run; name a new directory", dir)
 	}
-	e := &evidence{dir: dir}
+	e := &evidence{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("write the evidence to %s: %w; choose another directory with --output", dir, err), e.Close())
 		}
 	}()
-	if e.events, err = os.Create(filepath.Join(dir, eventsFile)); err != nil {
+	if e.dir, err = os.OpenRoot(dir); err != nil {
 		return nil, err
 	}
-	e.kmsg, err = os.Create(filepath.Join(dir, kmsgFile))
+	if e.handle, err = e.dir.Open("."); err != nil {
+		return nil, err
+	}
+	if e.events.file, err = e.dir.Create(eventsFile); err != nil {
+		return nil, err
+	}
+	e.kmsg.file, err = e.dir.Create(kmsgFile)
 	return e, err
 }
 
@@ -53,30 +82,26 @@ func (e *evidence) saveRecord(r *Record) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", runFile, err)
 	}
-	if err := replaceFile(filepath.Join(e.dir, runFile), append(data, '\n')); err != nil {
+	if err := e.replace(runFile, append(data, '\n')); err != nil {
 		return fmt.Errorf("write the evidence: %w", err)
 	}
 	return nil
 }
 
-func replaceFile(path string, data []byte) (err error) {
-	temporary := path + ".new"
-	f, err := os.Create(temporary)
+func (e *evidence) replace(name string, data []byte) error {
+	temporary := name + ".new"
+	f, err := e.dir.Create(temporary)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
 	if err = errors.Join(err, fsync(f), f.Close()); err == nil {
-		err = os.Rename(temporary, path)
+		err = e.dir.Rename(temporary, name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temporary))
+		return errors.Join(err, e.dir.Remove(temporary))
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(fsync(dir), dir.Close())
+	return fsync(e.handle)
 }
 
 func (e *evidence) addEvent(ev event.Event) error {
@@ -84,35 +109,30 @@ func (e *evidence) addEvent(ev event.Event) error {
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
 	}
-	return e.addLine(e.events, line)
+	return e.events.add(line)
 }
 
-func (e *evidence) addKmsg(line string) error { return e.addLine(e.kmsg, []byte(line)) }
-
-func (e *evidence) addLine(f *os.File, line []byte) error {
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("write the evidence: %w", err)
-	}
-	return nil
-}
+func (e *evidence) addKmsg(line string) error { return e.kmsg.add([]byte(line)) }
 
 // sync puts the streams on disk.
 func (e *evidence) sync() error {
-	if err := errors.Join(fsync(e.events), fsync(e.kmsg)); err != nil {
+	if err := errors.Join(e.events.sync(), e.kmsg.sync()); err != nil {
 		return fmt.Errorf("write the evidence: %w", err)
 	}
 	return nil
 }
 
-// Close closes the streams and leaves the directory.
+// Close closes the files and leaves them where they are.
 func (e *evidence) Close() error {
 	var errs []error
-	for _, f := range []*os.File{e.events, e.kmsg} {
+	for _, f := range []*os.File{e.events.file, e.kmsg.file, e.handle} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}
 	}
-	e.events, e.kmsg = nil, nil
+	if e.dir != nil {
+		errs = append(errs, e.dir.Close())
+	}
 	return errors.Join(errs...)
 }
 

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -63,9 +64,11 @@ func TestEvidenceOfADeadMachine(t *testing.T) {
 	r.Verdict, r.Reason = "", ""
 	r.Phases = phaseStates["died"]
 	r.Channels.Disk = DiskChannel{State: StateAbsent}
-	if err := (&evidence{dir: dir}).saveRecord(r); err != nil {
+	data, err := json.Marshal(r)
+	if err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(dir, runFile), string(data))
 	appendTo(t, filepath.Join(dir, eventsFile), `{"index": 8, "pa`)
 	again, err := Reexamine(dir)
 	if err != nil || again.Verdict != Reproduced {

@@ -120,6 +120,10 @@ type ProbesChannel struct {
 	Events           uint64 `json:"events"`
 	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
 	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
+
+	// Stacks are the kernel stacks that pages were dirtied from, innermost
+	// function first, by the stack_id of events.jsonl.
+	Stacks map[int32][]string `json:"stacks,omitempty"`
 }
 
 // KmsgChannel is what the kernel itself said during the run: its log, which is

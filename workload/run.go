@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options) (*Record, error) {
 	}
 	r := &run{options: o, record: record, evidence: evidence, payload: payload{seed: o.Seed, pageSize: record.Host.PageSize}}
 	err = r.drive(ctx)
-	r.conclude(err)
+	r.conclude()
 	err = errors.Join(err, r.Close(), r.evidence.saveRecord(r.record), r.evidence.Close())
 	return r.record, err
 }
@@ -143,16 +143,15 @@ func (r *run) persist(ctx context.Context) error {
 		return err
 	}
 	r.record.Channels.Probes, r.record.Channels.Kmsg = r.watch.tally()
-	return r.evidence.sync()
+	return nil
 }
 
-// conclude judges the record, and says why there is no verdict when the run
-// ended with an error.
-func (r *run) conclude(err error) {
-	r.record.Verdict, r.record.Reason = Judge(r.record)
-	if err != nil {
-		logrus.Debugf("the run ended early: %v", err)
+// conclude completes the record and judges it.
+func (r *run) conclude() {
+	if r.watch != nil {
+		r.record.Channels.Probes.Stacks = r.watch.namedStacks()
 	}
+	r.record.Verdict, r.record.Reason = Judge(r.record)
 }
 
 // Close takes the run down, in the order in which its parts stand on each other.

@@ -79,7 +79,7 @@ func makeFilesystem(ctx context.Context, fstype string, f *os.File) error {
 	if err != nil {
 		return lacksf("%s is not installed: apt-get install e2fsprogs, or give --file PATH", program)
 	}
-	cmd := exec.CommandContext(ctx, path, "-q", "-F", "-E", "nodiscard", "/proc/self/fd/3")
+	cmd := exec.CommandContext(ctx, path, "-q", "-F", "-E", "nodiscard,lazy_journal_init=1", "/proc/self/fd/3")
 	cmd.ExtraFiles = []*os.File{f}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s on the scratch file: %w: %s", program, err, bytes.TrimSpace(out))

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,9 +25,11 @@ type witnesses struct {
 	failed   error      // to write the evidence
 	counter  kmsgCounter
 	channels Channels // Probes and Kmsg alone
+	stacks   map[int32][]string
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
+	naming  sync.WaitGroup // of stacks
 }
 
 // pumpInterval is how long a witnessed line may stay in memory: short enough to
@@ -35,7 +38,7 @@ const pumpInterval = 200 * time.Millisecond
 
 // startWitnesses opens the channels for a file.
 func startWitnesses(probes *attachment, mode string, file File, e *evidence) (*witnesses, error) {
-	w := &witnesses{file: file, evidence: e, stop: func() {}}
+	w := &witnesses{file: file, evidence: e, stop: func() {}, stacks: map[int32][]string{}}
 	w.counter.device = file.Device
 	w.openKmsg()
 	if err := w.attach(probes, mode); err != nil {
@@ -103,13 +106,34 @@ func (w *witnesses) follow(ctx context.Context) {
 }
 
 func (w *witnesses) addEvent(ev event.Event) {
-	if err := w.observer.Symbolise(&ev); err != nil {
-		logrus.Debugf("an event stays without its stack: %v", err)
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.channels.Probes.Events++
 	w.failed = errors.Join(w.failed, w.evidence.addEvent(ev))
+	if _, known := w.stacks[ev.StackID]; !known && ev.StackID >= 0 {
+		w.stacks[ev.StackID] = nil
+		w.naming.Go(func() { w.nameStack(ev) })
+	}
+}
+
+// nameStack names the functions of an event's stack. Reading the kernel's symbols
+// for it takes long, and the event is on its way to the disk meanwhile.
+func (w *witnesses) nameStack(ev event.Event) {
+	if err := w.observer.Symbolise(&ev); err != nil {
+		logrus.Debugf("stack %d stays without names: %v", ev.StackID, err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stacks[ev.StackID] = ev.Stack
+}
+
+// namedStacks returns the stacks once all of them have their names.
+func (w *witnesses) namedStacks() map[int32][]string {
+	w.naming.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.stacks)
 }
 
 // breaks marks the probes as broken; the caller holds the lock.
@@ -137,7 +161,7 @@ func (w *witnesses) pumpKmsg() {
 	}
 }
 
-// pump moves what the kernel has said by now into the evidence. Only a failure
+// pump moves what the kernel has said by now into the evidence, on disk. Only a failure
 // to write the evidence is an error; a channel that breaks says so in its state.
 func (w *witnesses) pump(ctx context.Context) error {
 	w.pumpKmsg()
@@ -148,7 +172,7 @@ func (w *witnesses) pump(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.breaks(drained)
-	return w.failed
+	return errors.Join(w.failed, w.evidence.sync())
 }
 
 // tally returns the channels with all that was witnessed so far.
@@ -208,6 +232,7 @@ func (w *witnesses) Close() error {
 	}
 	w.stop()
 	w.stopped.Wait()
+	w.naming.Wait()
 	var errs []error
 	if w.kmsg != nil {
 		errs = append(errs, w.kmsg.Close())

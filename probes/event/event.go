@@ -25,9 +25,9 @@ type Event struct {
 	Stack       []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
 
 	// StackID is the kernel's number for the stack of the run's first page,
-	// negative if there is none. It means something to the session that
-	// delivered the event, and to nothing else.
-	StackID int32 `json:"-"`
+	// negative if there is none. It means something only beside what the same
+	// session named: run.json's stacks have its functions.
+	StackID int32 `json:"stack_id"`
 }
 
 // Count is what the kernel side counted for one file. It is exact: it does not
