@@ -18,7 +18,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test unit guest lab-test bench generate check-generate clean
+.PHONY: build run test unit guest guest-programs lab-test bench generate check-generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -51,10 +51,13 @@ unit: build
 # One boot a kernel runs the tests of every package that needs one.
 GUEST_PACKAGES := rdma probes soft-roce/link cmd/umemstress
 
-guest: build
-	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
+guest-programs:
+	$(call install,$(TEST_PACKAGES))
 	@mkdir -p $(TESTS)
 	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(basename $$p).test ./$$p || exit 1; done
+
+guest: build guest-programs
+	$(call install,$(LAB_PACKAGES))
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) 5.10 granted bufferless data-lost
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.1 granted unannounced clean
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.12 refused refused refused
@@ -62,6 +65,12 @@ guest: build
 lab-test: build
 	$(call install,$(LAB_PACKAGES))
 	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab
+
+# Every figure is of one guest, each side of a ratio in turn with the other.
+bench: build guest-programs
+	$(call install,$(LAB_PACKAGES) $(BENCH_PACKAGES))
+	cc -O2 -o $(TESTS)/pin rdma/testdata/pin.c -libverbs
+	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10
 
 generate:
 	$(call install,$(BPF_PACKAGES))
