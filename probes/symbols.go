@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -95,7 +94,7 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 	addresses = slices.Compact(addresses)
 	type symbol struct {
 		start uint64
-		name  string
+		name  []byte
 	}
 	nearest := make([]symbol, len(addresses))
 	hidden := true
@@ -114,7 +113,7 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 		// up inherit it below, unless they have a nearer one.
 		i, _ := slices.BinarySearch(addresses, start)
 		if i < len(addresses) && start >= nearest[i].start {
-			nearest[i] = symbol{start, string(name)}
+			nearest[i] = symbol{start, append(nearest[i].name[:0], name...)}
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -125,10 +124,10 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 	}
 	names := make(map[uint64]string, len(addresses))
 	for i, a := range addresses {
-		if i > 0 && nearest[i].name == "" {
+		if i > 0 && len(nearest[i].name) == 0 {
 			nearest[i] = nearest[i-1]
 		}
-		if nearest[i].name == "" {
+		if len(nearest[i].name) == 0 {
 			names[a] = fmt.Sprintf("%#x", a)
 			continue
 		}
@@ -137,12 +136,26 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 	return names, nil
 }
 
-// parseSymbol splits "ffffffff81000000 T name" or the same with "\t[module]".
+// parseSymbol splits "ffffffff81000000 T name" or the same with "\t[module]". It
+// is called for every symbol of a kernel, so it makes nothing.
 func parseSymbol(line []byte) (start uint64, kind byte, name []byte, ok bool) {
-	fields := bytes.Fields(line)
-	if len(fields) < 3 || len(fields[1]) != 1 {
+	digits := bytes.IndexByte(line, ' ')
+	if digits < 1 || digits > 16 || len(line) < digits+4 || line[digits+2] != ' ' {
 		return 0, 0, nil, false
 	}
-	start, err := strconv.ParseUint(string(fields[0]), 16, 64)
-	return start, fields[1][0], fields[2], err == nil
+	for _, c := range line[:digits] {
+		switch {
+		case '0' <= c && c <= '9':
+			start = start<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			start = start<<4 | uint64(c-'a'+10)
+		default:
+			return 0, 0, nil, false
+		}
+	}
+	name = line[digits+3:]
+	if module := bytes.IndexByte(name, '\t'); module >= 0 {
+		name = name[:module]
+	}
+	return start, line[digits+1], name, len(name) > 0
 }

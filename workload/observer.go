@@ -53,7 +53,8 @@ func (a *attachment) wait() (Observer, error) {
 	return a.observer, a.err
 }
 
-// Close detaches, also what was attached after the run had given up on it.
+// Close detaches, also what was attached after the run had given up on it. It may
+// be called again.
 func (a *attachment) Close() error {
 	if a == nil {
 		return nil
