@@ -44,7 +44,7 @@ run: build
 test: unit guest lab-test
 
 unit: build
-	$(call install,$(TEST_PACKAGES))
+	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
 	$(GO) vet ./... && $(GO) vet -tags guest ./... && $(GO) vet -tags lab ./...
 	CGO_ENABLED=1 $(GO) test -race ./...
 
