@@ -27,7 +27,7 @@ type guestFlags struct {
 }
 
 func (f *guestFlags) register(flags *pflag.FlagSet) {
-	flags.StringVarP(&f.kernel, "kernel", "k", "5.10", "5.10, 6.1, 6.12, sid, a `VERSION` such as 5.10.0-30-amd64, a FILE.deb, or an image with --modules")
+	flags.StringVarP(&f.kernel, "kernel", "k", "5.10", "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64, a FILE.deb, or an image with --modules")
 	flags.StringVar(&f.modules, "modules", "", "`DIR` lib/modules/RELEASE of the image given with --kernel")
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")

@@ -49,7 +49,7 @@ func TestLabKernelsLists(t *testing.T) {
 	if code := execute(t.Context(), []string{"lab", "kernels"}, &stdout, &stderr); code != exitClean {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
-	for _, name := range []string{"5.10", "6.1", "6.12", "sid"} {
+	for _, name := range []string{"5.10", "6.1", "6.12", "trixie", "sid"} {
 		if !strings.Contains(stdout.String(), "\n"+name+" ") {
 			t.Errorf("%s is not listed:\n%s", name, stdout.String())
 		}

@@ -9,16 +9,18 @@ import (
 // series is a name for a line of kernels, of which the newest is meant.
 type series struct {
 	name   string
+	line   string   // what a release begins with; empty: any
 	suites []string // of Debian, searched for the newest
 }
 
 // knownSeries are the kernels that the lab is for. A suite's own kernel line is
 // older than the suite's last point release, hence the security suites.
 var knownSeries = []series{
-	{"5.10", []string{"bullseye", "bullseye-security"}},
-	{"6.1", []string{"bookworm", "bookworm-security"}},
-	{"6.12", []string{"trixie", "bookworm-security"}},
-	{"sid", []string{"sid"}},
+	{"5.10", "5.10.", []string{"bullseye", "bullseye-security"}},
+	{"6.1", "6.1.", []string{"bookworm", "bookworm-security"}},
+	{"6.12", "6.12.", []string{"trixie", "bookworm-security"}},
+	{"trixie", "", []string{"trixie", "trixie-security"}},
+	{"sid", "", []string{"sid"}},
 }
 
 // image is a package of a stock kernel.
@@ -48,11 +50,8 @@ func (i image) upstream() string {
 // is tells whether the image is of the kernel line, or is the very kernel, that
 // is called name.
 func (i image) is(name string) bool {
-	if name == "sid" {
-		return true
-	}
-	if _, ok := seriesNamed(name); ok {
-		return strings.HasPrefix(i.Release, name+".")
+	if s, ok := seriesNamed(name); ok {
+		return strings.HasPrefix(i.Release, s.line)
 	}
 	switch name {
 	case i.Release, strings.TrimSuffix(i.Release, "-amd64"), i.Version, i.upstream():

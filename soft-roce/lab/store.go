@@ -53,7 +53,7 @@ func DefaultStore() (*Store, error) {
 	}, nil
 }
 
-// Find returns the kernel called name: a series (5.10, 6.1, 6.12, sid), a
+// Find returns the kernel called name: a series (5.10, 6.1, 6.12, trixie, sid), a
 // release or version, or the path of a package file. A kernel that is in the
 // store costs no look at the mirror.
 func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
@@ -137,7 +137,7 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 		return Kernel{}, err
 	}
 	if _, ok := seriesNamed(name); ok {
-		if err := s.remember(name, dir); err != nil {
+		if err := s.remember(ctx, name, dir); err != nil {
 			return Kernel{}, err
 		}
 	}
@@ -145,16 +145,25 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 }
 
 // remember makes name mean the kernel in dir.
-func (s *Store) remember(name, dir string) error {
+func (s *Store) remember(ctx context.Context, name, dir string) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	link := filepath.Join(s.Dir, "by-name", name)
 	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 		return err
 	}
-	tmp := fmt.Sprintf("%s.%d", link, os.Getpid())
-	if err := os.Symlink(filepath.Join("..", filepath.Base(dir)), tmp); err != nil {
+	tmp, err := os.MkdirTemp(s.Dir, ".new-")
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, link)
+	defer os.RemoveAll(tmp)
+	if err := os.Symlink(filepath.Join("..", filepath.Base(dir)), filepath.Join(tmp, name)); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(tmp, name), link)
 }
 
 const (
