@@ -33,13 +33,14 @@ func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path) (*flow, error) {
 	return f, rdma.ConnectLoopback(f.sender, f.receiver, path)
 }
 
-// queue adds a message to the batch, which has room.
-func (f *flow) queue(source, target *rdma.MR, m message) {
+// queue adds a message to the batch, which has room: length bytes from one region
+// at an offset into another.
+func (f *flow) queue(from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) {
 	f.batch = append(f.batch, rdma.WriteRequest{
 		ID:         f.posted + uint64(len(f.batch)),
-		Local:      rdma.Slice{MR: source, Offset: int(m.from), Length: m.length},
-		RemoteAddr: target.Addr() + uint64(m.to),
-		RKey:       target.RKey(),
+		Local:      rdma.Slice{MR: from, Offset: int(fromOffset), Length: length},
+		RemoteAddr: to.Addr() + uint64(toOffset),
+		RKey:       to.RKey(),
 	})
 }
 

@@ -8,12 +8,16 @@ import (
 // holder keeps a region's pages pinned and writes into them past the file
 // system.
 type holder interface {
-	// pin pins both regions. The error is pinRefused when the kernel refuses to
-	// pin memory of a file for as long as this holder keeps it.
-	pin(source, target *region) error
-	// write copies source onto target through the holder until stop says so,
-	// in whole passes, and returns when every byte has arrived.
-	write(ctx context.Context, size int, stop stopRule) (Traffic, error)
+	// pin pins the target, and the source where the holder needs it pinned. The
+	// error is pinRefused when the kernel refuses to pin memory of a file for as
+	// long as this holder keeps it, and ineffective when the pin did not last.
+	pin(ctx context.Context, source, target *region) error
+	// write makes the source's bytes arrive in the target, as step says, and
+	// returns when every byte has arrived.
+	write(ctx context.Context, step writeStep) (Traffic, error)
+	// held says with an ineffective error that the holder has let go of the
+	// target's pages on its own.
+	held() error
 	// release lets go of the pages and returns when the kernel has.
 	release(ctx context.Context) error
 	// device describes what holds.
@@ -22,11 +26,32 @@ type holder interface {
 	Close() error
 }
 
+// holderKind is a holder that a scenario can name.
+type holderKind struct {
+	Choice
+	does       string                                               // what brings the bytes, as in "bytes that arrive by ..."
+	pinsSource bool                                                 // the anonymous region is pinned, too
+	open       func(ctx context.Context, o Options) (holder, error) // makes what the holder needs; nothing is pinned yet
+}
+
+// holderKinds are all holders. Adding one takes a file and a line here.
+var holderKinds = []holderKind{
+	{Choice{"rdma", "an RDMA memory region registered over the mapping"}, "RDMA WRITE", true, openRDMA},
+}
+
 // pinRefused says that the kernel refused the pin because the memory is a
 // file's: it cannot happen on this kernel.
 type pinRefused struct{ error }
 
 func (e pinRefused) Unwrap() error { return e.error }
+
+// writeStep says what one of the two write phases does.
+type writeStep struct {
+	again         bool // the second one, past the file system that believes the pages clean
+	messageBytes  int  // that an RDMA operation carries
+	bidirectional bool // passes from the target back into the source as well
+	stop          stopRule
+}
 
 // stopRule says when a write phase has sent enough.
 type stopRule struct {

@@ -9,15 +9,6 @@ import (
 	"umemstress/rdma"
 )
 
-// newHolder opens the scenario's holder.
-func newHolder(o Options) (holder, error) {
-	h, err := openRDMA(o)
-	if err != nil {
-		return nil, err // not h: a nil *rdmaHolder is no nil holder
-	}
-	return h, nil
-}
-
 // rdmaHolder pins by registering memory regions, and writes with RDMA WRITE
 // between pairs of queue pairs of one device: the data leaves the source and
 // arrives in the target through the device, not through the CPU's page table.
@@ -33,7 +24,7 @@ type rdmaHolder struct {
 	pinnedBefore   uint64 // KiB of this process that were pinned before
 }
 
-func openRDMA(o Options) (_ *rdmaHolder, err error) {
+func openRDMA(_ context.Context, o Options) (_ holder, err error) {
 	h := &rdmaHolder{bySender: map[uint32]*flow{}}
 	defer func() {
 		if err != nil {
@@ -73,11 +64,11 @@ func (h *rdmaHolder) device() Device {
 
 // pin registers both regions. The anonymous one goes first: if that fails, the
 // reason has nothing to do with files.
-func (h *rdmaHolder) pin(source, target *region) (err error) {
+func (h *rdmaHolder) pin(_ context.Context, source, target *region) (err error) {
 	if h.pinnedBefore, err = pinnedKiB(); err != nil {
 		return err
 	}
-	if h.source, err = h.pd.RegisterMR(source.mem, rdma.AccessLocalWrite); err != nil {
+	if h.source, err = h.pd.RegisterMR(source.mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite); err != nil {
 		return err
 	}
 	h.target, err = h.pd.RegisterMR(target.mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
@@ -87,14 +78,18 @@ func (h *rdmaHolder) pin(source, target *region) (err error) {
 	return err
 }
 
-func (h *rdmaHolder) write(ctx context.Context, size int, stop stopRule) (Traffic, error) {
+func (h *rdmaHolder) write(ctx context.Context, step writeStep) (Traffic, error) {
 	t := transfer{
-		holder: h,
-		pass:   pass{size: size, target: int64(h.target.Len()), source: int64(h.source.Len())},
-		stop:   stop,
+		holder:        h,
+		pass:          pass{size: step.messageBytes, target: int64(h.target.Len()), source: int64(h.source.Len())},
+		bidirectional: step.bidirectional,
+		stop:          step.stop,
 	}
 	return t.run(ctx)
 }
+
+// held is true until release: a registration ends by nobody else's doing.
+func (h *rdmaHolder) held() error { return nil }
 
 // releaseBound is how long a release may take to reach the kernel's pin count.
 const releaseBound = 10 * time.Second

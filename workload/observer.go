@@ -42,7 +42,7 @@ func attachSoon(o Options) *attachment {
 	}
 	go func() {
 		defer close(a.done)
-		a.observer, a.err = o.Attach()
+		a.observer, a.err = o.Attach(o.Scenario.Holder)
 	}()
 	return a
 }

@@ -2,6 +2,8 @@ package workload
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,12 +23,13 @@ type Options struct {
 	GIDIndex int    // index into the port's GID table; negative: chosen by the library
 	Backend  string // "auto" or "uverbs"
 
-	MessageBytes int           // bytes an RDMA operation carries
-	QueuePairs   int           // connections that share the traffic
-	Iterations   int           // messages a write phase; 0: one pass over the file region
-	Duration     time.Duration // each write phase repeats its pass for as long; 0: it does not
-	Connection   string        // "RC"
-	Verb         string        // "write"
+	MessageBytes  int           // bytes an RDMA operation carries
+	QueuePairs    int           // connections that share the traffic
+	Iterations    int           // messages a write phase; 0: one pass over the file region
+	Duration      time.Duration // each write phase repeats its pass for as long; 0: it does not
+	Bidirectional bool          // passes from the file into the anonymous region as well
+	Connection    string        // "RC"
+	Verb          string        // "write"
 
 	File       string // a new file on the user's file system; empty: a scratch file system
 	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
@@ -34,22 +37,15 @@ type Options struct {
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
 	Seed       uint64 // of the payload
 
-	Observe    string                   // ObserveAuto, ObserveOff or ObserveRequire
-	Attach     func() (Observer, error) // attaches the probes; called once the file system's module is in
-	Output     string                   // the evidence directory
-	Tool       string                   // the version of this program, for the record
-	AllowCrash bool                     // run even where it can take the machine down
+	Observe    string                                // ObserveAuto, ObserveOff or ObserveRequire
+	Attach     func(holder string) (Observer, error) // attaches the probes to the release path of a holder
+	Output     string                                // the evidence directory
+	Tool       string                                // the version of this program, for the record
+	AllowCrash bool                                  // run even where it can take the machine down
 }
 
-// Presets are the names that Preset knows.
-func Presets() []string { return []string{"quick"} }
-
-// Preset returns the options of a named preset. "quick" is the shortest run
-// that proves a loss: one pass over 64 MiB, seconds long.
-func Preset(name string) (Options, error) {
-	if err := oneOf("preset", name, Presets()); err != nil {
-		return Options{}, err
-	}
+// quick are the options of the shortest run that proves a loss.
+func quick() Options {
 	return Options{
 		Scenario:     Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
 		Port:         1,
@@ -63,7 +59,15 @@ func Preset(name string) (Options, error) {
 		AnonBytes:    64 << 20,
 		Seed:         1,
 		Observe:      ObserveAuto,
-	}, nil
+	}
+}
+
+// scratchDir is where the scratch's space comes from.
+func (o Options) scratchDir() string {
+	if o.ScratchDir != "" {
+		return o.ScratchDir
+	}
+	return os.TempDir()
 }
 
 // validate refuses what cannot be run, with the flag that says otherwise.
@@ -84,13 +88,14 @@ func (o Options) validate() error {
 			return err
 		}
 	}
-	pageSize := int64(os.Getpagesize())
+	fs, _ := find(filesystems, o.Scenario.Filesystem)
+	pageSize := max(int64(os.Getpagesize()), fs.pageBytes)
 	for _, region := range []struct {
 		flag  string
 		bytes int64
 	}{{"file-size", o.FileBytes}, {"anon-size", o.AnonBytes}} {
 		if region.bytes <= 0 || region.bytes%pageSize != 0 {
-			return usagef("--%s %d: give a positive multiple of the page size, %d bytes", region.flag, region.bytes, pageSize)
+			return usagef("--%s %d: give a positive multiple of the page size of %s, %d bytes", region.flag, region.bytes, fs.Name, pageSize)
 		}
 	}
 	return o.validateTraffic()
@@ -127,12 +132,20 @@ func (o Options) validateTraffic() error {
 
 func (o Options) settings() Settings {
 	return Settings{
-		MessageBytes: o.MessageBytes,
-		QueuePairs:   o.QueuePairs,
-		Iterations:   o.Iterations,
-		Seconds:      int(o.Duration / time.Second),
-		Seed:         o.Seed,
-		Connection:   o.Connection,
-		Verb:         o.Verb,
+		MessageBytes:  o.MessageBytes,
+		QueuePairs:    o.QueuePairs,
+		Iterations:    o.Iterations,
+		Seconds:       int(o.Duration / time.Second),
+		Bidirectional: o.Bidirectional,
+		Seed:          o.Seed,
+		Connection:    o.Connection,
+		Verb:          o.Verb,
 	}
+}
+
+func oneOf(flag, value string, choices []string) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	return usagef("--%s %s: choose %s", flag, value, strings.Join(choices, " or "))
 }

@@ -10,7 +10,7 @@ import (
 func TestOptionsRefused(t *testing.T) {
 	for want, spoil := range map[string]func(*Options){
 		"--holder nvme":     func(o *Options) { o.Scenario.Holder = "nvme" },
-		"--fs tmpfs":        func(o *Options) { o.Scenario.Filesystem = "tmpfs" },
+		"--fs zfs":          func(o *Options) { o.Scenario.Filesystem = "zfs" },
 		"--strip magic":     func(o *Options) { o.Scenario.Strip = "magic" },
 		"--mutation rename": func(o *Options) { o.Scenario.Mutation = "rename" },
 		"--connection UD":   func(o *Options) { o.Connection = "UD" },

@@ -8,12 +8,17 @@ import "encoding/binary"
 type payload struct {
 	seed     uint64
 	pageSize int
+	period   uint64 // pages after which the bytes repeat, as a smaller source's do
+}
+
+func newPayload(o Options, pageSize int) payload {
+	return payload{seed: o.Seed, pageSize: pageSize, period: uint64(o.AnonBytes) / uint64(pageSize)}
 }
 
 // fill writes the generation's bytes of page number page into dst, which is one
 // page long.
 func (p payload) fill(dst []byte, generation, page uint64) {
-	word := splitmix(p.seed ^ generation<<56 ^ page)
+	word := splitmix(p.seed ^ generation<<56 ^ page%p.period)
 	for i := 0; i+8 <= len(dst); i += 8 {
 		binary.LittleEndian.PutUint64(dst[i:], word)
 		word += 0x9e3779b97f4a7c15
@@ -22,8 +27,14 @@ func (p payload) fill(dst []byte, generation, page uint64) {
 
 // fillAll writes the generation's bytes of every page of mem.
 func (p payload) fillAll(mem []byte, generation uint64) {
-	for page := 0; page*p.pageSize < len(mem); page++ {
-		p.fill(mem[page*p.pageSize:(page+1)*p.pageSize], generation, uint64(page))
+	p.fillFrom(mem, generation, 0)
+}
+
+// fillFrom writes the generation's bytes of the pages from first on into mem.
+func (p payload) fillFrom(mem []byte, generation, first uint64) {
+	for at := 0; at < len(mem); at += p.pageSize {
+		p.fill(mem[at:at+p.pageSize], generation, first)
+		first++
 	}
 }
 

@@ -2,12 +2,11 @@ package workload
 
 import (
 	"bytes"
-	"context"
 	"testing"
 )
 
 func TestPayloadTellsPagesAndGenerationsApart(t *testing.T) {
-	p := payload{seed: 1, pageSize: 4096}
+	p := payload{seed: 1, pageSize: 4096, period: 1000}
 	seen := map[string]bool{}
 	for _, generation := range []uint64{1, 2} {
 		for page := range uint64(64) {
@@ -25,43 +24,43 @@ func TestPayloadTellsPagesAndGenerationsApart(t *testing.T) {
 		t.Error("the same page of the same generation differs the second time")
 	}
 	other := make([]byte, p.pageSize)
-	payload{seed: 2, pageSize: 4096}.fill(other, 2, 63)
+	payload{seed: 2, pageSize: 4096, period: 1000}.fill(other, 2, 63)
 	if bytes.Equal(again, other) {
 		t.Error("the seed makes no difference")
 	}
 }
 
-// The disk check finds every page that is not what was written last, and tells
+// The comparison finds every page that is not what was written last, and tells
 // the pages that hold what was written before from foreign ones.
-func TestDiskCheck(t *testing.T) {
-	p := payload{seed: 7, pageSize: 4096}
-	const pages, sourcePages = 600, 250 // more than one read, and the source repeats
+func TestCompare(t *testing.T) {
+	const pages = 600 // more than one read, and the source repeats
+	p := payload{seed: 7, pageSize: 4096, period: 250}
 	image := make([]byte, pages*p.pageSize)
-	for page := range uint64(pages) {
-		p.fill(image[page*4096:(page+1)*4096], 2, page%sourcePages)
+	p.fillFrom(image, 2, 0)
+	if !bytes.Equal(image[:4096], image[250*4096:251*4096]) {
+		t.Error("the bytes do not repeat after the period")
 	}
-	check := diskCheck{payload: p, sourcePages: sourcePages, generation: 2}
-
-	var intact DiskChannel
-	if err := check.compare(context.Background(), bytes.NewReader(image), int64(len(image)), &intact); err != nil {
+	compare := func(image []byte) (comparison, error) {
+		return p.compare(t.Context(), bytes.NewReader(image), pages*4096, 2)
+	}
+	intact, err := compare(image)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if intact.CheckedPages != pages || intact.StalePages != 0 {
+	if intact.checked != pages || intact.different != 0 {
 		t.Fatalf("an intact image: %+v", intact)
 	}
 
-	p.fill(image[300*4096:301*4096], 1, 300%sourcePages) // what was written before
-	image[599*4096+4095] ^= 1                            // one bit of the last byte
-	var got DiskChannel
-	if err := check.compare(context.Background(), bytes.NewReader(image), int64(len(image)), &got); err != nil {
+	p.fill(image[300*4096:301*4096], 1, 300) // what was written before
+	image[599*4096+4095] ^= 1                // one bit of the last byte
+	got, err := compare(image)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got.StalePages != 2 || got.OldPages != 1 || got.FirstStale == nil || *got.FirstStale != 300 {
+	if got.different != 2 || got.old != 1 || got.first == nil || *got.first != 300 {
 		t.Errorf("two stale pages, one of them old: %+v", got)
 	}
-
-	var short DiskChannel
-	if err := check.compare(context.Background(), bytes.NewReader(image[:4096]), int64(len(image)), &short); err == nil {
+	if _, err := compare(image[:4096]); err == nil {
 		t.Error("a file that ends early compared without an error")
 	}
 }

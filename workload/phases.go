@@ -11,39 +11,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prepare opens the holder's device, makes the file and the regions, and posts
-// the witnesses. Nothing is pinned yet.
+// prepare makes ready who holds and who strips, makes the file and the regions, and
+// posts the witnesses. Nothing is pinned yet.
 func (r *run) prepare(ctx context.Context) error {
 	r.probes = attachSoon(r.options)
-	var err error
-	if r.holder, err = newHolder(r.options); err != nil {
+	if err := r.openActors(ctx); err != nil {
 		return err
 	}
-	r.record.Device = r.holder.device()
 	if err := r.openFile(ctx); err != nil {
 		return err
 	}
-	if r.file, err = mapFile(r.target.file, int(r.options.FileBytes)); err != nil {
+	if err := r.mapRegions(); err != nil {
 		return err
 	}
-	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
+	var err error
+	if r.watch, err = startWitnesses(r.probes, r.options.Observe, r.record.File, r.evidence); err != nil {
 		return err
 	}
-	r.record.Regions = []RegionRecord{r.file.record(), r.anon.record()}
-	r.watch, err = startWitnesses(r.probes, r.options.Observe, r.record.File, r.evidence)
-	return err
+	r.account(&r.record.Channels.Accounting.Before)
+	return nil
+}
+
+// openActors opens the holder and the stripper. Both are to be there before any
+// page of the regions is.
+func (r *run) openActors(ctx context.Context) (err error) {
+	o := r.options
+	holder, _ := find(holderKinds, o.Scenario.Holder)
+	strip, _ := find(stripKinds, o.Scenario.Strip)
+	if r.stripper, err = strip.open(ctx); err != nil {
+		return err
+	}
+	if r.holder, err = holder.open(ctx, o); err != nil {
+		return err
+	}
+	r.record.Device = r.holder.device()
+	return nil
 }
 
 func (r *run) openFile(ctx context.Context) (err error) {
 	o := r.options
+	kind, _ := find(filesystems, o.Scenario.Filesystem)
 	if o.File != "" {
-		r.target, err = openTarget(o.File, o.Scenario.Filesystem)
+		r.target, err = openTarget(o.File, kind.fstype)
 	} else {
-		dir := o.ScratchDir
-		if dir == "" {
-			dir = os.TempDir()
-		}
-		if r.scratch, err = newScratch(ctx, dir, o.Scenario.Filesystem, o.FileBytes); err != nil {
+		if r.scratch, err = newScratch(ctx, o.scratchDir(), kind, o.FileBytes); err != nil {
 			return err
 		}
 		r.target, err = r.scratch.create()
@@ -52,13 +63,30 @@ func (r *run) openFile(ctx context.Context) (err error) {
 		return err
 	}
 	r.record.File = r.target.info
+	if kind.backing == device {
+		return nil
+	}
 	return r.target.reserve(o.FileBytes)
 }
 
-// pin pins both regions. It then looks at what a loss would do to this machine:
+func (r *run) mapRegions() (err error) {
+	if r.file, err = mapFile(r.target.file, int(r.options.FileBytes)); err != nil {
+		return err
+	}
+	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
+		return err
+	}
+	r.record.Regions = []RegionRecord{r.file.record()}
+	if holder, _ := find(holderKinds, r.options.Scenario.Holder); holder.pinsSource {
+		r.record.Regions = append(r.record.Regions, r.anon.record())
+	}
+	return nil
+}
+
+// pin pins the regions. It then looks at what a loss would do to this machine:
 // only a pin that the kernel allowed can endanger it.
-func (r *run) pin(context.Context) error {
-	if err := r.holder.pin(r.anon, r.file); err != nil {
+func (r *run) pin(ctx context.Context) error {
+	if err := r.holder.pin(ctx, r.anon, r.file); err != nil {
 		return err
 	}
 	if r.options.AllowCrash {
@@ -70,18 +98,21 @@ func (r *run) pin(context.Context) error {
 	return nil
 }
 
-// write fills the source with the generation's bytes and lets the holder copy
+// write fills the source with the generation's bytes and lets the holder bring
 // them onto the file's pages.
 func (r *run) write(ctx context.Context, generation uint64) error {
 	r.payload.fillAll(r.anon.mem, generation)
-	stop := stopRule{messages: r.options.Iterations}
-	if r.options.Duration > 0 {
-		stop.until = time.Now().Add(r.options.Duration)
+	step := writeStep{
+		again:         generation > 1,
+		messageBytes:  r.options.MessageBytes,
+		bidirectional: r.options.Bidirectional,
+		stop:          stopRule{messages: r.options.Iterations},
 	}
-	sent, err := r.holder.write(ctx, r.options.MessageBytes, stop)
-	r.record.Traffic.Operations += sent.Operations
-	r.record.Traffic.Bytes += sent.Bytes
-	r.record.Traffic.Seconds += sent.Seconds
+	if r.options.Duration > 0 {
+		step.stop.until = time.Now().Add(r.options.Duration)
+	}
+	sent, err := r.holder.write(ctx, step)
+	r.record.Traffic.add(sent)
 	return err
 }
 
@@ -89,41 +120,118 @@ func (r *run) write(ctx context.Context, generation uint64) error {
 // them write-protected, so that it would hear of the next write by the CPU; the
 // holder writes past that.
 func (r *run) clean(context.Context) error {
-	if err := unix.Msync(r.file.mem, unix.MS_SYNC); err != nil {
+	if err := msync(r.file); err != nil {
 		return fmt.Errorf("msync of the pinned file: %w", err)
 	}
 	return nil
 }
 
-func (r *run) strip(context.Context) error {
-	return newStripper(r.options.Scenario.Strip)(r.file, r.target.file)
+// strip takes the buffers, from pages that are still pinned when it is done.
+func (r *run) strip(ctx context.Context) error {
+	if err := r.stripper.strip(ctx, r.file, r.target.file); err != nil {
+		return err
+	}
+	return r.holder.held()
+}
+
+func (r *run) mutate(context.Context) (err error) {
+	kind, _ := find(mutationKinds, r.options.Scenario.Mutation)
+	if r.clone, err = kind.mutate(r.target, r.options.FileBytes, r.payload); err != nil {
+		return err
+	}
+	return r.holder.held()
 }
 
 func (r *run) release(ctx context.Context) error {
-	return r.holder.release(ctx)
+	if err := r.holder.release(ctx); err != nil {
+		return err
+	}
+	r.account(&r.record.Channels.Accounting.Released)
+	return nil
 }
 
 // settle asks the file system for what it has promised: msync and fsync, as an
 // application would. What they return is part of the disk channel.
 func (r *run) settle(context.Context) error {
 	disk := &r.record.Channels.Disk
-	disk.Msync = syncOutcome(unix.Msync(r.file.mem, unix.MS_SYNC))
+	disk.Msync = notAsked
+	if r.file.mem != nil {
+		disk.Msync = syncOutcome(msync(r.file))
+	}
 	disk.Fsync = syncOutcome(fsync(r.target.file))
 	return nil
 }
 
-// verify reads every page from the disk.
+// verify reads every page from the page cache, from the disk, and from the clone.
 func (r *run) verify(ctx context.Context) error {
-	disk := &r.record.Channels.Disk
-	file, err := r.target.reopenDirect()
-	if err == nil {
-		check := diskCheck{payload: r.payload, sourcePages: uint64(len(r.anon.mem) / r.payload.pageSize), generation: 2}
-		err = errors.Join(check.compare(ctx, file, r.options.FileBytes, disk), file.Close())
-	}
-	if err != nil {
-		disk.State, disk.Why = StateFailed, err.Error()
-		return err
-	}
-	disk.State = StateOK
-	return nil
+	c := &r.record.Channels
+	r.account(&c.Accounting.Settled)
+	return errors.Join(r.verifyCache(ctx, &c.Cache), r.verifyDisk(ctx, &c.Disk), r.verifyClone(ctx, &c.Clone))
 }
+
+func (r *run) verifyCache(ctx context.Context, channel *CacheChannel) error {
+	file, err := reopen(r.target.file, os.O_RDONLY)
+	if err == nil {
+		var c comparison
+		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 2)
+		channel.CheckedPages, channel.StalePages = c.checked, c.different
+		err = errors.Join(err, file.Close())
+	}
+	channel.State, channel.Why = stateOf(err)
+	return err
+}
+
+func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
+	kind, _ := find(filesystems, r.options.Scenario.Filesystem)
+	if kind.backing == memory {
+		channel.State, channel.Why = StateAbsent, kind.Name+" has no disk: the cache channel tells"
+		return nil
+	}
+	file, err := r.openDisk(kind)
+	if err == nil {
+		var c comparison
+		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 2)
+		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.checked, c.different, c.old, c.first
+		err = errors.Join(err, file.Close())
+	}
+	channel.State, channel.Why = stateOf(err)
+	return err
+}
+
+// openDisk opens the file so that what is read comes from the disk.
+func (r *run) openDisk(kind filesystem) (*os.File, error) {
+	if kind.cachesDirect {
+		if err := r.file.Close(); err != nil {
+			return nil, err
+		}
+		if err := r.target.evict(r.options.FileBytes); err != nil {
+			return nil, err
+		}
+	}
+	return r.target.reopenDirect(os.O_RDONLY)
+}
+
+// verifyClone compares the clone with what the file held when it was taken.
+func (r *run) verifyClone(ctx context.Context, channel *CloneChannel) error {
+	if r.clone == nil {
+		return nil
+	}
+	file, err := reopen(r.clone, os.O_RDONLY|unix.O_DIRECT)
+	if err == nil {
+		var c comparison
+		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 1)
+		channel.CheckedPages, channel.ChangedPages = c.checked, c.different
+		err = errors.Join(err, file.Close())
+	}
+	channel.State, channel.Why = stateOf(err)
+	return err
+}
+
+func stateOf(err error) (state, why string) {
+	if err != nil {
+		return StateFailed, err.Error()
+	}
+	return StateOK, ""
+}
+
+func msync(r *region) error { return unix.Msync(r.mem, unix.MS_SYNC) }

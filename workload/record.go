@@ -8,9 +8,15 @@ const Schema = "umemstress.run/v1"
 // Record is everything that a run did and that its channels witnessed: the
 // content of run.json. Judge reads nothing else.
 type Record struct {
-	Schema   string         `json:"schema"`
-	Verdict  Verdict        `json:"verdict"`
-	Reason   string         `json:"reason"`
+	Schema  string  `json:"schema"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason"`
+
+	// Consequences are what it came to, beside the verdict: see Consequences.
+	Consequences []string `json:"consequences,omitempty"`
+	// Disagreements are channels that count the same thing and differ.
+	Disagreements []string `json:"disagreements,omitempty"`
+
 	Tool     string         `json:"tool"`
 	Kernel   string         `json:"kernel"` // uname -r
 	Host     Host           `json:"host"`
@@ -36,13 +42,14 @@ type Host struct {
 
 // Settings are the options that shape the traffic and the payload.
 type Settings struct {
-	MessageBytes int    `json:"message_bytes"`
-	QueuePairs   int    `json:"queue_pairs"`
-	Iterations   int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
-	Seconds      int    `json:"duration_seconds,omitempty"`
-	Seed         uint64 `json:"seed"`
-	Connection   string `json:"connection"`
-	Verb         string `json:"verb"`
+	MessageBytes  int    `json:"message_bytes"`
+	QueuePairs    int    `json:"queue_pairs"`
+	Iterations    int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
+	Seconds       int    `json:"duration_seconds,omitempty"`
+	Bidirectional bool   `json:"bidirectional,omitempty"`
+	Seed          uint64 `json:"seed"`
+	Connection    string `json:"connection"`
+	Verb          string `json:"verb"`
 }
 
 // Device is the RDMA device of the run.
@@ -95,6 +102,12 @@ type Traffic struct {
 	Seconds    float64 `json:"seconds"`
 }
 
+func (t *Traffic) add(more Traffic) {
+	t.Operations += more.Operations
+	t.Bytes += more.Bytes
+	t.Seconds += more.Seconds
+}
+
 // The states of a channel.
 const (
 	StateOK     = "ok"
@@ -108,6 +121,9 @@ type Channels struct {
 	Kmsg   KmsgChannel   `json:"kmsg"`
 	Disk   DiskChannel   `json:"disk"`
 	Clone  CloneChannel  `json:"clone"`
+	Cache  CacheChannel  `json:"cache"`
+
+	Accounting AccountingChannel `json:"accounting"`
 }
 
 // ProbesChannel is what the eBPF probes counted for the file, in pages.
@@ -117,6 +133,7 @@ type ProbesChannel struct {
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DirtiedPages     uint64 `json:"dirtied_pages"`
+	DetachedPages    uint64 `json:"detached_pages"` // dirtied after they had been taken from their file
 	Events           uint64 `json:"events"`
 	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
 	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
@@ -152,12 +169,47 @@ func (k KmsgChannel) WarningRise() (rise uint64, known bool) {
 type DiskChannel struct {
 	State        string  `json:"state"`
 	Why          string  `json:"why,omitempty"`
-	Msync        string  `json:"msync"` // "0" or the error's name, such as EIO; after the release
+	Msync        string  `json:"msync"` // "0" or the error's name, such as EIO; after the release; "none" without a mapping
 	Fsync        string  `json:"fsync"`
 	CheckedPages uint64  `json:"checked_pages"`
 	StalePages   uint64  `json:"stale_pages"` // not what was written last
 	OldPages     uint64  `json:"old_pages"`   // of these: exactly what was written first
 	FirstStale   *uint64 `json:"first_stale_page,omitempty"`
+}
+
+// notAsked stands for the result of a call that was not made.
+const notAsked = "none"
+
+// promised says whether the file system said that the bytes are safe.
+func (d DiskChannel) promised() bool {
+	return (d.Msync == "0" || d.Msync == notAsked) && d.Fsync == "0"
+}
+
+// CacheChannel compares the page cache with the bytes that the holder wrote: what
+// is right there and stale on the disk can still be saved.
+type CacheChannel struct {
+	State        string `json:"state"`
+	Why          string `json:"why,omitempty"`
+	CheckedPages uint64 `json:"checked_pages"`
+	StalePages   uint64 `json:"stale_pages"`
+}
+
+// AccountingChannel is nr_dirty of /proc/vmstat, in pages: a count of the whole
+// machine, so it is exact only on one that does nothing else.
+type AccountingChannel struct {
+	State    string `json:"state"`
+	Why      string `json:"why,omitempty"`
+	Before   uint64 `json:"dirty_before"`   // nothing is pinned yet
+	Released uint64 `json:"dirty_released"` // the holder has let go
+	Settled  uint64 `json:"dirty_settled"`  // after fsync
+}
+
+// Leaked is how many pages more are dirty after fsync than were before the run.
+func (a AccountingChannel) Leaked() uint64 {
+	if a.State != StateOK || a.Settled < a.Before {
+		return 0
+	}
+	return a.Settled - a.Before
 }
 
 // CloneChannel compares a reflink copy with what it held when it was taken.

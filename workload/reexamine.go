@@ -16,7 +16,7 @@ func Reexamine(dir string) (*Record, error) {
 		return nil, err
 	}
 	recorded := r.Verdict
-	r.Verdict, r.Reason = Judge(r)
+	r.conclude()
 	if recorded != "" && recorded != r.Verdict {
 		return nil, fmt.Errorf("%s: the record says %s, but its channels amount to %s; the evidence was changed, or written by another version", dir, recorded, r.Verdict)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -17,13 +18,15 @@ type run struct {
 	evidence *evidence
 	payload  payload
 
-	scratch *scratch
-	target  *target
-	file    *region
-	anon    *region
-	probes  *attachment
-	watch   *witnesses
-	holder  holder
+	scratch  *scratch
+	target   *target
+	clone    *os.File // of the target; nil without reflink
+	file     *region
+	anon     *region
+	probes   *attachment
+	watch    *witnesses
+	holder   holder
+	stripper stripper
 }
 
 // Run drives the scenario through its phases and returns what was witnessed,
@@ -42,7 +45,7 @@ func Run(ctx context.Context, o Options) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, record: record, evidence: evidence, payload: payload{seed: o.Seed, pageSize: record.Host.PageSize}}
+	r := &run{options: o, record: record, evidence: evidence, payload: newPayload(o, record.Host.PageSize)}
 	err = r.drive(ctx)
 	r.conclude()
 	err = errors.Join(err, r.Close(), r.evidence.saveRecord(r.record), r.evidence.Close())
@@ -67,6 +70,9 @@ func newRecord(o Options) (*Record, error) {
 			Kmsg:   KmsgChannel{State: StateAbsent},
 			Disk:   DiskChannel{State: StateAbsent},
 			Clone:  CloneChannel{State: StateAbsent},
+			Cache:  CacheChannel{State: StateAbsent},
+
+			Accounting: AccountingChannel{State: StateAbsent},
 		},
 	}, nil
 }
@@ -80,6 +86,7 @@ func (r *run) drive(ctx context.Context) error {
 		PhaseWrite:      func(ctx context.Context) error { return r.write(ctx, 1) },
 		PhaseClean:      r.clean,
 		PhaseStrip:      r.strip,
+		PhaseMutate:     r.mutate,
 		PhaseWriteAgain: func(ctx context.Context) error { return r.write(ctx, 2) },
 		PhaseRelease:    r.release,
 		PhaseSettle:     r.settle,
@@ -151,7 +158,7 @@ func (r *run) conclude() {
 	if r.watch != nil {
 		r.record.Channels.Probes.Stacks = r.watch.namedStacks()
 	}
-	r.record.Verdict, r.record.Reason = Judge(r.record)
+	r.record.conclude()
 }
 
 // Close takes the run down, in the order in which its parts stand on each other.
@@ -161,8 +168,14 @@ func (r *run) Close() error {
 		errs = append(errs, r.holder.Close())
 	}
 	errs = append(errs, r.watch.Close(), r.probes.Close(), r.file.Close(), r.anon.Close(), r.target.Close())
+	if r.clone != nil {
+		errs = append(errs, r.clone.Close())
+	}
 	if r.scratch != nil {
 		errs = append(errs, r.scratch.Close())
+	}
+	if r.stripper != nil {
+		errs = append(errs, r.stripper.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("clean up: %w", err)

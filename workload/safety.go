@@ -24,7 +24,7 @@ func dangers(filesystem string) []string {
 			found = append(found, fmt.Sprintf("kernel.%s is set, so %s", sysctl.name, sysctl.effect))
 		}
 	}
-	if filesystem == "ext4" {
+	if kind, _ := find(filesystems, filesystem); kind.dropsBufferless {
 		if survives, err := ext4Survives(); err != nil {
 			found = append(found, fmt.Sprintf("whether ext4 has a BUG_ON for a page without buffers could not be read (%v)", err))
 		} else if !survives {

@@ -2,13 +2,13 @@ package workload
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
 // Scenario is what a run does: who pins, over which file system, how the pages
-// are stripped of their buffers and what happens to the file meanwhile.
+// are stripped of their buffers and what happens to the file meanwhile. It is
+// written holder/filesystem/strip/mutation, the same in flags, in run.json and in
+// the expectations of the kernel matrix.
 type Scenario struct {
 	Holder     string `json:"holder"`
 	Filesystem string `json:"filesystem"`
@@ -20,6 +20,31 @@ func (s Scenario) String() string {
 	return strings.Join([]string{s.Holder, s.Filesystem, s.Strip, s.Mutation}, "/")
 }
 
+// ParseScenario reads what String writes, and validates it.
+func ParseScenario(text string) (Scenario, error) {
+	parts := strings.Split(text, "/")
+	if len(parts) != 4 {
+		return Scenario{}, usagef("scenario %q: write holder/filesystem/strip/mutation, such as rdma/ext4/pageout/none", text)
+	}
+	s := Scenario{parts[0], parts[1], parts[2], parts[3]}
+	return s, s.Validate()
+}
+
+// Validate says whether the scenario's parts exist and make sense together.
+func (s Scenario) Validate() error {
+	for _, part := range []struct{ flag, value string }{
+		{"holder", s.Holder}, {"fs", s.Filesystem}, {"strip", s.Strip}, {"mutation", s.Mutation},
+	} {
+		if err := oneOf(part.flag, part.value, choiceNames(part.flag)); err != nil {
+			return err
+		}
+	}
+	if why := s.nonsense(); why != "" {
+		return usagef("scenario %s makes no sense: %s", s, why)
+	}
+	return nil
+}
+
 // The phases of a run, in order. Their names stand in run.json.
 const (
 	PhasePrepare    = "prepare"
@@ -27,6 +52,7 @@ const (
 	PhaseWrite      = "write"
 	PhaseClean      = "clean"
 	PhaseStrip      = "strip"
+	PhaseMutate     = "mutate"
 	PhaseWriteAgain = "write-again"
 	PhaseRelease    = "release"
 	PhaseSettle     = "settle"
@@ -36,73 +62,66 @@ const (
 // Phases returns the names of the phases in the order in which they run.
 func Phases() []string {
 	return []string{
-		PhasePrepare, PhasePin, PhaseWrite, PhaseClean, PhaseStrip,
+		PhasePrepare, PhasePin, PhaseWrite, PhaseClean, PhaseStrip, PhaseMutate,
 		PhaseWriteAgain, PhaseRelease, PhaseSettle, PhaseVerify,
 	}
 }
 
-// The tables below are all that a scenario can be made of: flags, their help
-// and validation read them. Each name has one line on what it means.
-var (
-	holders = map[string]string{
-		"rdma": "an RDMA memory region registered over the mapping",
-	}
-	filesystems = map[string]string{
-		"ext4": "buffer heads on every page; drops a dirty page that has none",
-	}
-	strips = map[string]string{
-		"pageout": "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages",
-		"none":    "nothing is stripped: the control",
-	}
-	mutations = map[string]string{
-		"none": "nothing happens to the file while it is pinned",
-	}
-)
-
-// Choices returns the names that a scenario's part ("holder", "fs", "strip",
-// "mutation") can have, sorted.
-func Choices(part string) []string {
-	return slices.Sorted(maps.Keys(table(part)))
+// Choice is one of the things that a part of a scenario can be.
+type Choice struct {
+	Name string `json:"name"`
+	What string `json:"what"` // one line
 }
 
-func table(part string) map[string]string {
-	switch part {
-	case "holder":
-		return holders
-	case "fs":
-		return filesystems
-	case "strip":
-		return strips
-	case "mutation":
-		return mutations
-	}
-	return nil
-}
+func (c Choice) choice() Choice { return c }
 
-// Validate says whether the scenario's parts exist.
-func (s Scenario) Validate() error {
-	for _, part := range []struct{ flag, value string }{
-		{"holder", s.Holder}, {"fs", s.Filesystem}, {"strip", s.Strip}, {"mutation", s.Mutation},
-	} {
-		if err := oneOf(part.flag, part.value, Choices(part.flag)); err != nil {
-			return err
+// find returns the entry of a table that has the name.
+func find[K interface{ choice() Choice }](table []K, name string) (entry K, ok bool) {
+	for _, k := range table {
+		if k.choice().Name == name {
+			return k, true
 		}
 	}
+	return entry, false
+}
+
+func choicesOf[K interface{ choice() Choice }](table []K) []Choice {
+	var choices []Choice
+	for _, k := range table {
+		choices = append(choices, k.choice())
+	}
+	return choices
+}
+
+// Choices returns what a scenario's part ("holder", "fs", "strip" or "mutation")
+// can be, in the order of its table.
+func Choices(part string) []Choice {
+	switch part {
+	case "holder":
+		return choicesOf(holderKinds)
+	case "fs":
+		return choicesOf(filesystems)
+	case "strip":
+		return choicesOf(stripKinds)
+	case "mutation":
+		return choicesOf(mutationKinds)
+	}
 	return nil
 }
 
-func oneOf(flag, value string, choices []string) error {
-	if slices.Contains(choices, value) {
-		return nil
+func choiceNames(part string) []string {
+	var names []string
+	for _, c := range Choices(part) {
+		names = append(names, c.Name)
 	}
-	return usagef("--%s %s: choose %s", flag, value, strings.Join(choices, " or "))
+	return names
 }
 
-// Describe returns one line on a choice, for help texts.
+// Describe returns one line on the choices of a part, for help texts.
 func Describe(part string) string {
 	var lines []string
-	for _, name := range Choices(part) {
-		lines = append(lines, fmt.Sprintf("%s (%s)", name, table(part)[name]))
+	for _, c := range Choices(part) {
+		lines = append(lines, fmt.Sprintf("%s (%s)", c.Name, c.What))
 	}
 	return strings.Join(lines, "; ")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,36 +17,36 @@ import (
 // device over it that clears itself, and a mount that no mount table shows.
 // Each goes away with the last descriptor of this process, however it ends.
 type scratch struct {
+	kind    filesystem
+	huge    io.Closer // the huge pages of a file system that is made of them
 	backing *os.File
 	loop    *os.File
 	root    *os.File // the mount's root directory
 }
 
-// scratchOverhead is what ext4 needs beside the file: journal, inode tables.
-const scratchOverhead = 48 << 20
-
-// newScratch makes and mounts a file system of the given type with room for a
+// newScratch makes and mounts a file system of the given kind with room for a
 // file of fileBytes, in a nameless file in directory dir.
-func newScratch(ctx context.Context, dir, fstype string, fileBytes int64) (_ *scratch, err error) {
-	s := &scratch{}
+func newScratch(ctx context.Context, dir string, kind filesystem, fileBytes int64) (_ *scratch, err error) {
+	s := &scratch{kind: kind}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+scratchOverhead); err != nil {
+	if kind.backing == memory {
+		return s, s.mountMemory(fileBytes)
+	}
+	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+kind.extra); err != nil {
 		return nil, err
 	}
-	if err = makeFilesystem(ctx, fstype, s.backing); err != nil {
+	if err = kind.make(ctx, s.backing); err != nil {
 		return nil, err
 	}
-	if s.loop, err = attachLoop(s.backing); err != nil {
-		return nil, err
+	if s.loop, err = attachLoop(s.backing); err != nil || kind.backing == device {
+		return s, err
 	}
-	if s.root, err = mountDetached(fstype, s.loop.Name()); err != nil {
-		return nil, err
-	}
-	return s, nil
+	s.root, err = mountDetached(kind, s.loop.Name())
+	return s, err
 }
 
 // namelessFile makes a file of the given size that has no name and whose blocks
@@ -71,18 +72,20 @@ func namelessFile(dir string, size int64) (*os.File, error) {
 	return f, nil
 }
 
-// makeFilesystem runs mkfs on the open file. The program sees it as a
-// descriptor of its own, since it has no name.
-func makeFilesystem(ctx context.Context, fstype string, f *os.File) error {
-	program := "mkfs." + fstype
-	path, err := lookAdmin(program)
-	if err != nil {
-		return lacksf("%s is not installed: apt-get install e2fsprogs, or give --file PATH", program)
+// make runs the kind's mkfs on the open file, if it has one. The program sees it
+// as a descriptor of its own, since it has no name.
+func (k filesystem) make(ctx context.Context, f *os.File) error {
+	if len(k.mkfs) == 0 {
+		return nil
 	}
-	cmd := exec.CommandContext(ctx, path, "-q", "-F", "-E", "nodiscard,lazy_journal_init=1", "/proc/self/fd/3")
+	path, err := lookAdmin(k.mkfs[0])
+	if err != nil {
+		return lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
+	}
+	cmd := exec.CommandContext(ctx, path, append(k.mkfs[1:len(k.mkfs):len(k.mkfs)], "/proc/self/fd/3")...)
 	cmd.ExtraFiles = []*os.File{f}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s on the scratch file: %w: %s", program, err, bytes.TrimSpace(out))
+		return fmt.Errorf("%s on the scratch file: %w: %s", k.mkfs[0], err, bytes.TrimSpace(out))
 	}
 	return nil
 }
@@ -101,30 +104,50 @@ func lookAdmin(program string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// mountDetached mounts a block device without attaching the mount anywhere and
-// returns its root directory, open. The mount lives as long as the descriptor
-// or a file opened through it (fsmount(2), Linux 5.2).
-func mountDetached(fstype, device string) (*os.File, error) {
-	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+// mountMemory mounts a file system that needs no device.
+func (s *scratch) mountMemory(fileBytes int64) (err error) {
+	if s.kind.pageBytes > 0 {
+		if s.huge, err = reserveHugepages(int(fileBytes / s.kind.pageBytes)); err != nil {
+			return err
+		}
+	}
+	s.root, err = mountDetached(s.kind, "umemstress")
+	return err
+}
+
+// mountDetached mounts a device, or what stands for it, without attaching the
+// mount anywhere and returns its root directory, open. The mount lives as long as
+// the descriptor or a file opened through it (fsmount(2), Linux 5.2).
+func mountDetached(kind filesystem, source string) (*os.File, error) {
+	fs, err := unix.Fsopen(kind.fstype, unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return nil, lacksf("fsopen %s: %w; mounting the scratch needs root, Linux 5.2 or newer and the module %s; --file PATH needs none of these", fstype, err, fstype)
+		return nil, lacksf("fsopen %s: %w; mounting the scratch needs root, Linux 5.2 or newer and the module %s; --file PATH needs none of these", kind.fstype, err, kind.fstype)
 	}
 	defer unix.Close(fs)
-	if err := unix.FsconfigSetString(fs, "source", device); err != nil {
-		return nil, fmt.Errorf("mount %s as %s: source: %w", device, fstype, err)
+	if err := unix.FsconfigSetString(fs, "source", source); err != nil {
+		return nil, fmt.Errorf("mount %s as %s: source: %w", source, kind.fstype, err)
+	}
+	for key, value := range kind.mount {
+		if err := unix.FsconfigSetString(fs, key, value); err != nil {
+			return nil, fmt.Errorf("mount %s as %s: %s=%s: %w", source, kind.fstype, key, value, err)
+		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return nil, fmt.Errorf("mount %s as %s: %w; the kernel's log says why", device, fstype, err)
+		return nil, fmt.Errorf("mount %s as %s: %w; the kernel's log says why", source, kind.fstype, err)
 	}
 	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOSUID)
 	if err != nil {
-		return nil, fmt.Errorf("mount %s as %s: fsmount: %w", device, fstype, err)
+		return nil, fmt.Errorf("mount %s as %s: fsmount: %w", source, kind.fstype, err)
 	}
-	return os.NewFile(uintptr(mount), device), nil
+	return os.NewFile(uintptr(mount), source), nil
 }
 
-// create makes the run's file on the scratch, open for reading and writing.
+// create makes the run's file on the scratch, open for reading and writing. On a
+// raw block device, that is the device.
 func (s *scratch) create() (*target, error) {
+	if s.kind.backing == device {
+		return newDeviceTarget(s.loop)
+	}
 	return newTarget(s.root, "region", true)
 }
 
@@ -136,6 +159,9 @@ func (s *scratch) Close() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	s.root, s.loop, s.backing = nil, nil, nil
+	if s.huge != nil {
+		errs = append(errs, s.huge.Close())
+	}
+	s.root, s.loop, s.backing, s.huge = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -14,10 +14,12 @@ import (
 // name at once, so it is gone with the process, however that ends.
 type target struct {
 	file *os.File
+	dir  *os.File // of its file system, where a clone can be made; nil on a block device
 	info File
 }
 
-// newTarget creates a file that did not exist and unlinks it.
+// newTarget creates a file that did not exist and unlinks it. The directory stays
+// the caller's.
 func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -25,6 +27,9 @@ func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
 	}
 	t := &target{file: os.NewFile(uintptr(fd), name)}
 	err = unix.Unlinkat(int(dir.Fd()), name, 0)
+	if err == nil {
+		t.dir, err = reopen(dir, unix.O_DIRECTORY)
+	}
 	if err == nil {
 		err = t.describe(scratch)
 	}
@@ -37,6 +42,9 @@ func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
 // openTarget creates the file that --file names. An existing one is refused: a
 // run overwrites every byte.
 func openTarget(path, fstype string) (*target, error) {
+	if fstype == "" {
+		return nil, usagef("--file %s: the scenario is for a raw block device, and a run overwrites nothing of yours; leave --file out", path)
+	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return nil, usagef("--file %s: %w; the file's directory must exist", path, err)
@@ -88,15 +96,14 @@ func (t *target) describe(scratch bool) error {
 		return fmt.Errorf("stat %s: %w", t.file.Name(), err)
 	}
 	major, minor := unix.Major(stat.Dev), unix.Minor(stat.Dev)
-	device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", major, minor))
-	if err != nil {
-		return usagef("%s: it is not on a block device (%d:%d); choose a file on a disk", t.file.Name(), major, minor)
-	}
 	t.info = File{
 		Scratch: scratch,
-		Device:  filepath.Base(device),
 		Dev:     major<<20 | minor, // MKDEV, include/linux/kdev_t.h
 		Inode:   stat.Ino,
+	}
+	// File systems that live in memory, and btrfs, have a number that is no block device's.
+	if device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", major, minor)); err == nil {
+		t.info.Device = filepath.Base(device)
 	}
 	return nil
 }
@@ -104,28 +111,65 @@ func (t *target) describe(scratch bool) error {
 // reserve gives the file its size and its blocks. Without blocks, a full file
 // system would fail the pin with EFAULT, which looks like a kernel's refusal.
 func (t *target) reserve(bytes int64) error {
-	if err := unix.Fallocate(int(t.file.Fd()), 0, 0, bytes); err != nil {
+	err := unix.Fallocate(int(t.file.Fd()), 0, 0, bytes)
+	if errors.Is(err, unix.EOPNOTSUPP) { // ext2 has no extents that could be marked unwritten
+		err = t.fillWithZeros(bytes)
+	}
+	if err != nil {
 		return fmt.Errorf("reserve %d MiB for the file-backed region: %w; free some space or choose a smaller --file-size", bytes>>20, err)
 	}
 	return nil
 }
 
+func (t *target) fillWithZeros(bytes int64) error {
+	zeros := make([]byte, directBuffer)
+	for offset := int64(0); offset < bytes; offset += directBuffer {
+		if _, err := t.file.WriteAt(zeros[:min(directBuffer, bytes-offset)], offset); err != nil {
+			return err
+		}
+	}
+	return fsync(t.file)
+}
+
 // reopenDirect opens the file once more, past the page cache.
-func (t *target) reopenDirect() (*os.File, error) {
-	path := fmt.Sprintf("/proc/self/fd/%d", t.file.Fd())
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+func (t *target) reopenDirect(mode int) (*os.File, error) {
+	f, err := reopen(t.file, mode|unix.O_DIRECT)
 	if err != nil {
 		return nil, fmt.Errorf("open the file with O_DIRECT: %w", err)
 	}
 	return f, nil
 }
 
+// reopen opens once more what f is open on, which may have no name.
+func reopen(f *os.File, mode int) (*os.File, error) {
+	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), mode, 0)
+}
+
 // Close gives up the file and its blocks.
 func (t *target) Close() error {
-	if t == nil || t.file == nil {
+	if t == nil {
 		return nil
 	}
-	file := t.file
-	t.file = nil
-	return file.Close()
+	var errs []error
+	for _, f := range []*os.File{t.file, t.dir} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	t.file, t.dir = nil, nil
+	return errors.Join(errs...)
+}
+
+// newDeviceTarget takes the scratch's loop device itself.
+func newDeviceTarget(loop *os.File) (*target, error) {
+	f, err := os.OpenFile(loop.Name(), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
+		return nil, errors.Join(fmt.Errorf("stat %s: %w", loop.Name(), err), f.Close())
+	}
+	major, minor := unix.Major(stat.Rdev), unix.Minor(stat.Rdev)
+	return &target{file: f, info: File{Scratch: true, Device: filepath.Base(loop.Name()), Dev: major<<20 | minor}}, nil
 }

@@ -10,11 +10,13 @@ import (
 
 // transfer is one write phase: messages dealt to the flows in turn.
 type transfer struct {
-	holder *rdmaHolder
-	pass   pass
-	stop   stopRule
+	holder        *rdmaHolder
+	pass          pass
+	bidirectional bool
+	stop          stopRule
 
 	sent        Traffic
+	forwarded   int // messages of sent from the source to the target
 	completions [16]rdma.Completion
 }
 
@@ -22,37 +24,81 @@ type transfer struct {
 func (t *transfer) run(ctx context.Context) (Traffic, error) {
 	started := time.Now()
 	err := t.send(ctx)
-	for _, f := range t.holder.flows {
-		if err == nil {
-			err = t.flush(ctx, f)
-		}
-	}
-	for err == nil && t.underWay() {
-		err = t.progress(ctx)
-	}
 	t.sent.Seconds = time.Since(started).Seconds()
 	return t.sent, err
 }
 
+// send makes passes from the source to the target. Both ways, each is followed by one back, which
+// brings the source the very bytes that it holds.
 func (t *transfer) send(ctx context.Context) error {
-	perPass := t.pass.count()
-	flows := t.holder.flows
-	for {
-		for m := range t.pass.messages() {
-			f := flows[int(t.sent.Operations)%len(flows)]
-			if len(f.batch) == batchLength {
-				if err := t.flush(ctx, f); err != nil {
-					return err
-				}
-			}
-			f.queue(t.holder.source, t.holder.target, m)
-			t.sent.Operations++
-			t.sent.Bytes += uint64(m.length)
-			if t.stop.enough(int(t.sent.Operations), perPass, time.Now) {
-				return nil
+	for first := true; ; first = false {
+		if t.bidirectional && !first {
+			if err := t.backward(ctx); err != nil {
+				return err
 			}
 		}
+		enough, err := t.forward(ctx)
+		if err == nil && (enough || t.bidirectional) {
+			err = t.drain(ctx)
+		}
+		if err != nil || enough {
+			return err
+		}
 	}
+}
+
+// forward makes one pass, or what is missing of it to be enough.
+func (t *transfer) forward(ctx context.Context) (enough bool, err error) {
+	perPass := t.pass.count()
+	for m := range t.pass.messages() {
+		if err := t.queue(ctx, t.holder.source, m.from, t.holder.target, m.to, m.length); err != nil {
+			return false, err
+		}
+		t.forwarded++
+		if t.stop.enough(t.forwarded, perPass, time.Now) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (t *transfer) backward(ctx context.Context) error {
+	for m := range t.pass.messages() {
+		if err := t.queue(ctx, t.holder.target, m.to, t.holder.source, m.from, m.length); err != nil {
+			return err
+		}
+	}
+	return t.drain(ctx)
+}
+
+// queue deals a message to the flow whose turn it is.
+func (t *transfer) queue(ctx context.Context, from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) error {
+	flows := t.holder.flows
+	f := flows[int(t.sent.Operations)%len(flows)]
+	if len(f.batch) == batchLength {
+		if err := t.flush(ctx, f); err != nil {
+			return err
+		}
+	}
+	f.queue(from, fromOffset, to, toOffset, length)
+	t.sent.Operations++
+	t.sent.Bytes += uint64(length)
+	return nil
+}
+
+// drain sends what is queued and waits until all has arrived.
+func (t *transfer) drain(ctx context.Context) error {
+	for _, f := range t.holder.flows {
+		if err := t.flush(ctx, f); err != nil {
+			return err
+		}
+	}
+	for t.underWay() {
+		if err := t.progress(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flush posts a flow's batch as soon as there is room for it.

@@ -62,7 +62,7 @@ func (w witness) bufferless() (pages uint64, by string) {
 // dirtied behind the file system's back.
 func (w witness) deniedBy() string {
 	var names []string
-	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 {
+	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.Probes.DetachedPages == 0 {
 		names = append(names, "probes")
 	}
 	if w.Kmsg.State == StateOK && w.Kmsg.LostRecords == 0 && w.Kmsg.BufferlessPages == 0 && w.Kmsg.Warnings == 0 {
@@ -81,15 +81,48 @@ func judgeHarm(w witness) (Verdict, string, bool) {
 	if w.Disk.State == StateOK && w.Disk.StalePages > 0 {
 		return judgeStale(w)
 	}
+	if w.inMemory() && w.Cache.State == StateOK && w.Cache.StalePages > 0 {
+		return DataLost, fmt.Sprintf("%d of %d pages of the file are not what was written", w.Cache.StalePages, w.Cache.CheckedPages), true
+	}
 	if pages, by := w.bufferless(); pages > 0 {
 		return Reproduced, fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s); %s",
-			pages, by, diskClause(w.Disk)), true
+			pages, by, w.proof()), true
 	}
-	if w.Probes.State == StateOK && w.Probes.UnannouncedPages > 0 && !writesUnannounced(w.scenario.Filesystem) {
-		return Exposed, fmt.Sprintf("%d pages were dirtied without the file system being told; %s",
-			w.Probes.UnannouncedPages, diskClause(w.Disk)), true
+	if what := w.untold(); what != "" && !heals(w.scenario.Filesystem) {
+		return Exposed, what + "; " + w.proof(), true
 	}
 	return "", "", false
+}
+
+// untold says what the probes saw of pages dirtied without their file system being
+// told.
+func (w witness) untold() string {
+	switch {
+	case w.Probes.State != StateOK:
+		return ""
+	case w.Probes.DetachedPages > 0:
+		return fmt.Sprintf("%d pages were dirtied after they had been taken from their file", w.Probes.DetachedPages)
+	case w.Probes.UnannouncedPages > 0:
+		return fmt.Sprintf("%d pages were dirtied without the file system being told", w.Probes.UnannouncedPages)
+	}
+	return ""
+}
+
+// inMemory is true of a file system without a disk, which the cache channel judges.
+func (w witness) inMemory() bool {
+	kind, _ := find(filesystems, w.scenario.Filesystem)
+	return kind.backing == memory && kind.Name != ""
+}
+
+// proof says what the bytes were found to be.
+func (w witness) proof() string {
+	if !w.inMemory() {
+		return diskClause(w.Disk)
+	}
+	if w.Cache.State != StateOK {
+		return "the file was not read, so a loss cannot be excluded"
+	}
+	return fmt.Sprintf("all %d pages of the file are what was written", w.Cache.CheckedPages)
 }
 
 // judgeStale weighs stale pages on disk: data-lost needs fsync to have promised
@@ -98,20 +131,22 @@ func judgeStale(w witness) (Verdict, string, bool) {
 	d := w.Disk
 	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
 	bufferless, by := w.bufferless()
-	if d.Msync != "0" || d.Fsync != "0" {
+	untold := w.untold()
+	if bufferless > 0 {
+		untold = fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s)", bufferless, by)
+	}
+	if !d.promised() {
 		told := fmt.Sprintf("%s, but the loss was reported (msync %s, fsync %s)", stale, d.Msync, d.Fsync)
-		if bufferless > 0 {
-			return Reproduced, fmt.Sprintf("%s; %d pages were dirtied with no buffers attached (seen by %s)", told, bufferless, by), true
+		switch {
+		case bufferless > 0:
+			return Reproduced, told + "; " + untold, true
+		case untold != "":
+			return Exposed, told + "; " + untold, true
 		}
 		return Inconclusive, told, true
 	}
-	if bufferless > 0 {
-		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %d pages were dirtied with no buffers attached (seen by %s)",
-			stale, bufferless, by), true
-	}
-	if w.Probes.State == StateOK && w.Probes.UnannouncedPages > 0 {
-		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %d pages were dirtied unannounced (seen by the probes)",
-			stale, w.Probes.UnannouncedPages), true
+	if untold != "" {
+		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %s", stale, untold), true
 	}
 	if denied := w.deniedBy(); denied != "" && w.scenario.Mutation == "none" {
 		return Inconclusive, fmt.Sprintf("channels disagree: disk says that %s, %s saw no page dirtied behind the file system's back", stale, denied), true
@@ -129,12 +164,13 @@ func diskClause(d DiskChannel) string {
 	return "the disk was not read, so a loss cannot be excluded"
 }
 
-// writesUnannounced says whether the file system writes a page correctly that
-// was dirtied unannounced, as long as it kept its buffers. ext4 does: the
-// buffers still map the page to its blocks (block_dirty_folio marks them
-// dirty), so only a page without buffers is harmed.
-func writesUnannounced(filesystem string) bool {
-	return filesystem == "ext4"
+// heals says whether the file system writes a page correctly that was dirtied
+// unannounced. ext4 does as long as the page kept its buffers: they still map it
+// to its blocks, and block_dirty_folio marks them dirty. The generic code of
+// fs/buffer.c (block_write_full_page) makes buffers where there are none.
+func heals(filesystem string) bool {
+	kind, _ := find(filesystems, filesystem)
+	return kind.heals
 }
 
 // unfinished names the first phase that did not do its work.
@@ -164,30 +200,41 @@ func judgeRefused(w witness, pin Phase) (Verdict, string) {
 
 // judgeHarmless is reached when all phases were done and no channel saw harm.
 func judgeHarmless(w witness) (Verdict, string) {
-	if w.Disk.State != StateOK {
-		return Inconclusive, "nothing wrong was seen, but " + diskClause(w.Disk)
+	state, checked := w.Disk.State, w.Disk.CheckedPages
+	if w.inMemory() {
+		state, checked = w.Cache.State, w.Cache.CheckedPages
 	}
-	if w.Disk.CheckedPages == 0 {
-		return Inconclusive, "the disk channel checked no page"
+	if state != StateOK {
+		return Inconclusive, "nothing wrong was seen, but " + w.proof()
 	}
-	if w.Disk.Msync != "0" || w.Disk.Fsync != "0" {
-		return Inconclusive, fmt.Sprintf("%s, but syncing them failed (msync %s, fsync %s)", diskClause(w.Disk), w.Disk.Msync, w.Disk.Fsync)
+	if checked == 0 {
+		return Inconclusive, "no page of the file was checked"
+	}
+	if !w.Disk.promised() {
+		return Inconclusive, fmt.Sprintf("%s, but syncing them failed (msync %s, fsync %s)", w.proof(), w.Disk.Msync, w.Disk.Fsync)
+	}
+	if w.Clone.State == StateFailed {
+		return Inconclusive, w.proof() + ", but the clone could not be read: " + w.Clone.Why
 	}
 	if rise, _ := w.Kmsg.WarningRise(); w.Kmsg.State == StateOK && rise > 0 {
-		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", diskClause(w.Disk), rise)
+		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", w.proof(), rise)
 	}
+	return judgeUnharmed(w)
+}
+
+// judgeUnharmed is reached when the bytes are right.
+func judgeUnharmed(w witness) (Verdict, string) {
 	switch w.Probes.State {
 	case StateFailed:
-		return Inconclusive, diskClause(w.Disk) + ", but the probes failed: " + w.Probes.Why
+		return Inconclusive, w.proof() + ", but the probes failed: " + w.Probes.Why
 	case StateAbsent:
-		return Clean, diskClause(w.Disk) + "; without probes, how the pages were dirtied was not watched"
+		return Clean, w.proof() + "; without probes, how the pages were dirtied was not watched"
 	}
 	if w.Probes.LostCounts > 0 {
-		return Inconclusive, fmt.Sprintf("%s, but the probes could not count %d pages", diskClause(w.Disk), w.Probes.LostCounts)
+		return Inconclusive, fmt.Sprintf("%s, but the probes could not count %d pages", w.proof(), w.Probes.LostCounts)
 	}
-	if w.Probes.UnannouncedPages > 0 {
-		return Clean, fmt.Sprintf("%s; %d were dirtied unannounced, but kept their buffers, which %s writes correctly",
-			diskClause(w.Disk), w.Probes.UnannouncedPages, w.scenario.Filesystem)
+	if what := w.untold(); what != "" {
+		return Clean, fmt.Sprintf("%s; %s, which %s makes up for", w.proof(), what, w.scenario.Filesystem)
 	}
-	return Clean, diskClause(w.Disk)
+	return Clean, w.proof()
 }

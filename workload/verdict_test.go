@@ -14,6 +14,7 @@ var (
 		"nothing":     {State: StateOK},
 		"unannounced": {State: StateOK, UnannouncedPages: 8, DirtiedPages: 8},
 		"bufferless":  {State: StateOK, BufferlessPages: 8, UnannouncedPages: 8, DirtiedPages: 8},
+		"detached":    {State: StateOK, DetachedPages: 8},
 		"lossy":       {State: StateOK, LostCounts: 3},
 	}
 	kmsgStates = map[string]KmsgChannel{
@@ -76,19 +77,22 @@ func record(fs, phases, probes, kmsg, disk, clone string) *Record {
 func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 	kmsgSaw := kmsg == "bufferless" || kmsg == "log alone"
 	bufferless := probes == "bufferless" || kmsgSaw
+	untold := probes == "unannounced" || probes == "detached"
 	somebodySawNothing := probes == "nothing" || kmsg == "nothing" || kmsg == "other"
 	switch {
 	case clone == "changed":
 		return Corrupted
-	case disk == "stale" && (bufferless || probes == "unannounced" || !somebodySawNothing):
+	case disk == "stale" && (bufferless || untold || !somebodySawNothing):
 		return DataLost
 	case disk == "stale":
 		return Inconclusive // the disk against a witness who saw nothing
 	case bufferless:
 		return Reproduced
+	case disk == "reported" && untold:
+		return Exposed
 	case disk == "reported":
 		return Inconclusive
-	case probes == "unannounced" && fs != "ext4":
+	case untold && fs != "ext4":
 		return Exposed
 	case phases == "refused" && probes == "unannounced":
 		return Inconclusive // refused, yet dirtied
@@ -96,7 +100,7 @@ func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 		return Refused
 	case phases != "done":
 		return Inconclusive
-	case disk != "intact" || probes == "failed" || probes == "lossy":
+	case disk != "intact" || probes == "failed" || probes == "lossy" || clone == "failed":
 		return Inconclusive
 	case kmsg == "other":
 		return Inconclusive // the file system warned of something
@@ -149,7 +153,7 @@ func TestJudgeReasons(t *testing.T) {
 		"machine died":       {record("ext4", "died", "nothing", "nothing", "absent", "absent"), []string{"settle", "died"}},
 		"died after dirtied": {record("ext4", "died", "bufferless", "nothing", "absent", "absent"), []string{"8 pages", "not read"}},
 		"strip had no hold":  {record("ext4", "ineffective", "nothing", "nothing", "absent", "absent"), []string{"strip", "because"}},
-		"kept buffers":       {record("ext4", "done", "unannounced", "nothing", "intact", "absent"), []string{"8 were dirtied unannounced", "kept their buffers"}},
+		"kept buffers":       {record("ext4", "done", "unannounced", "nothing", "intact", "absent"), []string{"8 pages were dirtied", "makes up for"}},
 		"not watched":        {record("ext4", "done", "absent", "nothing", "intact", "absent"), []string{"not watched"}},
 		"refusal":            {record("ext4", "refused", "nothing", "nothing", "absent", "absent"), []string{"because"}},
 		"refused yet dirty":  {record("ext4", "refused", "unannounced", "nothing", "absent", "absent"), []string{"disagree", "8 pages"}},

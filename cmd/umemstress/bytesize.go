@@ -29,3 +29,14 @@ func parseBytes(flag, text string) (int64, error) {
 	}
 	return n << shift, nil
 }
+
+// formatBytes writes a size as parseBytes reads it, in the largest unit that
+// divides it.
+func formatBytes(n int64) string {
+	for shift, unit := range map[int]string{30: "G", 20: "M", 10: "K"} {
+		if n > 0 && n>>shift<<shift == n && n>>shift < 1024 {
+			return strconv.FormatInt(n>>shift, 10) + unit
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}

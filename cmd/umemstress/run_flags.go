@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"umemstress/workload"
+)
+
+// runFlags are the flags of run. Those that are not given keep what the preset
+// says.
+type runFlags struct {
+	preset string
+	format string
+	given  *pflag.FlagSet
+}
+
+func (f *runFlags) register(flags *pflag.FlagSet) {
+	var names []string
+	for _, p := range workload.Presets() {
+		names = append(names, fmt.Sprintf("%s (%s)", p.Name, p.What))
+	}
+	flags.StringVar(&f.preset, "preset", "quick", "what the other flags start from: "+strings.Join(names, "; "))
+	addFormatFlag(flags, &f.format)
+	quick, err := workload.Preset("quick")
+	if err != nil {
+		panic(err) // the name stands in workload's own table
+	}
+	new(optionFlags).register(flags, quick)
+	f.given = flags
+}
+
+// options joins the preset and the flags that were given.
+func (f *runFlags) options() (workload.Options, error) {
+	preset, err := workload.Preset(f.preset)
+	if err != nil {
+		return preset, err
+	}
+	if err := checkFormat(f.format); err != nil {
+		return preset, err
+	}
+	var joined optionFlags
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	joined.register(flags, preset)
+	f.given.Visit(func(flag *pflag.Flag) {
+		if flags.Lookup(flag.Name) != nil && err == nil {
+			err = flags.Set(flag.Name, flag.Value.String())
+		}
+	})
+	if err != nil {
+		return preset, err
+	}
+	return joined.finish()
+}
+
+// optionFlags are the flags that set one of workload's options each.
+type optionFlags struct {
+	options  workload.Options
+	scenario string
+	seconds  int
+	fileSize string
+	anonSize string
+}
+
+func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) {
+	f.options = defaults
+	o := &f.options
+	flags.StringVarP(&o.Device, "ib-dev", "d", o.Device, "RDMA device (default: the first with an active port)")
+	flags.IntVarP(&o.Port, "ib-port", "i", o.Port, "port of the device")
+	flags.IntVarP(&o.GIDIndex, "gid-index", "x", o.GIDIndex, "index of the port's GID (default: chosen)")
+	flags.IntVarP(&o.MessageBytes, "size", "s", o.MessageBytes, "message size, bytes")
+	flags.IntVarP(&o.QueuePairs, "qp", "q", o.QueuePairs, "number of queue pairs")
+	flags.IntVarP(&o.Iterations, "iters", "n", o.Iterations, "messages in each write phase (default: one pass over the file region)")
+	flags.IntVarP(&f.seconds, "duration", "D", int(o.Duration/time.Second), "seconds that each write phase repeats its pass")
+	flags.BoolVarP(&o.Bidirectional, "bidirectional", "b", o.Bidirectional, "passes from the file into the anonymous region as well")
+	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "connection type: RC")
+	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write")
+	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto or uverbs")
+	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
+	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")
+	flags.StringVar(&f.fileSize, "file-size", formatBytes(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")
+	flags.StringVar(&f.anonSize, "anon-size", formatBytes(o.AnonBytes), "size of the anonymous region, the source of the traffic")
+	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
+	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
+	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+workload.Describe("holder"))
+	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+workload.Describe("fs"))
+	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+workload.Describe("strip"))
+	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+workload.Describe("mutation"))
+	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
+	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")
+	flags.BoolVar(&o.AllowCrash, "allow-crash", o.AllowCrash, "run even where it can take this machine down")
+}
+
+// finish turns the flags that are text into options.
+func (f *optionFlags) finish() (workload.Options, error) {
+	o := f.options
+	var err error
+	if f.scenario != "" {
+		if o.Scenario, err = workload.ParseScenario(f.scenario); err != nil {
+			return o, err
+		}
+	}
+	o.Duration = time.Duration(f.seconds) * time.Second
+	if o.FileBytes, err = parseBytes("file-size", f.fileSize); err != nil {
+		return o, err
+	}
+	if o.AnonBytes, err = parseBytes("anon-size", f.anonSize); err != nil {
+		return o, err
+	}
+	if o.Output == "" {
+		o.Output = "umemstress-" + time.Now().Format("20060102-150405")
+	}
+	o.Tool = version
+	o.Attach = attachProbes
+	return o, nil
+}

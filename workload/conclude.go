@@ -1,0 +1,50 @@
+package workload
+
+import "fmt"
+
+// conclude completes the record with what follows from its channels.
+func (r *Record) conclude() {
+	r.Verdict, r.Reason = Judge(r)
+	r.Consequences = consequences(r)
+	r.Disagreements = disagreements(r)
+}
+
+// consequences are what a run came to, in words that can be searched for.
+func consequences(r *Record) []string {
+	var found []string
+	add := func(when bool, format string, args ...any) {
+		if when {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
+	}
+	c := r.Channels
+	add(c.Clone.State == StateOK && c.Clone.ChangedPages > 0, "clone-changed: %d pages", c.Clone.ChangedPages)
+	add(c.Disk.State == StateOK && c.Disk.StalePages > 0, "stale-on-disk: %d pages", c.Disk.StalePages)
+	add(c.Cache.State == StateOK && c.Cache.StalePages > 0, "stale-in-cache: %d pages", c.Cache.StalePages)
+	add(c.Disk.Msync != "" && c.Disk.Msync != "0" && c.Disk.Msync != notAsked, "msync-failed: %s", c.Disk.Msync)
+	add(c.Disk.Fsync != "" && c.Disk.Fsync != "0", "fsync-failed: %s", c.Disk.Fsync)
+	add(c.Probes.State == StateOK && c.Probes.DetachedPages > 0, "dirtied-detached: %d pages", c.Probes.DetachedPages)
+	return found
+}
+
+// disagreements compares channels that count the same thing. On ext4 with a block
+// a page, each page that was dirtied without buffers is one warning of the
+// file system and one stale page on the disk.
+func disagreements(r *Record) []string {
+	var found []string
+	fs, _ := find(filesystems, r.Scenario.Filesystem)
+	c := r.Channels
+	if c.Probes.State == StateOK && c.Probes.BufferlessPages > 0 && !fs.dropsBufferless {
+		found = append(found, fmt.Sprintf("probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, fs.Name))
+	}
+	if r.Verdict != DataLost || r.Scenario.Filesystem != "ext4" || r.Scenario.Mutation != "none" {
+		return found
+	}
+	if rise, known := c.Kmsg.WarningRise(); c.Kmsg.State == StateOK && known && rise != c.Disk.StalePages {
+		found = append(found, fmt.Sprintf("warning_count rose by %d, and %d pages are stale on disk", rise, c.Disk.StalePages))
+	}
+	if c.Probes.State == StateOK && c.Probes.BufferlessPages != c.Disk.StalePages {
+		found = append(found, fmt.Sprintf("the probes counted %d buffer-less pages, and %d are stale on disk", c.Probes.BufferlessPages, c.Disk.StalePages))
+	}
+	return found
+}

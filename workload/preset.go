@@ -1,0 +1,54 @@
+package workload
+
+import "time"
+
+// preset is a named set of options.
+type preset struct {
+	Choice
+	options func() Options
+}
+
+// presets are all presets. Adding one takes a line here.
+var presets = []preset{
+	{Choice{"quick", "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
+	{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways under memory pressure, stop, release, msync"}, customer},
+	{Choice{"kara", "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
+	{Choice{"clone", "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
+}
+
+// Presets returns the names that Preset knows, with a line on each.
+func Presets() []Choice { return choicesOf(presets) }
+
+// Preset returns the options of a named preset.
+func Preset(name string) (Options, error) {
+	p, ok := find(presets, name)
+	if !ok {
+		var names []string
+		for _, c := range Presets() {
+			names = append(names, c.Name)
+		}
+		return Options{}, oneOf("preset", name, names)
+	}
+	return p.options(), nil
+}
+
+func customer() Options {
+	o := quick()
+	o.Scenario.Strip = "pressure"
+	o.Duration = time.Minute // in each of the two write phases
+	o.Bidirectional = true
+	return o
+}
+
+func kara() Options {
+	o := quick()
+	o.Scenario.Holder = "dio"
+	o.FileBytes, o.AnonBytes = 16<<20, 16<<20
+	return o
+}
+
+func clone() Options {
+	o := kara()
+	o.Scenario = Scenario{Holder: "dio", Filesystem: "xfs", Strip: "none", Mutation: "reflink"}
+	return o
+}

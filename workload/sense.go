@@ -1,0 +1,71 @@
+package workload
+
+// nonsense says why the scenario's parts, each of which exists, show nothing
+// together; empty where they do show something.
+func (s Scenario) nonsense() string {
+	fs, _ := find(filesystems, s.Filesystem)
+	strip, _ := find(stripKinds, s.Strip)
+	switch {
+	case s.Mutation == "reflink" && !fs.reflink:
+		return fs.Name + " has no reflink copies (FICLONE)"
+	case s.Mutation == "punch" && !fs.punch, s.Mutation == "zero-range" && !fs.zeroRange:
+		return fs.Name + " cannot do it in the middle of a file (fallocate)"
+	case fs.backing == memory && s.Strip != "none":
+		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
+	case fs.backing == memory && s.Mutation != "none":
+		return "a file of " + fs.Name + " has no copy on a disk that could be compared"
+	case fs.backing == device && s.Mutation == "truncate":
+		return "a block device has a fixed length"
+	case strip.unmaps && s.Mutation == "truncate":
+		return "truncation takes all pages away, with or without " + strip.Name + " before it"
+	}
+	return ""
+}
+
+// Explained is a scenario with one line on what it shows, or on why it makes no
+// sense.
+type Explained struct {
+	Scenario Scenario `json:"scenario"`
+	Shows    string   `json:"shows,omitempty"`
+	Nonsense string   `json:"nonsense,omitempty"`
+}
+
+// Scenarios returns every combination of the tables.
+func Scenarios() []Explained {
+	var all []Explained
+	for _, holder := range holderKinds {
+		for _, fs := range filesystems {
+			for _, strip := range stripKinds {
+				for _, mutation := range mutationKinds {
+					s := Scenario{holder.Name, fs.Name, strip.Name, mutation.Name}
+					e := Explained{Scenario: s, Nonsense: s.nonsense()}
+					if e.Nonsense == "" {
+						e.Shows = s.shows()
+					}
+					all = append(all, e)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// shows is one line on what a run of the scenario tells.
+func (s Scenario) shows() string {
+	fs, _ := find(filesystems, s.Filesystem)
+	holder, _ := find(holderKinds, s.Holder)
+	by := "by " + holder.does
+	switch {
+	case s.Mutation == "reflink":
+		return "whether a clone is overwritten when its original's pages are dirtied unannounced " + by
+	case s.Mutation != "none":
+		return "whether bytes that arrive " + by + " are lost silently once " + s.Mutation + " has detached the pages"
+	case fs.backing == memory:
+		return "control: " + fs.Name + " needs to be told of nothing, so nothing may be reported"
+	case s.Strip == "none":
+		return "what becomes of pages dirtied unannounced " + by + " that kept what " + fs.Name + " attached to them"
+	case fs.dropsBufferless:
+		return "whether pages that " + s.Strip + " stripped of their buffers are dropped when dirtied " + by
+	}
+	return "control: " + fs.Name + " makes up for what " + s.Strip + " took, so no page may be reported as buffer-less"
+}
