@@ -4,7 +4,6 @@ package workload
 // together; empty where they do show something.
 func (s Scenario) nonsense() string {
 	fs, _ := find(filesystems, s.Filesystem)
-	strip, _ := find(stripKinds, s.Strip)
 	switch {
 	case s.Mutation == "reflink" && !fs.reflink:
 		return fs.Name + " has no reflink copies (FICLONE)"
@@ -16,8 +15,10 @@ func (s Scenario) nonsense() string {
 		return "a file of " + fs.Name + " has no copy on a disk that could be compared"
 	case fs.backing == device && s.Mutation == "truncate":
 		return "a block device has a fixed length"
-	case strip.unmaps && s.Mutation == "truncate":
-		return "truncation takes all pages away, with or without " + strip.Name + " before it"
+	case s.Mutation == "reflink" && s.Strip != "none":
+		return "a clone is overwritten with or without " + s.Strip + " before; use strip none"
+	case s.Mutation != "none" && s.Strip != "none":
+		return s.Mutation + " detaches the pages, so " + s.Strip + " before it changes nothing; use strip none"
 	}
 	return ""
 }

@@ -42,6 +42,12 @@ func printReport(w io.Writer, r *workload.Record, dir string) error {
 	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
 	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels.Kmsg))
 	fmt.Fprintf(t, "disk\t%s\n", diskLine(r.Channels.Disk))
+	for _, line := range moreLines(r.Channels) {
+		fmt.Fprintln(t, line)
+	}
+	if len(r.Disagreements) > 0 {
+		fmt.Fprintf(t, "disagreement\t%s\n", strings.Join(r.Disagreements, "; "))
+	}
 	fmt.Fprintf(t, "meaning\t%s\n", meanings[r.Verdict])
 	fmt.Fprintf(t, "evidence\t%s\n", dir)
 	return t.Flush()
@@ -75,6 +81,9 @@ func probesLine(c workload.ProbesChannel) string {
 	}
 	line := fmt.Sprintf("%d buffer-less pages, %d unannounced, of %d dirtied by the release",
 		c.BufferlessPages, c.UnannouncedPages, c.DirtiedPages)
+	if c.DetachedPages > 0 {
+		line += fmt.Sprintf("; %d dirtied after they had been taken from the file", c.DetachedPages)
+	}
 	if c.LostEvents > 0 || c.LostCounts > 0 {
 		line += fmt.Sprintf(" (lost: %d events, %d counts)", c.LostEvents, c.LostCounts)
 	}
@@ -102,6 +111,23 @@ func diskLine(c workload.DiskChannel) string {
 		line += fmt.Sprintf("; %d hold exactly what was written before", c.OldPages)
 	}
 	return line
+}
+
+// moreLines are the channels that not every run has something to say of.
+func moreLines(c workload.Channels) []string {
+	var lines []string
+	if c.Clone.State == workload.StateOK {
+		lines = append(lines, fmt.Sprintf("clone\t%d of %d pages changed since it was taken", c.Clone.ChangedPages, c.Clone.CheckedPages))
+	} else if c.Clone.State == workload.StateFailed {
+		lines = append(lines, "clone\t"+stateLine(c.Clone.State, c.Clone.Why))
+	}
+	if c.Cache.State == workload.StateOK {
+		lines = append(lines, fmt.Sprintf("cache\t%d of %d pages stale", c.Cache.StalePages, c.Cache.CheckedPages))
+	}
+	if a := c.Accounting; a.State == workload.StateOK {
+		lines = append(lines, fmt.Sprintf("accounting\t%d pages of this machine dirty before, %d after the release, %d after fsync", a.Before, a.Released, a.Settled))
+	}
+	return lines
 }
 
 func stateLine(state, why string) string {

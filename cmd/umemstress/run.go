@@ -31,6 +31,9 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
+			if flags.preset == workload.Everything {
+				return runEverything(cmd.Context(), cmd.OutOrStdout(), flags.format, options)
+			}
 			record, err := workload.Run(cmd.Context(), options)
 			if err != nil {
 				return err

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sirupsen/logrus"
+
+	"umemstress/workload"
+)
+
+// outcome is what became of one scenario of many.
+type outcome struct {
+	Scenario workload.Scenario `json:"scenario"`
+	Verdict  workload.Verdict  `json:"verdict,omitempty"`
+	Reason   string            `json:"reason"`
+	Exit     int               `json:"exit"`
+	Evidence string            `json:"evidence"`
+}
+
+// runEverything runs every scenario that makes sense and ends with the worst
+// verdict's exit code. What this host lacks for one does not stop the others.
+func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
+	var outcomes []outcome
+	for _, e := range workload.Scenarios() {
+		if e.Nonsense != "" {
+			continue
+		}
+		o := options
+		o.Scenario = e.Scenario
+		o.Output = filepath.Join(options.Output, strings.ReplaceAll(e.Scenario.String(), "/", "-"))
+		result := runOne(ctx, o)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		logrus.Infof("%s: %s", result.Scenario, result.word())
+		outcomes = append(outcomes, result)
+	}
+	if err := printOutcomes(stdout, format, outcomes); err != nil {
+		return err
+	}
+	return worst(outcomes)
+}
+
+func runOne(ctx context.Context, o workload.Options) outcome {
+	result := outcome{Scenario: o.Scenario, Evidence: o.Output}
+	record, err := workload.Run(ctx, o)
+	if err != nil {
+		result.Reason, result.Exit = err.Error(), exitCode(err)
+		return result
+	}
+	result.Verdict, result.Reason = record.Verdict, record.Reason
+	result.Exit = exitCode(verdictStatus(record.Verdict))
+	return result
+}
+
+func (o outcome) word() string {
+	if o.Verdict != "" {
+		return string(o.Verdict)
+	}
+	return fmt.Sprintf("no verdict (exit code %d): %s", o.Exit, o.Reason)
+}
+
+// worst is the status of the outcome that matters most: the verdicts' exit codes
+// rise with what they mean, and they come before what could not be run.
+func worst(outcomes []outcome) error {
+	code := exitClean
+	for _, o := range outcomes {
+		code = max(code, o.Exit)
+	}
+	if code == exitClean {
+		return nil
+	}
+	return statusError(code)
+}
+
+func printOutcomes(w io.Writer, format string, outcomes []outcome) error {
+	if format == "json" {
+		return printJSON(w, outcomes)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, o := range outcomes {
+		fmt.Fprintf(table, "%s\t%s\n", o.Scenario, o.word())
+	}
+	return table.Flush()
+}
