@@ -73,6 +73,11 @@ func (r *run) mapRegions() (err error) {
 	if r.file, err = mapFile(r.target.file, int(r.options.FileBytes)); err != nil {
 		return err
 	}
+	if kind, _ := find(filesystems, r.options.Scenario.Filesystem); kind.backing != device {
+		if r.record.File.Dev, err = mappedDevice(r.file.mem); err != nil {
+			return err
+		}
+	}
 	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
 		return err
 	}

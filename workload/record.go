@@ -63,9 +63,9 @@ type Device struct {
 type File struct {
 	Path    string `json:"path,omitempty"` // empty: on the run's own scratch file system
 	Scratch bool   `json:"scratch"`
-	Device  string `json:"device"` // the kernel's name of the block device, as in /sys/fs/ext4
-	Dev     uint32 `json:"dev"`    // the same as the probes see it: major<<20 | minor
-	Inode   uint64 `json:"inode"`
+	Device  string `json:"device"` // the kernel's name of the block device, as in /sys/fs/ext4; empty without one
+	Dev     uint32 `json:"dev"`    // as the probes see it: super_block.s_dev, or the block device itself; major<<20 | minor
+	Inode   uint64 `json:"inode"`  // 0: the block device itself
 }
 
 // RegionRecord is one pinned region.

@@ -96,11 +96,7 @@ func (t *target) describe(scratch bool) error {
 		return fmt.Errorf("stat %s: %w", t.file.Name(), err)
 	}
 	major, minor := unix.Major(stat.Dev), unix.Minor(stat.Dev)
-	t.info = File{
-		Scratch: scratch,
-		Dev:     major<<20 | minor, // MKDEV, include/linux/kdev_t.h
-		Inode:   stat.Ino,
-	}
+	t.info = File{Scratch: scratch, Inode: stat.Ino}
 	// File systems that live in memory, and btrfs, have a number that is no block device's.
 	if device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", major, minor)); err == nil {
 		t.info.Device = filepath.Base(device)
