@@ -42,6 +42,9 @@ func (f *runFlags) options() (workload.Options, error) {
 	if err := checkFormat(f.format); err != nil {
 		return preset, err
 	}
+	if err := f.exclusive(); err != nil {
+		return preset, err
+	}
 	var joined optionFlags
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	joined.register(flags, preset)
@@ -54,6 +57,20 @@ func (f *runFlags) options() (workload.Options, error) {
 		return preset, err
 	}
 	return joined.finish()
+}
+
+// exclusive refuses flags that name the scenario in two ways.
+func (f *runFlags) exclusive() error {
+	for _, part := range []string{"scenario", "holder", "fs", "strip", "mutation", "file"} {
+		switch {
+		case !f.given.Changed(part):
+		case f.preset == workload.Everything:
+			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", part)
+		case part != "scenario" && part != "file" && f.given.Changed("scenario"):
+			return usageErrorf("--%s: --scenario names it already; give one of the two", part)
+		}
+	}
+	return nil
 }
 
 // optionFlags are the flags that set one of workload's options each.

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"umemstress/workload"
+)
+
+func parseRunFlags(t *testing.T, args ...string) (workload.Options, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	var f runFlags
+	f.register(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return f.options()
+}
+
+// A flag changes what the preset says, and only that.
+func TestFlagsOverPreset(t *testing.T) {
+	o, err := parseRunFlags(t, "--preset", "customer", "-s", "4096", "--file-size", "8M", "-D", "5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := workload.Preset("customer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Scenario != want.Scenario || !o.Bidirectional || o.AnonBytes != want.AnonBytes {
+		t.Errorf("the preset's own: %+v", o)
+	}
+	if o.MessageBytes != 4096 || o.FileBytes != 8<<20 || o.Duration != 5*time.Second {
+		t.Errorf("the flags: %+v", o)
+	}
+	o, err = parseRunFlags(t, "--scenario", "rdma/xfs/none/reflink")
+	if err != nil || o.Scenario.String() != "rdma/xfs/none/reflink" {
+		t.Errorf("%s, %v", o.Scenario, err)
+	}
+}
+
+func TestFlagsExclude(t *testing.T) {
+	for args, want := range map[string]string{
+		"--scenario rdma/ext4/none/none --fs xfs": "--scenario names it already",
+		"--preset everything --strip none":        "goes through all scenarios",
+		"--preset everything --file x":            "goes through all scenarios",
+		"--preset slow":                           "choose quick",
+		"--scenario rdma/ext4/none/reflink":       "makes no sense",
+	} {
+		_, err := parseRunFlags(t, strings.Fields(args)...)
+		if err == nil || !strings.Contains(err.Error(), want) || exitCode(err) != exitUsage {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+func TestFormatBytes(t *testing.T) {
+	for n, want := range map[int64]string{4096: "4K", 64 << 20: "64M", 5 << 30: "5G", 1000: "1000", 3<<20 + 1: "3145729", 2048 << 20: "2G", 0: "0"} {
+		got := formatBytes(n)
+		back, err := parseBytes("size", got)
+		if got != want || err != nil || back != n {
+			t.Errorf("%d is written %s (want %s) and read back as %d, %v", n, got, want, back, err)
+		}
+	}
+}
