@@ -11,7 +11,7 @@ func newLabCommand() *cobra.Command {
 		Use:   "lab",
 		Short: "Try everything in a QEMU guest with soft-RoCE, on any kernel",
 	}
-	cmd.AddCommand(newLabRunCommand(), newLabExecCommand(), newLabKernelsCommand())
+	cmd.AddCommand(newLabRunCommand(), newLabExecCommand(), newLabMatrixCommand(), newLabKernelsCommand())
 	return cmd
 }
 

@@ -13,8 +13,8 @@ import (
 	"umemstress/workload"
 )
 
-// outcome is what became of one scenario of many.
-type outcome struct {
+// scenarioOutcome is what became of one scenario of many.
+type scenarioOutcome struct {
 	Scenario workload.Scenario `json:"scenario"`
 	Verdict  workload.Verdict  `json:"verdict,omitempty"`
 	Reason   string            `json:"reason"`
@@ -25,7 +25,7 @@ type outcome struct {
 // runEverything runs every scenario that makes sense and ends with the worst
 // verdict's exit code. What this host lacks for one does not stop the others.
 func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
-	var outcomes []outcome
+	var outcomes []scenarioOutcome
 	for _, e := range workload.Scenarios() {
 		if e.Nonsense != "" {
 			continue
@@ -46,8 +46,8 @@ func runEverything(ctx context.Context, stdout io.Writer, format string, options
 	return worst(outcomes)
 }
 
-func runOne(ctx context.Context, o workload.Options) outcome {
-	result := outcome{Scenario: o.Scenario, Evidence: o.Output}
+func runOne(ctx context.Context, o workload.Options) scenarioOutcome {
+	result := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output}
 	record, err := workload.Run(ctx, o)
 	if err != nil {
 		result.Reason, result.Exit = err.Error(), exitCode(err)
@@ -58,7 +58,7 @@ func runOne(ctx context.Context, o workload.Options) outcome {
 	return result
 }
 
-func (o outcome) word() string {
+func (o scenarioOutcome) word() string {
 	if o.Verdict != "" {
 		return string(o.Verdict)
 	}
@@ -67,7 +67,7 @@ func (o outcome) word() string {
 
 // worst is the status of the outcome that matters most: the verdicts' exit codes
 // rise with what they mean, and they come before what could not be run.
-func worst(outcomes []outcome) error {
+func worst(outcomes []scenarioOutcome) error {
 	code := exitClean
 	for _, o := range outcomes {
 		code = max(code, o.Exit)
@@ -78,7 +78,7 @@ func worst(outcomes []outcome) error {
 	return statusError(code)
 }
 
-func printOutcomes(w io.Writer, format string, outcomes []outcome) error {
+func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error {
 	if format == "json" {
 		return printJSON(w, outcomes)
 	}

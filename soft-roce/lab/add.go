@@ -24,6 +24,9 @@ func (s *Store) packageFile(name string) (string, error) {
 	if err != nil {
 		return "", usagef("%s: %v", KernelDirEnv, err)
 	}
+	if s, ok := seriesNamed(name); ok && s.line == "" {
+		return "", nil // a package file does not tell of which suite it is the newest
+	}
 	var found []image
 	files := map[image]string{}
 	for _, entry := range entries {

@@ -106,7 +106,7 @@ func newGuest(c *Config) (_ *guest, err error) {
 	}
 	g.stderr = newSink(stderr, c.Stderr)
 	g.machine = machine{
-		accel:     TCG,
+		accel:     c.Accel,
 		qemu:      qemu,
 		memory:    c.Memory,
 		cpus:      c.CPUs,

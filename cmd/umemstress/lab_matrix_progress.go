@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/term"
+
+	"umemstress/soft-roce/lab"
+)
+
+// matrixProgress shows a bar on a terminal, and elsewhere logs a line for each
+// cell that has run.
+type matrixProgress struct {
+	bar    *progressbar.ProgressBar // nil: no terminal
+	stderr io.Writer
+
+	mu       sync.Mutex // log lines come from any goroutine
+	repeated bool
+	width    int // of the longest description, so that the bar keeps its place
+}
+
+func newMatrixProgress(stderr io.Writer, m lab.Matrix) *matrixProgress {
+	p := &matrixProgress{stderr: stderr, repeated: m.Repeat > 1}
+	file, ok := stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return p
+	}
+	cells := 0
+	for _, kernel := range m.Kernels {
+		cells += len(kernel.Cells)
+		for _, cell := range kernel.Cells {
+			p.width = max(p.width, len(kernel.Name+" "+cell.Scenario))
+		}
+	}
+	if p.repeated {
+		p.width += len(fmt.Sprintf(" #%d", m.Repeat))
+	}
+	p.bar = progressbar.NewOptions(cells*m.Repeat,
+		progressbar.OptionSetWriter(stderr),
+		progressbar.OptionSetDescription(p.padded("booting")),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionFullWidth(),
+		progressbar.OptionClearOnFinish(),
+	)
+	p.bar.RenderBlank()
+	logrus.SetOutput(p)
+	return p
+}
+
+func (p *matrixProgress) padded(what string) string { return fmt.Sprintf("%-*s", p.width, what) }
+
+// Write lets a line of the log pass above the bar.
+func (p *matrixProgress) Write(line []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bar.Clear()
+	n, err := p.stderr.Write(line)
+	p.bar.RenderBlank()
+	return n, err
+}
+
+func (p *matrixProgress) tell(now lab.MatrixProgress) {
+	cell := now.Kernel + " " + now.Scenario
+	if p.repeated {
+		cell += fmt.Sprintf(" #%d", now.Repetition)
+	}
+	if !now.Done {
+		if p.bar != nil {
+			p.bar.Describe(p.padded(cell))
+		}
+		return
+	}
+	if p.bar != nil {
+		p.bar.Add(1)
+	} else {
+		logrus.Infof("%s %s %.1fs", cell, now.Result.Got, now.Result.Seconds)
+	}
+	for _, attempt := range now.Result.Earlier {
+		logrus.Warnf("%s: run again, since the guest was lost: %s", cell, attempt)
+	}
+	for _, difference := range now.Differences {
+		logrus.Warnf("%s: %s", cell, difference)
+	}
+}
+
+func (p *matrixProgress) close() {
+	if p.bar != nil {
+		p.bar.Finish()
+		logrus.SetOutput(p.stderr)
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"umemstress/soft-roce/lab"
+	"umemstress/workload"
+)
+
+// columns selects the cells to run, kernel by kernel.
+func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
+	for _, scenario := range f.explore {
+		if _, err := workload.ParseScenario(scenario); err != nil {
+			return nil, usageErrorf("--explore: %v", err)
+		}
+	}
+	// What is explored needs no expectations, if it is said where.
+	exploreOnly := len(f.explore) > 0 && len(f.only) == 0 && !f.subset
+	var expectations []lab.Expectation
+	var file string
+	if !exploreOnly || len(f.kernels) == 0 {
+		var err error
+		if file, err = f.expectedFile(); err != nil {
+			return nil, err
+		}
+		if expectations, err = lab.ReadExpectations(file); err != nil {
+			return nil, err
+		}
+	}
+	known := kernelsOf(expectations)
+	names := f.kernels
+	if len(names) == 0 {
+		names = known
+	}
+	cells, err := f.selected(expectations, file)
+	if err != nil {
+		return nil, err
+	}
+	if exploreOnly {
+		cells = nil
+	}
+	var columns []lab.MatrixKernel
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, usageErrorf("--kernels: %s is named twice", name)
+		}
+		if strings.Contains(name, "/") {
+			return nil, usageErrorf("--kernels: %q is a path; the matrix takes names, see 'umemstress lab kernels'", name)
+		}
+		if len(f.explore) == 0 && !slices.Contains(known, name) {
+			return nil, usageErrorf("--kernels: %s has no expectations for %q; it has them for %s", file, name, strings.Join(known, ", "))
+		}
+		column := lab.MatrixKernel{Name: name}
+		for _, cell := range cells {
+			if cell.Kernel == name && !slices.Contains(f.explore, cell.Scenario) {
+				column.Cells = append(column.Cells, cell)
+			}
+		}
+		for _, scenario := range f.explore {
+			column.Cells = append(column.Cells, lab.Expectation{Kernel: name, Scenario: scenario})
+		}
+		if len(column.Cells) > 0 {
+			columns = append(columns, column)
+		}
+	}
+	if len(columns) == 0 {
+		return nil, usageErrorf("no cell of %s is selected", file)
+	}
+	return columns, nil
+}
+
+// selected are the expectations that --only and --subset leave.
+func (f *matrixFlags) selected(expectations []lab.Expectation, file string) ([]lab.Expectation, error) {
+	matched := make([]bool, len(f.only))
+	var cells []lab.Expectation
+	for _, e := range expectations {
+		keep := len(f.only) == 0
+		for i, glob := range f.only {
+			ok, err := matches(glob, e.Scenario)
+			if err != nil {
+				return nil, usageErrorf("--only %q: %v", glob, err)
+			}
+			matched[i] = matched[i] || ok
+			keep = keep || ok
+		}
+		if keep && (e.Quick || !f.subset) {
+			cells = append(cells, e)
+		}
+	}
+	if i := slices.Index(matched, false); i >= 0 {
+		return nil, usageErrorf("--only %q matches no scenario of %s", f.only[i], file)
+	}
+	return cells, nil
+}
+
+// matches is path.Match with a * that matches slashes, too: rdma/* is every
+// scenario of that holder.
+func matches(glob, scenario string) (bool, error) {
+	flat := strings.NewReplacer("/", ":")
+	return path.Match(flat.Replace(glob), flat.Replace(scenario))
+}
+
+func kernelsOf(expectations []lab.Expectation) []string {
+	var names []string
+	for _, e := range expectations {
+		if !slices.Contains(names, e.Kernel) {
+			names = append(names, e.Kernel)
+		}
+	}
+	return names
+}
+
+// expectedPath is where the source tree has the expectations.
+const expectedPath = "soft-roce/expected.yaml"
+
+// expectedFile is the file of --expected, or that of the source tree which is
+// the current directory or has this program in its bin directory.
+func (f *matrixFlags) expectedFile() (string, error) {
+	if f.expected != "" {
+		return f.expected, nil
+	}
+	trees := []string{"."}
+	if executable, err := os.Executable(); err == nil {
+		trees = append(trees, filepath.Dir(filepath.Dir(executable)))
+	}
+	for _, tree := range trees {
+		file := filepath.Join(tree, expectedPath)
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		}
+	}
+	return "", usageErrorf("there is no %s here: run this in the source tree, or name a file with --expected", expectedPath)
+}

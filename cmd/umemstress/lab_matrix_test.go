@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"umemstress/soft-roce/lab"
+)
+
+const testExpectations = `
+rdma/ext4/pageout/none:
+  "5.10": {verdict: data-lost, quick: true, source: x}
+  "6.1":  {verdict: clean, source: x}
+rdma/xfs/none/reflink:
+  "5.10": {verdict: corrupted, source: x}
+dio/ext4/pageout/none:
+  "6.1":  {verdict: data-lost, quick: true, source: x}
+`
+
+func testExpected(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "expected.yaml")
+	if err := os.WriteFile(file, []byte(testExpectations), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestMatrixColumns selects cells. A cell that is compared with nothing ends in
+// a question mark.
+func TestMatrixColumns(t *testing.T) {
+	file := testExpected(t)
+	for _, tt := range []struct{ args, want string }{
+		{"", "5.10: rdma/ext4/pageout/none rdma/xfs/none/reflink; 6.1: rdma/ext4/pageout/none dio/ext4/pageout/none"},
+		{"-k 6.1,5.10", "6.1: rdma/ext4/pageout/none dio/ext4/pageout/none; 5.10: rdma/ext4/pageout/none rdma/xfs/none/reflink"},
+		{"--subset", "5.10: rdma/ext4/pageout/none; 6.1: dio/ext4/pageout/none"},
+		{"--only rdma/*", "5.10: rdma/ext4/pageout/none rdma/xfs/none/reflink; 6.1: rdma/ext4/pageout/none"},
+		{"--only */reflink --only dio/*", "5.10: rdma/xfs/none/reflink; 6.1: dio/ext4/pageout/none"},
+		{"--explore rdma/xfs/none/none -k 6.12", "6.12: rdma/xfs/none/none?"},
+		{"--explore rdma/xfs/none/none", "5.10: rdma/xfs/none/none?; 6.1: rdma/xfs/none/none?"},
+		{"--explore rdma/xfs/none/reflink --only rdma/xfs/*", "5.10: rdma/xfs/none/reflink?; 6.1: rdma/xfs/none/reflink?"},
+		{"--explore rdma/xfs/none/none --subset -k 5.10", "5.10: rdma/ext4/pageout/none rdma/xfs/none/none?"},
+	} {
+		var f matrixFlags
+		cmd := newLabMatrixCommand()
+		cmd.ResetFlags()
+		f.register(cmd.Flags())
+		if err := cmd.ParseFlags(append(strings.Fields(tt.args), "--expected", file)); err != nil {
+			t.Fatal(err)
+		}
+		columns, err := f.columns()
+		if err != nil {
+			t.Errorf("%s: %v", tt.args, err)
+			continue
+		}
+		var got []string
+		for _, column := range columns {
+			line := column.Name + ":"
+			for _, cell := range column.Cells {
+				line += " " + cell.Scenario
+				if cell.Verdict == "" {
+					line += "?"
+				}
+			}
+			got = append(got, line)
+		}
+		if strings.Join(got, "; ") != tt.want {
+			t.Errorf("%s: %s\nwant %s", tt.args, strings.Join(got, "; "), tt.want)
+		}
+	}
+}
+
+// TestLabMatrixBadInput has no case that gets as far as a guest or the mirror.
+func TestLabMatrixBadInput(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv(lab.KernelDirEnv, "")
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("taken", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := testExpected(t)
+	with := " --expected " + file
+	for _, tt := range []struct{ args, says string }{
+		{"rdma", "takes no arguments"},
+		{"", "no soft-roce/expected.yaml here"},
+		{"--expected none.yaml", "none.yaml: no such file"},
+		{"--jobs -1" + with, "--jobs -1"},
+		{"--repeat 0" + with, "--repeat 0"},
+		{"--memory 16" + with, "--memory 16"},
+		{"--cell-timeout 1ms" + with, "--cell-timeout 1ms"},
+		{"--format yaml" + with, "--format yaml"},
+		{"--kernels 7.0" + with, `no expectations for "7.0"; it has them for 5.10, 6.1`},
+		{"--kernels 6.1,6.1" + with, "6.1 is named twice"},
+		{"--kernels ./x --explore rdma/xfs/none/none", `"./x" is a path`},
+		{"--kernels latest --explore rdma/xfs/none/none", `no kernel is called "latest"`},
+		{"--only sctp/*" + with, `--only "sctp/*" matches no scenario of ` + file},
+		{"--only [" + with, `--only "[": syntax error`},
+		{"--explore rdma/ext4" + with, "write holder/filesystem/strip/mutation"},
+		{"--explore sctp/ext4/none/none" + with, "sctp"},
+		{"--kernels 6.1 --only */reflink" + with, "no cell of " + file + " is selected"},
+		{"--output taken" + with, "--output: "},
+		{"--output " + filepath.Dir(file) + with, "it is not empty"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := execute(t.Context(), append([]string{"lab", "matrix"}, strings.Fields(tt.args)...), &stdout, &stderr)
+		if code != exitUsage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
+			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
+				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
+		}
+	}
+}
+
+func TestMatrixText(t *testing.T) {
+	result := &lab.MatrixResult{
+		Seconds: 61, Jobs: 1, Repeat: 1, Host: lab.MatrixHost{Accel: lab.TCG, CPUs: 2}, Differences: 1,
+		Guests: []lab.GuestRecord{{Kernel: "6.1", Serial: "6.1/serial-1.1.log", Trouble: "it hung"}},
+		Cells: []lab.Cell{
+			{Kernel: "5.10", Release: "5.10.0-46-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "data-lost", Repetition: lab.Repetition{Got: "data-lost"}},
+			{
+				Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "clean", Repetition: lab.Repetition{Got: "timeout"},
+				Difference: true, Differences: []string{"expected clean, got timeout: the guest hung"},
+			},
+			{Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "a/b/c/d", Repetition: lab.Repetition{Got: "clean"}},
+		},
+	}
+	var out bytes.Buffer
+	if err := printMatrix(&out, result); err != nil {
+		t.Fatal(err)
+	}
+	const want = `scenario                  5.10               6.1
+                          5.10.0-46-amd64    6.1.0-56-amd64
+rdma/ext4/pageout/none    data-lost        ! timeout
+a/b/c/d                   -                ? clean
+
+! not as expected:
+  6.1 rdma/ext4/pageout/none: expected clean, got timeout: the guest hung
+a guest with 6.1 ended before its time: it hung (6.1/serial-1.1.log)
+1 of 2 cells as expected, 1 explored; 1m1s, 1 guest at a time, tcg on 2 CPUs
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+func TestMatrixCommand(t *testing.T) {
+	args := matrixCommand("/bin/umemstress", "rdma/ext4/none/none", "/srv/out/5.10/x")
+	var f runFlags
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.register(flags)
+	if err := flags.Parse(args[2:]); err != nil {
+		t.Fatal(err)
+	}
+	options, err := f.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := options.Scenario.String(); got != "rdma/ext4/none/none" {
+		t.Errorf("scenario %s", got)
+	}
+	if options.Output != "/srv/out/5.10/x" || options.Observe != "require" || options.FileBytes != 4<<20 {
+		t.Errorf("options %+v", options)
+	}
+}
