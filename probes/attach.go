@@ -21,6 +21,9 @@ import (
 // sleeps. It is the size of the map `releases`, too.
 const maxActive = 1024
 
+// methods are those for functions, in the order in which they are tried.
+var methods = []Method{Fentry, KprobeMulti, Kprobe}
+
 // Reasons for a denial that are not the kernel's words.
 const (
 	reasonNoFunction  = "no such function in the running kernel"
@@ -60,16 +63,19 @@ func (l links) close() error {
 
 // attach puts the hook on the first of its sites that takes it.
 func (a *attacher) attach(h hook) (Attachment, links) {
-	result := Attachment{Purpose: h.purpose, Required: h.required}
+	result := Attachment{Purpose: h.purpose, Required: true}
 	for _, s := range h.sites {
+		if s.module == "" {
+			s.module = h.module
+		}
 		if !a.haveStruct(s.takes) {
 			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
 			continue
 		}
-		for _, method := range []Method{Fentry, KprobeMulti, Kprobe} {
-			attached, err := a.attachSite(h.module, s, method)
+		for _, method := range methods {
+			attached, err := a.attachSite(s, method)
 			if err == nil {
-				result.Symbol, result.Method = s.symbol, method
+				result.Symbol, result.Method, result.Without = s.symbol, method, s.without
 				return result, attached
 			}
 			result.Denied = append(result.Denied, Denial{s.symbol, method, reason(method, err)})
@@ -96,12 +102,12 @@ func (a *attacher) haveStruct(name string) bool {
 }
 
 // attachSite puts both programs of a site in place, or none.
-func (a *attacher) attachSite(module string, s site, method Method) (links, error) {
+func (a *attacher) attachSite(s site, method Method) (links, error) {
 	var attached links
 	var err error
 	switch method {
 	case Fentry:
-		if a.moduleWithoutTypes(module) {
+		if a.moduleWithoutTypes(s.module) {
 			return nil, errNoTypes
 		}
 		err = a.fentry(s, &attached)

@@ -20,7 +20,7 @@ type Attachment struct {
 	Required bool     `json:"required"`
 	Symbol   string   `json:"symbol,omitempty"` // empty: not attached
 	Method   Method   `json:"method,omitempty"`
-	Without  string   `json:"without,omitempty"` // what is not seen, if not attached
+	Without  string   `json:"without,omitempty"` // what is not seen: nothing, if attached at the best place
 	Denied   []Denial `json:"denied,omitempty"`  // what was tried before
 }
 

@@ -18,21 +18,24 @@ type dirtyCount struct {
 	Dirtied     uint64
 	Bufferless  uint64
 	Unannounced uint64
+	Detached    uint64
+	Filesystem  [16]int8
 }
 
 type dirtyEvent struct {
-	_      structs.HostLayout
-	TimeNs uint64
-	Inode  uint64
-	Index  uint64
-	Pages  uint64
-	Device uint32
-	State  dirtyPageState
-	Holder dirtyHolder
-	Stack  int32
-	Pid    uint32
-	Tid    uint32
-	Comm   [16]int8
+	_          structs.HostLayout
+	TimeNs     uint64
+	Inode      uint64
+	Index      uint64
+	Pages      uint64
+	Device     uint32
+	State      dirtyPageState
+	Holder     dirtyHolder
+	Stack      int32
+	Pid        uint32
+	Tid        uint32
+	Comm       [16]int8
+	Filesystem [16]int8
 }
 
 type dirtyFile struct {
@@ -45,7 +48,9 @@ type dirtyFile struct {
 type dirtyHolder uint32
 
 const (
-	dirtyHolderHOLDER_UMEM dirtyHolder = 1
+	dirtyHolderHOLDER_UMEM     dirtyHolder = 1
+	dirtyHolderHOLDER_DIO      dirtyHolder = 2
+	dirtyHolderHOLDER_VMWRITEV dirtyHolder = 3
 )
 
 type dirtyPageState uint32
@@ -53,13 +58,17 @@ type dirtyPageState uint32
 const (
 	dirtyPageStatePAGE_BUFFERLESS  dirtyPageState = 1
 	dirtyPageStatePAGE_UNANNOUNCED dirtyPageState = 2
+	dirtyPageStatePAGE_DETACHED    dirtyPageState = 4
 )
 
 type dirtyRelease struct {
-	_       structs.HostLayout
-	Run     dirtyEvent
-	Mapping uint64
-	Next    uint64
+	_        structs.HostLayout
+	Run      dirtyEvent
+	Mapping  uint64
+	Next     uint64
+	Frame    uint64
+	Buffered uint64
+	Number   uint64
 }
 
 // Names of all BPF objects in the ELF.
@@ -70,15 +79,23 @@ const (
 	dirtyMapEvents              = "events"
 	dirtyMapReleases            = "releases"
 	dirtyMapStacks              = "stacks"
+	dirtyProgBioEnterFentry     = "bio_enter_fentry"
+	dirtyProgBioEnterKprobe     = "bio_enter_kprobe"
+	dirtyProgBioLeaveFexit      = "bio_leave_fexit"
 	dirtyProgDirtyFolioFentry   = "dirty_folio_fentry"
 	dirtyProgDirtyFolioKprobe   = "dirty_folio_kprobe"
 	dirtyProgDirtyPageFentry    = "dirty_page_fentry"
 	dirtyProgDirtyPageKprobe    = "dirty_page_kprobe"
+	dirtyProgExt4FolioFentry    = "ext4_folio_fentry"
+	dirtyProgExt4FolioKprobe    = "ext4_folio_kprobe"
 	dirtyProgReleaseAbandoned   = "release_abandoned"
-	dirtyProgReleaseEnterFentry = "release_enter_fentry"
-	dirtyProgReleaseEnterKprobe = "release_enter_kprobe"
-	dirtyProgReleaseLeaveFexit  = "release_leave_fexit"
 	dirtyProgReleaseLeaveKprobe = "release_leave_kprobe"
+	dirtyProgUmemEnterFentry    = "umem_enter_fentry"
+	dirtyProgUmemEnterKprobe    = "umem_enter_kprobe"
+	dirtyProgUmemLeaveFexit     = "umem_leave_fexit"
+	dirtyProgUnpinEnterFentry   = "unpin_enter_fentry"
+	dirtyProgUnpinEnterKprobe   = "unpin_enter_kprobe"
+	dirtyProgUnpinLeaveFexit    = "unpin_leave_fexit"
 	dirtyVarActive              = "active"
 	dirtyVarLostEvents          = "lost_events"
 	dirtyVarLostPages           = "lost_pages"
@@ -129,15 +146,23 @@ type dirtySpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dirtyProgramSpecs struct {
+	BioEnterFentry     *ebpf.ProgramSpec `ebpf:"bio_enter_fentry"`
+	BioEnterKprobe     *ebpf.ProgramSpec `ebpf:"bio_enter_kprobe"`
+	BioLeaveFexit      *ebpf.ProgramSpec `ebpf:"bio_leave_fexit"`
 	DirtyFolioFentry   *ebpf.ProgramSpec `ebpf:"dirty_folio_fentry"`
 	DirtyFolioKprobe   *ebpf.ProgramSpec `ebpf:"dirty_folio_kprobe"`
 	DirtyPageFentry    *ebpf.ProgramSpec `ebpf:"dirty_page_fentry"`
 	DirtyPageKprobe    *ebpf.ProgramSpec `ebpf:"dirty_page_kprobe"`
+	Ext4FolioFentry    *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
+	Ext4FolioKprobe    *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
 	ReleaseAbandoned   *ebpf.ProgramSpec `ebpf:"release_abandoned"`
-	ReleaseEnterFentry *ebpf.ProgramSpec `ebpf:"release_enter_fentry"`
-	ReleaseEnterKprobe *ebpf.ProgramSpec `ebpf:"release_enter_kprobe"`
-	ReleaseLeaveFexit  *ebpf.ProgramSpec `ebpf:"release_leave_fexit"`
 	ReleaseLeaveKprobe *ebpf.ProgramSpec `ebpf:"release_leave_kprobe"`
+	UmemEnterFentry    *ebpf.ProgramSpec `ebpf:"umem_enter_fentry"`
+	UmemEnterKprobe    *ebpf.ProgramSpec `ebpf:"umem_enter_kprobe"`
+	UmemLeaveFexit     *ebpf.ProgramSpec `ebpf:"umem_leave_fexit"`
+	UnpinEnterFentry   *ebpf.ProgramSpec `ebpf:"unpin_enter_fentry"`
+	UnpinEnterKprobe   *ebpf.ProgramSpec `ebpf:"unpin_enter_kprobe"`
+	UnpinLeaveFexit    *ebpf.ProgramSpec `ebpf:"unpin_leave_fexit"`
 }
 
 // dirtyMapSpecs contains maps before they are loaded into the kernel.
@@ -213,28 +238,44 @@ type dirtyVariables struct {
 //
 // It can be passed to loadDirtyObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dirtyPrograms struct {
+	BioEnterFentry     *ebpf.Program `ebpf:"bio_enter_fentry"`
+	BioEnterKprobe     *ebpf.Program `ebpf:"bio_enter_kprobe"`
+	BioLeaveFexit      *ebpf.Program `ebpf:"bio_leave_fexit"`
 	DirtyFolioFentry   *ebpf.Program `ebpf:"dirty_folio_fentry"`
 	DirtyFolioKprobe   *ebpf.Program `ebpf:"dirty_folio_kprobe"`
 	DirtyPageFentry    *ebpf.Program `ebpf:"dirty_page_fentry"`
 	DirtyPageKprobe    *ebpf.Program `ebpf:"dirty_page_kprobe"`
+	Ext4FolioFentry    *ebpf.Program `ebpf:"ext4_folio_fentry"`
+	Ext4FolioKprobe    *ebpf.Program `ebpf:"ext4_folio_kprobe"`
 	ReleaseAbandoned   *ebpf.Program `ebpf:"release_abandoned"`
-	ReleaseEnterFentry *ebpf.Program `ebpf:"release_enter_fentry"`
-	ReleaseEnterKprobe *ebpf.Program `ebpf:"release_enter_kprobe"`
-	ReleaseLeaveFexit  *ebpf.Program `ebpf:"release_leave_fexit"`
 	ReleaseLeaveKprobe *ebpf.Program `ebpf:"release_leave_kprobe"`
+	UmemEnterFentry    *ebpf.Program `ebpf:"umem_enter_fentry"`
+	UmemEnterKprobe    *ebpf.Program `ebpf:"umem_enter_kprobe"`
+	UmemLeaveFexit     *ebpf.Program `ebpf:"umem_leave_fexit"`
+	UnpinEnterFentry   *ebpf.Program `ebpf:"unpin_enter_fentry"`
+	UnpinEnterKprobe   *ebpf.Program `ebpf:"unpin_enter_kprobe"`
+	UnpinLeaveFexit    *ebpf.Program `ebpf:"unpin_leave_fexit"`
 }
 
 func (p *dirtyPrograms) Close() error {
 	return _DirtyClose(
+		p.BioEnterFentry,
+		p.BioEnterKprobe,
+		p.BioLeaveFexit,
 		p.DirtyFolioFentry,
 		p.DirtyFolioKprobe,
 		p.DirtyPageFentry,
 		p.DirtyPageKprobe,
+		p.Ext4FolioFentry,
+		p.Ext4FolioKprobe,
 		p.ReleaseAbandoned,
-		p.ReleaseEnterFentry,
-		p.ReleaseEnterKprobe,
-		p.ReleaseLeaveFexit,
 		p.ReleaseLeaveKprobe,
+		p.UmemEnterFentry,
+		p.UmemEnterKprobe,
+		p.UmemLeaveFexit,
+		p.UnpinEnterFentry,
+		p.UnpinEnterKprobe,
+		p.UnpinLeaveFexit,
 	)
 }
 

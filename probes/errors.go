@@ -78,7 +78,7 @@ func missing(h hook, a Attachment, all []Attachment, sysfs fs.FS) error {
 		reasons = append(reasons, d.String())
 		absent = absent || d.Reason == reasonNoFunction
 	}
-	if _, err := fs.Stat(sysfs, "module/"+h.module); absent && errors.Is(err, fs.ErrNotExist) {
+	if _, err := fs.Stat(sysfs, "module/"+h.module); absent && h.module != "" && errors.Is(err, fs.ErrNotExist) {
 		e.What += ": module " + h.module + " is not loaded"
 		e.Remedy = "load it with modprobe " + h.module
 		return e

@@ -40,7 +40,7 @@ func TestLacks(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	h := hook{purpose: "page dirtied in ext4", module: "ext4", without: "nothing is seen", required: true}
+	h := hook{purpose: "page dirtied in ext4", module: "ext4", without: "nothing is seen"}
 	denied := func(reason string) Attachment {
 		return Attachment{Purpose: h.purpose, Denied: []Denial{
 			{Symbol: "ext4_dirty_folio", Reason: "the kernel has no struct folio"},
@@ -114,6 +114,14 @@ func TestBadRingSize(t *testing.T) {
 		if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), fmt.Sprint(size)) {
 			t.Errorf("%d: %v", size, err)
 		}
+	}
+}
+
+func TestBadHolder(t *testing.T) {
+	_, err := Attach(Options{Holder: "rdma"})
+	var usage interface{ Usage() bool }
+	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), `"rdma": it is one of umem, dio, vmwritev`) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -82,17 +82,27 @@ func check(tb testing.TB, err error) {
 // mapFile maps a new file of that many pages on ext4, all written.
 func mapFile(tb testing.TB, path string, pages int) pin {
 	tb.Helper()
-	file, err := os.Create(path)
-	check(tb, err)
-	tb.Cleanup(func() { check(tb, file.Close()) })
 	var fs unix.Statfs_t
-	check(tb, unix.Fstatfs(int(file.Fd()), &fs))
+	check(tb, unix.Statfs(filepath.Dir(path), &fs))
 	if fs.Type != unix.EXT4_SUPER_MAGIC {
 		tb.Fatalf("%s is not on ext4; set TMPDIR", path)
 	}
-	check(tb, file.Truncate(int64(pages)*pageSize))
+	return mapAnyFile(tb, path, pages)
+}
+
+// mapAnyFile maps a new file of that many pages, all written, or a device.
+func mapAnyFile(tb testing.TB, path string, pages int) pin {
+	tb.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	check(tb, err)
+	tb.Cleanup(func() { check(tb, file.Close()) })
 	var stat unix.Stat_t
 	check(tb, unix.Fstat(int(file.Fd()), &stat))
+	if stat.Mode&unix.S_IFMT == unix.S_IFBLK {
+		stat.Dev, stat.Ino = stat.Rdev, 0
+	} else {
+		check(tb, file.Truncate(int64(pages)*pageSize))
+	}
 	mem, err := unix.Mmap(int(file.Fd()), 0, pages*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	check(tb, err)
 	tb.Cleanup(func() { check(tb, unix.Munmap(mem)) })
@@ -215,7 +225,7 @@ func (w *witness) wantLost(t *testing.T, want event.Lost) {
 // wantCount is what the kernel is to count when n pages are dirtied that had
 // been cleaned and, if it does that to pinned pages, stripped.
 func wantCount(file event.Inode, n uint64) event.Count {
-	c := event.Count{Inode: file, DirtiedPages: n, UnannouncedPages: n}
+	c := event.Count{Inode: file, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n}
 	if *expect == "bufferless" {
 		c.BufferlessPages = n
 	}

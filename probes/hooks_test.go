@@ -3,12 +3,33 @@ package probes
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"testing"
 
 	"github.com/cilium/ebpf"
 
 	"umemstress/probes/event"
 )
+
+func everyHook() []hook {
+	list := []hook{dirtied}
+	for _, holder := range Holders() {
+		list = append(list, releases[holder])
+	}
+	return list
+}
+
+// Every holder that an event can name can be asked for.
+func TestHolders(t *testing.T) {
+	if len(Holders()) != len(releases) {
+		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
+	}
+	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV} {
+		if e := decode(t, dirtyEvent{Pages: 1, Holder: holder}); !knownHolder(e.Holder) {
+			t.Errorf("no session can watch holder %q", e.Holder)
+		}
+	}
+}
 
 // Every program that a hook names is in the committed object and of the type
 // that its way of attaching takes.
@@ -31,7 +52,7 @@ func TestHooksNamePrograms(t *testing.T) {
 		}
 	}
 	check(abandonedProgram, ebpf.RawTracepoint, ebpf.AttachNone)
-	for _, h := range hooks {
+	for _, h := range everyHook() {
 		for _, s := range h.sites {
 			check(s.fentry, ebpf.Tracing, ebpf.AttachTraceFEntry)
 			check(s.kprobe, ebpf.Kprobe, ebpf.AttachNone)
@@ -53,8 +74,8 @@ func TestHooksNamePrograms(t *testing.T) {
 
 func TestHooksAreComplete(t *testing.T) {
 	symbols := make(map[string]bool)
-	for _, h := range hooks {
-		if h.purpose == "" || h.module == "" || h.without == "" || len(h.sites) == 0 {
+	for _, h := range everyHook() {
+		if h.purpose == "" || h.without == "" || len(h.sites) == 0 {
 			t.Errorf("hook %+v is incomplete", h)
 		}
 		for _, s := range h.sites {
@@ -86,28 +107,34 @@ func TestDecodeMatchesStruct(t *testing.T) {
 		TimeNs: 1, Inode: 2, Index: 3, Pages: 4, Device: 5,
 		State:  dirtyPageStatePAGE_BUFFERLESS,
 		Holder: dirtyHolderHOLDER_UMEM,
-		Stack:  -6, Pid: 7, Tid: 8, Comm: [16]int8{'c', 'o', 'm', 'm'},
+		Stack:  -6, Pid: 7, Tid: 8, Comm: [16]int8{'c', 'o', 'm', 'm'}, Filesystem: [16]int8{'e', 'x', 't', '4'},
 	}
-	decode := func() event.Event {
-		t.Helper()
-		var record bytes.Buffer
-		if err := binary.Write(&record, binary.LittleEndian, in); err != nil {
-			t.Fatal(err)
-		}
-		e, err := event.Decode(record.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e
+	want := event.Event{
+		TimeNS: 1, Inode: event.Inode{Device: 5, Number: 2}, Index: 3, Pages: 4, Bufferless: true,
+		Holder: event.HolderUmem, StackID: -6, PID: 7, TID: 8, Comm: "comm", Filesystem: "ext4",
 	}
-	got := decode()
-	if got.TimeNS != 1 || got.Inode != (event.Inode{Device: 5, Number: 2}) || got.Index != 3 || got.Pages != 4 ||
-		!got.Bufferless || got.Unannounced || got.Holder != "umem" ||
-		got.StackID != -6 || got.PID != 7 || got.TID != 8 || got.Comm != "comm" {
+	if got := decode(t, in); !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
 	in.State = dirtyPageStatePAGE_UNANNOUNCED
-	if got := decode(); got.Bufferless || !got.Unannounced {
+	if got := decode(t, in); got.Bufferless || !got.Unannounced || got.Detached {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
+	in = dirtyEvent{Pages: 4, State: dirtyPageStatePAGE_DETACHED, Holder: dirtyHolderHOLDER_DIO}
+	if got := decode(t, in); got.Bufferless || got.Unannounced || !got.Detached {
+		t.Errorf("decoded %+v from %+v", got, in)
+	}
+}
+
+func decode(t *testing.T, in dirtyEvent) event.Event {
+	t.Helper()
+	var record bytes.Buffer
+	if err := binary.Write(&record, binary.LittleEndian, in); err != nil {
+		t.Fatal(err)
+	}
+	e, err := event.Decode(record.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

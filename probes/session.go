@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -18,9 +19,14 @@ import (
 
 // Options for Attach. The zero value is the usual.
 type Options struct {
+	// Holder is whose releases are watched: event.HolderUmem, which is also
+	// what "" means, event.HolderDIO or event.HolderVMWritev. A session watches
+	// one of them.
+	Holder string
 	// Events is the size in bytes of the ring that holds events until they
-	// are read: a power of two, at least a page. 0 is 256 KiB, some 3,200
+	// are read: a power of two, at least a page. 0 is 256 KiB, some 2,700
 	// events, which take no more than as many regions to be released at once.
+	// Direct reads make an event for every MiB or so.
 	Events int
 	// NoStacks leaves the kernel stacks out of the events.
 	NoStacks bool
@@ -29,6 +35,7 @@ type Options struct {
 // A Session is a set of attached probes. Its methods may be called by several
 // goroutines at once.
 type Session struct {
+	hooks       []hook
 	links       []links
 	coll        *ebpf.Collection
 	reader      *ringbuf.Reader
@@ -49,6 +56,12 @@ type Session struct {
 func Attach(opts Options) (*Session, error) {
 	if n := opts.Events; n != 0 && (n < os.Getpagesize() || n&(n-1) != 0) {
 		return nil, optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", n))
+	}
+	if opts.Holder == "" {
+		opts.Holder = event.HolderUmem
+	}
+	if !knownHolder(opts.Holder) {
+		return nil, optionError(fmt.Sprintf("no holder is called %q: it is one of %s", opts.Holder, strings.Join(Holders(), ", ")))
 	}
 	cache := btf.NewCache()
 	types := sync.OnceValues(cache.Kernel)
@@ -71,7 +84,7 @@ func Attach(opts Options) (*Session, error) {
 	if err != nil {
 		return nil, lacks("create BPF maps", err)
 	}
-	s := &Session{coll: coll, closed: make(chan struct{})}
+	s := &Session{hooks: hooksFor(opts.Holder), coll: coll, closed: make(chan struct{})}
 	sysfs := os.DirFS("/sys")
 	s.attach(&attacher{spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs})
 	err = s.complete(types, sysfs)
@@ -97,11 +110,11 @@ func configure(spec *ebpf.CollectionSpec, opts Options) error {
 // attach attaches the hooks, all at once: to look up a function takes the
 // kernel long.
 func (s *Session) attach(a *attacher) {
-	s.attachments = make([]Attachment, 1+len(hooks))
-	s.links = make([]links, 1+len(hooks))
+	s.attachments = make([]Attachment, 1+len(s.hooks))
+	s.links = make([]links, 1+len(s.hooks))
 	var wg sync.WaitGroup
 	wg.Go(func() { s.attachments[0], s.links[0] = a.abandoned() })
-	for i, h := range hooks {
+	for i, h := range s.hooks {
 		wg.Go(func() { s.attachments[1+i], s.links[1+i] = a.attach(h) })
 	}
 	wg.Wait()
@@ -112,8 +125,8 @@ func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS) error {
 	if _, err := types(); err != nil {
 		return &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
 	}
-	for i, h := range hooks {
-		if h.required && !s.attachments[1+i].Attached() {
+	for i, h := range s.hooks {
+		if !s.attachments[1+i].Attached() {
 			return missing(h, s.attachments[1+i], s.attachments, sysfs)
 		}
 	}
@@ -211,12 +224,26 @@ func (s *Session) Counts() ([]event.Count, error) {
 			DirtiedPages:     count.Dirtied,
 			BufferlessPages:  count.Bufferless,
 			UnannouncedPages: count.Unannounced,
+			DetachedPages:    count.Detached,
+			Filesystem:       name(count.Filesystem[:]),
 		})
 	}
 	if err := entries.Err(); err != nil {
 		return nil, fmt.Errorf("probes: read counts: %w", err)
 	}
 	return counts, nil
+}
+
+// name reads a C string.
+func name(chars []int8) string {
+	var text []byte
+	for _, c := range chars {
+		if c == 0 {
+			break
+		}
+		text = append(text, byte(c))
+	}
+	return string(text)
 }
 
 // Lost tells what could not be delivered or counted so far.

@@ -39,7 +39,7 @@ func Supported() []Feature {
 	add("ring-buffer", "no probes", func() error { return features.HaveMapType(ebpf.RingBuf) })
 	add(string(Fentry), "probes cost more, if there is "+string(Kprobe), tryFentry)
 	add(string(KprobeMulti), "nothing, if there is "+string(Fentry)+" or "+string(Kprobe), features.HaveBPFLinkKprobeMulti)
-	add(string(Kprobe), "no probes in modules before Linux 5.11", tryKprobe)
+	add(string(Kprobe), "no probes in modules before Linux 5.11, so none of RDMA regions, and on 5.10 none of direct reads", tryKprobe)
 	return list
 }
 

@@ -3,6 +3,8 @@ package workload
 import (
 	"context"
 	"time"
+
+	"umemstress/probes/event"
 )
 
 // holder keeps a region's pages pinned and writes into them past the file
@@ -31,12 +33,13 @@ type holderKind struct {
 	Choice
 	does       string                                               // what brings the bytes, as in "bytes that arrive by ..."
 	pinsSource bool                                                 // the anonymous region is pinned, too
+	probed     string                                               // what the probes call its release (event.HolderUmem, ...)
 	open       func(ctx context.Context, o Options) (holder, error) // makes what the holder needs; nothing is pinned yet
 }
 
 // holderKinds are all holders. Adding one takes a file and a line here.
 var holderKinds = []holderKind{
-	{Choice{"rdma", "an RDMA memory region registered over the mapping"}, "RDMA WRITE", true, openRDMA},
+	{Choice{"rdma", "an RDMA memory region registered over the mapping"}, "RDMA WRITE", true, event.HolderUmem, openRDMA},
 }
 
 // pinRefused says that the kernel refused the pin because the memory is a

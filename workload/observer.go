@@ -42,7 +42,8 @@ func attachSoon(o Options) *attachment {
 	}
 	go func() {
 		defer close(a.done)
-		a.observer, a.err = o.Attach(o.Scenario.Holder)
+		kind, _ := find(holderKinds, o.Scenario.Holder)
+		a.observer, a.err = o.Attach(kind.probed)
 	}()
 	return a
 }

@@ -38,7 +38,7 @@ type Options struct {
 	Seed       uint64 // of the payload
 
 	Observe    string                                // ObserveAuto, ObserveOff or ObserveRequire
-	Attach     func(holder string) (Observer, error) // attaches the probes to the release path of a holder
+	Attach     func(holder string) (Observer, error) // attaches the probes to the release of a holder, by event's name for it
 	Output     string                                // the evidence directory
 	Tool       string                                // the version of this program, for the record
 	AllowCrash bool                                  // run even where it can take the machine down

@@ -206,6 +206,7 @@ func (w *witnesses) tallyProbes() {
 	if channel.State != StateOK {
 		return
 	}
+	channel.DetachedPages = 0
 	var lost event.Lost
 	counts, err := w.observer.Counts()
 	if err == nil {
@@ -217,6 +218,7 @@ func (w *witnesses) tallyProbes() {
 	}
 	channel.LostEvents, channel.LostCounts = lost.Events, lost.Pages+lost.Releases
 	for _, c := range counts {
+		channel.DetachedPages += c.DetachedPages // what their file was is not known any more
 		if c.Inode == (event.Inode{Device: w.file.Dev, Number: w.file.Inode}) {
 			channel.BufferlessPages = c.BufferlessPages
 			channel.UnannouncedPages = c.UnannouncedPages

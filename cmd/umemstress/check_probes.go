@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -64,21 +63,14 @@ func (h *host) featureItem(f probes.Feature, attaches bool) item {
 	return i
 }
 
-// hookItem says whether what the probes watch is in the kernel: the release of
-// regions, and ext4.
+// hookItem says whether the function that releases RDMA regions is in the kernel.
+// What direct reads and process_vm_writev release their pages with always is.
 func (h *host) hookItem() item {
-	i := item{Name: "probes: targets", State: stateOK, Detail: "ib_uverbs and ext4 are in the kernel"}
-	var lack []string
+	i := item{Name: "probes: targets", State: stateOK, Detail: "ib_uverbs is in the kernel"}
 	if _, err := os.Stat(filepath.Join(h.sys, "class/infiniband_verbs")); err != nil {
-		lack = append(lack, "ib_uverbs")
-	}
-	if text, err := os.ReadFile(filepath.Join(h.proc, "filesystems")); err != nil || !slices.Contains(strings.Fields(string(text)), "ext4") {
-		lack = append(lack, "ext4")
-	}
-	if len(lack) > 0 {
-		i.State, i.Detail = stateMissing, "not loaded: "+strings.Join(lack, ", ")
-		i.Costs = "nothing to observe: no region and no page of the kind can exist here yet"
-		i.Remedy = "modprobe -a " + strings.Join(lack, " ") + " as root, or umemstress lab run"
+		i.State, i.Detail = stateMissing, "not loaded: ib_uverbs"
+		i.Costs = "the release of RDMA regions cannot be watched; that of direct reads and process_vm_writev can"
+		i.Remedy = "modprobe ib_uverbs as root, or umemstress lab run"
 	}
 	return i
 }

@@ -127,7 +127,7 @@ func TestCheck(t *testing.T) {
 			can:   abilities{Lab: true},
 			states: map[string]string{
 				"device": "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
-				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe -a ib_uverbs ",
+				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
 				"lab: cache": "ok", "lab: kernels": "ok: 5.10", "lab: KVM": "ok",
 			},
 		},

@@ -50,8 +50,8 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 
 // attachProbes is a function of its own so that a nil *probes.Session never
 // becomes a non-nil Observer.
-func attachProbes(string) (workload.Observer, error) {
-	session, err := probes.Attach(probes.Options{})
+func attachProbes(holder string) (workload.Observer, error) {
+	session, err := probes.Attach(probes.Options{Holder: holder})
 	if err != nil {
 		return nil, err
 	}

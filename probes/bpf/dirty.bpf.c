@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0 */
 /*
- * Pages that the release of a pinned region hands to the file system's dirty
- * hook, seen from inside the kernel.
+ * Pages that the release of a holder dirties, seen from inside the kernel.
  *
- *   release_enter ──> dirty_page or dirty_folio, per page ──> release_leave
+ *   enter ──> page or folio dirtied, one by one ──> leave
  *
  * A task between enter and leave has an entry in `releases`; in any other task
- * the hook is of no interest. Consecutive pages in the same state make one run,
- * so that a region of a million pages costs one event, one stack and one update
- * of the counts, and the work per page is a lookup and a read.
+ * the dirty hook is of no interest. Consecutive pages in the same state make one
+ * run, so that a region of a million pages costs one event, one stack and one
+ * update of the counts, and the work per page is a lookup and a read.
  */
 #include "kernel.h"
 
@@ -16,149 +15,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
+#include "events.h"
+#include "run.h"
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
-
-enum holder {
-	HOLDER_UMEM = 1,
-};
-
-enum page_state {
-	PAGE_BUFFERLESS = 1,  /* PG_private clear: no buffers attached */
-	PAGE_UNANNOUNCED = 2, /* PG_dirty clear: cleaned, and write-protected by that, since the file system last heard of it */
-};
-
-/* One record of the ring. Package event decodes it. */
-struct event {
-	__u64 time_ns;
-	__u64 inode;
-	__u64 index;
-	__u64 pages;
-	__u32 device;
-	enum page_state state; /* or-ed */
-	enum holder holder;
-	__s32 stack; /* id in stacks, or a negative errno */
-	__u32 pid;
-	__u32 tid;
-	char comm[16];
-};
-
-/* A release in progress. */
-struct release {
-	struct event run; /* being gathered; no run while pages is 0 */
-	__u64 mapping;    /* the run's file */
-	__u64 next;       /* the index that would continue the run */
-};
-
-struct file {
-	__u64 inode;
-	__u32 device;
-	__u32 pad;
-};
-
-struct count {
-	__u64 dirtied;
-	__u64 bufferless;
-	__u64 unannounced;
-};
-
-/* Not an LRU map: evicting a release in progress would lose its run unseen.
- * release_abandoned takes out what a dying task leaves behind. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32); /* thread id */
-	__type(value, struct release);
-} releases SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct file);
-	__type(value, struct count);
-} counts SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 256);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, 32 * sizeof(__u64));
-} stacks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
-} events SEC(".maps");
-
-/* Every loss, by what it costs. */
-__u64 lost_events;   /* runs that found the ring full */
-__u64 lost_pages;    /* pages that found counts full, or could not be read */
-__u64 lost_releases; /* releases that found `releases` full */
-__u64 lost_stacks;   /* runs whose stack found no place */
-
-/* Releases in progress anywhere: while there is none, the hook returns before
- * it has looked anything up. */
-__u64 active;
-
-/* Set before loading: 0 leaves stacks out. */
-const volatile __u32 want_stacks = 1;
-
-static __always_inline void count_run(const struct event *run)
-{
-	struct file file = {.inode = run->inode, .device = run->device};
-	struct count *count = bpf_map_lookup_elem(&counts, &file);
-
-	if (!count) {
-		struct count none = {};
-
-		/* Another task may have been faster; then its entry is as good. */
-		bpf_map_update_elem(&counts, &file, &none, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&counts, &file);
-		if (!count) {
-			__sync_fetch_and_add(&lost_pages, run->pages);
-			return;
-		}
-	}
-	__sync_fetch_and_add(&count->dirtied, run->pages);
-	if (run->state & PAGE_BUFFERLESS)
-		__sync_fetch_and_add(&count->bufferless, run->pages);
-	if (run->state & PAGE_UNANNOUNCED)
-		__sync_fetch_and_add(&count->unannounced, run->pages);
-}
-
-static __always_inline void end_run(struct release *release)
-{
-	if (!release->run.pages)
-		return;
-	count_run(&release->run);
-	if (bpf_ringbuf_output(&events, &release->run, sizeof(release->run), 0))
-		__sync_fetch_and_add(&lost_events, 1);
-	release->run.pages = 0;
-}
-
-static __always_inline void begin_run(void *ctx, struct release *release, struct address_space *mapping, __u64 index,
-				      __u64 pages, enum page_state state)
-{
-	/* The mapping names one file for as long as the release lasts, since a
-	 * page pinned in it keeps it until the page is unpinned. */
-	if (release->mapping != (__u64)mapping) {
-		struct inode *host = BPF_CORE_READ(mapping, host);
-
-		release->mapping = (__u64)mapping;
-		release->run.inode = BPF_CORE_READ(host, i_ino);
-		release->run.device = BPF_CORE_READ(host, i_sb, s_dev);
-	}
-	release->run.time_ns = bpf_ktime_get_ns();
-	release->run.index = index;
-	release->run.pages = pages;
-	release->run.state = state;
-	release->next = index + pages;
-	release->run.stack = -1;
-	if (want_stacks) {
-		release->run.stack = bpf_get_stackid(ctx, &stacks, 0);
-		if (release->run.stack < 0)
-			__sync_fetch_and_add(&lost_stacks, 1);
-	}
-}
 
 /* The release that the current task is in, if any. */
 static __always_inline struct release *current_release(void)
@@ -171,31 +31,7 @@ static __always_inline struct release *current_release(void)
 	return bpf_map_lookup_elem(&releases, &tid);
 }
 
-static __always_inline __u32 state_of(unsigned long flags)
-{
-	__u32 state = 0;
-
-	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_private))))
-		state |= PAGE_BUFFERLESS;
-	if (!(flags & (1UL << bpf_core_enum_value(enum pageflags, PG_dirty))))
-		state |= PAGE_UNANNOUNCED;
-	return state;
-}
-
-static __always_inline void dirtied(void *ctx, struct release *release, struct address_space *mapping, __u64 index,
-				    __u64 pages, enum page_state state)
-{
-	if (release->run.pages && release->mapping == (__u64)mapping && release->next == index &&
-	    release->run.state == state) {
-		release->run.pages += pages;
-		release->next += pages;
-		return;
-	}
-	end_run(release);
-	begin_run(ctx, release, mapping, index, pages, state);
-}
-
-static __always_inline int enter(enum holder holder)
+static __always_inline int enter(enum holder holder, __u64 frame)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	__u32 tid = id;
@@ -205,6 +41,7 @@ static __always_inline int enter(enum holder holder)
 	fresh.run.pid = id >> 32;
 	fresh.run.tid = tid;
 	fresh.run.holder = holder;
+	fresh.frame = frame;
 	bpf_get_current_comm(fresh.run.comm, sizeof(fresh.run.comm));
 	if (stale) {
 		/* Its return was missed. */
@@ -220,41 +57,104 @@ static __always_inline int enter(enum holder holder)
 	return 0;
 }
 
-static __always_inline int leave(void)
+static __always_inline void end_release(struct release *release)
 {
-	struct release *release = current_release();
 	__u32 tid = bpf_get_current_pid_tgid();
 
-	if (!release)
-		return 0;
 	end_run(release);
 	bpf_map_delete_elem(&releases, &tid);
 	__sync_fetch_and_add(&active, -1);
+}
+
+static __always_inline int leave(void)
+{
+	struct release *release = current_release();
+
+	if (release)
+		end_release(release);
 	return 0;
 }
 
-SEC("fentry")
-int release_enter_fentry(void *ctx)
+/* Releases that dirty nothing are not entered, and must not end the one that
+ * they interrupt: a bio that completes in an interrupt does so in the name of
+ * whatever task it finds. fexit is given the arguments to tell them by;
+ * kretprobe is not, and tells them by their place on the stack, which is within
+ * some words of where the entry was (and by far more below it in whatever the
+ * release calls, or on another stack in an interrupt). */
+#define SAME_FRAME 256
+
+static __always_inline int leave_frame(__u64 frame)
 {
-	return enter(HOLDER_UMEM);
+	struct release *release = current_release();
+
+	if (release && frame - release->frame + SAME_FRAME <= 2 * SAME_FRAME)
+		end_release(release);
+	return 0;
+}
+
+/* void ib_umem_release(struct ib_umem *), and __ib_umem_release. */
+SEC("fentry")
+int umem_enter_fentry(void *ctx)
+{
+	return enter(HOLDER_UMEM, 0);
 }
 
 SEC("fexit")
-int release_leave_fexit(void *ctx)
+int umem_leave_fexit(void *ctx)
 {
 	return leave();
 }
 
 SEC("kprobe")
-int release_enter_kprobe(void *ctx)
+int umem_enter_kprobe(struct pt_regs *ctx)
 {
-	return enter(HOLDER_UMEM);
+	return enter(HOLDER_UMEM, PT_REGS_SP(ctx));
 }
 
+/* Of every holder. */
 SEC("kretprobe")
-int release_leave_kprobe(void *ctx)
+int release_leave_kprobe(struct pt_regs *ctx)
 {
-	return leave();
+	return leave_frame(PT_REGS_SP(ctx));
+}
+
+/* void __bio_release_pages(struct bio *, bool mark_dirty), and bio_release_pages.
+ * A bool is the low byte of what it is passed in. */
+SEC("fentry")
+int BPF_PROG(bio_enter_fentry, void *bio, __u64 mark_dirty)
+{
+	return mark_dirty & 0xff ? enter(HOLDER_DIO, 0) : 0;
+}
+
+SEC("fexit")
+int BPF_PROG(bio_leave_fexit, void *bio, __u64 mark_dirty)
+{
+	return mark_dirty & 0xff ? leave() : 0;
+}
+
+SEC("kprobe")
+int bio_enter_kprobe(struct pt_regs *ctx)
+{
+	return PT_REGS_PARM2(ctx) & 0xff ? enter(HOLDER_DIO, PT_REGS_SP(ctx)) : 0;
+}
+
+/* void unpin_user_pages_dirty_lock(struct page **, unsigned long, bool make_dirty) */
+SEC("fentry")
+int BPF_PROG(unpin_enter_fentry, void *pages, __u64 number, __u64 make_dirty)
+{
+	return make_dirty & 0xff ? enter(HOLDER_VMWRITEV, 0) : 0;
+}
+
+SEC("fexit")
+int BPF_PROG(unpin_leave_fexit, void *pages, __u64 number, __u64 make_dirty)
+{
+	return make_dirty & 0xff ? leave() : 0;
+}
+
+SEC("kprobe")
+int unpin_enter_kprobe(struct pt_regs *ctx)
+{
+	return PT_REGS_PARM3(ctx) & 0xff ? enter(HOLDER_VMWRITEV, PT_REGS_SP(ctx)) : 0;
 }
 
 /* A task that dies inside the release (BUG, oops) never returns from it. */
@@ -264,77 +164,113 @@ int release_abandoned(void *ctx)
 	return leave();
 }
 
-/* Up to 5.17: int set_page_dirty(struct page *). */
+/* A probe that may not follow pointers reads through a helper, which costs more
+ * than all else that is done for a page: so the page is read once as a whole. */
+#define PAGE_FIELD(copy, field) (*(unsigned long *)((char *)(copy) + bpf_core_field_offset(struct page, field)))
+
+/* Up to 5.15 any page of a compound one may be dirtied, and its head is meant. */
+static __always_inline void dirtied_page(void *ctx, struct release *release, unsigned long address)
+{
+	unsigned long page[8], head, pages = 1;
+
+	if (bpf_probe_read_kernel(page, sizeof(page), (void *)address))
+		goto unreadable;
+	head = PAGE_FIELD(page, compound_head);
+	if (head & 1) {
+		address = head - 1;
+		if (bpf_probe_read_kernel(page, sizeof(page), (void *)address))
+			goto unreadable;
+	}
+	if (PAGE_FLAG(PAGE_FIELD(page, flags), PG_head) &&
+	    bpf_core_field_exists(((struct page___compound *)0)->compound_nr)) {
+		struct page___compound *tail = (void *)(address + bpf_core_type_size(struct page));
+
+		pages = BPF_CORE_READ(tail, compound_nr);
+	}
+	dirtied(ctx, release, (void *)PAGE_FIELD(page, mapping), PAGE_FIELD(page, index), pages, PAGE_FIELD(page, flags));
+	return;
+unreadable:
+	__sync_fetch_and_add(&lost_pages, 1);
+}
+
+/* Up to 5.15: int set_page_dirty(struct page *), and ext4's own, which it calls. */
 SEC("fentry")
 int BPF_PROG(dirty_page_fentry, struct page *page)
 {
 	struct release *release = current_release();
 
-	if (release)
-		dirtied(ctx, release, page->mapping, page->index, 1, state_of(page->flags));
+	if (!release)
+		return 0;
+	/* To the verifier, what shares its place with compound_head is a pointer. */
+	if (as_number(release, (void *)page->compound_head) & 1 || PAGE_FLAG(page->flags, PG_head))
+		dirtied_page(ctx, release, (unsigned long)page);
+	else
+		dirtied(ctx, release, page->mapping, page->index, 1, page->flags);
 	return 0;
 }
-
-/* A kprobe reads through a helper, which costs more than all else that is done
- * for a page: so the page is read once as a whole. */
-#define PAGE_FIELD(copy, field) (*(unsigned long *)((char *)(copy) + bpf_core_field_offset(struct page, field)))
 
 SEC("kprobe")
 int dirty_page_kprobe(struct pt_regs *ctx)
 {
 	struct release *release = current_release();
-	unsigned long page[8];
 
-	if (!release)
-		return 0;
-	if (bpf_probe_read_kernel(page, sizeof(page), (void *)PT_REGS_PARM1(ctx))) {
-		__sync_fetch_and_add(&lost_pages, 1);
-		return 0;
-	}
-	dirtied(ctx, release, (void *)PAGE_FIELD(page, mapping), PAGE_FIELD(page, index), 1,
-		state_of(PAGE_FIELD(page, flags)));
+	if (release)
+		dirtied_page(ctx, release, PT_REGS_PARM1(ctx));
 	return 0;
 }
 
-/* Since 5.18: bool dirty_folio(struct address_space *, struct folio *). */
 #define FOLIO_FLAGS(read, folio)                                                         \
 	(bpf_core_field_exists(((struct folio___memdesc *)0)->flags.f)                   \
 		 ? read((struct folio___memdesc *)(folio), flags.f)                      \
 		 : read(folio, flags))
 
 #define FOLIO_PAGES(read, folio, flags)                                                  \
-	(!((flags) & (1UL << bpf_core_enum_value(enum pageflags, PG_head))) ? 1          \
+	(!PAGE_FLAG(flags, PG_head) ? 1                                                  \
 	 : bpf_core_field_exists(((struct folio___renamed *)0)->_nr_pages)               \
 		 ? read((struct folio___renamed *)(folio), _nr_pages)                    \
 		 : read(folio, _folio_nr_pages))
 
 #define DIRECT(folio, field) ((folio)->field)
 
-SEC("fentry")
-int BPF_PROG(dirty_folio_fentry, struct address_space *mapping, struct folio *folio)
-{
-	struct release *release = current_release();
-	unsigned long flags;
+#define DIRTIED_FOLIO(read, ctx, folio)                                                                  \
+	do {                                                                                             \
+		struct release *release = current_release();                                             \
+		unsigned long flags;                                                                     \
+                                                                                                         \
+		if (!release)                                                                            \
+			return 0;                                                                        \
+		flags = FOLIO_FLAGS(read, folio);                                                        \
+		dirtied(ctx, release, read(folio, mapping), read(folio, index),                          \
+			FOLIO_PAGES(read, folio, flags), flags);                                         \
+		return 0;                                                                                \
+	} while (0)
 
-	if (!release)
-		return 0;
-	flags = FOLIO_FLAGS(DIRECT, folio);
-	dirtied(ctx, release, mapping, folio->index, FOLIO_PAGES(DIRECT, folio, flags), state_of(flags));
-	return 0;
+/* Since 5.16: bool folio_mark_dirty(struct folio *). */
+SEC("fentry")
+int BPF_PROG(dirty_folio_fentry, struct folio *folio)
+{
+	DIRTIED_FOLIO(DIRECT, ctx, folio);
 }
 
 SEC("kprobe")
 int dirty_folio_kprobe(struct pt_regs *ctx)
 {
-	struct address_space *mapping = (void *)PT_REGS_PARM1(ctx);
-	struct folio *folio = (void *)PT_REGS_PARM2(ctx);
-	struct release *release = current_release();
-	unsigned long flags;
+	struct folio *folio = (void *)PT_REGS_PARM1(ctx);
 
-	if (!release)
-		return 0;
-	flags = FOLIO_FLAGS(BPF_CORE_READ, folio);
-	dirtied(ctx, release, mapping, BPF_CORE_READ(folio, index), FOLIO_PAGES(BPF_CORE_READ, folio, flags),
-		state_of(flags));
-	return 0;
+	DIRTIED_FOLIO(BPF_CORE_READ, ctx, folio);
+}
+
+/* Since 5.18: bool ext4_dirty_folio(struct address_space *, struct folio *). */
+SEC("fentry")
+int BPF_PROG(ext4_folio_fentry, struct address_space *mapping, struct folio *folio)
+{
+	DIRTIED_FOLIO(DIRECT, ctx, folio);
+}
+
+SEC("kprobe")
+int ext4_folio_kprobe(struct pt_regs *ctx)
+{
+	struct folio *folio = (void *)PT_REGS_PARM2(ctx);
+
+	DIRTIED_FOLIO(BPF_CORE_READ, ctx, folio);
 }

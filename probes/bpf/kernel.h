@@ -44,14 +44,37 @@ enum pageflags {
 	PG_dirty = 0,
 	PG_head = 1,
 	PG_private = 2,
+	PG_uptodate = 3,
+	PG_swapcache = 4,
+	PG_swapbacked = 5,
 };
 
+/* Two low bits of a mapping: PAGE_MAPPING_FLAGS, now FOLIO_MAPPING_FLAGS. Any of
+ * them set means that the page is anonymous, KSM's, or a driver's movable one,
+ * and the rest is no address_space. */
+#define MAPPING_FLAGS 3UL
+
+/* include/linux/module.h */
+struct module {
+	char name[8]; /* longer, of course */
+} __core;
+
 /* include/linux/fs.h */
+#define S_DAX (1U << 13) /* in inode.i_flags: a macro, so not relocated; 8192 since 4.0 gave it the name */
+
+struct file_system_type {
+	const char *name;
+	struct module *owner; /* 0: built in */
+} __core;
+
 struct super_block {
 	__u32 s_dev; /* dev_t */
+	struct file_system_type *s_type;
 } __core;
 
 struct inode {
+	unsigned int i_flags;
+	__u32 i_rdev; /* dev_t */
 	struct super_block *i_sb;
 	unsigned long i_ino;
 } __core;
@@ -65,11 +88,18 @@ struct page {
 	unsigned long flags;
 	struct address_space *mapping;
 	unsigned long index;
+	unsigned long compound_head; /* of a tail page: its head's address + 1; else another field */
+} __core;
+
+/* where there is one; read only where pages, not folios, are dirtied */
+struct page___compound {
+	unsigned int compound_nr; /* of the first tail page */
 } __core;
 
 /* since 5.16 */
 struct folio {
 	unsigned long flags;
+	struct address_space *mapping;
 	unsigned long index;
 	unsigned int _folio_nr_pages; /* of a large folio: 5.18 to 6.14 */
 } __core;

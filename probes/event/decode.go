@@ -6,18 +6,19 @@ import (
 	"fmt"
 )
 
-// RecordSize is the length of a record: struct event in probes/bpf/dirty.bpf.c.
-const RecordSize = 72
+// RecordSize is the length of a record: struct event in probes/bpf/events.h.
+const RecordSize = 88
 
 // The bits of a record's state: enum page_state.
 const (
 	stateBufferless  = 1 << 0
 	stateUnannounced = 1 << 1
-	stateKnown       = stateBufferless | stateUnannounced
+	stateDetached    = 1 << 2
+	stateKnown       = stateBufferless | stateUnannounced | stateDetached
 )
 
 // holders names the values of enum holder.
-var holders = map[uint32]string{1: "umem"}
+var holders = map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev}
 
 // Decode reads one record as the kernel side wrote it. The record is its own
 // copy: nothing of it is kept. A record that the kernel side cannot have
@@ -41,14 +42,24 @@ func Decode(record []byte) (Event, error) {
 	if pages == 0 || u64(16)+pages < pages {
 		return Event{}, fmt.Errorf("event: impossible run of %d pages at index %d", pages, u64(16))
 	}
+	inode := Inode{Number: u64(8), Device: u32(32)}
 	comm, _, _ := bytes.Cut(record[56:72], []byte{0})
+	filesystem, _, ended := bytes.Cut(record[72:88], []byte{0})
+	if !ended {
+		return Event{}, fmt.Errorf("event: the file system's name %q has no end", filesystem)
+	}
+	if state&stateDetached != 0 && (state != stateDetached || inode != Inode{} || len(filesystem) > 0) {
+		return Event{}, fmt.Errorf("event: detached pages of file %d on device %d (%q) in state %#x", inode.Number, inode.Device, filesystem, state)
+	}
 	return Event{
 		TimeNS:      u64(0),
-		Inode:       Inode{Number: u64(8), Device: u32(32)},
+		Inode:       inode,
+		Filesystem:  string(filesystem),
 		Index:       u64(16),
 		Pages:       pages,
 		Bufferless:  state&stateBufferless != 0,
 		Unannounced: state&stateUnannounced != 0,
+		Detached:    state&stateDetached != 0,
 		Holder:      holder,
 		StackID:     int32(u32(44)),
 		PID:         u32(48),

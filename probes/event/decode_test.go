@@ -22,6 +22,7 @@ func record() []byte {
 	binary.LittleEndian.PutUint32(r[48:], 4000)
 	binary.LittleEndian.PutUint32(r[52:], 4001)
 	copy(r[56:], "ib_write_bw")
+	copy(r[72:], "ext4")
 	return r
 }
 
@@ -34,12 +35,13 @@ func TestDecode(t *testing.T) {
 	want := Event{
 		TimeNS: 123456789, Inode: Inode{Device: 7<<20 | 3, Number: 12}, Index: 100, Pages: 16384,
 		Bufferless: true, Unannounced: true, Holder: "umem", PID: 4000, TID: 4001, Comm: "ib_write_bw", StackID: 77,
+		Filesystem: "ext4",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	clear(r)
-	if got.Comm != "ib_write_bw" {
+	if got.Comm != "ib_write_bw" || got.Filesystem != "ext4" {
 		t.Error("the event refers to the record's memory")
 	}
 }
@@ -54,6 +56,37 @@ func TestDecodeStates(t *testing.T) {
 		}
 		if got := [2]bool{e.Bufferless, e.Unannounced}; got != want {
 			t.Errorf("state %d: bufferless, unannounced = %v, want %v", state, got, want)
+		}
+	}
+}
+
+// detached is a record of detached pages, changed a little.
+func detached(change func([]byte)) []byte {
+	r := record()
+	clear(r[8:16])
+	clear(r[32:36])
+	clear(r[72:])
+	binary.LittleEndian.PutUint32(r[36:], 4)
+	change(r)
+	return r
+}
+
+func TestDecodeDetached(t *testing.T) {
+	e, err := Decode(detached(func([]byte) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !e.Detached || e.Bufferless || e.Unannounced || e.Inode != (Inode{}) || e.Filesystem != "" || e.Index != 100 {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestDecodeHolders(t *testing.T) {
+	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev} {
+		r := record()
+		binary.LittleEndian.PutUint32(r[40:], value)
+		if e, err := Decode(r); err != nil || e.Holder != want {
+			t.Errorf("%d: %q, %v, want %q", value, e.Holder, err, want)
 		}
 	}
 }
@@ -81,18 +114,28 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 		return r
 	}
+	endless := record()
+	for at := 76; at < RecordSize; at++ {
+		endless[at] = 1
+	}
 	for name, c := range map[string]struct {
 		record []byte
 		want   string
 	}{
-		"nothing":         {nil, "record of 0 bytes, want 72"},
-		"cut off":         {record()[:RecordSize-1], "record of 71 bytes, want 72"},
-		"too long":        {append(record(), 0), "record of 73 bytes, want 72"},
-		"unknown state":   {put(36, 4, 4), "unknown page state 0x4"},
-		"unknown holder":  {put(40, 9, 4), "unknown holder 9"},
-		"no holder":       {put(40, 0, 4), "unknown holder 0"},
-		"empty run":       {put(24, 0, 8), "impossible run of 0 pages at index 100"},
-		"run wraps round": {put(24, math.MaxUint64, 8), "impossible run of 18446744073709551615 pages"},
+		"nothing":               {nil, "record of 0 bytes, want 88"},
+		"cut off":               {record()[:RecordSize-1], "record of 87 bytes, want 88"},
+		"too long":              {append(record(), 0), "record of 89 bytes, want 88"},
+		"unknown state":         {put(36, 8, 4), "unknown page state 0x8"},
+		"detached, bufferless":  {detached(func(r []byte) { r[36] |= 1 }), "detached pages of file 0 on device 0 (\"\") in state 0x5"},
+		"detached, unannounced": {detached(func(r []byte) { r[36] |= 2 }), "in state 0x6"},
+		"detached, of a file":   {detached(func(r []byte) { r[8] = 12 }), "detached pages of file 12"},
+		"detached, of a device": {detached(func(r []byte) { r[32] = 7 }), "on device 7"},
+		"detached, of ext4":     {detached(func(r []byte) { r[72] = 'e' }), "(\"e\")"},
+		"endless name":          {endless, "name \"ext4\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\" has no end"},
+		"unknown holder":        {put(40, 9, 4), "unknown holder 9"},
+		"no holder":             {put(40, 0, 4), "unknown holder 0"},
+		"empty run":             {put(24, 0, 8), "impossible run of 0 pages at index 100"},
+		"run wraps round":       {put(24, math.MaxUint64, 8), "impossible run of 18446744073709551615 pages"},
 	} {
 		_, err := Decode(c.record)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -104,6 +147,7 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(record())
 	f.Add(record()[:40])
+	f.Add(detached(func([]byte) {}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := Decode(data)
@@ -113,7 +157,8 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if len(data) != RecordSize || e.Pages == 0 || e.Index+e.Pages < e.Index || e.Holder == "" || len(e.Comm) > 16 {
+		if len(data) != RecordSize || e.Pages == 0 || e.Index+e.Pages < e.Index || e.Holder == "" ||
+			len(e.Comm) > 16 || len(e.Filesystem) > 15 || e.Detached && (e.Bufferless || e.Unannounced || e.Inode != Inode{}) {
 			t.Errorf("accepted %+v from % x", e, data)
 		}
 	})

@@ -2,9 +2,24 @@
 // import, so that reports and verdicts read recorded events on any machine.
 package event
 
-// Inode names a file in the kernel's words.
+// The holders whose releases the probes can watch.
+const (
+	// HolderUmem is an RDMA region: ib_umem_release.
+	HolderUmem = "umem"
+	// HolderDIO is a direct read whose buffer is a mapping. Its pages are
+	// released when the read completes, often by a worker of the kernel (from
+	// bio_dirty_fn): the event's PID, TID and Comm are then the worker's.
+	HolderDIO = "dio"
+	// HolderVMWritev is process_vm_writev into a mapping, and whoever else
+	// calls unpin_user_pages_dirty_lock: an RDMA region before Linux 5.13.
+	HolderVMWritev = "vmwritev"
+)
+
+// Inode names a file in the kernel's words. A block device itself has its own
+// number as Device, and 0 as Number. Pages detached from their file have 0 as
+// both.
 type Inode struct {
-	Device uint32 `json:"device"` // super_block.s_dev: major<<20 | minor (include/linux/kdev_t.h)
+	Device uint32 `json:"device"` // dev_t, of the file's super_block: major<<20 | minor (include/linux/kdev_t.h)
 	Number uint64 `json:"inode"`  // inode.i_ino
 }
 
@@ -12,17 +27,31 @@ type Inode struct {
 // the same state. A run is as long as the release made it, so a whole region
 // may be one event.
 type Event struct {
-	TimeNS      uint64   `json:"time_ns"` // of the first page, bpf_ktime_get_ns: CLOCK_MONOTONIC, nanoseconds
-	Inode       Inode    `json:"file"`
-	Index       uint64   `json:"index"` // first page's index in the file, in pages
-	Pages       uint64   `json:"pages"` // length of the run, in pages
-	Bufferless  bool     `json:"bufferless"`
-	Unannounced bool     `json:"unannounced"` // the page was clean when it was dirtied
-	Holder      string   `json:"holder"`      // "umem": release of an ib_umem
-	PID         uint32   `json:"pid"`         // thread group
-	TID         uint32   `json:"tid"`
-	Comm        string   `json:"comm"`
-	Stack       []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
+	TimeNS uint64 `json:"time_ns"` // of the first page, bpf_ktime_get_ns: CLOCK_MONOTONIC, nanoseconds
+	Inode  Inode  `json:"file"`
+	Index  uint64 `json:"index"` // first page's index in the file, in pages
+	Pages  uint64 `json:"pages"` // length of the run, in pages
+	// Filesystem is its type's name ("ext4"), at most 15 bytes. "bdev" is a
+	// block device itself, "" the file system of a detached page.
+	Filesystem string `json:"filesystem"`
+	// Bufferless pages had no buffers in a file where a dirty page must have
+	// them, or it is not written: one that ext4's code serves (and that of ext2
+	// or ext3, where ext4 stands in for them), unless it is DAX.
+	Bufferless bool `json:"bufferless"`
+	// Unannounced pages were clean when they were dirtied, and so the file
+	// system had not been told of it since writeback. File systems that write
+	// nothing back (tmpfs, hugetlbfs) are never told, and lose nothing by it.
+	Unannounced bool `json:"unannounced"`
+	// Detached pages had been taken out of their file while they were held (by
+	// truncation, a punched hole, a direct write to the range). What was
+	// written to them is lost. The file is not known any more, the index is.
+	// Such pages are neither Bufferless nor Unannounced.
+	Detached bool     `json:"detached"`
+	Holder   string   `json:"holder"` // HolderUmem, ...
+	PID      uint32   `json:"pid"`    // thread group
+	TID      uint32   `json:"tid"`
+	Comm     string   `json:"comm"`
+	Stack    []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
 
 	// StackID is the kernel's number for the stack of the run's first page,
 	// negative if there is none. It means something only beside what the same
@@ -30,13 +59,16 @@ type Event struct {
 	StackID int32 `json:"stack_id"`
 }
 
-// Count is what the kernel side counted for one file. It is exact: it does not
-// depend on events having been delivered.
+// Count is what the kernel side counted for one file, or for all detached pages
+// together if Inode is zero. It is exact: it does not depend on events having
+// been delivered. The counts are of pages as Event tells them apart.
 type Count struct {
 	Inode            Inode  `json:"file"`
+	Filesystem       string `json:"filesystem"`
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
-	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release passed to the file system's dirty hook
+	DetachedPages    uint64 `json:"detached_pages"`
+	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release dirtied, also one that was dirty
 }
 
 // Lost is everything that the kernel side could not deliver or count, for want
