@@ -40,6 +40,8 @@ type holderKind struct {
 // holderKinds are all holders. Adding one takes a file and a line here.
 var holderKinds = []holderKind{
 	{Choice{"rdma", "an RDMA memory region registered over the mapping"}, "RDMA WRITE", true, event.HolderUmem, openRDMA},
+	{Choice{"dio", "an O_DIRECT read from a slow block device into the mapping"}, "a direct read", false, event.HolderDIO, openDIO},
+	{Choice{"vmwritev", "process_vm_writev into the mapping"}, "process_vm_writev", false, event.HolderVMWritev, openVMWritev},
 }
 
 // pinRefused says that the kernel refused the pin because the memory is a

@@ -1,5 +1,92 @@
 package workload
 
-import "io"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
 
-func reserveHugepages(n int) (io.Closer, error) { return nil, lacksf("hugetlbfs: no huge pages yet") }
+	"github.com/prometheus/procfs"
+)
+
+// nrHugepages holds the number of huge pages of the default size.
+const nrHugepages = "/proc/sys/vm/nr_hugepages"
+
+// hugepagesUndo takes $told pages from the pool $1, of which others may have
+// changed the size as well.
+const hugepagesUndo = `
+	[ -z "$told" ] || {
+		read -r now <"$1"
+		[ "$now" -ge "$told" ] || told=$now
+		echo $((now - told)) >"$1"
+	}`
+
+// reserveHugepages adds n pages of 2 MiB to the pool of huge pages, so that a file of
+// hugetlbfs takes none from anybody else. Close takes them out again.
+func reserveHugepages(n int) (_ io.Closer, err error) {
+	if err := canReserveHugepages(n); err != nil {
+		return nil, err
+	}
+	undo, err := startJanitor("/", hugepagesUndo, nrHugepages)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, undo.Close())
+		}
+	}()
+	before, err := hugepages()
+	if err != nil {
+		return nil, err
+	}
+	// The shell hears of the pages before they are there: a kill in between must leave none.
+	if err := undo.tell(strconv.Itoa(n)); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(nrHugepages, []byte(strconv.Itoa(before+n)), 0); err != nil {
+		return nil, errors.Join(lacksf("hugetlbfs: %w; it takes root", err), undo.tell("0"))
+	}
+	after, err := hugepages()
+	if err != nil {
+		return nil, err
+	}
+	if got := after - before; got < n {
+		return nil, errors.Join(
+			lacksf("hugetlbfs: the kernel found %d of the %d huge pages that the file takes; free memory, or choose a smaller --file-size", max(got, 0), n),
+			undo.tell(strconv.Itoa(max(got, 0))))
+	}
+	return undo, nil
+}
+
+// canReserveHugepages refuses what cannot be had, before the kernel empties its caches in
+// search of it.
+func canReserveHugepages(n int) error {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return err
+	}
+	info, err := proc.Meminfo()
+	if err != nil {
+		return fmt.Errorf("read /proc/meminfo: %w", err)
+	}
+	const pageBytes = 2 << 20
+	if size := info.HugepagesizeBytes; size == nil || *size != pageBytes {
+		return lacksf("hugetlbfs: the default huge page is not one of 2 MiB (Hugepagesize of /proc/meminfo); boot with default_hugepagesz=2M, a kernel with CONFIG_HUGETLBFS")
+	}
+	if available := info.MemAvailableBytes; available != nil && *available/pageBytes < uint64(n) {
+		return lacksf("hugetlbfs: the file takes %d MiB of huge pages, and %d MiB of memory are available; free memory, or choose a smaller --file-size", n*pageBytes>>20, *available>>20)
+	}
+	return nil
+}
+
+// hugepages is the size of the pool, in pages.
+func hugepages() (int, error) {
+	data, err := os.ReadFile(nrHugepages)
+	if err != nil {
+		return 0, lacksf("hugetlbfs: %w; it takes a kernel with CONFIG_HUGETLBFS", err)
+	}
+	return strconv.Atoi(strings.TrimSpace(string(data)))
+}

@@ -36,6 +36,7 @@ type Options struct {
 	FileBytes  int64  // size of the file-backed region
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
 	Seed       uint64 // of the payload
+	DIOSource  string // a block device that the holder dio reads from; empty: a slow one of the run's own
 
 	Observe    string                                // ObserveAuto, ObserveOff or ObserveRequire
 	Attach     func(holder string) (Observer, error) // attaches the probes to the release of a holder, by event's name for it

@@ -9,6 +9,7 @@ type payload struct {
 	seed     uint64
 	pageSize int
 	period   uint64 // pages after which the bytes repeat, as a smaller source's do
+	fixed    []byte // one period of generation 2, where the holder's bytes are not the run's to choose
 }
 
 func newPayload(o Options, pageSize int) payload {
@@ -18,6 +19,10 @@ func newPayload(o Options, pageSize int) payload {
 // fill writes the generation's bytes of page number page into dst, which is one
 // page long.
 func (p payload) fill(dst []byte, generation, page uint64) {
+	if generation == 2 && p.fixed != nil {
+		copy(dst, p.fixed[page%p.period*uint64(p.pageSize):])
+		return
+	}
 	word := splitmix(p.seed ^ generation<<56 ^ page%p.period)
 	for i := 0; i+8 <= len(dst); i += 8 {
 		binary.LittleEndian.PutUint64(dst[i:], word)

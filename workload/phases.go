@@ -45,6 +45,9 @@ func (r *run) openActors(ctx context.Context) (err error) {
 		return err
 	}
 	r.record.Device = r.holder.device()
+	if f, ok := r.holder.(interface{ fixedBytes() []byte }); ok {
+		r.payload.fixed = f.fixedBytes()
+	}
 	return nil
 }
 

@@ -100,12 +100,18 @@ type Traffic struct {
 	Operations uint64  `json:"operations"`
 	Bytes      uint64  `json:"bytes"`
 	Seconds    float64 `json:"seconds"`
+	// Of a holder whose pin is short: how many calls were made, and how many of
+	// them still kept their pages when the second write began.
+	Attempts uint64 `json:"attempts,omitempty"`
+	Hits     uint64 `json:"hits,omitempty"`
 }
 
 func (t *Traffic) add(more Traffic) {
 	t.Operations += more.Operations
 	t.Bytes += more.Bytes
 	t.Seconds += more.Seconds
+	t.Attempts += more.Attempts
+	t.Hits += more.Hits
 }
 
 // The states of a channel.

@@ -28,6 +28,8 @@ type stripKind struct {
 // stripKinds are all ways to strip. Adding one takes a file and a line here.
 var stripKinds = []stripKind{
 	{Choice{"pageout", "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, false, just(stripPageout)},
+	{Choice{"memcg", "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}, false, openMemcg},
+	{Choice{"pressure", "a child takes all free memory until kswapd comes to the pinned pages"}, false, openPressure},
 	{Choice{"drop-caches", "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}, true, just(stripDropCaches)},
 	{Choice{"fadvise", "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}, true, just(stripFadvise)},
 	{Choice{"none", "nothing is stripped"}, false, just(stripNothing)},

@@ -1,0 +1,93 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+)
+
+// maxCalls bounds the calls of a holder, each of which blocks a thread: the Go
+// runtime gives up at 10,000 threads.
+const maxCalls = 4096
+
+// calls are system calls under way, each of which keeps pages pinned until it
+// returns. One goroutine starts them and waits for them.
+type calls struct {
+	started, returned int
+	results           chan callResult
+	failure           error      // the first call that failed
+	early             callResult // the first one that returned
+}
+
+// callResult is what became of a call.
+type callResult struct {
+	what  string // the call and its object, for errors
+	bytes int    // it was to move
+	moved int
+	err   error
+}
+
+func (r callResult) failure() error {
+	switch {
+	case r.err != nil:
+		return fmt.Errorf("%s: %w", r.what, r.err)
+	case r.moved != r.bytes:
+		return fmt.Errorf("%s: only %d of %d bytes arrived", r.what, r.moved, r.bytes)
+	}
+	return nil
+}
+
+// newCalls makes room for a number of calls.
+func newCalls(number int) *calls {
+	return &calls{results: make(chan callResult, number)}
+}
+
+// start has do, which is to move so many bytes and returns how many it moved,
+// blocked in a goroutine of its own.
+func (c *calls) start(what string, bytes int, do func() (moved int, err error)) {
+	c.started++
+	go func() {
+		moved, err := do()
+		c.results <- callResult{what: what, bytes: bytes, moved: moved, err: err}
+	}()
+}
+
+func (c *calls) take(r callResult) {
+	if c.returned == 0 {
+		c.early = r
+	}
+	c.returned++
+	if c.failure == nil {
+		c.failure = r.failure()
+	}
+}
+
+// held returns nil while no call has returned, the failure of one that failed,
+// and an ineffective error when calls are over too early.
+func (c *calls) held() error {
+	for {
+		select {
+		case r := <-c.results:
+			c.take(r)
+			continue
+		default:
+		}
+		if c.failure != nil || c.returned == 0 {
+			return c.failure
+		}
+		return ineffective{fmt.Errorf("%d of %d calls had already returned, first %s: its pages are no longer pinned",
+			c.returned, c.started, c.early.what)}
+	}
+}
+
+// wait returns when every call has, or with the context's error.
+func (c *calls) wait(ctx context.Context) error {
+	for c.returned < c.started {
+		select {
+		case r := <-c.results:
+			c.take(r)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return c.failure
+}

@@ -1,0 +1,65 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestCallsHeld has calls under way until the test lets them return.
+func TestCallsHeld(t *testing.T) {
+	c := newCalls(2)
+	first, second := make(chan int), make(chan int)
+	c.start("call one", 8, func() (int, error) { return <-first, nil })
+	c.start("call two", 8, func() (int, error) { return <-second, nil })
+	if err := c.held(); err != nil {
+		t.Fatalf("held, both under way: %v", err)
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := c.wait(bounded); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("wait, both under way: %v, want the context's error", err)
+	}
+	first <- 8
+	err := eventually(t, c.held)
+	if !isIneffective(err) || !strings.Contains(err.Error(), "1 of 2 calls had already returned, first call one") {
+		t.Errorf("held, one returned: %v, want ineffective and which one", err)
+	}
+	second <- 8
+	if err := c.wait(t.Context()); err != nil {
+		t.Errorf("wait: %v", err)
+	}
+}
+
+// eventually calls f until it returns an error, which is the one.
+func eventually(t *testing.T, f func() error) error {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	t.Fatal("no error within 10 s")
+	return nil
+}
+
+func TestCallsFailed(t *testing.T) {
+	for want, do := range map[string]func() (int, error){
+		"call x: bad address":               func() (int, error) { return 0, unix.EFAULT },
+		"call x: only 3 of 8 bytes arrived": func() (int, error) { return 3, nil },
+	} {
+		c := newCalls(1)
+		c.start("call x", 8, do)
+		err := eventually(t, c.held)
+		if isIneffective(err) || err.Error() != want {
+			t.Errorf("held: %v, want %q", err, want)
+		}
+		if err := c.wait(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("wait: %v, want %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// cgroup is a group of the v2 hierarchy that this process made for itself, with
+// the memory controller. It is the only child of a group that does nothing but ask for
+// the controller: as long as that one does, nobody can take the controller away from
+// its parent (EBUSY), another run that ends least of all.
+type cgroup struct {
+	tree    *os.File // the root of the hierarchy
+	path    string   // of the group
+	origin  string   // of the group that this process came from
+	inside  bool     // this process is in it
+	janitor *janitor
+}
+
+// cgroupUndo removes the group $1 and its parent $2 and, if $3 is the parent of both,
+// takes the memory controller from the children of $3 again. A process that was killed
+// stays in its group until all its files are closed, pinned memory included. The
+// controller stays where somebody else has begun to use it.
+const cgroupUndo = `
+	for group in "$1" "$2"; do
+		tries=0
+		while [ -d "$group" ] && ! rmdir "$group" 2>/dev/null; do
+			tries=$((tries + 1))
+			[ $tries -lt 600 ] || { rmdir "$group"; exit; }
+			sleep 0.1
+		done
+	done
+	[ -z "$3" ] || { echo -memory >"$3/cgroup.subtree_control"; } 2>/dev/null || :`
+
+// newCgroup makes the group. Nothing is in it yet.
+func newCgroup() (_ *cgroup, err error) {
+	c := &cgroup{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.tree, err = openCgroupTree(); err != nil {
+		return nil, err
+	}
+	if c.origin, err = ownCgroup(); err != nil {
+		return nil, err
+	}
+	parent, enable, err := c.chooseParent()
+	if err != nil {
+		return nil, err
+	}
+	// The number tells the groups of processes apart that have the same PID, in two
+	// containers.
+	asking := filepath.Join(parent, fmt.Sprintf("umemstress-%d-%08x", os.Getpid(), rand.Uint32()))
+	c.path = filepath.Join(asking, "run")
+	disable := ""
+	if enable {
+		disable = parent
+	}
+	// The shell stays in the group of origin, which therefore does not become empty: a
+	// service manager would remove it.
+	if c.janitor, err = startJanitor(c.file("."), cgroupUndo, c.path, asking, disable); err != nil {
+		return nil, err
+	}
+	return c, c.make(parent, asking)
+}
+
+// makeTries bounds how often the controller can be taken away between two steps by
+// another run that ends.
+const makeTries = 5
+
+// make makes the two groups.
+func (c *cgroup) make(parent, asking string) (err error) {
+	if err := os.Mkdir(c.file(asking), 0o755); err != nil {
+		return lacksf("strip memcg: make a cgroup: %w; it takes root and a cgroup v2 hierarchy that can be written", err)
+	}
+	for range makeTries {
+		if err = c.write(filepath.Join(parent, "cgroup.subtree_control"), "+memory"); err != nil {
+			return lacksf("strip memcg: give the children of the cgroup %q the memory controller: %w; run as root, outside of a container", filepath.Join("/", parent), err)
+		}
+		err = c.write(filepath.Join(asking, "cgroup.subtree_control"), "+memory")
+		if !errors.Is(err, unix.ENOENT) { // the group does not have it
+			break
+		}
+	}
+	if err == nil {
+		err = os.Mkdir(c.file(c.path), 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("strip memcg: make a cgroup with the memory controller: %w", err)
+	}
+	return nil
+}
+
+// openCgroupTree opens the root of the v2 hierarchy: where it is mounted or, where no
+// mount can be used, a mount of its own that is attached nowhere. That comes second,
+// because mounting it from the first cgroup namespace resets nsdelegate and the
+// other options of all its mounts (kernel/cgroup/cgroup.c, apply_cgroup_root_flags).
+func openCgroupTree() (*os.File, error) {
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		usable := m.FSType == "cgroup2" && m.Root == "/" && !slices.Contains(strings.Split(m.Options, ","), "ro")
+		return !usable, usable
+	})
+	if err != nil {
+		return nil, fmt.Errorf("strip memcg: read the mount table: %w", err)
+	}
+	if len(mounts) == 0 {
+		tree, err := mountDetached(filesystem{fstype: "cgroup2"}, "none")
+		if err != nil {
+			return nil, lacksf("strip memcg: no cgroup v2 hierarchy is mounted that can be written, and none can be mounted: %w", err)
+		}
+		return tree, nil
+	}
+	tree, err := os.Open(mounts[0].Mountpoint)
+	if err != nil {
+		return nil, lacksf("strip memcg: open the cgroup v2 hierarchy: %w", err)
+	}
+	return tree, nil
+}
+
+// ownCgroup is the group of this process, from the root of the hierarchy. The v2
+// hierarchy is number 0 (cgroups(7), /proc/PID/cgroup).
+func ownCgroup() (string, error) {
+	data, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", lacksf("strip memcg: %w; the kernel has no cgroups", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if path, found := strings.CutPrefix(strings.TrimSpace(line), "0::/"); found {
+			if strings.HasPrefix(path, "..") {
+				return "", lacksf("strip memcg: this process is in a cgroup outside of its cgroup namespace, to which it could not return (/proc/self/cgroup); run it in the namespace of its cgroup")
+			}
+			return path, nil
+		}
+	}
+	return "", lacksf("strip memcg: this process is in no cgroup of version 2 (/proc/self/cgroup); boot with systemd.unified_cgroup_hierarchy=1")
+}
+
+// chooseParent says where the group goes and whether the memory controller has to be
+// enabled for it. The parent of our own group is best: what limits us limits it as
+// well. Only groups without processes can give their children a controller, so
+// elsewhere it is the root, which may have both.
+func (c *cgroup) chooseParent() (parent string, enable bool, err error) {
+	if c.origin != "" {
+		parent := filepath.Dir(c.origin)
+		if c.hasMemory(filepath.Join(parent, "cgroup.subtree_control")) {
+			return parent, false, nil
+		}
+	}
+	if !c.hasMemory("cgroup.controllers") {
+		return "", false, lacksf("strip memcg: the cgroup v2 hierarchy has no memory controller: boot without cgroup_disable=memory, and with systemd.unified_cgroup_hierarchy=1 if version 1 has it")
+	}
+	return ".", !c.hasMemory("cgroup.subtree_control"), nil
+}
+
+func (c *cgroup) hasMemory(file string) bool {
+	data, err := os.ReadFile(c.file(file))
+	return err == nil && slices.Contains(strings.Fields(string(data)), "memory")
+}
+
+// file is the path of a file of the hierarchy for this process and its children.
+func (c *cgroup) file(path string) string {
+	return filepath.Join(fmt.Sprintf("/proc/self/fd/%d", c.tree.Fd()), path)
+}
+
+// write writes a file of the hierarchy. It does so without an os.File: these files
+// can be polled, and Go would take EAGAIN, which memory.reclaim returns, for a reason to
+// wait.
+func (c *cgroup) write(path, value string) error {
+	fd, err := unix.Open(c.file(path), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		if _, err := unix.Write(fd, []byte(value)); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// set writes one of the group's files.
+func (c *cgroup) set(name, value string) error {
+	if err := c.write(filepath.Join(c.path, name), value); err != nil {
+		return fmt.Errorf("strip memcg: write %s to %s: %w", value, name, err)
+	}
+	return nil
+}
+
+// has says whether the group has the file.
+func (c *cgroup) has(name string) bool {
+	_, err := os.Stat(c.file(filepath.Join(c.path, name)))
+	return err == nil
+}
+
+// usage is the number of bytes charged to the group.
+func (c *cgroup) usage() (int64, error) {
+	data, err := os.ReadFile(c.file(filepath.Join(c.path, "memory.current")))
+	if err != nil {
+		return 0, fmt.Errorf("strip memcg: %w", err)
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+}
+
+// enter moves this process into the group: from now on its pages are charged there.
+func (c *cgroup) enter() error {
+	if err := c.set("cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
+		return lacksf("%w; it takes root", err)
+	}
+	c.inside = true
+	return nil
+}
+
+// leave moves this process back to where it came from. What it has been charged for
+// stays charged to the group (Documentation/admin-guide/cgroup-v2.rst, "Memory Ownership").
+func (c *cgroup) leave() error {
+	if !c.inside {
+		return nil
+	}
+	if err := c.write(filepath.Join(c.origin, "cgroup.procs"), strconv.Itoa(os.Getpid())); err != nil {
+		return fmt.Errorf("strip memcg: go back to the cgroup %q: %w", "/"+c.origin, err)
+	}
+	c.inside = false
+	return nil
+}
+
+// Close leaves and removes the group. It may be called twice.
+func (c *cgroup) Close() error {
+	var errs []error
+	if c.janitor != nil {
+		errs = append(errs, c.leave(), c.janitor.Close())
+	}
+	if c.tree != nil {
+		errs = append(errs, c.tree.Close())
+	}
+	c.janitor, c.tree = nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,140 @@
+package workload
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// HogCommand is the argument with which this program becomes a memory hog: its main
+// function hands over to Hog.
+const HogCommand = "hog"
+
+// Hog takes memory as it is told to, until its input ends: for each line, a number
+// of bytes, it takes so many more, none of which can be swapped out, and answers
+// with a line. It offers itself to the OOM killer before anything else.
+func Hog(in io.Reader, out io.Writer) error {
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
+		return fmt.Errorf("become the OOM killer's first choice: %w", err)
+	}
+	if _, err := fmt.Fprintln(out, "ready"); err != nil {
+		return err
+	}
+	orders := bufio.NewScanner(in)
+	for orders.Scan() {
+		bytes, err := strconv.Atoi(orders.Text())
+		if err != nil {
+			return fmt.Errorf("the number of bytes to take: %w", err)
+		}
+		if err := takeMemory(bytes); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(out, "taken"); err != nil {
+			return err
+		}
+	}
+	return orders.Err()
+}
+
+// takeMemory maps anonymous memory and locks it, which also fills it. Huge pages make that
+// fast; where there are none, the kernel takes small ones.
+func takeMemory(bytes int) error {
+	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return fmt.Errorf("mmap %d bytes: %w", bytes, err)
+	}
+	// EINVAL: a kernel without transparent huge pages.
+	if err := unix.Madvise(mem, unix.MADV_HUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("madvise(MADV_HUGEPAGE): %w", err)
+	}
+	if err := unix.Mlock(mem); err != nil {
+		return fmt.Errorf("mlock %d bytes: %w; it takes root, or a greater RLIMIT_MEMLOCK", bytes, err)
+	}
+	return nil
+}
+
+// hog is a child process that takes memory.
+type hog struct {
+	cmd     *exec.Cmd
+	orders  io.WriteCloser
+	answers <-chan string // one for each order; closed when the hog is gone
+	stderr  strings.Builder
+	wait    func() error // reaps it
+	taken   int64        // bytes
+}
+
+// startHog starts this very program as a hog and waits until it is ready.
+func startHog() (*hog, error) {
+	h := &hog{cmd: exec.Command("/proc/self/exe", HogCommand)}
+	h.cmd.Stderr = &h.stderr
+	// Its input ends with this process; the signal also reaches a hog that is busy.
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	var out io.Reader
+	var err error
+	if h.orders, err = h.cmd.StdinPipe(); err == nil {
+		out, err = h.cmd.StdoutPipe()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := h.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the memory hog: %w", err)
+	}
+	answers, read := make(chan string), make(chan struct{})
+	h.answers = answers
+	h.wait = sync.OnceValue(func() error { <-read; return h.cmd.Wait() })
+	go func() {
+		defer close(read)
+		defer close(answers)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			answers <- lines.Text()
+		}
+	}()
+	if _, ready := <-h.answers; !ready {
+		return nil, fmt.Errorf("the memory hog did not start: %w", h.fate())
+	}
+	return h, nil
+}
+
+// grow orders the hog to take bytes more; the answer comes when it has.
+func (h *hog) grow(bytes int64) error {
+	if _, err := fmt.Fprintln(h.orders, bytes); err != nil {
+		return h.fate()
+	}
+	h.taken += bytes
+	return nil
+}
+
+// errHogKilled says that the hog was killed, not by us.
+var errHogKilled = errors.New("the OOM killer took the memory hog")
+
+// fate is how a hog ended whose answers have ended.
+func (h *hog) fate() error {
+	for range h.answers { // so that the reader comes to the end
+	}
+	h.wait()
+	status := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() && status.Signal() == unix.SIGKILL {
+		return errHogKilled
+	}
+	return fmt.Errorf("the memory hog ended (%v): %s", h.cmd.ProcessState, strings.TrimSpace(h.stderr.String()))
+}
+
+// Close kills the hog and returns when its memory is free again. It may be called
+// twice.
+func (h *hog) Close() error {
+	if err := h.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end the memory hog: %w", err)
+	}
+	h.fate()
+	return nil
+}

@@ -1,0 +1,83 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Close undoes, once, in the directory and with the arguments given.
+func TestJanitor(t *testing.T) {
+	dir := t.TempDir()
+	j, err := startJanitor(dir, `echo "$1, $told" >>undone`, "two words")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.tell("early"), j.tell("late")); err != nil {
+		t.Fatal(err)
+	}
+	// What ends a run must not end its janitor, once the shell has got that far.
+	eventually(t, "the shell ignores signals", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", j.cmd.Process.Pid))
+		_, ignored, found := strings.Cut(string(status), "SigIgn:\t")
+		const pipe = 1 << (unix.SIGPIPE - 1)
+		mask, _ := strconv.ParseUint(ignored[:min(16, len(ignored))], 16, 64)
+		return err == nil && found && mask&pipe != 0
+	})
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE} {
+		if err := j.cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sid, err := unix.Getsid(j.cmd.Process.Pid); err != nil || sid != j.cmd.Process.Pid {
+		t.Errorf("session %d, %v; want its own", sid, err)
+	}
+	undone := filepath.Join(dir, "undone")
+	if _, err := os.Stat(undone); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it undid too early: %v", err)
+	}
+	if err := errors.Join(j.Close(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(undone); err != nil || string(got) != "two words, late\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What goes wrong is told.
+func TestJanitorFails(t *testing.T) {
+	for script, want := range map[string]string{
+		"echo no way >&2": "no way",
+		"exit 3":          "exit status 3",
+	} {
+		j, err := startJanitor("/", script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", script, err)
+		}
+	}
+	if _, err := startJanitor("/nonexistent", ""); err == nil {
+		t.Error("it started in a directory that does not exist")
+	}
+}
+
+// Janitors undo after SIGKILL as well, each on its own.
+func TestJanitorAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	killedOwner(t, first, second)
+	for _, file := range []string{first, second} {
+		eventually(t, file+" is undone", func() bool {
+			data, err := os.ReadFile(file)
+			return err == nil && string(data) == "undone\n"
+		})
+	}
+}

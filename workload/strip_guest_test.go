@@ -1,0 +1,193 @@
+//go:build guest
+
+package workload
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// These tests reclaim for real: in the lab's guest, whose memory nobody else needs.
+
+var reclaimers = map[string]func(context.Context) (stripper, error){"memcg": openMemcg, "pressure": openPressure}
+
+// cleanRegion is a mapped file whose pages are clean and mapped. The stripper is open
+// already, as in a run.
+func cleanRegion(t *testing.T, bytes int) (*region, *os.File) {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "region")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(int64(bytes)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := mapFile(f, bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	for at := 0; at < bytes; at += os.Getpagesize() {
+		r.mem[at] = 1
+	}
+	if err := unix.Msync(r.mem, unix.MS_SYNC); err != nil {
+		t.Fatal(err)
+	}
+	if mapped, err := mappedPages(r.mem); err != nil || mapped != bytes/os.Getpagesize() {
+		t.Fatalf("%d pages are mapped, %v", mapped, err)
+	}
+	return r, f
+}
+
+// Reclaim comes to every page, and the machine is afterwards as before.
+func TestReclaim(t *testing.T) {
+	for name, open := range reclaimers {
+		t.Run(name, func(t *testing.T) {
+			before := machine(t)
+			s, err := open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, f := cleanRegion(t, 8<<20)
+			if machine(t) == before {
+				t.Error("opening it changed nothing that this test could see")
+			}
+			if err := s.strip(t.Context(), r, f); err != nil {
+				t.Error(err)
+			}
+			if mapped, err := mappedPages(r.mem); err != nil || mapped != 0 {
+				t.Errorf("%d pages are mapped, %v", mapped, err)
+			}
+			for range 2 {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if after := machine(t); after != before {
+				t.Errorf("left behind: %s; before: %s", after, before)
+			}
+		})
+	}
+}
+
+// Where reclaim cannot come to the pages, the phase says that it had no effect; and
+// whoever reclaims lives, even if the OOM killer has to find somebody.
+func TestReclaimOfLocked(t *testing.T) {
+	for name, open := range reclaimers {
+		t.Run(name, func(t *testing.T) {
+			s, err := open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			r, f := cleanRegion(t, 4<<20)
+			if err := unix.Mlock(r.mem); err != nil {
+				t.Fatal(err)
+			}
+			err = s.strip(t.Context(), r, f)
+			if !isIneffective(err) || !strings.Contains(err.Error(), "1024 of 1024 pages mapped") {
+				t.Error(err)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// Two runs at a time do not take the memory controller from each other.
+func TestTwoCgroups(t *testing.T) {
+	before := machine(t)
+	first, err := newCgroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := newCgroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := second.usage(); err != nil {
+		t.Errorf("the second lost its controller: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	// The controller is left enabled: the second found it so.
+	if after := machine(t); strings.Contains(after, "umemstress-") {
+		t.Errorf("left behind: %s; before: %s", after, before)
+	}
+	if err := os.WriteFile("/sys/fs/cgroup/cgroup.subtree_control", []byte("-memory"), 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// Huge pages are there while they are held, and only then.
+func TestReserveHugepages(t *testing.T) {
+	before, err := hugepages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := reserveHugepages(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := hugepages(); err != nil || now != before+3 {
+		t.Errorf("%d huge pages, %v; before %d", now, err, before)
+	}
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := reserveHugepages(1 << 20); err == nil || !strings.Contains(err.Error(), "--file-size") {
+		t.Errorf("2 TiB of huge pages: %v", err)
+	}
+	// All memory that is available: the kernel finds some of it.
+	available, err := memAvailable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held, err := reserveHugepages(int(available >> 21)); err == nil {
+		if err := held.Close(); err != nil {
+			t.Error(err)
+		}
+	} else {
+		t.Log(err)
+	}
+	if now, err := hugepages(); err != nil || now != before {
+		t.Errorf("%d huge pages, %v; before %d", now, err, before)
+	}
+}
+
+// machine is what strippers could change on it.
+func machine(t *testing.T) string {
+	t.Helper()
+	groups, err := filepath.Glob("/sys/fs/cgroup/umemstress-*/*/cgroup.procs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	control, err := os.ReadFile("/sys/fs/cgroup/cgroup.subtree_control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hogs []string
+	for _, path := range commands {
+		if line, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(line), "\x00"+HogCommand+"\x00") {
+			hogs = append(hogs, path)
+		}
+	}
+	return strings.Join(groups, " ") + string(control) + string(own) + strings.Join(hogs, " ")
+}

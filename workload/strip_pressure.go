@@ -1,0 +1,123 @@
+package workload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// pressureStripper has kswapd reclaim the region, as it does on any host whose
+// memory runs short: a hog takes all of it, step by step, until kswapd has come
+// to the region's pages.
+type pressureStripper struct{ hog *hog }
+
+// openPressure starts the hog, which has taken nothing yet.
+func openPressure(context.Context) (stripper, error) {
+	// The hog is what the OOM killer takes first, unless it is told otherwise.
+	for _, knob := range []string{"panic_on_oom", "oom_kill_allocating_task"} {
+		path := "/proc/sys/vm/" + knob
+		value, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("strip pressure: %w", err)
+		}
+		if strings.TrimSpace(string(value)) != "0" {
+			return nil, lacksf("strip pressure: memory that runs out would harm this machine, since vm.%s is set; run 'sysctl vm.%s=0'", knob, knob)
+		}
+	}
+	h, err := startHog()
+	if err != nil {
+		return nil, fmt.Errorf("strip pressure: %w", err)
+	}
+	return pressureStripper{h}, nil
+}
+
+const (
+	pressureBound = 30 * time.Second
+	pressurePause = 10 * time.Millisecond // between two steps of the hog: kswapd's time to work
+	hogStepMin    = 1 << 20
+	hogStepMax    = 256 << 20
+)
+
+// strip lets the hog grow until reclaim has unmapped every page of the region (see
+// stripPageout), and then gives all memory back at once.
+func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (err error) {
+	defer func() { err = errors.Join(err, p.hog.Close()) }()
+	if err := drainLRU(file, int64(len(r.mem))); err != nil {
+		return err
+	}
+	deadline := time.After(pressureBound)
+	tick := time.NewTicker(pressurePause)
+	defer tick.Stop()
+	for busy := false; ; {
+		if mapped, err := mappedPages(r.mem); err != nil || mapped == 0 {
+			return err
+		}
+		if !busy {
+			if err := p.grow(); err != nil {
+				return p.unless(err, r)
+			}
+			busy = true
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return p.unless(fmt.Errorf("%v were not enough", pressureBound), r)
+		case <-tick.C:
+		}
+		select {
+		case _, alive := <-p.hog.answers:
+			if !alive {
+				return p.unless(p.hog.fate(), r)
+			}
+			busy = false
+		default:
+		}
+	}
+}
+
+// grow has the hog take a quarter of what is still available, so that it is fast at
+// first and leaves kswapd time to free memory at last.
+func (p pressureStripper) grow() error {
+	available, err := memAvailable()
+	if err != nil {
+		return err
+	}
+	return p.hog.grow(min(max(available/4, hogStepMin), hogStepMax))
+}
+
+// unless explains a strip that ended before its time, unless the last of the pages went with it.
+func (p pressureStripper) unless(reason error, r *region) error {
+	mapped, err := mappedPages(r.mem)
+	if err != nil || mapped == 0 {
+		return err
+	}
+	available, err := memAvailable()
+	if err != nil {
+		return err
+	}
+	return ineffective{fmt.Errorf("memory pressure left %d of %d pages mapped: %w; the memory hog had been told to take %d MiB, and %d MiB are available",
+		mapped, len(r.mem)/os.Getpagesize(), reason, p.hog.taken>>20, available>>20)}
+}
+
+// memAvailable is what could be had without swapping, in bytes, as the kernel
+// estimates it.
+func memAvailable() (int64, error) {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0, err
+	}
+	info, err := proc.Meminfo()
+	if err != nil || info.MemAvailableBytes == nil {
+		return 0, fmt.Errorf("no MemAvailable in /proc/meminfo: %w", err)
+	}
+	return int64(*info.MemAvailableBytes), nil
+}
+
+// Close ends the hog.
+func (p pressureStripper) Close() error { return p.hog.Close() }
