@@ -25,7 +25,7 @@ func TestCallsHeld(t *testing.T) {
 		t.Fatalf("wait, both under way: %v, want the context's error", err)
 	}
 	first <- 8
-	err := eventually(t, c.held)
+	err := firstError(t, c.held)
 	if !isIneffective(err) || !strings.Contains(err.Error(), "1 of 2 calls had already returned, first call one") {
 		t.Errorf("held, one returned: %v, want ineffective and which one", err)
 	}
@@ -36,7 +36,7 @@ func TestCallsHeld(t *testing.T) {
 }
 
 // eventually calls f until it returns an error, which is the one.
-func eventually(t *testing.T, f func() error) error {
+func firstError(t *testing.T, f func() error) error {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if err := f(); err != nil {
@@ -54,7 +54,7 @@ func TestCallsFailed(t *testing.T) {
 	} {
 		c := newCalls(1)
 		c.start("call x", 8, do)
-		err := eventually(t, c.held)
+		err := firstError(t, c.held)
 		if isIneffective(err) || err.Error() != want {
 			t.Errorf("held: %v, want %q", err, want)
 		}

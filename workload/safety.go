@@ -53,18 +53,22 @@ func ext4Survives() (bool, error) {
 }
 
 // ext4Strings returns where ext4's string constants lie: in the module's section
-// of long strings, or in the kernel's read-only data.
+// of long strings, in its read-only data where the linker has merged the two (as
+// in 7.2), or in the kernel's read-only data.
 func ext4Strings() (start, length uint64, err error) {
-	text, err := os.ReadFile("/sys/module/ext4/sections/.rodata.str1.8")
-	if errors.Is(err, os.ErrNotExist) {
-		return kernelConstants()
+	for _, section := range []string{".rodata.str1.8", ".rodata"} {
+		text, err := os.ReadFile("/sys/module/ext4/sections/" + section)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		start, err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64)
+		const enough = 256 << 10 // longer than the section in any kernel; what follows it is the module's too
+		return start, enough, err
 	}
-	if err != nil {
-		return 0, 0, err
-	}
-	start, err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64)
-	const section = 64 << 10 // longer than the section in any kernel; what follows it is the module's too
-	return start, section, err
+	return kernelConstants()
 }
 
 // kernelConstants returns the kernel's .rodata, by its symbols.
