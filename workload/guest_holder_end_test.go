@@ -81,7 +81,7 @@ func TestDIOTooEarly(t *testing.T) {
 	h := &dioHolder{slow: slow}
 	defer h.Close()
 	r.must(h.pin(t.Context(), r.source, r.file))
-	if err := eventually(t, h.held); !isIneffective(err) {
+	if err := firstError(t, h.held); !isIneffective(err) {
 		t.Errorf("held: %v, want ineffective", err)
 	}
 	if _, err := h.write(t.Context(), writeStep{again: true}); !isIneffective(err) {
@@ -128,7 +128,7 @@ func TestDIOSource(t *testing.T) {
 	r.must(err)
 	defer fast.Close()
 	if err := fast.pin(t.Context(), r.source, r.file); err == nil {
-		err = eventually(t, fast.held)
+		err = firstError(t, fast.held)
 	} else if !isIneffective(err) {
 		t.Errorf("a fast device: %v, want ineffective", err)
 	}
