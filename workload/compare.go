@@ -71,6 +71,8 @@ func syncOutcome(err error) string {
 	switch {
 	case err == nil:
 		return "0"
+	case errors.Is(err, unix.EUCLEAN):
+		return "EUCLEAN" // ErrnoName knows it by what file systems call it inside, EFSCORRUPTED
 	case errors.As(err, &errno):
 		return unix.ErrnoName(errno)
 	}

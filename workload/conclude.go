@@ -23,6 +23,7 @@ func consequences(r *Record) []string {
 	add(c.Cache.State == StateOK && c.Cache.StalePages > 0, "stale-in-cache: %d pages", c.Cache.StalePages)
 	add(c.Disk.Msync != "" && c.Disk.Msync != "0" && c.Disk.Msync != notAsked, "msync-failed: %s", c.Disk.Msync)
 	add(c.Disk.Fsync != "" && c.Disk.Fsync != "0", "fsync-failed: %s", c.Disk.Fsync)
+	add(c.Disk.RefusedWrites > 0, "writes-refused: %d pages after fsync", c.Disk.RefusedWrites)
 	add(c.Probes.State == StateOK && c.Probes.DetachedPages > 0, "dirtied-detached: %d pages", c.Probes.DetachedPages)
 	return found
 }

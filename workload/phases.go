@@ -198,8 +198,10 @@ func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
 	file, err := r.openDisk(kind)
 	if err == nil {
 		var c comparison
-		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 2)
+		reader := &insistentReader{file: file, tries: uint64(r.options.FileBytes) / uint64(r.payload.pageSize)}
+		c, err = r.payload.compare(ctx, reader, r.options.FileBytes, 2)
 		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.checked, c.different, c.old, c.first
+		channel.RefusedWrites = reader.refused
 		err = errors.Join(err, file.Close())
 	}
 	channel.State, channel.Why = stateOf(err)

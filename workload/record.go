@@ -181,6 +181,10 @@ type DiskChannel struct {
 	StalePages   uint64  `json:"stale_pages"` // not what was written last
 	OldPages     uint64  `json:"old_pages"`   // of these: exactly what was written first
 	FirstStale   *uint64 `json:"first_stale_page,omitempty"`
+
+	// RefusedWrites are pages that the file system still refused to write after fsync
+	// had returned (EUCLEAN).
+	RefusedWrites uint64 `json:"refused_writes,omitempty"`
 }
 
 // notAsked stands for the result of a call that was not made.

@@ -20,6 +20,14 @@ var meanings = map[workload.Verdict]string{
 	workload.Inconclusive: "The run proves nothing either way: see the reason.",
 }
 
+// meaning says what the verdict means for this run.
+func meaning(r *workload.Record) string {
+	if r.Verdict == workload.Exposed && r.Channels.Disk.StalePages > 0 {
+		return "Pages were dirtied without the file system being told. It noticed and refused to write them: the bytes are lost, but whoever asked was told."
+	}
+	return meanings[r.Verdict]
+}
+
 // printReport writes what was done, what each channel saw, what it means and
 // where the evidence lies.
 func printReport(w io.Writer, r *workload.Record, dir string) error {
@@ -48,7 +56,7 @@ func printReport(w io.Writer, r *workload.Record, dir string) error {
 	if len(r.Disagreements) > 0 {
 		fmt.Fprintf(t, "disagreement\t%s\n", strings.Join(r.Disagreements, "; "))
 	}
-	fmt.Fprintf(t, "meaning\t%s\n", meanings[r.Verdict])
+	fmt.Fprintf(t, "meaning\t%s\n", meaning(r))
 	fmt.Fprintf(t, "evidence\t%s\n", dir)
 	return t.Flush()
 }
