@@ -41,6 +41,9 @@ const cgroupUndo = `
 	done
 	[ -z "$3" ] || { echo -memory >"$3/cgroup.subtree_control"; } 2>/dev/null || :`
 
+// treeOfChild is the root of the hierarchy for the shell that undoes.
+const treeOfChild = "/proc/self/fd/3"
+
 // newCgroup makes the group. Nothing is in it yet.
 func newCgroup() (_ *cgroup, err error) {
 	c := &cgroup{}
@@ -65,11 +68,12 @@ func newCgroup() (_ *cgroup, err error) {
 	c.path = filepath.Join(asking, "run")
 	disable := ""
 	if enable {
-		disable = parent
+		disable = filepath.Join(treeOfChild, parent)
 	}
 	// The shell stays in the group of origin, which therefore does not become empty: a
 	// service manager would remove it.
-	if c.janitor, err = startJanitor(c.file("."), cgroupUndo, c.path, asking, disable); err != nil {
+	if c.janitor, err = startJanitor(c.tree, cgroupUndo,
+		filepath.Join(treeOfChild, c.path), filepath.Join(treeOfChild, asking), disable); err != nil {
 		return nil, err
 	}
 	return c, c.make(parent, asking)
@@ -81,7 +85,7 @@ const makeTries = 5
 
 // make makes the two groups.
 func (c *cgroup) make(parent, asking string) (err error) {
-	if err := os.Mkdir(c.file(asking), 0o755); err != nil {
+	if err := unix.Mkdir(c.file(asking), 0o755); err != nil {
 		return lacksf("strip memcg: make a cgroup: %w; it takes root and a cgroup v2 hierarchy that can be written", err)
 	}
 	for range makeTries {
@@ -94,7 +98,7 @@ func (c *cgroup) make(parent, asking string) (err error) {
 		}
 	}
 	if err == nil {
-		err = os.Mkdir(c.file(c.path), 0o755)
+		err = unix.Mkdir(c.file(c.path), 0o755)
 	}
 	if err != nil {
 		return fmt.Errorf("strip memcg: make a cgroup with the memory controller: %w", err)
@@ -168,7 +172,7 @@ func (c *cgroup) hasMemory(file string) bool {
 	return err == nil && slices.Contains(strings.Fields(string(data)), "memory")
 }
 
-// file is the path of a file of the hierarchy for this process and its children.
+// file is the path of a file of the hierarchy for this process.
 func (c *cgroup) file(path string) string {
 	return filepath.Join(fmt.Sprintf("/proc/self/fd/%d", c.tree.Fd()), path)
 }
@@ -182,11 +186,8 @@ func (c *cgroup) write(path, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	for {
-		if _, err := unix.Write(fd, []byte(value)); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+	_, err = unix.Write(fd, []byte(value))
+	return err
 }
 
 // set writes one of the group's files.
@@ -210,6 +211,19 @@ func (c *cgroup) usage() (int64, error) {
 		return 0, fmt.Errorf("strip memcg: %w", err)
 	}
 	return strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+}
+
+// withoutSwap keeps reclaim from the group's anonymous pages: only file pages shall go.
+func (c *cgroup) withoutSwap() error {
+	if c.has("memory.swap.max") {
+		return c.set("memory.swap.max", "0")
+	}
+	// Before 6.1 swap is accounted only if so configured.
+	swaps, err := os.ReadFile("/proc/swaps")
+	if err == nil && strings.Count(string(swaps), "\n") > 1 { // the first line is a heading
+		return lacksf("strip memcg: this kernel does not account swap, so that reclaim would swap the run out; run 'swapoff -a', or boot with swapaccount=1")
+	}
+	return nil
 }
 
 // enter moves this process into the group: from now on its pages are charged there.

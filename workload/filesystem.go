@@ -25,12 +25,23 @@ type filesystem struct {
 	// heals: a page that was dirtied unannounced, and kept its buffers or gets new
 	// ones, is written where it belongs.
 	heals bool
-	// cachesDirect: what is read with O_DIRECT comes from the page cache all the same
-	// (ext4_should_use_dio refuses files whose data is journalled).
-	cachesDirect              bool
+	// journalsData: what is read with O_DIRECT comes from the page cache all the same
+	// (ext4_should_use_dio), and the journal is to have room for the file.
+	journalsData              bool
 	reflink, punch, zeroRange bool
 	// pageBytes is what a page of it holds; 0: a page of the machine.
 	pageBytes int64
+}
+
+// journalBytes is how large the journal of a file system is made that journals
+// data. Where it does not hold a pinned file twice, 6.12 goes on writing the pages to
+// the journal for as long as they are pinned, and no msync or fadvise returns
+// (mpage_prepare_extent_to_map, __jbd2_log_wait_for_space).
+func (k filesystem) journalBytes(fileBytes int64) int64 {
+	if !k.journalsData {
+		return 0
+	}
+	return max(64<<20, 2*fileBytes)
 }
 
 var ext4Options = []string{"-q", "-F", "-E", "nodiscard,lazy_journal_init=1"}
@@ -49,8 +60,8 @@ var filesystems = []filesystem{
 	},
 	{
 		Choice: Choice{"ext4-journal", "ext4 with data=journal: data goes through the journal"},
-		fstype: "ext4", mkfs: append([]string{"mkfs.ext4"}, ext4Options...), pkg: "e2fsprogs", extra: 128 << 20,
-		mount: map[string]string{"data": "journal"}, cachesDirect: true,
+		fstype: "ext4", mkfs: append([]string{"mkfs.ext4"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
+		mount: map[string]string{"data": "journal"}, journalsData: true,
 		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
 	{

@@ -40,7 +40,7 @@ func exitWith(err error) {
 // owner starts a hog and a janitor for each file, which makes the file, says the hog's PID and waits to be killed.
 func owner(files []string) error {
 	for _, file := range files {
-		if _, err := startJanitor("/", `echo undone >"$1"`, file); err != nil {
+		if _, err := startJanitor(nil, `echo undone >"$1"`, file); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func reserveHugepages(n int) (_ io.Closer, err error) {
 	if err := canReserveHugepages(n); err != nil {
 		return nil, err
 	}
-	undo, err := startJanitor("/", hugepagesUndo, nrHugepages)
+	undo, err := startJanitor(nil, hugepagesUndo, nrHugepages)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -28,12 +29,15 @@ type janitor struct {
 // complains to a run that is dead. $told is the last line of tell.
 const janitorPrologue = `trap '' INT TERM HUP QUIT PIPE; told=; while read -r line; do told=$line; done; `
 
-// startJanitor readies a script that undoes, with args as its $1 and so on, in the
-// directory dir. The script bounds itself: Close waits for it.
-func startJanitor(dir, script string, args ...string) (*janitor, error) {
+// startJanitor readies a script that undoes, with args as its $1 and so on. A file that is
+// not nil is its descriptor 3. The script bounds itself: Close waits for it.
+func startJanitor(file *os.File, script string, args ...string) (*janitor, error) {
 	j := &janitor{cmd: exec.Command("/bin/sh", append([]string{"-c", janitorPrologue + script, "umemstress-janitor"}, args...)...)}
 	j.close = sync.OnceValue(j.finish)
-	j.cmd.Dir = dir
+	j.cmd.Dir = "/" // no file system is kept busy
+	if file != nil {
+		j.cmd.ExtraFiles = []*os.File{file}
+	}
 	j.cmd.Stderr = &j.stderr
 	j.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's signals
 	var err error
@@ -60,10 +64,10 @@ func (j *janitor) Close() error { return j.close() }
 func (j *janitor) finish() error {
 	j.pipe.Close() // it fails only if the shell is gone, which Wait tells
 	if err := j.cmd.Wait(); err != nil {
-		return fmt.Errorf("clean up: %w: %s", err, strings.TrimSpace(j.stderr.String()))
+		return fmt.Errorf("undo what the run changed: %w: %s", err, strings.TrimSpace(j.stderr.String()))
 	}
 	if j.stderr.Len() > 0 {
-		return fmt.Errorf("clean up: %s", strings.TrimSpace(j.stderr.String()))
+		return fmt.Errorf("undo what the run changed: %s", strings.TrimSpace(j.stderr.String()))
 	}
 	return nil
 }

@@ -210,7 +210,7 @@ func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
 
 // openDisk opens the file so that what is read comes from the disk.
 func (r *run) openDisk(kind filesystem) (*os.File, error) {
-	if kind.cachesDirect {
+	if kind.journalsData {
 		if err := r.file.Close(); err != nil {
 			return nil, err
 		}

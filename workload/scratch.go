@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,10 +37,10 @@ func newScratch(ctx context.Context, dir string, kind filesystem, fileBytes int6
 	if kind.backing == memory {
 		return s, s.mountMemory(fileBytes)
 	}
-	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+kind.extra); err != nil {
+	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+kind.extra+kind.journalBytes(fileBytes)); err != nil {
 		return nil, err
 	}
-	if err = kind.make(ctx, s.backing); err != nil {
+	if err = kind.make(ctx, s.backing, fileBytes); err != nil {
 		return nil, err
 	}
 	if s.loop, err = attachLoop(s.backing); err != nil || kind.backing == device {
@@ -74,7 +75,7 @@ func namelessFile(dir string, size int64) (*os.File, error) {
 
 // make runs the kind's mkfs on the open file, if it has one. The program sees it
 // as a descriptor of its own, since it has no name.
-func (k filesystem) make(ctx context.Context, f *os.File) error {
+func (k filesystem) make(ctx context.Context, f *os.File, fileBytes int64) error {
 	if len(k.mkfs) == 0 {
 		return nil
 	}
@@ -82,7 +83,11 @@ func (k filesystem) make(ctx context.Context, f *os.File) error {
 	if err != nil {
 		return lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
 	}
-	cmd := exec.CommandContext(ctx, path, append(k.mkfs[1:len(k.mkfs):len(k.mkfs)], "/proc/self/fd/3")...)
+	options := slices.Clone(k.mkfs[1:])
+	if journal := k.journalBytes(fileBytes); journal > 0 {
+		options = append(options, "-J", fmt.Sprintf("size=%d", journal>>20))
+	}
+	cmd := exec.CommandContext(ctx, path, append(options, "/proc/self/fd/3")...)
 	cmd.ExtraFiles = []*os.File{f}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s on the scratch file: %w: %s", k.mkfs[0], err, bytes.TrimSpace(out))

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,15 +22,7 @@ func openMemcg(context.Context) (stripper, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only file pages shall go: without swap, reclaim leaves anonymous ones alone. The
-	// file is there only if the kernel accounts swap.
-	if group.has("memory.swap.max") {
-		err = group.set("memory.swap.max", "0")
-	}
-	if err == nil {
-		err = group.enter()
-	}
-	if err != nil {
+	if err = errors.Join(group.withoutSwap(), group.enter()); err != nil {
 		return nil, errors.Join(err, group.Close())
 	}
 	return memcgStripper{group}, nil
@@ -37,21 +32,24 @@ func openMemcg(context.Context) (stripper, error) {
 // one pass, passes over a referenced one in the next, and unmaps it in the third.
 const memcgPasses = 8
 
+// memcgBound bounds all passes together: the kernel goes on with one for as long as it
+// finds anything to free.
+const memcgBound = 30 * time.Second
+
 // strip leaves the group first: its pages stay charged there, and nobody is in it
 // who could be throttled or killed for what it uses.
 func (m memcgStripper) strip(ctx context.Context, r *region, file *os.File) error {
 	if err := m.group.leave(); err != nil {
 		return err
 	}
-	var mapped int
-	for range memcgPasses {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	bounded, cancel := context.WithTimeout(ctx, memcgBound)
+	defer cancel()
+	var mapped, passes int
+	for ; passes < memcgPasses && bounded.Err() == nil; passes++ {
 		if err := drainLRU(file, int64(len(r.mem))); err != nil {
 			return err
 		}
-		if err := m.reclaim(); err != nil {
+		if err := m.reclaim(bounded); err != nil {
 			return err
 		}
 		var err error
@@ -59,29 +57,65 @@ func (m memcgStripper) strip(ctx context.Context, r *region, file *os.File) erro
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	usage, err := m.group.usage()
 	if err != nil {
 		return err
 	}
 	return ineffective{fmt.Errorf("reclaim of the run's cgroup left %d of %d pages mapped after %d passes, and %d bytes charged to it",
-		mapped, len(r.mem)/os.Getpagesize(), memcgPasses, usage)}
+		mapped, len(r.mem)/os.Getpagesize(), passes, usage)}
 }
 
 // reclaim has the kernel reclaim all that is charged to the group: memory.reclaim
 // came with Linux 5.19 (94968384dde1), and lowering memory.high does it before.
-func (m memcgStripper) reclaim() error {
-	if !m.group.has("memory.reclaim") {
-		return errors.Join(m.group.set("memory.high", "0"), m.group.set("memory.high", "max"))
+func (m memcgStripper) reclaim(ctx context.Context) error {
+	name, value := "memory.high", "0"
+	if m.group.has("memory.reclaim") {
+		usage, err := m.group.usage()
+		if err != nil {
+			return err
+		}
+		name, value = "memory.reclaim", strconv.FormatInt(usage, 10)
 	}
-	usage, err := m.group.usage()
-	if err != nil {
-		return err
-	}
-	err = m.group.set("memory.reclaim", strconv.FormatInt(usage, 10))
-	if errors.Is(err, unix.EAGAIN) { // less was reclaimed than asked for: pinned pages stay
+	err := interruptible(ctx, func() error { return m.group.set(name, value) })
+	switch {
+	case name == "memory.high":
+		return errors.Join(err, m.group.set(name, "max"))
+	case errors.Is(err, unix.EAGAIN): // less was reclaimed than asked for: pinned pages stay
+		return nil
+	case errors.Is(err, unix.EINTR): // also by a signal that Go sends its own threads
 		return nil
 	}
 	return err
+}
+
+// interruptible breaks off a system call in do when ctx ends: reclaim ends when its own
+// thread has a signal pending, and one to the process may go to another thread. SIGURG
+// is the signal that Go uses on its threads itself.
+func interruptible(ctx context.Context, do func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread, done := unix.Gettid(), make(chan struct{})
+	var signals sync.WaitGroup
+	defer signals.Wait() // before the thread may become another's, or end
+	defer close(done)
+	signals.Go(func() {
+		stop, again := ctx.Done(), (<-chan time.Time)(nil)
+		for {
+			select {
+			case <-done:
+				return
+			case <-stop:
+			case <-again:
+			}
+			unix.Tgkill(os.Getpid(), thread, unix.SIGURG)
+			// Once more, should it have come before the system call.
+			stop, again = nil, time.After(10*time.Millisecond)
+		}
+	})
+	return do()
 }
 
 // Close removes the group.
