@@ -49,8 +49,9 @@ var ext4Options = []string{"-q", "-F", "-E", "nodiscard,lazy_journal_init=1"}
 // filesystems are all file systems. Adding one takes a line here.
 var filesystems = []filesystem{
 	{
+		// Without -b, mke2fs gives a small file system blocks of 1 KiB.
 		Choice: Choice{"ext4", "buffer heads on every page; drops a dirty page that has none"},
-		fstype: "ext4", mkfs: append([]string{"mkfs.ext4"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
+		fstype: "ext4", mkfs: append([]string{"mkfs.ext4", "-b", "4096"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
 		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
 	{
@@ -60,7 +61,7 @@ var filesystems = []filesystem{
 	},
 	{
 		Choice: Choice{"ext4-journal", "ext4 with data=journal: data goes through the journal"},
-		fstype: "ext4", mkfs: append([]string{"mkfs.ext4"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
+		fstype: "ext4", mkfs: append([]string{"mkfs.ext4", "-b", "4096"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
 		mount: map[string]string{"data": "journal"}, journalsData: true,
 		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
@@ -78,7 +79,7 @@ var filesystems = []filesystem{
 		// Debian's kernels have ext4's code run it (CONFIG_EXT4_USE_FOR_EXT2), which drops
 		// pages as on ext4; ext2's own code would make the buffers anew.
 		Choice: Choice{"ext2", "buffer heads; run by ext4's code on many kernels, and then like ext4"},
-		fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-E", "nodiscard"}, pkg: "e2fsprogs", extra: 16 << 20,
+		fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-b", "4096", "-E", "nodiscard"}, pkg: "e2fsprogs", extra: 16 << 20,
 		dropsBufferless: true, heals: true,
 	},
 	{

@@ -37,7 +37,8 @@ func newScratch(ctx context.Context, dir string, kind filesystem, fileBytes int6
 	if kind.backing == memory {
 		return s, s.mountMemory(fileBytes)
 	}
-	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+kind.extra+kind.journalBytes(fileBytes)); err != nil {
+	// mke2fs wants a journal to take no more than half of the blocks.
+	if s.backing, err = namelessFile(dir, fileBytes+fileBytes/8+kind.extra+2*kind.journalBytes(fileBytes)); err != nil {
 		return nil, err
 	}
 	if err = kind.make(ctx, s.backing, fileBytes); err != nil {

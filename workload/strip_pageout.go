@@ -5,13 +5,16 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// pageoutPasses bounds how often reclaim is asked: it passes over a page that
-// is locked, or on some CPU's list of pages that are yet to join the LRU.
-const pageoutPasses = 5
+// pageoutBound is how long reclaim is asked again and again: it passes over a page
+// that is locked, or on some CPU's list of pages that are yet to join the LRU. It
+// never gets to a pinned page of a large folio, which would have to be split first
+// (madvise_cold_or_pageout_pte_range, mm/madvise.c; seen on XFS on 6.1).
+const pageoutBound = 3 * time.Second
 
 // stripPageout reclaims the region with MADV_PAGEOUT. Reclaim unmaps each page
 // before it takes the buffers (mm/vmscan.c, shrink_page_list), and the pin keeps
@@ -19,22 +22,28 @@ const pageoutPasses = 5
 // success is read from the page table: whether reclaim got to every page.
 // Whether it then took the buffers of a pinned page is what differs between
 // kernels, and what the channels witness.
-func stripPageout(_ context.Context, r *region, file *os.File) error {
-	var mapped int
-	for range pageoutPasses {
+func stripPageout(ctx context.Context, r *region, file *os.File) error {
+	for deadline := time.Now().Add(pageoutBound); ; {
 		if err := drainLRU(file, int64(len(r.mem))); err != nil {
 			return err
 		}
 		if err := unix.Madvise(r.mem, unix.MADV_PAGEOUT); err != nil {
 			return fmt.Errorf("madvise(MADV_PAGEOUT): %w; it came with Linux 5.4", err)
 		}
-		var err error
-		if mapped, err = mappedPages(r.mem); err != nil || mapped == 0 {
+		mapped, err := mappedPages(r.mem)
+		if err != nil || mapped == 0 {
 			return err
 		}
+		if time.Now().After(deadline) {
+			return ineffective{fmt.Errorf("MADV_PAGEOUT leaves %d of %d pages mapped; the file must be writable by this user and mapped only once, and pinned pages of large folios stay",
+				mapped, len(r.mem)/os.Getpagesize())}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	return ineffective{fmt.Errorf("MADV_PAGEOUT left %d of %d pages mapped after %d passes; the file must be writable by this user and mapped only once",
-		mapped, len(r.mem)/os.Getpagesize(), pageoutPasses)}
 }
 
 // drainLRU makes every CPU hand its pages over to the LRU, where reclaim finds

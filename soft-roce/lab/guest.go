@@ -46,6 +46,9 @@ func guestMain() error {
 	if err := mountEarly(); err != nil {
 		return err
 	}
+	if err := seedRandom(s.Seed); err != nil {
+		return err
+	}
 	if err := loadStage(stageBus); err != nil {
 		return err
 	}

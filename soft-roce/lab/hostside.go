@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -50,6 +51,8 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
+	seed := make([]byte, seedBytes)
+	rand.Read(seed) // never fails
 	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &spec{
 		Release: c.Kernel.Release,
 		Modules: c.Kernel.Modules,
@@ -58,6 +61,7 @@ func newGuest(c *Config) (_ *guest, err error) {
 		Env:     c.environment(),
 		Shares:  shares,
 		Device:  !c.NoDevice,
+		Seed:    seed,
 	})
 	if err != nil {
 		return nil, err

@@ -27,7 +27,12 @@ type spec struct {
 	Shares  []share
 	Device  bool // bring up soft-RoCE
 	Loaded  []loadedFile
+	Seed    []byte // of the guest's random numbers, seedBytes long
 }
+
+// seedBytes are as many as the kernel wants before it calls its random numbers ready
+// (256 bits, drivers/char/random.c).
+const seedBytes = 32
 
 // share is a directory of the host that the guest sees at the same path and may
 // write to.
