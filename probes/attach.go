@@ -21,15 +21,14 @@ import (
 // sleeps. It is the size of the map `releases`, too.
 const maxActive = 1024
 
-// methods are those for functions, in the order in which they are tried.
-var methods = []Method{Fentry, KprobeMulti, Kprobe}
-
 // Reasons for a denial that are not the kernel's words.
 const (
 	reasonNoFunction  = "no such function in the running kernel"
 	reasonNoTypes     = "no type information (BTF) for the function"
 	reasonNoMulti     = "the kernel has no kprobe-multi (Linux 5.18 with CONFIG_FPROBE=y)"
 	reasonNoKprobes   = "the kernel has no kprobes (CONFIG_KPROBES=y, CONFIG_KPROBE_EVENTS=y)"
+	reasonNoReturns   = "not used where a return is watched: room for few of them (up to Linux 6.13), or tracing of every task (since)"
+	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
 )
 
@@ -44,26 +43,17 @@ type attacher struct {
 	// attaching takes: only those who need it wait for it.
 	types func() (*btf.Spec, error)
 	sysfs fs.FS
+	order []Method // in which functions are tried
 	// loading is held by who loads a program. cilium/ebpf guards the kernel's
 	// BTF against concurrent use, but not against use by way of a module's
 	// BTF, which builds on it.
 	loading sync.Mutex
 }
 
-// links are what keeps one hook attached.
-type links []link.Link
-
-func (l links) close() error {
-	var errs []error
-	for _, one := range l {
-		errs = append(errs, one.Close())
-	}
-	return errors.Join(errs...)
-}
-
 // attach puts the hook on the first of its sites that takes it.
 func (a *attacher) attach(h hook) (Attachment, links) {
 	result := Attachment{Purpose: h.purpose, Required: true}
+	postponed := len(a.order) > 1 && a.order[0] != Fentry
 	for _, s := range h.sites {
 		if s.module == "" {
 			s.module = h.module
@@ -72,7 +62,10 @@ func (a *attacher) attach(h hook) (Attachment, links) {
 			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
 			continue
 		}
-		for _, method := range methods {
+		if postponed {
+			result.Denied = append(result.Denied, Denial{s.symbol, Fentry, reasonSkipped})
+		}
+		for _, method := range a.order {
 			attached, err := a.attachSite(s, method)
 			if err == nil {
 				result.Symbol, result.Method, result.Without = s.symbol, method, s.without
@@ -151,18 +144,16 @@ func (a *attacher) kprobeMulti(s site, attached *links) error {
 	if err := features.HaveBPFLinkKprobeMulti(); err != nil {
 		return err
 	}
+	// A return costs more than it is worth this way. Up to 6.13 one that finds
+	// no room is not seen (fprobe_init_rethook, kernel/trace/fprobe.c: two for
+	// each CPU). Since 6.14 the function graph tracer waits for it
+	// (4346ba160409), which gives every task of the machine a shadow stack and
+	// hooks each switch of tasks. Releases are few; a kretprobe serves.
+	if s.kretprobe != "" {
+		return errNoReturns
+	}
 	opts := link.KprobeMultiOptions{Symbols: []string{s.symbol}}
 	multi := func(spec *ebpf.ProgramSpec) { spec.AttachType = ebpf.AttachTraceKprobeMulti }
-	if s.kretprobe != "" {
-		prog, err := a.load(s.kretprobe, multi)
-		if err != nil {
-			return err
-		}
-		l, err := link.KretprobeMulti(prog, opts)
-		if err := attached.keep(prog, l, err); err != nil {
-			return err
-		}
-	}
 	prog, err := a.load(s.kprobe, multi)
 	if err != nil {
 		return err
@@ -209,14 +200,6 @@ func (a *attacher) abandoned() (Attachment, links) {
 	}
 	result.Symbol, result.Method = abandonedTracepoint, RawTracepoint
 	return result, attached
-}
-
-// keep takes a link over and lets go of the program, which the link holds.
-func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
-	if err == nil {
-		*l = append(*l, one)
-	}
-	return errors.Join(err, prog.Close())
 }
 
 // load loads a single program over the session's maps.
@@ -269,6 +252,7 @@ const kprobePMU = "/sys/bus/event_source/devices/kprobe/type"
 var (
 	errNoTypes   = errors.New(reasonNoTypes)
 	errNoKprobes = errors.New(reasonNoKprobes)
+	errNoReturns = errors.New(reasonNoReturns)
 	errNoProgram = errors.New("no program for it")
 )
 

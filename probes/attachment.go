@@ -5,7 +5,8 @@ import "fmt"
 // Method is a way to put a program on a kernel function.
 type Method string
 
-// The methods in the order in which they are tried, cheapest per call first.
+// The methods, cheapest per call first. That is the order in which they are
+// tried, unless the kernel preempts: then fentry, which misses calls, is the last.
 // A raw tracepoint is its own kind of place and has no alternative.
 const (
 	Fentry        Method = "fentry"

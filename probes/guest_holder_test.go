@@ -125,39 +125,21 @@ func TestDriversPagesAreNotDetached(t *testing.T) {
 	}
 }
 
-// Every method sees the same, on whichever it comes first.
-func TestMethods(t *testing.T) {
-	saved := methods
-	t.Cleanup(func() { methods = saved })
-	for _, method := range saved[1:] {
-		if method == KprobeMulti && *expect != "refused" {
-			continue // see TestSupportedHere
-		}
-		methods = []Method{method}
-		t.Run(string(method), func(t *testing.T) {
-			for _, a := range attach(t, Options{}).Attachments() {
-				if a.Purpose != abandonedPurpose && (a.Method != method || a.Without != "") {
-					t.Errorf("%s: %s by %q", a.Purpose, a.Symbol, a.Method)
-				}
-			}
-			t.Run("tmpfs", TestTmpfs)
-			t.Run("direct read", TestDirectRead)
-			t.Run("process_vm_writev", TestVMWritev)
-			t.Run("detached", TestDetached)
-		})
-	}
-}
-
 // writev writes all of the mapping by process_vm_writev.
 func (p *pin) writev(t *testing.T) {
 	t.Helper()
-	bytes := make([]byte, len(p.mem))
+	check(t, writeVM(p.mem))
+}
+
+func writeVM(mem []byte) error {
+	bytes := make([]byte, len(mem))
 	local := []unix.Iovec{{Base: &bytes[0], Len: uint64(len(bytes))}}
-	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&p.mem[0])), Len: len(p.mem)}}
+	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&mem[0])), Len: len(mem)}}
 	n, err := unix.ProcessVMWritev(unix.Getpid(), local, remote, 0)
-	if err != nil || n != len(bytes) {
-		t.Fatalf("process_vm_writev wrote %d bytes: %v", n, err)
+	if err == nil && n != len(bytes) {
+		err = fmt.Errorf("process_vm_writev wrote %d bytes of %d", n, len(bytes))
 	}
+	return err
 }
 
 // waitFor waits until the count is as wanted: a worker takes its time.
@@ -195,31 +177,35 @@ func newHoldableDisk(t *testing.T, mib int64) holdableDisk {
 	return d
 }
 
-// readHeld begins a direct read into the memory and returns when its pages are
-// taken and it waits for the disk. finish lets it complete.
-func (d holdableDisk) readHeld(t *testing.T, mem []byte) (finish func()) {
+// readHeld begins direct reads into parts of memory, each by a thread of its own,
+// and returns when their pages are taken and they wait for the disk. finish lets
+// them complete.
+func (d holdableDisk) readHeld(t *testing.T, parts ...[]byte) (finish func()) {
 	t.Helper()
 	disk, err := os.OpenFile("/dev/mapper/"+d.name, os.O_RDONLY|unix.O_DIRECT, 0)
 	check(t, err)
 	run(t, "dmsetup", "suspend", "--nolockfs", "--noflush", d.name)
-	tid, done := make(chan int, 1), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		tid <- unix.Gettid()
-		n, err := unix.Pread(int(disk.Fd()), mem, 0)
-		if err == nil && n != len(mem) {
-			err = fmt.Errorf("read %d bytes of %d", n, len(mem))
-		}
-		done <- err
-	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for stat := fmt.Sprintf("/proc/self/task/%d/stat", <-tid); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		text, err := os.ReadFile(stat)
-		check(t, err)
-		if bytes.Contains(text, []byte(") D ")) {
-			break
+	done := make(chan error, len(parts))
+	for _, mem := range parts {
+		tid := make(chan int, 1)
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			tid <- unix.Gettid()
+			n, err := unix.Pread(int(disk.Fd()), mem, 0)
+			if err == nil && n != len(mem) {
+				err = fmt.Errorf("read %d bytes of %d", n, len(mem))
+			}
+			done <- err
+		}()
+		for stat := fmt.Sprintf("/proc/self/task/%d/stat", <-tid); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+			text, err := os.ReadFile(stat)
+			check(t, err)
+			if bytes.Contains(text, []byte(") D ")) {
+				break
+			}
 		}
 	}
 	finished := false
@@ -227,7 +213,9 @@ func (d holdableDisk) readHeld(t *testing.T, mem []byte) (finish func()) {
 		t.Helper()
 		finished = true
 		run(t, "dmsetup", "resume", d.name)
-		check(t, <-done)
+		for range parts {
+			check(t, <-done)
+		}
 		check(t, disk.Close())
 	}
 	t.Cleanup(func() {

@@ -110,9 +110,16 @@ func mapAnyFile(tb testing.TB, path string, pages int) pin {
 		Device: unix.Major(stat.Dev)<<20 | unix.Minor(stat.Dev),
 		Number: stat.Ino,
 	}}
+	// The first access is a read: a page of tmpfs is dirty once it is faulted in
+	// to be written to, and no holder would be seen to dirty it.
+	for i := 0; i < len(mem); i += pageSize {
+		sum += mem[i]
+	}
 	p.touch(0, 1)
 	return p
 }
+
+var sum byte // keeps the compiler from dropping a read
 
 // touch writes to every step-th page, beginning at first.
 func (p *pin) touch(first, step int) {

@@ -86,7 +86,10 @@ func Attach(opts Options) (*Session, error) {
 	}
 	s := &Session{hooks: hooksFor(opts.Holder), coll: coll, closed: make(chan struct{})}
 	sysfs := os.DirFS("/sys")
-	s.attach(&attacher{spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs})
+	s.attach(&attacher{
+		spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs,
+		order: methods(preemption{sysfs, kernelBuild()}, types),
+	})
 	err = s.complete(types, sysfs)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
@@ -259,7 +262,37 @@ func (s *Session) Lost() (event.Lost, error) {
 			return event.Lost{}, fmt.Errorf("probes: read losses: %w", err)
 		}
 	}
+	if err := s.addMisses(&lost); err != nil {
+		return event.Lost{}, fmt.Errorf("probes: read misses: %w", err)
+	}
 	return lost, nil
+}
+
+// addMisses counts as lost what the programs were not run for.
+func (s *Session) addMisses(lost *event.Lost) error {
+	var active uint64
+	if err := s.coll.Variables[dirtyVarActive].Get(&active); err != nil {
+		return err
+	}
+	for i, l := range s.links {
+		missed, err := l.misses()
+		if err != nil {
+			return err
+		}
+		switch s.attachments[i].Purpose {
+		case dirtied.purpose:
+			lost.Pages += missed
+		case abandonedPurpose:
+			// Tasks die all the time. Only if a release is open can it be
+			// one whose task died unseen.
+			if active != 0 {
+				lost.Releases += missed
+			}
+		default:
+			lost.Releases += missed
+		}
+	}
+	return nil
 }
 
 // Symbolise fills in the event's kernel stack. The first call reads

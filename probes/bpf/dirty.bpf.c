@@ -44,7 +44,9 @@ static __always_inline int enter(enum holder holder, __u64 frame)
 	fresh.frame = frame;
 	bpf_get_current_comm(fresh.run.comm, sizeof(fresh.run.comm));
 	if (stale) {
-		/* Its return was missed. */
+		/* Its return was missed: what the task dirtied since may not be
+		 * the release's. */
+		__sync_fetch_and_add(&lost_releases, 1);
 		end_run(stale);
 		bpf_map_update_elem(&releases, &tid, &fresh, BPF_ANY);
 		return 0;

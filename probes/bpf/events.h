@@ -89,7 +89,7 @@ struct {
 /* Every loss, by what it costs. */
 __u64 lost_events;   /* runs that found the ring full */
 __u64 lost_pages;    /* pages that found counts full, or could not be read */
-__u64 lost_releases; /* releases that found `releases` full */
+__u64 lost_releases; /* releases that found `releases` full, or whose end was not seen */
 __u64 lost_stacks;   /* runs whose stack found no place */
 
 /* Releases in progress anywhere: while there is none, the dirty hook returns

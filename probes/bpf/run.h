@@ -139,9 +139,14 @@ static __always_inline void dirtied(void *ctx, struct release *release, struct a
 				    __u64 pages, unsigned long flags)
 {
 	unsigned long mapping = as_number(release, space);
-	__u32 state = 0;
+	__u32 state = PAGE_UNANNOUNCED;
 
 	if (mapping & MAPPING_FLAGS)
+		return;
+	/* Told, or counted when another release dirtied it: a large folio is
+	 * dirtied as a whole for each bio that has a part of it, and
+	 * __bio_release_pages (block/bio.c) does not ask first. */
+	if (PAGE_FLAG(flags, PG_dirty))
 		return;
 	if (!mapping) {
 		if (!detached(flags))
@@ -152,12 +157,8 @@ static __always_inline void dirtied(void *ctx, struct release *release, struct a
 		end_run(release);
 		look_up(release, mapping);
 	}
-	if (mapping) {
-		if (release->buffered && !PAGE_FLAG(flags, PG_private))
-			state |= PAGE_BUFFERLESS;
-		if (!PAGE_FLAG(flags, PG_dirty))
-			state |= PAGE_UNANNOUNCED;
-	}
+	if (mapping && release->buffered && !PAGE_FLAG(flags, PG_private))
+		state |= PAGE_BUFFERLESS;
 	if (release->run.pages && release->next == index && release->run.state == state) {
 		release->run.pages += pages;
 		release->next += pages;

@@ -38,7 +38,7 @@ type Event struct {
 	// them, or it is not written: one that ext4's code serves (and that of ext2
 	// or ext3, where ext4 stands in for them), unless it is DAX.
 	Bufferless bool `json:"bufferless"`
-	// Unannounced pages were clean when they were dirtied, and so the file
+	// Unannounced pages, which are all but detached ones, were clean when they were dirtied, and so the file
 	// system had not been told of it since writeback. File systems that write
 	// nothing back (tmpfs, hugetlbfs) are never told, and lose nothing by it.
 	Unannounced bool `json:"unannounced"`
@@ -68,14 +68,18 @@ type Count struct {
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DetachedPages    uint64 `json:"detached_pages"`
-	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release dirtied, also one that was dirty
+	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release dirtied; not one that was dirty when it came to it
 }
 
-// Lost is everything that the kernel side could not deliver or count, for want
-// of room. Counts are exact if Pages and Releases are 0.
+// Lost is everything that the kernel side could not deliver or count. Counts are
+// exact if Pages and Releases are 0, and may be wrong, either way, if not.
+//
+// Calls that a probe missed are in Pages and Releases as far as the kernel counts
+// them: of fentry since Linux 5.12, of kprobes since 6.7. It cannot tell whether a
+// missed call would have mattered.
 type Lost struct {
 	Events   uint64 `json:"events"`   // runs that found the ring full; their pages were counted
-	Pages    uint64 `json:"pages"`    // pages that were not counted: the table of files was full, or the page unreadable
-	Releases uint64 `json:"releases"` // releases that found too many others in progress; their pages were not looked at
+	Pages    uint64 `json:"pages"`    // pages or folios that were not counted: the table of files was full, the page unreadable, the call missed
+	Releases uint64 `json:"releases"` // releases that found too many others in progress, or whose beginning or end was missed
 	Stacks   uint64 `json:"stacks"`   // events that carry no stack although it was asked for
 }

@@ -1,0 +1,137 @@
+//go:build guest
+
+package probes
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+
+	"umemstress/probes/event"
+)
+
+// useMethods has all sessions of the test try these methods only.
+func useMethods(t *testing.T, list ...Method) {
+	saved := methods
+	t.Cleanup(func() { methods = saved })
+	methods = func(preemption, func() (*btf.Spec, error)) []Method { return list }
+}
+
+// Every method sees the same, on whichever it comes first.
+func TestMethods(t *testing.T) {
+	for _, method := range []Method{KprobeMulti, Kprobe} {
+		if method == KprobeMulti && *expect != "refused" {
+			continue // see TestSupportedHere
+		}
+		t.Run(string(method), func(t *testing.T) {
+			useMethods(t, method, Kprobe) // where returns are too many for kprobe-multi
+			for _, a := range attach(t, Options{}).Attachments() {
+				t.Logf("%+v", a)
+				if a.Purpose == dirtied.purpose && a.Method != method || a.Without != "" {
+					t.Errorf("%s: %s by %q", a.Purpose, a.Symbol, a.Method)
+				}
+			}
+			t.Run("tmpfs", TestTmpfs)
+			t.Run("direct read", TestDirectRead)
+			t.Run("process_vm_writev", TestVMWritev)
+			t.Run("detached", TestDetached)
+			t.Run("many at once", TestManyReleases)
+		})
+	}
+}
+
+// Counts are exact also while many threads release their pages at once, more of
+// them than there are CPUs, so that one is preempted inside the probes.
+func TestManyReleases(t *testing.T) {
+	t.Run("process_vm_writev", func(t *testing.T) {
+		w := attach(t, Options{Holder: event.HolderVMWritev})
+		for range rounds {
+			want, got := w.writeByMany(t)
+			if got != want {
+				t.Errorf("counted %+v, want %+v", got, want)
+			}
+		}
+		w.wantQuiet(t)
+	})
+	t.Run("direct read", func(t *testing.T) {
+		disk := newHoldableDisk(t, 8)
+		w := attach(t, Options{Holder: event.HolderDIO, NoStacks: true})
+		for range 2 {
+			p := mapFile(t, filepath.Join(t.TempDir(), "region"), many*256)
+			finish := disk.readHeld(t, p.parts(many)...)
+			p.cleanAndStrip(t)
+			finish()
+			n := uint64(many * 256)
+			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n}
+			if *expect != "refused" {
+				want.BufferlessPages = n
+			}
+			w.waitFor(t, want)
+		}
+		w.wantQuiet(t)
+	})
+}
+
+// Where fentry programs miss calls, the session says so.
+func TestMissesAreLost(t *testing.T) {
+	if *expect == "bufferless" {
+		useMethods(t, Fentry, Kprobe)
+	} else {
+		useMethods(t, Fentry)
+	}
+	w := attach(t, Options{Holder: event.HolderVMWritev})
+	missed := 0
+	for range rounds {
+		want, got := w.writeByMany(t)
+		lost, err := w.Lost()
+		check(t, err)
+		t.Logf("counted %d of %d, lost %+v", got.DirtiedPages, want.DirtiedPages, lost)
+		if got != want {
+			missed++
+			if lost.Pages == 0 && lost.Releases == 0 {
+				t.Errorf("counted %+v, want %+v, and nothing is said to be lost", got, want)
+			}
+		}
+	}
+	preempts := preemption{os.DirFS("/sys"), kernelBuild()}.preemptible()
+	if missed > 0 && !preempts {
+		t.Errorf("pages were missed on a kernel that preempts no fentry program")
+	}
+}
+
+const (
+	many   = 32 // threads that release at once
+	rounds = 8  // of fentry programs about every second one misses calls, on a kernel that preempts
+)
+
+// parts divides the memory.
+func (p *pin) parts(n int) [][]byte {
+	list := make([][]byte, n)
+	size := len(p.mem) / n
+	for i := range list {
+		list[i] = p.mem[i*size:][:size]
+	}
+	return list
+}
+
+// writeByMany lets many threads write to a file of tmpfs by process_vm_writev,
+// all at once.
+func (w *witness) writeByMany(t *testing.T) (want, got event.Count) {
+	t.Helper()
+	const pages = 1024 * many // the most that process_vm_writev releases in one call, for each
+	p := mapAnyFile(t, filepath.Join(mountTmpfs(t), "region"), pages)
+	var wg sync.WaitGroup
+	for _, mem := range p.parts(many) {
+		wg.Go(func() {
+			if err := writeVM(mem); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	want = event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages}
+	return want, w.counted(t, p.inode)
+}

@@ -1,0 +1,77 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// An attached program, kept open to be asked how often it did not run.
+type attached struct {
+	link link.Link
+	prog *ebpf.Program
+}
+
+func (a attached) close() error { return errors.Join(a.link.Close(), a.prog.Close()) }
+
+// misses is how often the program should have run and did not, as far as the
+// kernel counts it: trampolines since 5.12, kprobe-multi and perf kprobes since
+// 6.7. Runs that would have done nothing are among them: an interrupt that
+// completes a bio, and has no page to dirty, can hit the program at work.
+func (a attached) misses() (uint64, error) {
+	stats, err := a.prog.Stats()
+	if err != nil {
+		return 0, err
+	}
+	missed := stats.RecursionMisses // the program was not run when it was its turn
+	info, err := a.link.Info()
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return missed, nil // a perf kprobe before 5.15, which is no link to the kernel
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask a link: %w", err)
+	}
+	// Its turn did not come: a probe hit inside a probe, or a return that
+	// there was no room to wait for.
+	if multi := info.KprobeMulti(); multi != nil {
+		missed += multi.Missed
+	}
+	if event := info.PerfEvent(); event != nil && event.Kprobe() != nil {
+		missed += event.Kprobe().Missed
+	}
+	return missed, nil
+}
+
+// links are what keeps one hook attached.
+type links []attached
+
+// keep takes a program and its link over.
+func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
+	if err != nil {
+		return errors.Join(err, prog.Close())
+	}
+	*l = append(*l, attached{one, prog})
+	return nil
+}
+
+func (l links) misses() (uint64, error) {
+	var sum uint64
+	for _, one := range l {
+		missed, err := one.misses()
+		if err != nil {
+			return 0, err
+		}
+		sum += missed
+	}
+	return sum, nil
+}
+
+func (l links) close() error {
+	var errs []error
+	for _, one := range l {
+		errs = append(errs, one.close())
+	}
+	return errors.Join(errs...)
+}
