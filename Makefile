@@ -1,6 +1,7 @@
 # make build   bin/umemstress
 # make run     a stock 5.10 kernel losing data, in a guest
-# make test    unit tests, and the tests that need a kernel, in guests
+# make test    unit tests, the tests that need a kernel, in guests, and a part of the matrix
+# make matrix  kernels x scenarios, against what they are known to do
 # make bench   the figures that the project promises, as ratios
 #
 # Everything that these need on a Debian machine is installed with apt by the
@@ -19,7 +20,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup $(FS_PACKAGES)
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test unit guest guest-programs lab-test bench generate check-generate clean
+.PHONY: build run test unit guest guest-programs lab-test subset matrix bench generate check-generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -42,7 +43,7 @@ run: build
 		echo "Expected exit code 12 (data-lost) on 5.10, but got $$code."; exit 1; \
 	fi
 
-test: unit guest lab-test
+test: unit guest lab-test subset
 
 unit: build
 	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
@@ -66,6 +67,15 @@ guest: build guest-programs
 lab-test: build
 	$(call install,$(LAB_PACKAGES))
 	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab
+
+# The cells of the matrix that are marked quick, and all of them.
+subset: build
+	$(call install,$(LAB_PACKAGES) $(FS_PACKAGES))
+	$(UMEM) lab matrix --subset --output $(TESTS)/matrix-$$$$
+
+matrix: build
+	$(call install,$(LAB_PACKAGES) $(FS_PACKAGES))
+	$(UMEM) lab matrix
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs

@@ -89,8 +89,8 @@ func TestDIOTooEarly(t *testing.T) {
 	}
 }
 
-// TestDIOSource reads from devices that are given: a slow one whose bytes are to
-// arrive, and a fast one, which cannot hold.
+// TestDIOSource reads from what is given: a slow device whose bytes are to arrive,
+// a file, and a fast device, which cannot hold.
 func TestDIOSource(t *testing.T) {
 	const size = 2 << 20
 	slow, err := newSlowDevice(t.Context(), os.TempDir(), size, 3*time.Second)
@@ -122,6 +122,15 @@ func TestDIOSource(t *testing.T) {
 	r.must(given.held())
 	r.write(2)
 	r.wantGeneration(2)
+
+	o.DIOSource = filepath.Join(t.TempDir(), "source")
+	r.must(os.WriteFile(o.DIOSource, known, 0o400))
+	file, err := openDIO(t.Context(), o)
+	r.must(err)
+	if !bytes.Equal(file.(*dioHolder).fixedBytes(), known) {
+		t.Error("the bytes that are to arrive are not those of the file")
+	}
+	r.must(file.Close())
 
 	o.DIOSource = fastDevice(t, size)
 	fast, err := openDIO(t.Context(), o)

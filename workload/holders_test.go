@@ -42,14 +42,11 @@ func TestHoldersBringOnce(t *testing.T) {
 }
 
 func TestDIOSourceRefused(t *testing.T) {
-	file := t.TempDir() + "/file"
-	if err := os.WriteFile(file, make([]byte, 4096), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
 	for path, want := range map[string]string{
-		"/dev/null":      "--dio-source /dev/null: ",
-		file + "-absent": "no such file or directory; name a block device",
-		file:             "it is no block device; losetup makes one of a file",
+		"/dev/null":     "--dio-source /dev/null: ",
+		dir + "/absent": "no such file or directory; name a block device or a file",
+		dir:             "it is neither a block device nor a file",
 	} {
 		_, err := openDIO(t.Context(), Options{FileBytes: 4096, AnonBytes: 4096, DIOSource: path})
 		wantUsage(t, err, want)

@@ -98,11 +98,12 @@ type givenDevice struct {
 	size int64 // bytes of it that are used
 }
 
-// openGiven opens the device and reads its first bytes, size of them.
+// openGiven opens the device, or a loop device over the file, and reads its first
+// bytes, size of them.
 func openGiven(path string, size int64) (_ *givenDevice, _ *region, err error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	file, err := openSource(path)
 	if err != nil {
-		return nil, nil, usagef("--dio-source %s: %w; name a block device that this user may read", path, err)
+		return nil, nil, err
 	}
 	g := &givenDevice{file, size}
 	var content *region
@@ -111,7 +112,7 @@ func openGiven(path string, size int64) (_ *givenDevice, _ *region, err error) {
 			err = errors.Join(err, content.Close(), g.Close())
 		}
 	}()
-	if err = g.checkBlock(path); err != nil {
+	if err = g.checkSize(path); err != nil {
 		return nil, nil, err
 	}
 	if content, err = mapAnonymous(int(size)); err != nil {
@@ -124,17 +125,45 @@ func openGiven(path string, size int64) (_ *givenDevice, _ *region, err error) {
 	return g, content, nil
 }
 
-// checkBlock refuses a file: a direct read from a file system dirties pages that
-// it finds clean from a work item, after the read has returned (block/bio.c,
+// openSource opens a block device for direct reads. Over a file it makes a
+// read-only loop device: a direct read from a file system dirties pages that it
+// finds clean from a work item, after the read has returned (block/bio.c,
 // bio_check_pages_dirty), and nobody could say when the pages were released.
-func (g *givenDevice) checkBlock(path string) error {
-	info, err := g.file.Stat()
+func openSource(path string) (*os.File, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("--dio-source %s: %w", path, err)
+		return nil, usagef("--dio-source %s: %w; name a block device or a file", path, err)
 	}
-	if info.Mode()&os.ModeDevice == 0 || info.Mode()&os.ModeCharDevice != 0 {
-		return usagef("--dio-source %s: it is no block device; losetup makes one of a file", path)
+	switch {
+	case info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0:
+	case info.Mode().IsRegular():
+		return openLoopOver(path)
+	default:
+		return nil, usagef("--dio-source %s: it is neither a block device nor a file", path)
 	}
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, usagef("--dio-source %s: %w; name a device that this user may read", path, err)
+	}
+	return file, nil
+}
+
+func openLoopOver(path string) (*os.File, error) {
+	backing, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("--dio-source %s: %w; name a file that this user may read", path, err)
+	}
+	defer backing.Close()
+	loop, err := attachLoop(backing)
+	if err != nil {
+		return nil, fmt.Errorf("--dio-source %s: %w", path, err)
+	}
+	defer loop.Close() // what is opened below keeps the device
+	return os.OpenFile(loop.Name(), os.O_RDONLY|unix.O_DIRECT, 0)
+}
+
+// checkSize refuses a source that is shorter than the reads.
+func (g *givenDevice) checkSize(path string) error {
 	has, err := g.file.Seek(0, 2)
 	if err != nil {
 		return fmt.Errorf("--dio-source %s: its size: %w", path, err)

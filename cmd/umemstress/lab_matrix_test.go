@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/workload"
 )
 
 const testExpectations = `
@@ -164,5 +165,18 @@ func TestMatrixCommand(t *testing.T) {
 	}
 	if options.Output != "/srv/out/5.10/x" || options.Observe != "require" || options.FileBytes != 4<<20 {
 		t.Errorf("options %+v", options)
+	}
+}
+
+// Every expectation is of a scenario that makes sense.
+func TestExpectationsAreOfScenarios(t *testing.T) {
+	expectations, err := lab.ReadExpectations("../../soft-roce/expected.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range expectations {
+		if _, err := workload.ParseScenario(e.Scenario); err != nil {
+			t.Errorf("%s: %v", e.Kernel, err)
+		}
 	}
 }
