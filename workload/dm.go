@@ -29,7 +29,7 @@ type delayDevice struct {
 // makeDelay makes a device of the given size, in bytes, over the block device
 // below. Directory dir takes a device node for a moment where /dev has none.
 func makeDelay(ctx context.Context, below *os.File, size int64, delay time.Duration, dir string) (_ *delayDevice, err error) {
-	control, err := openMapper(ctx)
+	control, err := loadMapper(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,32 +39,55 @@ func makeDelay(ctx context.Context, below *os.File, size int64, delay time.Durat
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	created := dmRequest{}
-	if err := d.ask(&created, unix.DM_DEV_CREATE, 0); err != nil {
-		return nil, lacksf("make a device-mapper device: DM_DEV_CREATE: %w; it takes root", err)
+	undo, err := startMappedJanitor()
+	if err != nil {
+		return nil, err
 	}
-	d.number = created.Dev
+	defer func() { err = errors.Join(err, undo.Close()) }()
+	if err = d.create(undo); err != nil {
+		return nil, err
+	}
 	if err = d.start(below, size, delay); err == nil {
 		d.node, err = openNode(d.number, dir)
 	}
-	return d, errors.Join(err, d.remove())
+	if err = errors.Join(err, d.remove()); err != nil {
+		return nil, err
+	}
+	return d, undo.tell("") // the kernel sees to it from here on
 }
 
-// openMapper opens the device mapper. It needs dm-delay anyway, which brings the
-// mapper along.
-func openMapper(ctx context.Context) (*os.File, error) {
-	const node = "/dev/mapper/" + unix.DM_CONTROL_NODE
-	f, err := os.OpenFile(node, os.O_RDWR, 0)
+// loadMapper opens the device mapper. Where there is none, the module of dm-delay
+// brings it along.
+func loadMapper(ctx context.Context) (*os.File, error) {
+	f, err := openMapper()
 	if errors.Is(err, os.ErrNotExist) {
 		if modprobe, missing := lookAdmin("modprobe"); missing == nil {
 			_ = exec.CommandContext(ctx, modprobe, "-q", "dm-delay").Run() // what it did, the next open tells
 		}
-		f, err = os.OpenFile(node, os.O_RDWR, 0)
+		f, err = openMapper()
 	}
+	return f, err
+}
+
+func openMapper() (*os.File, error) {
+	f, err := os.OpenFile("/dev/mapper/"+unix.DM_CONTROL_NODE, os.O_RDWR, 0)
 	if err != nil {
 		return nil, lacksf("no device mapper for a slow device to read from: %w; run as root, modprobe dm-delay, or give --dio-source DEVICE", err)
 	}
 	return f, nil
+}
+
+// create makes the device, which nobody uses yet. Undo removes it from now on.
+func (d *delayDevice) create(undo *janitor) error {
+	if err := undo.tell(d.name); err != nil {
+		return err
+	}
+	created := dmRequest{}
+	if err := d.ask(&created, unix.DM_DEV_CREATE, 0); err != nil {
+		return lacksf("make a device-mapper device: DM_DEV_CREATE: %w; it takes root", err)
+	}
+	d.number = created.Dev
+	return nil
 }
 
 // ask makes a request about the device.

@@ -3,8 +3,15 @@
 package workload
 
 import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,4 +53,70 @@ func TestDelayFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantLeft(t, before)
+}
+
+// killedMaker is set for the child of TestMappedKilled.
+const killedMaker = "UMEMSTRESS_TEST_KILLED_MAKER"
+
+// TestMappedKilled kills a process that has made a device-mapper device and has not
+// yet told the kernel to remove it.
+func TestMappedKilled(t *testing.T) {
+	if os.Getenv(killedMaker) != "" {
+		createAndSay()
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestMappedKilled$")
+	child.Env = append(os.Environ(), killedMaker+"=1")
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	name := strings.TrimSpace(line)
+	if err != nil || !mapped(t, name) {
+		t.Errorf("the child made no device, but said %q, %v", line, err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // "signal: killed"
+	eventually(t, "the device is removed", func() bool { return !mapped(t, name) })
+	if err := RemoveMapped(name); err != nil {
+		t.Errorf("to remove it again: %v", err)
+	}
+}
+
+// createAndSay is the child: it says the name of its device on standard output and
+// stays.
+func createAndSay() {
+	control, err := loadMapper(context.Background())
+	d := &delayDevice{control: control, name: fmt.Sprintf("umemstress-test-%d", os.Getpid())}
+	if err == nil {
+		var undo *janitor
+		if undo, err = startMappedJanitor(); err == nil {
+			err = d.create(undo)
+		}
+	}
+	fmt.Println(d.name)
+	if err == nil {
+		time.Sleep(time.Minute)
+	}
+	exitWith(errors.Join(err, errors.New("nobody came")))
+}
+
+// mapped says whether the device mapper has a device of that name.
+func mapped(t *testing.T, name string) bool {
+	t.Helper()
+	control, err := openMapper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	err = (&delayDevice{control: control, name: name}).ask(&dmRequest{}, unix.DM_DEV_STATUS, 0)
+	if err != nil && !errors.Is(err, unix.ENXIO) {
+		t.Fatal(err)
+	}
+	return err == nil
 }

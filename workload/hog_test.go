@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case HogCommand:
 			exitWith(Hog(os.Stdin, os.Stdout))
+		case RemoveMappedCommand:
+			exitWith(RemoveMapped(os.Args[2]))
 		case ownerCommand:
 			exitWith(owner(os.Args[2:]))
 		}
