@@ -3,6 +3,7 @@ package lab
 import (
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,16 +12,17 @@ type series struct {
 	name   string
 	line   string   // what a release begins with; empty: any
 	suites []string // of Debian, searched for the newest
+	others []string // that have further versions of the line
 }
 
 // knownSeries are the kernels that the lab is for. A suite's own kernel line is
 // older than the suite's last point release, hence the security suites.
 var knownSeries = []series{
-	{"5.10", "5.10.", []string{"bullseye", "bullseye-security"}},
-	{"6.1", "6.1.", []string{"bookworm", "bookworm-security"}},
-	{"6.12", "6.12.", []string{"trixie", "bookworm-security"}},
-	{"trixie", "", []string{"trixie", "trixie-security"}},
-	{"sid", "", []string{"sid"}},
+	{name: "5.10", line: "5.10.", suites: []string{"bullseye", "bullseye-security"}},
+	{name: "6.1", line: "6.1.", suites: []string{"bookworm", "bookworm-security"}},
+	{name: "6.12", line: "6.12.", suites: []string{"bookworm", "bookworm-security"}, others: []string{"trixie", "trixie-security"}},
+	{name: "trixie", suites: []string{"trixie", "trixie-security"}},
+	{name: "sid", suites: []string{"sid"}},
 }
 
 // image is a package of a stock kernel.
@@ -85,8 +87,8 @@ func suitesFor(name string) ([]string, error) {
 			"a package file ending in .deb, or an image with --modules", name, strings.Join(names, ", "))
 	}
 	for _, s := range knownSeries {
-		if strings.HasPrefix(name, s.name+".") {
-			return s.suites, nil
+		if s.line != "" && strings.HasPrefix(name, s.line) {
+			return slices.Concat(s.suites, s.others), nil
 		}
 	}
 	return []string{"sid"}, nil

@@ -62,7 +62,8 @@ func TestSuitesFor(t *testing.T) {
 		"5.10":                 {"bullseye", "bullseye-security"},
 		"5.10.218":             {"bullseye", "bullseye-security"},
 		"6.1.0-56-amd64":       {"bookworm", "bookworm-security"},
-		"6.12.117+deb12-amd64": {"trixie", "bookworm-security"},
+		"6.12":                 {"bookworm", "bookworm-security"}, // trixie has a name of its own
+		"6.12.117+deb13-amd64": {"bookworm", "bookworm-security", "trixie", "trixie-security"},
 		"sid":                  {"sid"},
 		"7.2.13":               {"sid"},
 	} {
