@@ -1,0 +1,117 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"umemstress/workload"
+)
+
+// presetVerdicts are what the presets of one scenario prove, on a kernel on which
+// quick proves the verdict that is the key: it tells whether reclaim spares pages
+// that RDMA pins, and whether direct reads pin as RDMA does.
+var presetVerdicts = map[workload.Verdict]map[string]workload.Verdict{
+	workload.DataLost: {"quick": workload.DataLost, "customer": workload.DataLost, "kara": workload.DataLost, "clone": workload.Corrupted},
+	workload.Clean:    {"quick": workload.Clean, "customer": workload.Clean, "kara": workload.DataLost, "clone": workload.Corrupted},
+	workload.Refused:  {"quick": workload.Refused, "customer": workload.Refused, "kara": workload.Clean, "clone": workload.Corrupted},
+}
+
+// Each preset gives its verdict, and it is about every page of the file: as it
+// stands, but for the minutes of customer, which are made seconds.
+func TestPresets(t *testing.T) {
+	expected, known := presetVerdicts[workload.Verdict(*expectVerdict)]
+	if !known {
+		t.Fatalf("-expect-verdict=%q", *expectVerdict)
+	}
+	for _, preset := range workload.Presets() {
+		if preset.Name == workload.Everything {
+			continue
+		}
+		t.Run(preset.Name, func(t *testing.T) {
+			before := tracks(t)
+			args := []string{"run", "--preset", preset.Name, "--observe", "require", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}
+			if preset.Name == "customer" {
+				args = append(args, "-D", "3")
+			}
+			stdout, stderr, code := outcome(t, args...)
+			var r workload.Record
+			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+				t.Fatalf("%v in %q; %s", err, stdout, stderr)
+			}
+			if want := expected[preset.Name]; r.Verdict != want || code != exitCode(verdictStatus(want)) {
+				t.Errorf("%s (%s), exit code %d; want %s", r.Verdict, r.Reason, code, want)
+			}
+			if hit, of := harmed(&r); hit != of {
+				t.Errorf("%d of %d pages: %s", hit, of, r.Reason)
+			}
+			if len(r.Disagreements) > 0 {
+				t.Errorf("channels disagree: %q", r.Disagreements)
+			}
+			if r.Settings.Bidirectional && r.Verdict != workload.Refused && r.Traffic.Seconds < 2*3 {
+				t.Errorf("two write phases of 3 s took %v s", r.Traffic.Seconds)
+			}
+			if after := tracks(t); after != before {
+				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
+// harmed is how many pages the verdict is about, of how many.
+func harmed(r *workload.Record) (hit, of uint64) {
+	switch r.Verdict {
+	case workload.DataLost:
+		return r.Channels.Disk.StalePages, uint64(r.Regions[0].Pages)
+	case workload.Corrupted:
+		return r.Channels.Clone.ChangedPages, uint64(r.Regions[0].Pages)
+	}
+	return 0, 0
+}
+
+// The preset everything comes to every scenario that makes sense, each of which
+// runs here; its exit code is the worst one's, and the evidence of each judges the
+// same.
+func TestEverything(t *testing.T) {
+	before := tracks(t)
+	dir := t.TempDir()
+	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--file-size", "2M", "--anon-size", "2M",
+		"--observe", "require", "--format", "json", "-o", dir)
+	var got []scenarioOutcome
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	want := map[string]bool{}
+	for _, e := range workload.Scenarios() {
+		want[e.Scenario.String()] = e.Nonsense == ""
+	}
+	worst := exitClean
+	for _, o := range got {
+		worst = max(worst, o.Exit)
+		if !want[o.Scenario.String()] {
+			t.Errorf("%s makes no sense, or ran twice", o.Scenario)
+		}
+		want[o.Scenario.String()] = false
+		if o.Verdict == "" || !strings.HasPrefix(o.Evidence, dir) {
+			t.Errorf("%s: %s, evidence in %s", o.Scenario, o.word(), o.Evidence)
+			continue
+		}
+		if r, err := workload.Reexamine(o.Evidence); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
+			t.Errorf("%s: %s, but its evidence: %+v, %v", o.Scenario, o.Verdict, r, err)
+		}
+	}
+	for scenario, missing := range want {
+		if missing {
+			t.Errorf("%s did not run", scenario)
+		}
+	}
+	if code != worst || code != exitCorrupted {
+		t.Errorf("exit code %d, want %d, the worst of all", code, worst)
+	}
+	if after := tracks(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
