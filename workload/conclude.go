@@ -24,13 +24,16 @@ func consequences(r *Record) []string {
 	add(c.Disk.Msync != "" && c.Disk.Msync != "0" && c.Disk.Msync != notAsked, "msync-failed: %s", c.Disk.Msync)
 	add(c.Disk.Fsync != "" && c.Disk.Fsync != "0", "fsync-failed: %s", c.Disk.Fsync)
 	add(c.Disk.RefusedWrites > 0, "writes-refused: %d pages after fsync", c.Disk.RefusedWrites)
-	add(c.Probes.State == StateOK && c.Probes.DetachedPages > 0, "dirtied-detached: %d pages", c.Probes.DetachedPages)
+	w := witness{c, r.Scenario}
+	add(w.detached() > 0, "dirtied-detached: %d pages", w.detached())
+	bufferless, _ := w.bufferless()
+	add(bufferless > 0 && c.Accounting.Leaked() > 0, "nr_dirty-leaked: %d pages", c.Accounting.Leaked())
 	return found
 }
 
-// disagreements compares channels that count the same thing. On ext4 with a block
-// a page, each page that was dirtied without buffers is one warning of the
-// file system and one stale page on the disk.
+// disagreements compares channels that count the same thing. Each page that was
+// dirtied without buffers is one warning of ext4's code and one stale page on the
+// disk, whatever the size of its blocks.
 func disagreements(r *Record) []string {
 	var found []string
 	fs, _ := find(filesystems, r.Scenario.Filesystem)
@@ -38,7 +41,7 @@ func disagreements(r *Record) []string {
 	if c.Probes.State == StateOK && c.Probes.BufferlessPages > 0 && !fs.dropsBufferless {
 		found = append(found, fmt.Sprintf("probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, fs.Name))
 	}
-	if r.Verdict != DataLost || r.Scenario.Filesystem != "ext4" || r.Scenario.Mutation != "none" {
+	if r.Verdict != DataLost || !fs.dropsBufferless || r.Scenario.Mutation != "none" {
 		return found
 	}
 	if rise, known := c.Kmsg.WarningRise(); c.Kmsg.State == StateOK && known && rise != c.Disk.StalePages {

@@ -29,6 +29,8 @@ type filesystem struct {
 	// (ext4_should_use_dio), and the journal is to have room for the file.
 	journalsData              bool
 	reflink, punch, zeroRange bool
+	// blockBytes is the size of its blocks, where a file system of the user's must have it.
+	blockBytes int64
 	// pageBytes is what a page of it holds; 0: a page of the machine.
 	pageBytes int64
 }
@@ -52,18 +54,18 @@ var filesystems = []filesystem{
 		// Without -b, mke2fs gives a small file system blocks of 1 KiB.
 		Choice: Choice{"ext4", "buffer heads on every page; drops a dirty page that has none"},
 		fstype: "ext4", mkfs: append([]string{"mkfs.ext4", "-b", "4096"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
-		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
+		blockBytes: 4096, dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
 	{
 		Choice: Choice{"ext4-1k", "ext4 with blocks of 1 KiB: four buffer heads a page"},
 		fstype: "ext4", mkfs: append([]string{"mkfs.ext4", "-b", "1024"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
-		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
+		blockBytes: 1024, dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
 	{
 		Choice: Choice{"ext4-journal", "ext4 with data=journal: data goes through the journal"},
 		fstype: "ext4", mkfs: append([]string{"mkfs.ext4", "-b", "4096"}, ext4Options...), pkg: "e2fsprogs", extra: 48 << 20,
 		mount: map[string]string{"data": "journal"}, journalsData: true,
-		dropsBufferless: true, heals: true, punch: true, zeroRange: true,
+		blockBytes: 4096, dropsBufferless: true, heals: true, punch: true, zeroRange: true,
 	},
 	{
 		Choice: Choice{"xfs", "no buffer heads; overwrites shared blocks when it is not told of a write"},
@@ -89,7 +91,7 @@ var filesystems = []filesystem{
 	},
 	{
 		Choice:  Choice{"block", "a raw block device: buffer heads, made anew where they lack"},
-		backing: device, heals: true,
+		backing: device, heals: true, punch: true, zeroRange: true,
 	},
 	{
 		Choice: Choice{"tmpfs", "memory alone: no writeback, no buffers"},

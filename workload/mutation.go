@@ -11,6 +11,7 @@ import (
 // mutationKind is something that happens to the file while it is pinned.
 type mutationKind struct {
 	Choice
+	detaches bool // the pages are to be nobody's afterwards, while they are still pinned
 	// mutate does it to the first bytes of the target, whose pages are clean. It
 	// returns the clone where it makes one.
 	mutate func(t *target, bytes int64, known payload) (clone *os.File, err error)
@@ -18,12 +19,12 @@ type mutationKind struct {
 
 // mutationKinds are all mutations. Adding one takes a function and a line here.
 var mutationKinds = []mutationKind{
-	{Choice{"none", "nothing happens to the file while it is pinned"}, mutateNothing},
-	{Choice{"reflink", "a clone is taken (FICLONE): the file's blocks are shared from then on"}, mutateReflink},
-	{Choice{"punch", "a hole is punched over the region (fallocate)"}, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
-	{Choice{"zero-range", "the region is zeroed (fallocate)"}, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
-	{Choice{"truncate", "the file is truncated to nothing and back to its size"}, mutateTruncate},
-	{Choice{"odirect-write", "the bytes that the file holds are written to it once more, with O_DIRECT"}, mutateDirectWrite},
+	{Choice{"none", "nothing happens to the file while it is pinned"}, false, mutateNothing},
+	{Choice{"reflink", "a clone is taken (FICLONE): the file's blocks are shared from then on"}, false, mutateReflink},
+	{Choice{"punch", "a hole is punched over the region (fallocate)"}, true, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
+	{Choice{"zero-range", "the region is zeroed (fallocate)"}, true, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
+	{Choice{"truncate", "the file is truncated to nothing and back to its size"}, true, mutateTruncate},
+	{Choice{"odirect-write", "the bytes that the file holds are written to it once more, with O_DIRECT"}, true, mutateDirectWrite},
 }
 
 func mutateNothing(*target, int64, payload) (*os.File, error) { return nil, nil }

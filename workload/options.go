@@ -89,6 +89,9 @@ func (o Options) validate() error {
 			return err
 		}
 	}
+	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
+		return usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
+	}
 	fs, _ := find(filesystems, o.Scenario.Filesystem)
 	pageSize := max(int64(os.Getpagesize()), fs.pageBytes)
 	for _, region := range []struct {

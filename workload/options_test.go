@@ -46,9 +46,10 @@ func TestFileRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(shm)
-	_, err = openTarget(filepath.Join(shm, "file"), "ext4")
+	ext4, _ := find(filesystems, "ext4")
+	_, err = openTarget(filepath.Join(shm, "file"), ext4)
 	wantUsage(t, err, "it is on tmpfs")
-	_, err = openTarget("/nonexistent/file", "ext4")
+	_, err = openTarget("/nonexistent/file", ext4)
 	wantUsage(t, err, "directory must exist")
 	if names, _ := os.ReadDir(shm); len(names) > 0 {
 		t.Errorf("%s was left behind", names[0].Name())

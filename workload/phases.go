@@ -55,7 +55,7 @@ func (r *run) openFile(ctx context.Context) (err error) {
 	o := r.options
 	kind, _ := find(filesystems, o.Scenario.Filesystem)
 	if o.File != "" {
-		r.target, err = openTarget(o.File, kind.fstype)
+		r.target, err = openTarget(o.File, kind)
 	} else {
 		if r.scratch, err = newScratch(ctx, o.scratchDir(), kind, o.FileBytes); err != nil {
 			return err
@@ -147,7 +147,24 @@ func (r *run) mutate(context.Context) (err error) {
 	if r.clone, err = kind.mutate(r.target, r.options.FileBytes, r.payload); err != nil {
 		return err
 	}
+	if kind.detaches {
+		if err := r.detached(); err != nil {
+			return err
+		}
+	}
 	return r.holder.held()
+}
+
+// detached says with an ineffective error that pages are the file's as before: the
+// kernel unmaps a page before it takes it from its file. A direct write that the file
+// system makes through the page cache takes none.
+func (r *run) detached() error {
+	mapped, err := mappedPages(r.file.mem)
+	if err == nil && mapped > 0 {
+		err = ineffective{fmt.Errorf("%s left %d of %d pages mapped, so they are still the file's",
+			r.options.Scenario.Mutation, mapped, len(r.file.mem)/os.Getpagesize())}
+	}
+	return err
 }
 
 func (r *run) release(ctx context.Context) error {

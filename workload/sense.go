@@ -5,18 +5,20 @@ package workload
 func (s Scenario) nonsense() string {
 	fs, _ := find(filesystems, s.Filesystem)
 	switch {
-	case s.Mutation == "reflink" && !fs.reflink:
-		return fs.Name + " has no reflink copies (FICLONE)"
-	case s.Mutation == "punch" && !fs.punch, s.Mutation == "zero-range" && !fs.zeroRange:
-		return fs.Name + " cannot do it in the middle of a file (fallocate)"
 	case fs.backing == memory && s.Strip != "none":
 		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
 	case fs.backing == memory && s.Mutation != "none":
-		return "a file of " + fs.Name + " has no copy on a disk that could be compared"
+		return fs.Name + " has its pages nowhere else, so who takes them from a file has asked for the loss"
+	case s.Mutation == "reflink" && !fs.reflink:
+		return fs.Name + " has no reflink copies (FICLONE)"
+	case s.Mutation == "punch" && !fs.punch, s.Mutation == "zero-range" && !fs.zeroRange:
+		return fs.Name + "'s own code has no fallocate for it"
+	case fs.journalsData && s.Mutation == "odirect-write":
+		return fs.Name + " makes direct writes through the page cache, so they detach nothing"
 	case fs.backing == device && s.Mutation == "truncate":
 		return "a block device has a fixed length"
 	case s.Mutation == "reflink" && s.Strip != "none":
-		return "a clone is overwritten with or without " + s.Strip + " before; use strip none"
+		return "whether a clone is overwritten does not depend on buffers, so " + s.Strip + " before it changes nothing; use strip none"
 	case s.Mutation != "none" && s.Strip != "none":
 		return s.Mutation + " detaches the pages, so " + s.Strip + " before it changes nothing; use strip none"
 	}
@@ -64,9 +66,11 @@ func (s Scenario) shows() string {
 	case fs.backing == memory:
 		return "control: " + fs.Name + " needs to be told of nothing, so nothing may be reported"
 	case s.Strip == "none":
-		return "what becomes of pages dirtied unannounced " + by + " that kept what " + fs.Name + " attached to them"
+		return "what becomes of pages of " + fs.Name + " dirtied unannounced " + by + ", with nothing stripped"
 	case fs.dropsBufferless:
 		return "whether pages that " + s.Strip + " stripped of their buffers are dropped when dirtied " + by
+	case fs.heals:
+		return "control: " + fs.Name + " makes up for what " + s.Strip + " took, so no page may be reported as buffer-less"
 	}
-	return "control: " + fs.Name + " makes up for what " + s.Strip + " took, so no page may be reported as buffer-less"
+	return "what becomes of pages of " + fs.Name + ", which needs no buffers, dirtied unannounced " + by + " after " + s.Strip
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,8 +40,8 @@ func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
 
 // openTarget creates the file that --file names. An existing one is refused: a
 // run overwrites every byte.
-func openTarget(path, fstype string) (*target, error) {
-	if fstype == "" {
+func openTarget(path string, kind filesystem) (*target, error) {
+	if kind.backing == device {
 		return nil, usagef("--file %s: the scenario is for a raw block device, and a run overwrites nothing of yours; leave --file out", path)
 	}
 	dir, err := os.Open(filepath.Dir(path))
@@ -50,7 +49,7 @@ func openTarget(path, fstype string) (*target, error) {
 		return nil, usagef("--file %s: %w; the file's directory must exist", path, err)
 	}
 	defer dir.Close()
-	if err := checkFilesystem(path, dir, fstype); err != nil {
+	if err := checkFilesystem(path, dir, kind); err != nil {
 		return nil, err
 	}
 	t, err := newTarget(dir, filepath.Base(path), false)
@@ -63,31 +62,10 @@ func openTarget(path, fstype string) (*target, error) {
 		return nil, usagef("--file %s: %w", path, err)
 	}
 	t.info.Path = path
+	if err := t.checkJournal(kind); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	return t, nil
-}
-
-// checkFilesystem says whether the directory lies on a file system of the
-// scenario's type. The magic number cannot tell ext2, ext3 and ext4 apart, so
-// the mount table is read.
-func checkFilesystem(path string, dir *os.File, want string) error {
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &stat); err != nil {
-		return fmt.Errorf("--file %s: %w", path, err)
-	}
-	major, minor := int(unix.Major(stat.Dev)), int(unix.Minor(stat.Dev))
-	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		return m.Major != major || m.Minor != minor, false
-	})
-	if err != nil {
-		return fmt.Errorf("--file %s: read the mount table: %w", path, err)
-	}
-	if len(mounts) == 0 {
-		return usagef("--file %s: its file system is not in the mount table; choose a file on %s", path, want)
-	}
-	if got := mounts[0].FSType; got != want {
-		return usagef("--file %s: it is on %s and the scenario is for %s; choose a file on %s", path, got, want, want)
-	}
-	return nil
 }
 
 func (t *target) describe(scratch bool) error {

@@ -88,7 +88,7 @@ func judgeHarm(w witness) (Verdict, string, bool) {
 		return Reproduced, fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s); %s",
 			pages, by, w.proof()), true
 	}
-	if what := w.untold(); what != "" && !heals(w.scenario.Filesystem) {
+	if what := w.untold(); what != "" && (w.detached() > 0 || !heals(w.scenario.Filesystem)) {
 		return Exposed, what + "; " + w.proof(), true
 	}
 	return "", "", false
@@ -100,12 +100,23 @@ func (w witness) untold() string {
 	switch {
 	case w.Probes.State != StateOK:
 		return ""
-	case w.Probes.DetachedPages > 0:
-		return fmt.Sprintf("%d pages were dirtied after they had been taken from their file", w.Probes.DetachedPages)
+	case w.detached() > 0:
+		return fmt.Sprintf("%d pages were dirtied after they had been taken from their file", w.detached())
 	case w.Probes.UnannouncedPages > 0:
 		return fmt.Sprintf("%d pages were dirtied without the file system being told", w.Probes.UnannouncedPages)
 	}
 	return ""
+}
+
+// detached is how many pages the probes saw dirtied after they had been taken from
+// their file. Nobody knows any more which file that was, so they are this run's only
+// where its mutation takes pages from its file.
+func (w witness) detached() uint64 {
+	kind, _ := find(mutationKinds, w.scenario.Mutation)
+	if w.Probes.State != StateOK || !kind.detaches {
+		return 0
+	}
+	return w.Probes.DetachedPages
 }
 
 // inMemory is true of a file system without a disk, which the cache channel judges.
@@ -234,7 +245,7 @@ func judgeUnharmed(w witness) (Verdict, string) {
 		return Inconclusive, fmt.Sprintf("%s, but the probes could not count %d pages", w.proof(), w.Probes.LostCounts)
 	}
 	if what := w.untold(); what != "" {
-		return Clean, fmt.Sprintf("%s; %s, which %s makes up for", w.proof(), what, w.scenario.Filesystem)
+		return Clean, fmt.Sprintf("%s; %s, for which %s makes up", w.proof(), what, w.scenario.Filesystem)
 	}
 	return Clean, w.proof()
 }

@@ -77,7 +77,7 @@ func record(fs, phases, probes, kmsg, disk, clone string) *Record {
 func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 	kmsgSaw := kmsg == "bufferless" || kmsg == "log alone"
 	bufferless := probes == "bufferless" || kmsgSaw
-	untold := probes == "unannounced" || probes == "detached"
+	untold := probes == "unannounced" // detached pages are not known to be this run's: see TestJudgeDetached
 	somebodySawNothing := probes == "nothing" || kmsg == "nothing" || kmsg == "other"
 	switch {
 	case clone == "changed":
@@ -138,6 +138,18 @@ func TestJudgeEveryCombination(t *testing.T) {
 	}
 }
 
+// Pages that were taken from their file are this run's where its mutation takes them,
+// and then no file system makes up for them.
+func TestJudgeDetached(t *testing.T) {
+	for mutation, want := range map[string]Verdict{"punch": Exposed, "odirect-write": Exposed, "none": Clean, "reflink": Clean} {
+		r := record("ext4", "done", "detached", "nothing", "intact", "absent")
+		r.Scenario.Mutation = mutation
+		if got, why := Judge(r); got != want || (want == Exposed) != strings.Contains(why, "taken from their file") {
+			t.Errorf("%s: %s (%s), want %s", mutation, got, why, want)
+		}
+	}
+}
+
 // The reason names who saw it and what did not happen.
 func TestJudgeReasons(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -153,7 +165,7 @@ func TestJudgeReasons(t *testing.T) {
 		"machine died":       {record("ext4", "died", "nothing", "nothing", "absent", "absent"), []string{"settle", "died"}},
 		"died after dirtied": {record("ext4", "died", "bufferless", "nothing", "absent", "absent"), []string{"8 pages", "not read"}},
 		"strip had no hold":  {record("ext4", "ineffective", "nothing", "nothing", "absent", "absent"), []string{"strip", "because"}},
-		"kept buffers":       {record("ext4", "done", "unannounced", "nothing", "intact", "absent"), []string{"8 pages were dirtied", "makes up for"}},
+		"kept buffers":       {record("ext4", "done", "unannounced", "nothing", "intact", "absent"), []string{"8 pages were dirtied", "for which ext4 makes up"}},
 		"not watched":        {record("ext4", "done", "absent", "nothing", "intact", "absent"), []string{"not watched"}},
 		"refusal":            {record("ext4", "refused", "nothing", "nothing", "absent", "absent"), []string{"because"}},
 		"refused yet dirty":  {record("ext4", "refused", "unannounced", "nothing", "absent", "absent"), []string{"disagree", "8 pages"}},

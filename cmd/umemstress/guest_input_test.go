@@ -24,9 +24,12 @@ func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	existing := filepath.Join(dir, "existing")
 	readOnly, full := filepath.Join(dir, "ro"), filepath.Join(dir, "full")
-	shell(t, `touch "$1"; mkdir "$2" "$3"; truncate -s 16M "$1.img"; mke2fs -q -t ext4 "$1.img"
-		mount -o loop,ro "$1.img" "$2"; mount -t tmpfs -o size=64K tmpfs "$3"`, existing, readOnly, full)
-	t.Cleanup(func() { shell(t, `umount "$1" "$2"`, readOnly, full) })
+	oneKiB, journal := filepath.Join(dir, "1k"), filepath.Join(dir, "journal")
+	shell(t, `touch "$1"; mkdir "$2" "$3" "$4" "$5"
+		ext4() { truncate -s 16M "$1.img"; mke2fs -q -t ext4 -b "$2" "$1.img"; mount -o "loop,$3" "$1.img" "$1"; }
+		ext4 "$2" 4096 ro; ext4 "$4" 1024 rw; ext4 "$5" 4096 data=journal
+		mount -t tmpfs -o size=64K tmpfs "$3"`, existing, readOnly, full, oneKiB, journal)
+	t.Cleanup(func() { shell(t, `umount "$@"`, readOnly, full, oneKiB, journal) })
 	before := leftovers(t)
 
 	for name, c := range map[string]struct {
@@ -43,6 +46,10 @@ func TestBadInput(t *testing.T) {
 		"existing file":       {small("--file", existing), exitUsage, "would overwrite"},
 		"tmpfs":               {small("--file", "/dev/shm/x"), exitUsage, "tmpfs"},
 		"read-only mount":     {small("--file", filepath.Join(readOnly, "x")), exitUsage, "read-only"},
+		"small blocks":        {small("--file", filepath.Join(oneKiB, "x")), exitUsage, "blocks of 1024 bytes"},
+		"large blocks":        {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-1k"), exitUsage, "blocks of 4096 bytes"},
+		"journalled":          {small("--file", filepath.Join(journal, "x")), exitUsage, "give --fs ext4-journal"},
+		"not journalled":      {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-journal"), exitUsage, "mount it with data=journal"},
 		"no scratch space":    {small("--scratch-dir", full), exitFailed, "no space left"},
 		"no scratch dir":      {small("--scratch-dir", "/nonexistent"), exitFailed, "--scratch-dir"},
 		"no evidence space":   {small("-o", filepath.Join(full, "e")), exitFailed, "no space left"},

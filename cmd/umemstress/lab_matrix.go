@@ -107,6 +107,13 @@ func (f *matrixFlags) matrix(ctx context.Context) (lab.Matrix, error) {
 	if err := checkFormat(f.format); err != nil {
 		return m, err
 	}
+	most, err := lab.MaxJobs(int64(f.memory) << 20)
+	if err != nil {
+		return m, err
+	}
+	if f.jobs > most {
+		return m, usageErrorf("--jobs %d: this host has memory for %d guests of %d MiB at a time; choose fewer, or a smaller --memory", f.jobs, most, f.memory)
+	}
 	columns, err := f.columns()
 	if err != nil {
 		return m, err

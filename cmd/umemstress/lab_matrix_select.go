@@ -13,9 +13,12 @@ import (
 
 // columns selects the cells to run, kernel by kernel.
 func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
-	for _, scenario := range f.explore {
+	for i, scenario := range f.explore {
 		if _, err := workload.ParseScenario(scenario); err != nil {
 			return nil, usageErrorf("--explore: %v", err)
+		}
+		if slices.Contains(f.explore[:i], scenario) {
+			return nil, usageErrorf("--explore: %s is named twice; --repeat runs it more than once", scenario)
 		}
 	}
 	// What is explored needs no expectations, if it is said where.

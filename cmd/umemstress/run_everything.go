@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -23,7 +24,8 @@ type scenarioOutcome struct {
 }
 
 // runEverything runs every scenario that makes sense and ends with the worst
-// verdict's exit code. What this host lacks for one does not stop the others.
+// verdict's exit code. What this host lacks for one does not stop the others. An
+// interruption ends it after it has told what was seen until then.
 func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
 	var outcomes []scenarioOutcome
 	for _, e := range workload.Scenarios() {
@@ -35,12 +37,15 @@ func runEverything(ctx context.Context, stdout io.Writer, format string, options
 		o.Output = filepath.Join(options.Output, strings.ReplaceAll(e.Scenario.String(), "/", "-"))
 		result := runOne(ctx, o)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			break
 		}
 		logrus.Infof("%s: %s", result.Scenario, result.word())
 		outcomes = append(outcomes, result)
 	}
 	if err := printOutcomes(stdout, format, outcomes); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return worst(outcomes)
@@ -65,17 +70,23 @@ func (o scenarioOutcome) word() string {
 	return fmt.Sprintf("no verdict (exit code %d): %s", o.Exit, o.Reason)
 }
 
-// worst is the status of the outcome that matters most: the verdicts' exit codes
-// rise with what they mean, and they come before what could not be run.
+// severity orders the exit codes of outcomes, least first: a loss comes before a run
+// that failed, and that before one that proves nothing or that this host cannot do.
+var severity = []int{
+	exitClean, exitUsage, exitHostLacks, exitInconclusive, exitFailed,
+	exitExposed, exitReproduced, exitDataLost, exitCorrupted,
+}
+
+// worst is the status of the outcome that matters most.
 func worst(outcomes []scenarioOutcome) error {
-	code := exitClean
+	rank := 0
 	for _, o := range outcomes {
-		code = max(code, o.Exit)
+		rank = max(rank, slices.Index(severity, o.Exit))
 	}
-	if code == exitClean {
+	if severity[rank] == exitClean {
 		return nil
 	}
-	return statusError(code)
+	return statusError(severity[rank])
 }
 
 func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error {

@@ -59,15 +59,32 @@ func (f *runFlags) options() (workload.Options, error) {
 	return joined.finish()
 }
 
+// scenarioParts are the flags for a part of the scenario each.
+var scenarioParts = []string{"holder", "fs", "strip", "mutation"}
+
 // exclusive refuses flags that name the scenario in two ways.
 func (f *runFlags) exclusive() error {
-	for _, part := range []string{"scenario", "holder", "fs", "strip", "mutation", "file"} {
-		switch {
-		case !f.given.Changed(part):
-		case f.preset == workload.Everything:
-			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", part)
-		case part != "scenario" && part != "file" && f.given.Changed("scenario"):
+	if f.preset == workload.Everything {
+		return f.fitsEverything()
+	}
+	for _, part := range scenarioParts {
+		if f.given.Changed(part) && f.given.Changed("scenario") {
 			return usageErrorf("--%s: --scenario names it already; give one of the two", part)
+		}
+	}
+	return nil
+}
+
+// fitsEverything refuses flags that are not for every scenario.
+func (f *runFlags) fitsEverything() error {
+	for _, flag := range append([]string{"scenario", "file", "dio-source"}, scenarioParts...) {
+		if f.given.Changed(flag) {
+			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
+		}
+	}
+	for _, flag := range []string{"iters", "duration", "bidirectional"} {
+		if f.given.Changed(flag) {
+			return usageErrorf("--%s: the preset everything goes through all holders, and only rdma can repeat its traffic; leave it out", flag)
 		}
 	}
 	return nil

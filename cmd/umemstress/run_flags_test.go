@@ -48,6 +48,9 @@ func TestFlagsExclude(t *testing.T) {
 		"--scenario rdma/ext4/none/none --fs xfs": "--scenario names it already",
 		"--preset everything --strip none":        "goes through all scenarios",
 		"--preset everything --file x":            "goes through all scenarios",
+		"--preset everything --scenario x":        "goes through all scenarios",
+		"--preset everything -D 5":                "only rdma can repeat",
+		"--preset everything -b":                  "only rdma can repeat",
 		"--preset slow":                           "choose quick",
 		"--scenario rdma/ext4/none/reflink":       "makes no sense",
 	} {

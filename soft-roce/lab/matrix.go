@@ -2,14 +2,13 @@ package lab
 
 import (
 	"context"
-	"os"
+	"fmt"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -24,7 +23,7 @@ type Matrix struct {
 	Command func(scenario, dir string) []string
 
 	Dir    string // for the evidence: KERNEL/SCENARIO/run.json; must exist
-	Jobs   int    // guests at a time; default: DefaultJobs
+	Jobs   int    // guests at a time; default: one a CPU, within MaxJobs
 	Repeat int    // how often each cell is run; default: 1
 	Guest  Config // what guests have in common; Kernel, Program, Shares, Serial are the matrix's own
 
@@ -61,7 +60,7 @@ type MatrixProgress struct {
 // cancelled, the error is context.Canceled and the guests are gone. What goes
 // wrong in a guest is part of the result and no error.
 func (m Matrix) Run(ctx context.Context) (*MatrixResult, error) {
-	m = m.defaults()
+	m, err := m.defaults()
 	begin := time.Now()
 	result := &MatrixResult{
 		Schema:  MatrixSchema,
@@ -70,7 +69,9 @@ func (m Matrix) Run(ctx context.Context) (*MatrixResult, error) {
 		Jobs:    m.Jobs,
 		Host:    MatrixHost{CPUs: runtime.NumCPU()},
 	}
-	var err error
+	if err != nil {
+		return result, err
+	}
 	if m.Dir, err = filepath.Abs(m.Dir); err != nil {
 		return result, err
 	}
@@ -107,7 +108,7 @@ func (m Matrix) Run(ctx context.Context) (*MatrixResult, error) {
 	return result, err
 }
 
-func (m Matrix) defaults() Matrix {
+func (m Matrix) defaults() (Matrix, error) {
 	m.Repeat = max(m.Repeat, 1)
 	if m.CellTimeout == 0 {
 		m.CellTimeout = time.Minute
@@ -119,14 +120,18 @@ func (m Matrix) defaults() Matrix {
 		m.Guest.Memory = 1 << 30
 	}
 	if m.Jobs == 0 {
-		m.Jobs = DefaultJobs(m.Guest.Memory)
+		most, err := MaxJobs(m.Guest.Memory)
+		if err != nil {
+			return m, err
+		}
+		m.Jobs = min(runtime.NumCPU(), most)
 	}
 	if m.Guest.CPUs == 0 && m.Jobs > 1 {
 		// Processors of an emulated guest are threads that wait for each other:
 		// two guests with one each do more than one guest with two.
 		m.Guest.CPUs = max(1, runtime.NumCPU()/m.Jobs)
 	}
-	return m
+	return m, nil
 }
 
 // rounds are the guests to run: for each repetition, one for each kernel. A
@@ -151,33 +156,24 @@ func (m *Matrix) rounds() []*round {
 	return rounds
 }
 
-// DefaultJobs is how many guests of so many bytes of memory this host runs side
-// by side: one a CPU, within three quarters of the memory that is available.
-func DefaultJobs(memory int64) int {
-	raw, err := os.ReadFile("/proc/meminfo")
+// MaxJobs is how many guests of so many bytes of memory fit side by side into three
+// quarters of what is available on this host; at least one, which may always be tried.
+func MaxJobs(memory int64) (int, error) {
+	proc, err := procfs.NewDefaultFS()
 	if err != nil {
-		return 1
+		return 1, err
 	}
-	return jobsWithin(availableMemory(string(raw))*3/4, memory, runtime.NumCPU())
+	info, err := proc.Meminfo()
+	if err != nil || info.MemAvailableBytes == nil {
+		return 1, fmt.Errorf("no MemAvailable in /proc/meminfo: %w", err)
+	}
+	return max(1, guestsWithin(int64(*info.MemAvailableBytes)*3/4, memory)), nil
 }
 
 // emulatorMemory is what QEMU takes beside the guest's memory, mostly for
 // translated code.
 const emulatorMemory = 512 << 20
 
-func jobsWithin(available, memory int64, cpus int) int {
-	return max(1, min(cpus, int(available/(memory+emulatorMemory))))
-}
-
-// availableMemory reads MemAvailable, in bytes, from the content of /proc/meminfo.
-func availableMemory(meminfo string) int64 {
-	for line := range strings.Lines(meminfo) {
-		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err == nil {
-				return kib << 10
-			}
-		}
-	}
-	return 0
+func guestsWithin(available, memory int64) int {
+	return int(available / (memory + emulatorMemory))
 }

@@ -166,24 +166,23 @@ func TestLinesThatMakeNoSense(t *testing.T) {
 }
 
 func TestJobs(t *testing.T) {
-	const meminfo = "MemTotal:       24683520 kB\nMemFree:         9000000 kB\nMemAvailable:    4194304 kB\n"
-	if got := availableMemory(meminfo); got != 4<<30 {
-		t.Errorf("%d bytes available, want 4 GiB", got)
-	}
-	if got := availableMemory("MemFree: 1 kB\n"); got != 0 {
-		t.Errorf("%d bytes available, want 0", got)
-	}
 	for _, tt := range []struct {
 		available, memory int64
-		cpus, want        int
+		want              int
 	}{
-		{24 << 30, 1 << 30, 2, 2}, {24 << 30, 1 << 30, 64, 16}, {2 << 30, 1 << 30, 8, 1}, {0, 1 << 30, 8, 1},
+		{24 << 30, 1 << 30, 16}, {3 << 30, 1 << 30, 2}, {1 << 30, 1 << 30, 0},
 	} {
-		if got := jobsWithin(tt.available, tt.memory, tt.cpus); got != tt.want {
-			t.Errorf("%+v: %d jobs", tt, got)
+		if got := guestsWithin(tt.available, tt.memory); got != tt.want {
+			t.Errorf("%+v: %d guests", tt, got)
 		}
 	}
-	m := Matrix{Jobs: 2}.defaults()
+	if jobs, err := MaxJobs(1 << 50); jobs != 1 || err != nil {
+		t.Errorf("%d guests of 1 PiB, %v", jobs, err)
+	}
+	m, err := Matrix{Jobs: 2}.defaults()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if m.Repeat != 1 || m.CellTimeout != time.Minute || m.Guest.Memory != 1<<30 || m.Guest.CPUs < 1 {
 		t.Errorf("defaults: %+v", m)
 	}

@@ -1,0 +1,85 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// checkFilesystem says whether the directory lies on a file system of the
+// scenario's kind. The magic number cannot tell ext2, ext3 and ext4 apart, so
+// the mount table is read.
+func checkFilesystem(path string, dir *os.File, kind filesystem) error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &stat); err != nil {
+		return fmt.Errorf("--file %s: %w", path, err)
+	}
+	major, minor := int(unix.Major(stat.Dev)), int(unix.Minor(stat.Dev))
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Major != major || m.Minor != minor, false
+	})
+	if err != nil {
+		return fmt.Errorf("--file %s: read the mount table: %w", path, err)
+	}
+	if len(mounts) == 0 {
+		return usagef("--file %s: its file system is not in the mount table; choose a file on %s", path, kind.fstype)
+	}
+	if got := mounts[0].FSType; got != kind.fstype {
+		return usagef("--file %s: it is on %s and the scenario is for %s; choose a file on %s", path, got, kind.Name, kind.fstype)
+	}
+	return checkBlocks(path, dir, kind)
+}
+
+// checkBlocks tells ext4 from ext4-1k.
+func checkBlocks(path string, dir *os.File, kind filesystem) error {
+	var stat unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &stat); err != nil {
+		return fmt.Errorf("--file %s: %w", path, err)
+	}
+	if kind.blockBytes == 0 || stat.Bsize == kind.blockBytes {
+		return nil
+	}
+	return usagef("--file %s: its file system has blocks of %d bytes and the scenario is for %s, with %d; choose another file or --fs",
+		path, stat.Bsize, kind.Name, kind.blockBytes)
+}
+
+// checkJournal tells ext4 from ext4-journal: what the disk holds is read in another way
+// where the journal has the file's data.
+func (t *target) checkJournal(kind filesystem) error {
+	if kind.fstype != "ext4" {
+		return nil
+	}
+	journalled, err := t.journalled()
+	switch {
+	case err != nil:
+		return fmt.Errorf("--file %s: whether its data is journalled: %w", t.info.Path, err)
+	case journalled && !kind.journalsData:
+		return usagef("--file %s: its data is journalled (data=journal, or chattr +j) and the scenario is for %s; give --fs ext4-journal, or choose another file", t.info.Path, kind.Name)
+	case !journalled && kind.journalsData:
+		return usagef("--file %s: its data is not journalled and the scenario is for %s; mount it with data=journal, or give --fs ext4", t.info.Path, kind.Name)
+	}
+	return nil
+}
+
+// journalled says whether ext4 journals the file's data: by a flag of the file, or by
+// an option of the mount, of which the mount table hides what is the superblock's
+// default (fs/ext4/super.c, _ext4_show_options).
+func (t *target) journalled() (bool, error) {
+	flags, err := unix.IoctlGetInt(int(t.file.Fd()), unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return false, fmt.Errorf("FS_IOC_GETFLAGS: %w", err)
+	}
+	options, err := os.ReadFile("/proc/fs/ext4/" + t.info.Device + "/options")
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without /proc/fs/ext4
+		return false, err
+	}
+	return flags&fsJournalDataFl != 0 || slices.Contains(strings.Split(string(options), "\n"), "data=journal"), nil
+}
+
+// fsJournalDataFl is FS_JOURNAL_DATA_FL (include/uapi/linux/fs.h).
+const fsJournalDataFl = 0x4000
