@@ -21,7 +21,7 @@ type rdmaHolder struct {
 	bySender map[uint32]*flow // the same, by the number of the sending queue pair
 
 	source, target *rdma.MR
-	pinnedBefore   uint64 // KiB of this process that were pinned before
+	pinnedBefore   uint64 // bytes of this process that were pinned before
 }
 
 func openRDMA(_ context.Context, o Options) (_ holder, err error) {
@@ -65,7 +65,7 @@ func (h *rdmaHolder) device() Device {
 // pin registers both regions. The anonymous one goes first: if that fails, the
 // reason has nothing to do with files.
 func (h *rdmaHolder) pin(_ context.Context, source, target *region) (err error) {
-	if h.pinnedBefore, err = pinnedKiB(); err != nil {
+	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
 	if h.source, err = h.pd.RegisterMR(source.mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite); err != nil {
@@ -103,12 +103,12 @@ func (h *rdmaHolder) release(ctx context.Context) error {
 	}
 	deadline := time.Now().Add(releaseBound)
 	for {
-		pinned, err := pinnedKiB()
+		pinned, err := pinnedBytes()
 		if err != nil || pinned <= h.pinnedBefore {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return ineffective{fmt.Errorf("%d KiB are still pinned %v after deregistration (VmPin of /proc/self/status)", pinned-h.pinnedBefore, releaseBound)}
+			return ineffective{fmt.Errorf("%d bytes are still pinned %v after deregistration (VmPin of /proc/self/status)", pinned-h.pinnedBefore, releaseBound)}
 		}
 		select {
 		case <-ctx.Done():

@@ -86,21 +86,6 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-func TestUninterruptible(t *testing.T) {
-	for stat, want := range map[string]bool{
-		"812 (umemstress) D 1 812 812 0":     true,
-		"812 (umemstress) S 1 812 812 0":     false,
-		"812 (a) D (b) R 1 812 812 0":        false, // a name may hold anything
-		"812 (umemstress) Dx 1 812 812 0":    false,
-		"":                                   false,
-		"812 (umemstress) R 1 D 812 812 D 0": false,
-	} {
-		if got := uninterruptible([]byte(stat)); got != want {
-			t.Errorf("%q: %v, want %v", stat, got, want)
-		}
-	}
-}
-
 func TestTarget(t *testing.T) {
 	var r dmRequest
 	if err := r.setTarget("delay", 8192, delayParameters(unix.Mkdev(7, 300), 90*time.Second)); err != nil {

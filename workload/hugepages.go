@@ -14,14 +14,21 @@ import (
 // nrHugepages holds the number of huge pages of the default size.
 const nrHugepages = "/proc/sys/vm/nr_hugepages"
 
-// hugepagesUndo takes $told pages from the pool $1, of which others may have
-// changed the size as well.
+// hugepagesUndo is told how many pages to take from the pool $1 and which size to
+// leave at least. Others may have changed its size as well, so that is 0 once the
+// pages are known to be there.
 const hugepagesUndo = `
 	[ -z "$told" ] || {
 		read -r now <"$1"
-		[ "$now" -ge "$told" ] || told=$now
-		echo $((now - told)) >"$1"
+		target=$((now - ${told% *}))
+		[ $target -ge ${told#* } ] || target=${told#* }
+		[ $target -ge $now ] || echo $target >"$1"
 	}`
+
+// tellHugepages tells the shell of hugepagesUndo.
+func tellHugepages(undo *janitor, pages, least int) error {
+	return undo.tell(fmt.Sprintf("%d %d", pages, least))
+}
 
 // reserveHugepages adds n pages of 2 MiB to the pool of huge pages, so that a file of
 // hugetlbfs takes none from anybody else. Close takes them out again.
@@ -43,22 +50,20 @@ func reserveHugepages(n int) (_ io.Closer, err error) {
 		return nil, err
 	}
 	// The shell hears of the pages before they are there: a kill in between must leave none.
-	if err := undo.tell(strconv.Itoa(n)); err != nil {
+	if err := tellHugepages(undo, n, before); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(nrHugepages, []byte(strconv.Itoa(before+n)), 0); err != nil {
-		return nil, errors.Join(lacksf("hugetlbfs: %w; it takes root", err), undo.tell("0"))
+		return nil, lacksf("hugetlbfs: %w; it takes root", err)
 	}
 	after, err := hugepages()
 	if err != nil {
 		return nil, err
 	}
 	if got := after - before; got < n {
-		return nil, errors.Join(
-			lacksf("hugetlbfs: the kernel found %d of the %d huge pages that the file takes; free memory, or choose a smaller --file-size", max(got, 0), n),
-			undo.tell(strconv.Itoa(max(got, 0))))
+		return nil, lacksf("hugetlbfs: the kernel found %d of the %d huge pages that the file takes; free memory, or choose a smaller --file-size", max(got, 0), n)
 	}
-	return undo, nil
+	return undo, tellHugepages(undo, n, 0)
 }
 
 // canReserveHugepages refuses what cannot be had, before the kernel empties its caches in

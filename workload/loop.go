@@ -51,5 +51,9 @@ func configureLoop(loop, backing int) error {
 	if err := unix.IoctlSetInt(loop, unix.LOOP_SET_FD, backing); err != nil {
 		return err
 	}
-	return unix.IoctlLoopSetStatus64(loop, &unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR})
+	err = unix.IoctlLoopSetStatus64(loop, &unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR})
+	if err != nil { // it would not clear itself
+		err = errors.Join(err, unix.IoctlSetInt(loop, unix.LOOP_CLR_FD, 0))
+	}
+	return err
 }

@@ -2,8 +2,9 @@ package workload
 
 import (
 	"fmt"
-	"os"
-	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // mappedDevice returns the number of the file system whose file is mapped at mem,
@@ -11,21 +12,18 @@ import (
 // the subvolume instead on btrfs; /proc/self/maps tells s_dev (fs/proc/task_mmu.c,
 // show_map_vma).
 func mappedDevice(mem []byte) (uint32, error) {
-	maps, err := os.ReadFile("/proc/self/maps")
+	self, err := procfs.Self()
 	if err != nil {
 		return 0, err
 	}
-	prefix := fmt.Sprintf("%x-", addressOf(mem))
-	for line := range strings.Lines(string(maps)) {
-		if !strings.HasPrefix(line, prefix) {
-			continue
-		}
-		var addresses, permissions, offset string
-		var major, minor uint32
-		if _, err := fmt.Sscanf(line, "%s %s %s %x:%x", &addresses, &permissions, &offset, &major, &minor); err != nil {
-			return 0, fmt.Errorf("/proc/self/maps: %q: %w", line, err)
-		}
-		return major<<20 | minor, nil
+	maps, err := self.ProcMaps()
+	if err != nil {
+		return 0, fmt.Errorf("read /proc/self/maps: %w", err)
 	}
-	return 0, fmt.Errorf("/proc/self/maps has no mapping at %s", prefix)
+	for _, m := range maps {
+		if m.StartAddr == addressOf(mem) {
+			return unix.Major(m.Dev)<<20 | unix.Minor(m.Dev), nil
+		}
+	}
+	return 0, fmt.Errorf("/proc/self/maps has no mapping at %#x", addressOf(mem))
 }

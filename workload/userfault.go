@@ -48,7 +48,7 @@ func newGate(pages int) (_ *gate, err error) {
 	if err := uffdioCall(fd, uffdioRegister, &register); err != nil {
 		return nil, fmt.Errorf("UFFDIO_REGISTER of %d pages: %w", pages, err)
 	}
-	go g.watch()
+	go g.watch(g.faults)
 	return g, nil
 }
 
@@ -67,13 +67,13 @@ func openUserfault() (int, error) {
 	return 0, fmt.Errorf("userfaultfd: %w", errno)
 }
 
-// watch passes on who waits, until the gate closes.
-func (g *gate) watch() {
+// watch passes on who waits, until the gate closes its descriptor.
+func (g *gate) watch(faults *os.File) {
 	defer close(g.waiting)
 	start, pageSize := uint64(addressOf(g.memory.mem)), uint64(os.Getpagesize())
 	seen := make([]bool, cap(g.waiting))
 	for {
-		m, err := readMsg(g.faults)
+		m, err := readMsg(faults)
 		if err != nil {
 			return
 		}

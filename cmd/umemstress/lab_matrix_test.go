@@ -91,6 +91,7 @@ func TestLabMatrixBadInput(t *testing.T) {
 		{"", "no soft-roce/expected.yaml here"},
 		{"--expected none.yaml", "none.yaml: no such file"},
 		{"--jobs -1" + with, "--jobs -1"},
+		{"--jobs 1000000" + with, "memory for"},
 		{"--repeat 0" + with, "--repeat 0"},
 		{"--memory 16" + with, "--memory 16"},
 		{"--cell-timeout 1ms" + with, "--cell-timeout 1ms"},
