@@ -61,6 +61,10 @@ func (c *calls) take(r callResult) {
 	}
 }
 
+// tally is how many calls were made, and how many of them were last seen to keep their
+// pages.
+func (c *calls) tally() (attempts, hits int) { return c.started, c.started - c.returned }
+
 // held returns nil while no call has returned, the failure of one that failed,
 // and an ineffective error when calls are over too early.
 func (c *calls) held() error {

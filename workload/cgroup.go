@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,7 +56,7 @@ func newCgroup() (_ *cgroup, err error) {
 	if c.tree, err = openCgroupTree(); err != nil {
 		return nil, err
 	}
-	if c.origin, err = ownCgroup(); err != nil {
+	if err = c.findOrigin(); err != nil {
 		return nil, err
 	}
 	parent, enable, err := c.chooseParent()
@@ -111,43 +112,73 @@ func (c *cgroup) make(parent, asking string) (err error) {
 // because mounting it from the first cgroup namespace resets nsdelegate and the
 // other options of all its mounts (kernel/cgroup/cgroup.c, apply_cgroup_root_flags).
 func openCgroupTree() (*os.File, error) {
-	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		usable := m.FSType == "cgroup2" && m.Root == "/" && !slices.Contains(strings.Split(m.Options, ","), "ro")
-		return !usable, usable
-	})
+	mountpoint, err := cgroupMount(func(m *mountinfo.Info) bool { return !slices.Contains(strings.Split(m.Options, ","), "ro") })
 	if err != nil {
-		return nil, fmt.Errorf("strip memcg: read the mount table: %w", err)
+		return nil, err
 	}
-	if len(mounts) == 0 {
+	if mountpoint == "" {
 		tree, err := mountDetached(filesystem{fstype: "cgroup2"}, "none")
 		if err != nil {
 			return nil, lacksf("strip memcg: no cgroup v2 hierarchy is mounted that can be written, and none can be mounted: %w", err)
 		}
 		return tree, nil
 	}
-	tree, err := os.Open(mounts[0].Mountpoint)
+	tree, err := os.Open(mountpoint)
 	if err != nil {
 		return nil, lacksf("strip memcg: open the cgroup v2 hierarchy: %w", err)
 	}
 	return tree, nil
 }
 
-// ownCgroup is the group of this process, from the root of the hierarchy. The v2
-// hierarchy is number 0 (cgroups(7), /proc/PID/cgroup).
-func ownCgroup() (string, error) {
-	data, err := os.ReadFile("/proc/self/cgroup")
+// cgroupMount is where the root of the v2 hierarchy is mounted, on a mount that suits;
+// empty: nowhere.
+func cgroupMount(suits func(*mountinfo.Info) bool) (string, error) {
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		found := m.FSType == "cgroup2" && m.Root == "/" && suits(m)
+		return !found, found
+	})
 	if err != nil {
-		return "", lacksf("strip memcg: %w; the kernel has no cgroups", err)
+		return "", fmt.Errorf("read the mount table: %w", err)
 	}
-	for line := range strings.Lines(string(data)) {
-		if path, found := strings.CutPrefix(strings.TrimSpace(line), "0::/"); found {
-			if strings.HasPrefix(path, "..") {
-				return "", lacksf("strip memcg: this process is in a cgroup outside of its cgroup namespace, to which it could not return (/proc/self/cgroup); run it in the namespace of its cgroup")
-			}
-			return path, nil
+	if len(mounts) == 0 {
+		return "", nil
+	}
+	return mounts[0].Mountpoint, nil
+}
+
+// ownCgroup is the v2 group of this process, from the root of the hierarchy: "" is the
+// root itself, and a path that begins with ".." lies outside of the process's cgroup
+// namespace. It is not found where the process is in none.
+func ownCgroup() (path string, found bool, err error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return "", false, err
+	}
+	groups, err := self.Cgroups()
+	if err != nil {
+		return "", false, fmt.Errorf("read /proc/self/cgroup: %w", err)
+	}
+	for _, g := range groups {
+		if g.HierarchyID == 0 { // of v2 (cgroups(7))
+			return strings.TrimPrefix(g.Path, "/"), true, nil
 		}
 	}
-	return "", lacksf("strip memcg: this process is in no cgroup of version 2 (/proc/self/cgroup); boot with systemd.unified_cgroup_hierarchy=1")
+	return "", false, nil
+}
+
+// findOrigin remembers the group of this process, to which it will return.
+func (c *cgroup) findOrigin() error {
+	path, found, err := ownCgroup()
+	switch {
+	case err != nil:
+		return lacksf("strip memcg: %w; the kernel has no cgroups", err)
+	case !found:
+		return lacksf("strip memcg: this process is in no cgroup of version 2 (/proc/self/cgroup); boot with systemd.unified_cgroup_hierarchy=1")
+	case strings.HasPrefix(path, ".."):
+		return lacksf("strip memcg: this process is in a cgroup outside of its cgroup namespace, to which it could not return (/proc/self/cgroup); run it in the namespace of its cgroup")
+	}
+	c.origin = path
+	return nil
 }
 
 // chooseParent says where the group goes and whether the memory controller has to be

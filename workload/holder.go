@@ -60,8 +60,9 @@ type writeStep struct {
 
 // stopRule says when a write phase has sent enough.
 type stopRule struct {
-	messages int       // at least so many; 0: one pass
-	until    time.Time // not before; zero: does not matter
+	messages int             // at least so many; 0: one pass
+	until    time.Time       // not before; zero: does not matter
+	told     <-chan struct{} // not before it is closed; nil: does not matter
 }
 
 // enough is asked after each message that ends a pass, and after each message
@@ -70,8 +71,20 @@ func (s stopRule) enough(sent, perPass int, now func() time.Time) bool {
 	if sent < perPass || sent < s.messages {
 		return false
 	}
-	if s.messages > 0 || s.until.IsZero() {
+	if s.messages > 0 || s.until.IsZero() && s.told == nil {
 		return true
 	}
-	return sent%perPass == 0 && !now().Before(s.until)
+	return sent%perPass == 0 && !now().Before(s.until) && s.wasTold()
+}
+
+func (s stopRule) wasTold() bool {
+	if s.told == nil {
+		return true
+	}
+	select {
+	case <-s.told:
+		return true
+	default:
+		return false
+	}
 }

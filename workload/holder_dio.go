@@ -149,6 +149,8 @@ func (h *dioHolder) write(ctx context.Context, step writeStep) (Traffic, error) 
 	}, err
 }
 
+func (h *dioHolder) tally() (attempts, hits int) { return h.reads.tally() }
+
 func (h *dioHolder) held() error {
 	if h.again {
 		return nil

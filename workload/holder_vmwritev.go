@@ -128,7 +128,7 @@ func (h *vmwritevHolder) write(ctx context.Context, step writeStep) (Traffic, er
 		return storeThrough(ctx, h.source, h.target, step.messageBytes)
 	}
 	if err := h.held(); err != nil {
-		return Traffic{Attempts: uint64(h.writes.started), Hits: uint64(h.writes.started - h.writes.returned)}, err
+		return Traffic{}, err
 	}
 	started := time.Now()
 	h.again = true
@@ -145,10 +145,10 @@ func (h *vmwritevHolder) write(ctx context.Context, step writeStep) (Traffic, er
 		Operations: uint64(n),
 		Bytes:      uint64(h.size),
 		Seconds:    time.Since(started).Seconds(),
-		Attempts:   uint64(h.writes.started),
-		Hits:       uint64(h.writes.started), // none had returned before
 	}, err
 }
+
+func (h *vmwritevHolder) tally() (attempts, hits int) { return h.writes.tally() }
 
 func (h *vmwritevHolder) held() error {
 	if h.again {

@@ -26,7 +26,7 @@ type Options struct {
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
 	Iterations    int           // messages a write phase; 0: one pass over the file region
-	Duration      time.Duration // each write phase repeats its pass for as long; 0: it does not
+	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
 	Bidirectional bool          // passes from the file into the anonymous region as well
 	Connection    string        // "RC"
 	Verb          string        // "write"

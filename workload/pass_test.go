@@ -39,6 +39,8 @@ func TestStopRule(t *testing.T) {
 	at := func(s int) func() time.Time {
 		return func() time.Time { return start.Add(time.Duration(s) * time.Second) }
 	}
+	told := make(chan struct{})
+	close(told)
 	for name, c := range map[string]struct {
 		rule stopRule
 		sent int
@@ -51,6 +53,9 @@ func TestStopRule(t *testing.T) {
 		"messages, done":              {stopRule{messages: 15}, 15, at(0), true},
 		"time is up inside a pass":    {stopRule{until: start}, 15, at(1), false},
 		"time is up after a pass":     {stopRule{until: start}, 20, at(1), true},
+		"told inside a pass":          {stopRule{told: told}, 15, at(0), false},
+		"told after a pass":           {stopRule{told: told}, 20, at(0), true},
+		"not told":                    {stopRule{told: make(chan struct{})}, 20, at(0), false},
 		"time is not up after a pass": {stopRule{until: start.Add(2 * time.Second)}, 20, at(1), false},
 	} {
 		if got := c.rule.enough(c.sent, 10, c.now); got != c.want {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -110,18 +111,46 @@ func (r *run) pin(ctx context.Context) error {
 // them onto the file's pages.
 func (r *run) write(ctx context.Context, generation uint64) error {
 	r.payload.fillAll(r.anon.mem, generation)
-	step := writeStep{
-		again:         generation > 1,
-		messageBytes:  r.options.MessageBytes,
-		bidirectional: r.options.Bidirectional,
-		stop:          stopRule{messages: r.options.Iterations},
-	}
+	stop := stopRule{messages: r.options.Iterations}
 	if r.options.Duration > 0 {
-		step.stop.until = time.Now().Add(r.options.Duration)
+		stop.until = time.Now().Add(r.options.Duration)
 	}
-	sent, err := r.holder.write(ctx, step)
+	sent, err := r.holder.write(ctx, r.writeStep(generation > 1, stop))
 	r.record.Traffic.add(sent)
 	return err
+}
+
+func (r *run) writeStep(again bool, stop stopRule) writeStep {
+	return writeStep{
+		again:         again,
+		messageBytes:  r.options.MessageBytes,
+		bidirectional: r.options.Bidirectional,
+		stop:          stop,
+	}
+}
+
+// amidTraffic makes a phase one during which the traffic of a run by time goes on, with
+// the bytes of the first write: an application does not pause for writeback and
+// reclaim.
+func (r *run) amidTraffic(phase func(context.Context) error) func(context.Context) error {
+	if r.options.Duration == 0 {
+		return phase
+	}
+	return func(ctx context.Context) error {
+		var sent Traffic
+		var failed error
+		var traffic sync.WaitGroup
+		end := make(chan struct{})
+		traffic.Go(func() { sent, failed = r.holder.write(ctx, r.writeStep(false, stopRule{told: end})) })
+		err := phase(ctx)
+		close(end)
+		traffic.Wait()
+		r.record.Traffic.add(sent)
+		if failed != nil {
+			return failed
+		}
+		return err
+	}
 }
 
 // clean writes the pages back. The file system then believes them clean and has
@@ -139,7 +168,16 @@ func (r *run) strip(ctx context.Context) error {
 	if err := r.stripper.strip(ctx, r.file, r.target.file); err != nil {
 		return err
 	}
-	return r.holder.held()
+	return r.held()
+}
+
+// held asks the holder whether it still holds every page, and notes how many calls do.
+func (r *run) held() error {
+	err := r.holder.held()
+	if calls, ok := r.holder.(interface{ tally() (attempts, hits int) }); ok {
+		r.record.Traffic.Attempts, r.record.Traffic.Hits = calls.tally()
+	}
+	return err
 }
 
 func (r *run) mutate(context.Context) (err error) {
@@ -152,7 +190,7 @@ func (r *run) mutate(context.Context) (err error) {
 			return err
 		}
 	}
-	return r.holder.held()
+	return r.held()
 }
 
 // detached says with an ineffective error that pages are the file's as before: the

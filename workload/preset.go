@@ -15,10 +15,10 @@ const Everything = "everything"
 // presets are all presets. Adding one takes a line here.
 var presets = []preset{
 	{Choice{"quick", "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
-	{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways under memory pressure, stop, release, msync"}, customer},
+	{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
 	{Choice{"kara", "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
 	{Choice{"clone", "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
-	{Choice{Everything, "every scenario that makes sense, one after the other, each over 4 MiB; the exit code is the worst verdict's"}, everything},
+	{Choice{Everything, "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
 }
 
 // Presets returns the names that Preset knows, with a line on each.
@@ -54,7 +54,7 @@ func kara() Options {
 
 func everything() Options {
 	o := quick()
-	o.FileBytes, o.AnonBytes = 4<<20, 4<<20
+	o.FileBytes, o.AnonBytes = 2<<20, 2<<20
 	return o
 }
 

@@ -100,18 +100,17 @@ type Traffic struct {
 	Operations uint64  `json:"operations"`
 	Bytes      uint64  `json:"bytes"`
 	Seconds    float64 `json:"seconds"`
-	// Of a holder whose pin is short: how many calls were made, and how many of
-	// them still kept their pages when the second write began.
-	Attempts uint64 `json:"attempts,omitempty"`
-	Hits     uint64 `json:"hits,omitempty"`
+	// Of a holder that pins for the time of a call: how many calls were made, and how
+	// many of them were seen to keep their pages until the second write, or until the
+	// run gave up.
+	Attempts int `json:"attempts,omitempty"`
+	Hits     int `json:"hits,omitempty"`
 }
 
 func (t *Traffic) add(more Traffic) {
 	t.Operations += more.Operations
 	t.Bytes += more.Bytes
 	t.Seconds += more.Seconds
-	t.Attempts += more.Attempts
-	t.Hits += more.Hits
 }
 
 // The states of a channel.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -18,16 +17,8 @@ type pressureStripper struct{ hog *hog }
 
 // openPressure starts the hog, which has taken nothing yet.
 func openPressure(context.Context) (stripper, error) {
-	// The hog is what the OOM killer takes first, unless it is told otherwise.
-	for _, knob := range []string{"panic_on_oom", "oom_kill_allocating_task"} {
-		path := "/proc/sys/vm/" + knob
-		value, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("strip pressure: %w", err)
-		}
-		if strings.TrimSpace(string(value)) != "0" {
-			return nil, lacksf("strip pressure: memory that runs out would harm this machine, since vm.%s is set; run 'sysctl vm.%s=0'", knob, knob)
-		}
+	if err := sparedByOOM(); err != nil {
+		return nil, fmt.Errorf("strip pressure: %w", err)
 	}
 	h, err := startHog()
 	if err != nil {
@@ -36,12 +27,22 @@ func openPressure(context.Context) (stripper, error) {
 	return pressureStripper{h}, nil
 }
 
-const (
-	pressureBound = 30 * time.Second
-	pressurePause = 10 * time.Millisecond // between two steps of the hog: kswapd's time to work
-	hogStepMin    = 1 << 20
-	hogStepMax    = 256 << 20
-)
+// pressurePause is what lies between two steps of the hog: kswapd's time to work.
+const pressurePause = 10 * time.Millisecond
+
+// pressureBound is how long the hog may grow on a machine with so many bytes
+// available, which have to be cleared before it has them.
+func pressureBound(available int64) time.Duration {
+	return 30*time.Second + time.Duration(available>>30)*time.Second
+}
+
+// hogStep is how many bytes the hog takes next: a quarter of what is still available,
+// so that it is fast at first and leaves kswapd time to free memory at last; but never
+// so many that nothing could be seen or stopped meanwhile.
+func hogStep(available int64) int64 {
+	const least, most = 1 << 20, 1 << 30
+	return min(max(available/4, least), most)
+}
 
 // strip lets the hog grow until reclaim has unmapped every page of the region (see
 // stripPageout), and then gives all memory back at once.
@@ -50,7 +51,12 @@ func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (
 	if err := drainLRU(file, int64(len(r.mem))); err != nil {
 		return err
 	}
-	deadline := time.After(pressureBound)
+	available, err := memAvailable()
+	if err != nil {
+		return err
+	}
+	bound := pressureBound(available)
+	deadline := time.After(bound)
 	tick := time.NewTicker(pressurePause)
 	defer tick.Stop()
 	for busy := false; ; {
@@ -67,7 +73,7 @@ func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline:
-			return p.unless(fmt.Errorf("%v were not enough", pressureBound), r)
+			return p.unless(fmt.Errorf("%v were not enough", bound), r)
 		case <-tick.C:
 		}
 		select {
@@ -81,14 +87,13 @@ func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (
 	}
 }
 
-// grow has the hog take a quarter of what is still available, so that it is fast at
-// first and leaves kswapd time to free memory at last.
+// grow has the hog take its next step.
 func (p pressureStripper) grow() error {
 	available, err := memAvailable()
 	if err != nil {
 		return err
 	}
-	return p.hog.grow(min(max(available/4, hogStepMin), hogStepMax))
+	return p.hog.grow(hogStep(available))
 }
 
 // unless explains a strip that ended before its time, unless the last of the pages went with it.

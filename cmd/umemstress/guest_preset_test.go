@@ -78,8 +78,7 @@ func harmed(r *workload.Record) (hit, of uint64) {
 func TestEverything(t *testing.T) {
 	before := tracks(t)
 	dir := t.TempDir()
-	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--file-size", "2M", "--anon-size", "2M",
-		"--observe", "require", "--format", "json", "-o", dir)
+	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--observe", "require", "--format", "json", "-o", dir)
 	var got []scenarioOutcome
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 		t.Fatalf("%v in %q; %s", err, stdout, stderr)

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -138,4 +139,18 @@ func tracks(t *testing.T) string {
 		}
 	}
 	return strings.Join(found, "\n")
+}
+
+// Where the OOM killer takes whole cgroups, the hog would take the run with it.
+func TestOOMGroup(t *testing.T) {
+	const group = "/sys/fs/cgroup/oom-test"
+	shell(t, `echo +memory >/sys/fs/cgroup/cgroup.subtree_control; mkdir "$1"; echo 1 >"$1/memory.oom.group"`, group)
+	defer shell(t, `rmdir "$1"; echo -memory >/sys/fs/cgroup/cgroup.subtree_control`, group)
+	cmd := command(small("--strip", "pressure", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	inside := exec.Command("sh", append([]string{"-ec", `echo $$ >"$0/cgroup.procs"; exec "$@"`, group, cmd.Path}, cmd.Args[1:]...)...)
+	inside.Env = cmd.Env
+	out, err := inside.CombinedOutput()
+	if err == nil || inside.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), group+"/memory.oom.group") {
+		t.Errorf("%v: %s", err, out)
+	}
 }

@@ -9,25 +9,6 @@ import (
 	"umemstress/workload"
 )
 
-// meanings say what a verdict means to who reads it.
-var meanings = map[workload.Verdict]string{
-	workload.Corrupted:    "A file that nobody wrote to has changed. Do not register such files as memory regions on this kernel.",
-	workload.DataLost:     "An application would have been told that its data is safe, and it is not: it lives in the page cache until the page is evicted, then it is gone.",
-	workload.Reproduced:   "The dangerous state was reached: pages dirty without the buffers that their file system needs. No byte was lost this time.",
-	workload.Exposed:      "Pages were dirtied without the file system being told. It got them to the disk this time.",
-	workload.Refused:      "This is good news: this kernel does not let an RDMA device pin pages of a file that must be told of writes, so the loss cannot happen this way.",
-	workload.Clean:        "Everything ran and nothing was wrong.",
-	workload.Inconclusive: "The run proves nothing either way: see the reason.",
-}
-
-// meaning says what the verdict means for this run.
-func meaning(r *workload.Record) string {
-	if r.Verdict == workload.Exposed && r.Channels.Disk.StalePages > 0 {
-		return "Pages were dirtied without the file system being told. It noticed and refused to write them: the bytes are lost, but whoever asked was told."
-	}
-	return meanings[r.Verdict]
-}
-
 // printReport writes what was done, what each channel saw, what it means and
 // where the evidence lies.
 func printReport(w io.Writer, r *workload.Record, dir string) error {
@@ -44,7 +25,7 @@ func printReport(w io.Writer, r *workload.Record, dir string) error {
 		fmt.Fprintf(t, "region\t%s, %d pages (%d bytes)%s\n", region.Kind, region.Pages, region.Bytes, where(region, r.File))
 	}
 	if r.Traffic.Seconds > 0 {
-		fmt.Fprintf(t, "traffic\t%d operations, %d bytes in %.2f s\n", r.Traffic.Operations, r.Traffic.Bytes, r.Traffic.Seconds)
+		fmt.Fprintf(t, "traffic\t%s\n", trafficLine(r.Traffic))
 	}
 	fmt.Fprintf(t, "phases\t%s\n", phaseLine(r.Phases))
 	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
@@ -61,12 +42,24 @@ func printReport(w io.Writer, r *workload.Record, dir string) error {
 	return t.Flush()
 }
 
+func trafficLine(t workload.Traffic) string {
+	line := fmt.Sprintf("%d operations, %d bytes in %.2f s", t.Operations, t.Bytes, t.Seconds)
+	if t.Attempts > 0 {
+		line += fmt.Sprintf("; %d of %d calls held their pages all the while", t.Hits, t.Attempts)
+	}
+	return line
+}
+
 func where(region workload.RegionRecord, file workload.File) string {
 	switch {
 	case region.Kind != "file":
 		return ""
+	case file.Scratch && file.Device == "": // of memory alone, or btrfs
+		return ", on a scratch file system"
 	case file.Scratch:
 		return fmt.Sprintf(", on a scratch file system on %s", file.Device)
+	case file.Device == "":
+		return ", " + file.Path
 	}
 	return fmt.Sprintf(", %s on %s", file.Path, file.Device)
 }
@@ -133,7 +126,7 @@ func moreLines(c workload.Channels) []string {
 		lines = append(lines, fmt.Sprintf("cache\t%d of %d pages stale", c.Cache.StalePages, c.Cache.CheckedPages))
 	}
 	if a := c.Accounting; a.State == workload.StateOK {
-		lines = append(lines, fmt.Sprintf("accounting\t%d pages of this machine dirty before, %d after the release, %d after fsync", a.Before, a.Released, a.Settled))
+		lines = append(lines, fmt.Sprintf("accounting\t%d pages of this machine dirty before, %d after the release, %d after fsync (%d more)", a.Before, a.Released, a.Settled, a.Leaked()))
 	}
 	return lines
 }

@@ -16,14 +16,25 @@ import (
 //
 // What the cell prints is in its run.json already. A cell whose time was up
 // (124) or that was killed (128 and more) may have left the guest in any state,
-// so the guest ends there.
-const cellFunction = `cell() {
+// so the guest ends there. It also ends when so many pages are counted as dirty that
+// the kernel begins to throttle writers (mm/page-writeback.c, balance_dirty_pages):
+// each page that ext4 drops stays counted for ever.
+const cellFunction = `throttles() {
+	while read -r name pages; do
+		case $name in
+		nr_dirty) dirty=$pages ;;
+		nr_dirty_background_threshold) most=$pages ;;
+		esac
+	done </proc/vmstat
+	[ "$dirty" -gt "$most" ]
+}
+cell() {
 	index=$1 dir=$2; shift 2
 	echo "begin $index"
 	timeout -k 5 %d "$@" >/dev/null 2>"$dir/stderr.log"
 	code=$?
 	echo "end $index $code"
-	[ $code -lt 124 ] || exit 0
+	if [ $code -ge 124 ] || throttles; then exit 0; fi
 }
 `
 
