@@ -12,15 +12,15 @@ func (s Scenario) nonsense() string {
 	case s.Mutation == "reflink" && !fs.reflink:
 		return fs.Name + " has no reflink copies (FICLONE)"
 	case s.Mutation == "punch" && !fs.punch, s.Mutation == "zero-range" && !fs.zeroRange:
-		return fs.Name + "'s own code has no fallocate for it"
+		return fs.Name + "'s own code has no fallocate for " + s.Mutation
 	case fs.journalsData && s.Mutation == "odirect-write":
 		return fs.Name + " makes direct writes through the page cache, so they detach nothing"
 	case fs.backing == device && s.Mutation == "truncate":
 		return "a block device has a fixed length"
 	case s.Mutation == "reflink" && s.Strip != "none":
-		return "whether a clone is overwritten does not depend on buffers, so " + s.Strip + " before it changes nothing; use strip none"
+		return "whether a clone is overwritten does not depend on buffers, so a strip before it changes nothing; use strip none"
 	case s.Mutation != "none" && s.Strip != "none":
-		return s.Mutation + " detaches the pages, so " + s.Strip + " before it changes nothing; use strip none"
+		return s.Mutation + " detaches the pages, so a strip before it changes nothing; use strip none"
 	}
 	return ""
 }

@@ -17,10 +17,11 @@ func newRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Make it happen: pin a file's pages, write past the file system, and prove what is lost",
-		Long: `Registers a file-backed and an anonymous region with an RDMA device, writes from
-one into the other, cleans and strips the pages meanwhile, releases them, and
-compares the disk with what was written. By default it touches only a scratch
-file system of its own, which is gone when it ends.
+		Long: `Has a holder pin the pages of a file: an RDMA device that writes from an anonymous
+region into the file's, a direct read, or process_vm_writev. Cleans and strips
+the pages meanwhile, writes again, releases them, and compares the disk with what
+was written. By default it touches only a scratch file system of its own, which is
+gone when it ends.
 
 Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 4 inconclusive, 10 exposed, 11 reproduced, 12 data-lost, 13 corrupted,

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,23 +18,18 @@ func newScenariosCommand() *cobra.Command {
 		Use:   "scenarios",
 		Short: "List every scenario that makes sense, and what it shows",
 		Long: `Lists the scenarios that 'umemstress run --scenario' takes, holder/fs/strip/mutation,
-with a line on what each shows. --all adds the combinations that make no sense,
-with the reason.`,
+with a line on what each shows, and why the other combinations make no sense.
+--all lists those one by one.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			var chosen []workload.Explained
-			for _, e := range workload.Scenarios() {
-				if all || e.Nonsense == "" {
-					chosen = append(chosen, e)
-				}
-			}
+			scenarios := workload.Scenarios()
 			if format == "json" {
-				return printJSON(cmd.OutOrStdout(), chosen)
+				return printJSON(cmd.OutOrStdout(), chosen(scenarios, all))
 			}
-			return printScenarios(cmd.OutOrStdout(), chosen)
+			return printScenarios(cmd.OutOrStdout(), scenarios, all)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also the combinations that make no sense")
@@ -41,25 +37,43 @@ with the reason.`,
 	return cmd
 }
 
-func printScenarios(w io.Writer, scenarios []workload.Explained) error {
-	for _, part := range []string{"holder", "fs", "strip", "mutation"} {
-		fmt.Fprintln(w, part)
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// chosen are the scenarios that make sense, or all.
+func chosen(scenarios []workload.Explained, all bool) []workload.Explained {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(e workload.Explained) bool { return e.Nonsense != "" && !all })
+}
+
+func printScenarios(w io.Writer, scenarios []workload.Explained, all bool) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, part := range scenarioParts {
+		fmt.Fprintln(table, part)
 		for _, c := range workload.Choices(part) {
 			fmt.Fprintf(table, "  %s\t%s\n", c.Name, c.What)
 		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
 	}
-	fmt.Fprintln(w, "scenario")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, e := range scenarios {
+	fmt.Fprintln(table, "scenario")
+	for _, e := range chosen(scenarios, all) {
 		line := e.Shows
 		if e.Nonsense != "" {
 			line = "makes no sense: " + e.Nonsense
 		}
 		fmt.Fprintf(table, "  %s\t%s\n", e.Scenario, line)
 	}
+	if !all {
+		fmt.Fprintln(table, "makes no sense")
+		for _, reason := range reasons(scenarios) {
+			fmt.Fprintf(table, "  %s\n", reason)
+		}
+	}
 	return table.Flush()
+}
+
+// reasons are why combinations make no sense, each once.
+func reasons(scenarios []workload.Explained) []string {
+	var found []string
+	for _, e := range scenarios {
+		if e.Nonsense != "" && !slices.Contains(found, e.Nonsense) {
+			found = append(found, e.Nonsense)
+		}
+	}
+	return found
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"umemstress/workload"
+)
+
+func scenariosSay(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, log bytes.Buffer
+	if code := execute(t.Context(), append([]string{"scenarios"}, args...), &out, &log); code != exitClean {
+		t.Fatalf("exit code %d: %s", code, log.String())
+	}
+	return out.String()
+}
+
+// The list has each scenario that makes sense once, with what it shows, and each
+// reason why others make none; --all has those themselves.
+func TestScenariosCommand(t *testing.T) {
+	list, all := scenariosSay(t), scenariosSay(t, "--all")
+	for _, e := range workload.Scenarios() {
+		name := "  " + e.Scenario.String() + " "
+		sensible := e.Nonsense == ""
+		if got := strings.Count(list, name); sensible != (got == 1) || !sensible && got > 0 {
+			t.Errorf("%s is listed %d times", e.Scenario, got)
+		}
+		if strings.Count(all, name) != 1 {
+			t.Errorf("%s is not in --all", e.Scenario)
+		}
+		if !sensible && strings.Count(list, "  "+e.Nonsense+"\n") != 1 {
+			t.Errorf("the reason of %s is not listed once: %s", e.Scenario, e.Nonsense)
+		}
+	}
+	var got []workload.Explained
+	if err := json.Unmarshal([]byte(scenariosSay(t, "--format", "json")), &got); err != nil || len(got) == 0 {
+		t.Fatalf("%d scenarios, %v", len(got), err)
+	}
+	for _, e := range got {
+		if e.Nonsense != "" || e.Shows == "" {
+			t.Errorf("in JSON: %+v", e)
+		}
+	}
+}
