@@ -3,12 +3,10 @@
 package workload
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -64,16 +62,7 @@ func TestMappedKilled(t *testing.T) {
 	if os.Getenv(killedMaker) != "" {
 		createAndSay()
 	}
-	child := exec.Command(os.Args[0], "-test.run=^TestMappedKilled$")
-	child.Env = append(os.Environ(), killedMaker+"=1")
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	child, line, err := startChild(t, "TestMappedKilled", killedMaker+"=1")
 	name := strings.TrimSpace(line)
 	if err != nil || !mapped(t, name) {
 		t.Errorf("the child made no device, but said %q, %v", line, err)

@@ -26,16 +26,7 @@ func TestHoldersKilled(t *testing.T) {
 		pinAndSay(t, name)
 	}
 	eachHolder(t, func(t *testing.T, name string) {
-		child := exec.Command(os.Args[0], "-test.run=^TestHoldersKilled$")
-		child.Env = append(os.Environ(), killedHolder+"="+name)
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(out).ReadString('\n')
+		child, line, err := startChild(t, "TestHoldersKilled", killedHolder+"="+name)
 		if line != "pinned\n" {
 			t.Errorf("the child said %q, %v", line, err)
 		}
@@ -51,6 +42,23 @@ func TestHoldersKilled(t *testing.T) {
 			t.Errorf("the killed process took %v to end", took)
 		}
 	})
+}
+
+// startChild runs one test of this program with a variable in its environment, and
+// returns the first line that it says.
+func startChild(t *testing.T, test, env string) (child *exec.Cmd, line string, err error) {
+	t.Helper()
+	child = exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	child.Env = append(os.Environ(), env)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err = bufio.NewReader(out).ReadString('\n')
+	return child, line, err
 }
 
 // pinAndSay is the child: it says "pinned" on standard output and stays.
