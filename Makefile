@@ -64,11 +64,10 @@ guest: build guest-programs
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.1 granted unannounced clean
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.12 refused refused refused
 
-# Every scenario that makes sense, one after the other in one guest. It has so much
-# memory that the pages that ext4 drops, which stay counted as dirty, throttle nobody.
+# Every scenario that makes sense, one after the other in one guest.
 everything: build guest-programs
 	$(call install,$(LAB_PACKAGES))
-	$(UMEM) lab exec --kernel 5.10 --memory 4096 --timeout 20m -- $(TESTS)/umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
+	$(UMEM) lab exec --kernel 5.10 --timeout 20m -- $(TESTS)/umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
 
 lab-test: build
 	$(call install,$(LAB_PACKAGES))

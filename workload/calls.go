@@ -16,6 +16,7 @@ type calls struct {
 	results           chan callResult
 	failure           error      // the first call that failed
 	early             callResult // the first one that returned
+	kept              int        // that had not returned when held was asked last
 }
 
 // callResult is what became of a call.
@@ -61,9 +62,8 @@ func (c *calls) take(r callResult) {
 	}
 }
 
-// tally is how many calls were made, and how many of them were last seen to keep their
-// pages.
-func (c *calls) tally() (attempts, hits int) { return c.started, c.started - c.returned }
+// tally is how many calls were made, and how many of them held when that was asked last.
+func (c *calls) tally() (attempts, hits int) { return c.started, c.kept }
 
 // held returns nil while no call has returned, the failure of one that failed,
 // and an ineffective error when calls are over too early.
@@ -75,6 +75,7 @@ func (c *calls) held() error {
 			continue
 		default:
 		}
+		c.kept = c.started - c.returned
 		if c.failure != nil || c.returned == 0 {
 			return c.failure
 		}

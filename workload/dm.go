@@ -84,7 +84,7 @@ func (d *delayDevice) create(undo *janitor) error {
 	}
 	created := dmRequest{}
 	if err := d.ask(&created, unix.DM_DEV_CREATE, 0); err != nil {
-		return lacksf("make a device-mapper device: DM_DEV_CREATE: %w; it takes root", err)
+		return errors.Join(lacksf("make a device-mapper device: DM_DEV_CREATE: %w; it takes root", err), undo.tell(""))
 	}
 	d.number = created.Dev
 	return nil

@@ -28,6 +28,13 @@ type holder interface {
 	Close() error
 }
 
+// tallier is a holder that pins for the time of a call.
+type tallier interface {
+	// tally is how many calls were made, and how many of them held their pages until the
+	// second write, or until held told that one did not.
+	tally() (attempts, hits int)
+}
+
 // holderKind is a holder that a scenario can name.
 type holderKind struct {
 	Choice

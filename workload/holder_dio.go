@@ -149,7 +149,12 @@ func (h *dioHolder) write(ctx context.Context, step writeStep) (Traffic, error) 
 	}, err
 }
 
-func (h *dioHolder) tally() (attempts, hits int) { return h.reads.tally() }
+func (h *dioHolder) tally() (attempts, hits int) {
+	if h.reads == nil { // not pinned yet
+		return 0, 0
+	}
+	return h.reads.tally()
+}
 
 func (h *dioHolder) held() error {
 	if h.again {

@@ -148,7 +148,12 @@ func (h *vmwritevHolder) write(ctx context.Context, step writeStep) (Traffic, er
 	}, err
 }
 
-func (h *vmwritevHolder) tally() (attempts, hits int) { return h.writes.tally() }
+func (h *vmwritevHolder) tally() (attempts, hits int) {
+	if h.writes == nil { // not pinned yet
+		return 0, 0
+	}
+	return h.writes.tally()
+}
 
 func (h *vmwritevHolder) held() error {
 	if h.again {

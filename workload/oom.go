@@ -38,17 +38,19 @@ func oomGroup() (string, error) {
 	if err != nil || !found || strings.HasPrefix(path, "..") {
 		return "", err
 	}
-	for ; path != "." && path != ""; path = filepath.Dir(path) { // the root has no such file
-		group := filepath.Join(root, path)
+	// The root comes, too: that of a cgroup namespace, as in a container, has the file.
+	for group := filepath.Join(root, path); ; group = filepath.Dir(group) {
 		set, err := isSet(filepath.Join(group, "memory.oom.group"))
 		if os.IsNotExist(err) { // the group does not control memory
-			continue
+			err = nil
 		}
 		if err != nil || set {
 			return group, err
 		}
+		if group == root {
+			return "", nil
+		}
 	}
-	return "", nil
 }
 
 // isSet says whether a file that holds a number holds another one than 0.

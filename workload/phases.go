@@ -167,16 +167,7 @@ func (r *run) strip(ctx context.Context) error {
 	if err := r.stripper.strip(ctx, r.file, r.target.file); err != nil {
 		return err
 	}
-	return r.held()
-}
-
-// held asks the holder whether it still holds every page, and notes how many calls do.
-func (r *run) held() error {
-	err := r.holder.held()
-	if calls, ok := r.holder.(interface{ tally() (attempts, hits int) }); ok {
-		r.record.Traffic.Attempts, r.record.Traffic.Hits = calls.tally()
-	}
-	return err
+	return r.holder.held()
 }
 
 func (r *run) mutate(context.Context) (err error) {
@@ -189,7 +180,7 @@ func (r *run) mutate(context.Context) (err error) {
 			return err
 		}
 	}
-	return r.held()
+	return r.holder.held()
 }
 
 // detached says with an ineffective error that pages are the file's as before: the

@@ -117,7 +117,16 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	err = do(ctx)
 	phase.Seconds = time.Since(started).Seconds()
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
+	r.noteHolds()
 	return phase.Outcome == OutcomeDone, errors.Join(err, r.persist(ctx))
+}
+
+// noteHolds records how many calls were seen to hold, of a holder that pins for the time
+// of a call.
+func (r *run) noteHolds() {
+	if t, ok := r.holder.(tallier); ok {
+		r.record.Traffic.Attempts, r.record.Traffic.Hits = t.tally()
+	}
 }
 
 // outcomeOf tells results from errors.

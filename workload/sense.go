@@ -53,11 +53,16 @@ func Scenarios() []Explained {
 	return all
 }
 
+// Arrival names what brings the bytes, as in "bytes that arrive by ...".
+func (s Scenario) Arrival() string {
+	holder, _ := find(holderKinds, s.Holder)
+	return holder.does
+}
+
 // shows is one line on what a run of the scenario tells.
 func (s Scenario) shows() string {
 	fs, _ := find(filesystems, s.Filesystem)
-	holder, _ := find(holderKinds, s.Holder)
-	by := "by " + holder.does
+	by := "by " + s.Arrival()
 	switch {
 	case s.Mutation == "reflink":
 		return "whether a clone is overwritten when its original's pages are dirtied unannounced " + by

@@ -118,8 +118,11 @@ func memAvailable() (int64, error) {
 		return 0, err
 	}
 	info, err := proc.Meminfo()
-	if err != nil || info.MemAvailableBytes == nil {
-		return 0, fmt.Errorf("no MemAvailable in /proc/meminfo: %w", err)
+	if err != nil {
+		return 0, fmt.Errorf("read /proc/meminfo: %w", err)
+	}
+	if info.MemAvailableBytes == nil {
+		return 0, errors.New("/proc/meminfo has no MemAvailable; it came with Linux 3.14")
 	}
 	return int64(*info.MemAvailableBytes), nil
 }

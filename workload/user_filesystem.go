@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,24 +17,41 @@ import (
 // scenario's kind. The magic number cannot tell ext2, ext3 and ext4 apart, so
 // the mount table is read.
 func checkFilesystem(path string, dir *os.File, kind filesystem) error {
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &stat); err != nil {
+	if kind.journalsData {
+		return usagef("--file %s: the journal must hold the file twice, as only that of a scratch is made to; leave it out for --fs %s", path, kind.Name)
+	}
+	mount, err := mountOf(dir)
+	if err != nil {
 		return fmt.Errorf("--file %s: %w", path, err)
 	}
-	major, minor := int(unix.Major(stat.Dev)), int(unix.Minor(stat.Dev))
-	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		return m.Major != major || m.Minor != minor, false
-	})
-	if err != nil {
-		return fmt.Errorf("--file %s: read the mount table: %w", path, err)
-	}
-	if len(mounts) == 0 {
-		return usagef("--file %s: its file system is not in the mount table; choose a file on %s", path, kind.fstype)
-	}
-	if got := mounts[0].FSType; got != kind.fstype {
+	if got := mount.FSType; got != kind.fstype {
 		return usagef("--file %s: it is on %s and the scenario is for %s; choose a file on %s", path, got, kind.Name, kind.fstype)
 	}
 	return checkBlocks(path, dir, kind)
+}
+
+// mountOf finds the mount that an open directory is on by its number, since stat(2)
+// gives the device of a subvolume on btrfs, which the mount table does not have.
+func mountOf(dir *os.File) (*mountinfo.Info, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, err
+	}
+	opened, err := self.FDInfo(strconv.Itoa(int(dir.Fd())))
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		found := strconv.Itoa(m.ID) == opened.MntID
+		return !found, found
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the mount table: %w", err)
+	}
+	if len(mounts) == 0 {
+		return nil, fmt.Errorf("its mount, number %s, is not in the mount table", opened.MntID)
+	}
+	return mounts[0], nil
 }
 
 // checkBlocks tells ext4 from ext4-1k.
@@ -48,20 +67,18 @@ func checkBlocks(path string, dir *os.File, kind filesystem) error {
 		path, stat.Bsize, kind.Name, kind.blockBytes)
 }
 
-// checkJournal tells ext4 from ext4-journal: what the disk holds is read in another way
-// where the journal has the file's data.
+// checkJournal refuses a file whose data is journalled: what the disk holds would be
+// read from the page cache.
 func (t *target) checkJournal(kind filesystem) error {
 	if kind.fstype != "ext4" {
 		return nil
 	}
 	journalled, err := t.journalled()
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("--file %s: whether its data is journalled: %w", t.info.Path, err)
-	case journalled && !kind.journalsData:
-		return usagef("--file %s: its data is journalled (data=journal, or chattr +j) and the scenario is for %s; give --fs ext4-journal, or choose another file", t.info.Path, kind.Name)
-	case !journalled && kind.journalsData:
-		return usagef("--file %s: its data is not journalled and the scenario is for %s; mount it with data=journal, or give --fs ext4", t.info.Path, kind.Name)
+	}
+	if journalled {
+		return usagef("--file %s: its data is journalled (data=journal, or chattr +j), so that nobody could read past the page cache; choose another file", t.info.Path)
 	}
 	return nil
 }

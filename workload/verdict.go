@@ -62,7 +62,7 @@ func (w witness) bufferless() (pages uint64, by string) {
 // dirtied behind the file system's back.
 func (w witness) deniedBy() string {
 	var names []string
-	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.Probes.DetachedPages == 0 {
+	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.detached() == 0 {
 		names = append(names, "probes")
 	}
 	if w.Kmsg.State == StateOK && w.Kmsg.LostRecords == 0 && w.Kmsg.BufferlessPages == 0 && w.Kmsg.Warnings == 0 {

@@ -48,8 +48,9 @@ func TestBadInput(t *testing.T) {
 		"read-only mount":     {small("--file", filepath.Join(readOnly, "x")), exitUsage, "read-only"},
 		"small blocks":        {small("--file", filepath.Join(oneKiB, "x")), exitUsage, "blocks of 1024 bytes"},
 		"large blocks":        {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-1k"), exitUsage, "blocks of 4096 bytes"},
-		"journalled":          {small("--file", filepath.Join(journal, "x")), exitUsage, "give --fs ext4-journal"},
-		"not journalled":      {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-journal"), exitUsage, "mount it with data=journal"},
+		"journalled":          {small("--file", filepath.Join(journal, "x")), exitUsage, "its data is journalled"},
+		"small journal":       {small("--file", filepath.Join(journal, "x"), "--fs", "ext4-journal"), exitUsage, "leave it out"},
+		"not btrfs":           {small("--file", filepath.Join(dir, "x"), "--fs", "btrfs"), exitUsage, "it is on ext4 and the scenario is for btrfs"},
 		"no scratch space":    {small("--scratch-dir", full), exitFailed, "no space left"},
 		"no scratch dir":      {small("--scratch-dir", "/nonexistent"), exitFailed, "--scratch-dir"},
 		"no evidence space":   {small("-o", filepath.Join(full, "e")), exitFailed, "no space left"},
@@ -153,5 +154,20 @@ func TestLinkDeleted(t *testing.T) {
 	}
 	if after := leftovers(t); after != before {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// A file of the user's on btrfs, whose stat tells another device than the mount table.
+func TestFileOnBtrfs(t *testing.T) {
+	mount := filepath.Join(t.TempDir(), "btrfs")
+	shell(t, `mkdir "$1"; truncate -s 256M "$1.img"; mkfs.btrfs -q "$1.img"; mount -o loop "$1.img" "$1"; btrfs -q subvolume create "$1/sub"`, mount)
+	defer shell(t, `umount "$1"`, mount)
+	file := filepath.Join(mount, "sub", "file")
+	stdout, stderr, code := outcome(t, small("--holder", "vmwritev", "--fs", "btrfs", "--strip", "none", "--file", file, "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != exitExposed || !strings.Contains(stdout, file) {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the file is left behind: %v", err)
 	}
 }

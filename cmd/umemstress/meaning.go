@@ -6,7 +6,8 @@ import "umemstress/workload"
 func meaning(r *workload.Record) string {
 	switch r.Verdict {
 	case workload.Corrupted:
-		return "A file that nobody wrote to has changed. " + avoid(r.Scenario.Holder)
+		return "A file that nobody wrote to has changed. On this kernel no bytes may arrive by " + r.Scenario.Arrival() +
+			" in a mapping of a file that shares blocks with another."
 	case workload.DataLost:
 		return "An application would have been told that its data is safe, and it is not: " + whereabouts(r.Channels.Cache)
 	case workload.Reproduced:
@@ -19,19 +20,6 @@ func meaning(r *workload.Record) string {
 		return "Everything ran and nothing was wrong."
 	}
 	return "The run proves nothing either way: see the reason."
-}
-
-// avoid says what not to do on such a kernel.
-func avoid(holder string) string {
-	switch holder {
-	case "rdma":
-		return "Do not register files that share blocks with others as memory regions on this kernel."
-	case "dio":
-		return "Do not read with O_DIRECT into mappings of files that share blocks with others on this kernel."
-	case "vmwritev":
-		return "Do not write with process_vm_writev into mappings of files that share blocks with others on this kernel."
-	}
-	return "Do not let " + holder + " pin files that share blocks with others on this kernel."
 }
 
 // whereabouts says where lost bytes are.

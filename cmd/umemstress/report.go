@@ -83,7 +83,7 @@ func probesLine(c workload.ProbesChannel) string {
 	line := fmt.Sprintf("%d buffer-less pages, %d unannounced, of %d dirtied by the release",
 		c.BufferlessPages, c.UnannouncedPages, c.DirtiedPages)
 	if c.DetachedPages > 0 {
-		line += fmt.Sprintf("; %d dirtied after they had been taken from the file", c.DetachedPages)
+		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
 	}
 	if c.LostEvents > 0 || c.LostCounts > 0 {
 		line += fmt.Sprintf(" (lost: %d events, %d counts)", c.LostEvents, c.LostCounts)

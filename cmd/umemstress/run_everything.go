@@ -27,7 +27,7 @@ type scenarioOutcome struct {
 // verdict's exit code. What this host lacks for one does not stop the others. An
 // interruption ends it after it has told what was seen until then.
 func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
-	var outcomes []scenarioOutcome
+	outcomes := []scenarioOutcome{}
 	for _, e := range workload.Scenarios() {
 		if e.Nonsense != "" {
 			continue

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -164,8 +165,11 @@ func MaxJobs(memory int64) (int, error) {
 		return 1, err
 	}
 	info, err := proc.Meminfo()
-	if err != nil || info.MemAvailableBytes == nil {
-		return 1, fmt.Errorf("no MemAvailable in /proc/meminfo: %w", err)
+	if err != nil {
+		return 1, fmt.Errorf("read /proc/meminfo: %w", err)
+	}
+	if info.MemAvailableBytes == nil {
+		return 1, errors.New("/proc/meminfo has no MemAvailable; it came with Linux 3.14")
 	}
 	return max(1, guestsWithin(int64(*info.MemAvailableBytes)*3/4, memory)), nil
 }

@@ -17,9 +17,9 @@ import (
 // What the cell prints is in its run.json already. A cell whose time was up
 // (124) or that was killed (128 and more) may have left the guest in any state,
 // so the guest ends there. It also ends when so many pages are counted as dirty that
-// the kernel begins to throttle writers (mm/page-writeback.c, balance_dirty_pages):
-// each page that ext4 drops stays counted for ever.
-const cellFunction = `throttles() {
+// the flusher writes unasked, long before writers are throttled: each page that ext4
+// drops stays counted for ever (mm/page-writeback.c, balance_dirty_pages).
+const cellFunction = `crowded() {
 	while read -r name pages; do
 		case $name in
 		nr_dirty) dirty=$pages ;;
@@ -34,7 +34,7 @@ cell() {
 	timeout -k 5 %d "$@" >/dev/null 2>"$dir/stderr.log"
 	code=$?
 	echo "end $index $code"
-	if [ $code -ge 124 ] || throttles; then exit 0; fi
+	if [ $code -ge 124 ] || crowded; then exit 0; fi
 }
 `
 
