@@ -20,8 +20,8 @@ import (
 const HogCommand = "hog"
 
 // Hog takes memory as it is told to, until its input ends: for each line, a number
-// of bytes, it takes so many more, none of which can be swapped out, and answers
-// with a line. It offers itself to the OOM killer before anything else.
+// of bytes, it takes so many more and answers with a line. It offers itself to the OOM
+// killer before anything else.
 func Hog(in io.Reader, out io.Writer) error {
 	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
 		return fmt.Errorf("become the OOM killer's first choice: %w", err)
@@ -45,8 +45,10 @@ func Hog(in io.Reader, out io.Writer) error {
 	return orders.Err()
 }
 
-// takeMemory maps anonymous memory and locks it, which also fills it. Huge pages make that
-// fast; where there are none, the kernel takes small ones.
+// takeMemory maps anonymous memory and fills it. Huge pages make that fast; where there
+// are none, the kernel takes small ones. It is not locked: the OOM reaper passes over
+// locked memory, so that the killed hog's would be there for long yet, and the OOM
+// killer would go on to the next process (mm/oom_kill.c, __oom_reap_task_mm).
 func takeMemory(bytes int) error {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -56,8 +58,8 @@ func takeMemory(bytes int) error {
 	if err := unix.Madvise(mem, unix.MADV_HUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("madvise(MADV_HUGEPAGE): %w", err)
 	}
-	if err := unix.Mlock(mem); err != nil {
-		return fmt.Errorf("mlock %d bytes: %w; it takes root, or a greater RLIMIT_MEMLOCK", bytes, err)
+	for at := 0; at < bytes; at += os.Getpagesize() {
+		mem[at] = 1
 	}
 	return nil
 }
