@@ -103,7 +103,8 @@ func TestHog(t *testing.T) {
 		if answer, alive := <-h.answers; !alive {
 			t.Fatal(h.fate(), answer)
 		}
-		if got := resident(t, pid); got < before+n*step {
+		const slack = 1 << 20 // the kernel adds up what threads fault in only now and then
+		if got := resident(t, pid); got+slack < before+n*step {
 			t.Errorf("%d bytes are resident after %d steps of %d, %d before", got, n, step, before)
 		}
 	}
