@@ -27,20 +27,19 @@ func openPressure(context.Context) (stripper, error) {
 	return pressureStripper{h}, nil
 }
 
-// pressurePause is what lies between two steps of the hog: kswapd's time to work.
+// pressurePause is what lies between two steps of the hog: kswapd's time to work; and
+// between two looks at the pages while the hog is busy.
 const pressurePause = 10 * time.Millisecond
 
-// pressureBound is how long the hog may grow on a machine with so many bytes
-// available, which have to be cleared before it has them.
-func pressureBound(available int64) time.Duration {
-	return 30*time.Second + time.Duration(available>>30)*time.Second
-}
+// pressureStall is how long the hog may work at one step. No bound of the whole would
+// do: how long it takes to fill a machine depends on its size, its speed and its swap.
+const pressureStall = 30 * time.Second
 
 // hogStep is how many bytes the hog takes next: a quarter of what is still available,
 // so that it is fast at first and leaves kswapd time to free memory at last; but never
 // so many that nothing could be seen or stopped meanwhile.
 func hogStep(available int64) int64 {
-	const least, most = 1 << 20, 1 << 30
+	const least, most = 1 << 20, 256 << 20
 	return min(max(available/4, least), most)
 }
 
@@ -51,49 +50,55 @@ func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (
 	if err := drainLRU(file, int64(len(r.mem))); err != nil {
 		return err
 	}
-	available, err := memAvailable()
+	unlock, err := lockText()
 	if err != nil {
 		return err
 	}
-	bound := pressureBound(available)
-	deadline := time.After(bound)
-	tick := time.NewTicker(pressurePause)
-	defer tick.Stop()
-	for busy := false; ; {
+	defer func() { err = errors.Join(err, unlock()) }()
+	for {
 		if mapped, err := mappedPages(r.mem); err != nil || mapped == 0 {
 			return err
 		}
-		if !busy {
-			if err := p.grow(); err != nil {
-				return p.unless(err, r)
-			}
-			busy = true
+		if err := p.step(ctx, r); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-deadline:
-			return p.unless(fmt.Errorf("%v were not enough", bound), r)
-		case <-tick.C:
+		case <-time.After(pressurePause):
 		}
+	}
+}
+
+// step has the hog grow once, and returns when it has or when no page is mapped any more.
+func (p pressureStripper) step(ctx context.Context, r *region) error {
+	available, err := memAvailable()
+	if err != nil {
+		return err
+	}
+	if err := p.hog.grow(hogStep(available)); err != nil {
+		return p.unless(err, r)
+	}
+	stalled := time.After(pressureStall)
+	tick := time.NewTicker(pressurePause)
+	defer tick.Stop()
+	for {
 		select {
 		case _, alive := <-p.hog.answers:
 			if !alive {
 				return p.unless(p.hog.fate(), r)
 			}
-			busy = false
-		default:
+			return nil
+		case <-tick.C:
+			if mapped, err := mappedPages(r.mem); err != nil || mapped == 0 {
+				return err
+			}
+		case <-stalled:
+			return p.unless(fmt.Errorf("the memory hog was at one step for %v", pressureStall), r)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-}
-
-// grow has the hog take its next step.
-func (p pressureStripper) grow() error {
-	available, err := memAvailable()
-	if err != nil {
-		return err
-	}
-	return p.hog.grow(hogStep(available))
 }
 
 // unless explains a strip that ended before its time, unless the last of the pages went with it.
@@ -106,7 +111,7 @@ func (p pressureStripper) unless(reason error, r *region) error {
 	if err != nil {
 		return err
 	}
-	return ineffective{fmt.Errorf("memory pressure left %d of %d pages mapped: %w; the memory hog had been told to take %d MiB, and %d MiB are available",
+	return ineffective{fmt.Errorf("memory pressure left %d of %d pages mapped: %w; it had been told to take %d MiB, and %d MiB are available",
 		mapped, len(r.mem)/os.Getpagesize(), reason, p.hog.taken>>20, available>>20)}
 }
 

@@ -1,0 +1,60 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// lockText keeps this program's file in memory, for its children as well, until it is
+// unlocked. Where memory runs short, reclaim takes also the code of whoever makes it
+// short; near the end the program then does little but read its own file again. A
+// process that may not lock so much (RLIMIT_MEMLOCK) goes on without.
+func lockText() (unlock func() error, err error) {
+	text, err := ownText()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range text {
+		_, _, errno := unix.Syscall(unix.SYS_MLOCK, m.StartAddr, m.EndAddr-m.StartAddr, 0)
+		if errno != 0 && errno != unix.ENOMEM && errno != unix.EPERM {
+			return nil, fmt.Errorf("mlock %d bytes of %s: %w", m.EndAddr-m.StartAddr, m.Pathname, errno)
+		}
+	}
+	return func() error {
+		var failed []error
+		for _, m := range text {
+			if _, _, errno := unix.Syscall(unix.SYS_MUNLOCK, m.StartAddr, m.EndAddr-m.StartAddr, 0); errno != 0 {
+				failed = append(failed, fmt.Errorf("munlock %d bytes of %s: %w", m.EndAddr-m.StartAddr, m.Pathname, errno))
+			}
+		}
+		return errors.Join(failed...)
+	}, nil
+}
+
+// ownText returns where this program's file is mapped.
+func ownText() ([]*procfs.ProcMap, error) {
+	// Not os.Executable, which leaves out the " (deleted)" that maps shows, too.
+	file, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, err
+	}
+	maps, err := self.ProcMaps()
+	if err != nil {
+		return nil, fmt.Errorf("read /proc/self/maps: %w", err)
+	}
+	var text []*procfs.ProcMap
+	for _, m := range maps {
+		if m.Pathname == file {
+			text = append(text, m)
+		}
+	}
+	return text, nil
+}
