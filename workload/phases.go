@@ -76,6 +76,11 @@ func (r *run) mapRegions() (err error) {
 	if r.file, err = mapFile(r.target.file, int(r.options.FileBytes)); err != nil {
 		return err
 	}
+	if strip, _ := find(stripKinds, r.options.Scenario.Strip); strip.singlePages {
+		if err := r.file.singlePages(); err != nil {
+			return err
+		}
+	}
 	if kind, _ := find(filesystems, r.options.Scenario.Filesystem); kind.backing != device {
 		if r.record.File.Dev, err = mappedDevice(r.file.mem); err != nil {
 			return err

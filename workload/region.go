@@ -27,6 +27,17 @@ func mapFile(f *os.File, bytes int) (*region, error) {
 	return &region{kind: "file", mem: mem}, nil
 }
 
+// singlePages keeps large folios out of a file's region, of which no page may be there
+// yet. The page cache makes them of what it reads ahead of a mapping's faults
+// (mm/readahead.c, page_cache_async_ra, since 5.18), and reads nothing ahead where
+// access is said to be random (mm/filemap.c, do_async_mmap_readahead).
+func (r *region) singlePages() error {
+	if err := unix.Madvise(r.mem, unix.MADV_RANDOM); err != nil {
+		return fmt.Errorf("madvise(MADV_RANDOM): %w", err)
+	}
+	return nil
+}
+
 func mapAnonymous(bytes int) (*region, error) {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {

@@ -20,18 +20,18 @@ type stripper interface {
 // stripKind is a way to strip that a scenario can name.
 type stripKind struct {
 	Choice
-	unmaps bool // the region is unmapped by it
+	singlePages bool // it does not get to pinned pages of large folios
 	// open readies the machine, before any page of the regions exists.
 	open func(ctx context.Context) (stripper, error)
 }
 
 // stripKinds are all ways to strip. Adding one takes a file and a line here.
 var stripKinds = []stripKind{
-	{Choice{"pageout", "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, false, just(stripPageout)},
+	{Choice{"pageout", "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, true, just(stripPageout)},
 	{Choice{"memcg", "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}, false, openMemcg},
 	{Choice{"pressure", "a child takes all free memory until kswapd comes to the pinned pages"}, false, openPressure},
-	{Choice{"drop-caches", "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}, true, just(stripDropCaches)},
-	{Choice{"fadvise", "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}, true, just(stripFadvise)},
+	{Choice{"drop-caches", "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}, false, just(stripDropCaches)},
+	{Choice{"fadvise", "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}, false, just(stripFadvise)},
 	{Choice{"none", "nothing is stripped"}, false, just(stripNothing)},
 }
 

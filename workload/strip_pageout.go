@@ -13,7 +13,8 @@ import (
 // pageoutBound is how long reclaim is asked again and again: it passes over a page
 // that is locked, or on some CPU's list of pages that are yet to join the LRU. It
 // never gets to a pinned page of a large folio, which would have to be split first
-// (madvise_cold_or_pageout_pte_range, mm/madvise.c; seen on XFS on 6.1).
+// (madvise_cold_or_pageout_pte_range, mm/madvise.c; seen on XFS on 6.1 and on a block
+// device on 7.2), so the region is kept free of those.
 const pageoutBound = 3 * time.Second
 
 // stripPageout reclaims the region with MADV_PAGEOUT. Reclaim unmaps each page
