@@ -11,8 +11,8 @@ import (
 
 // lockText keeps this program's file in memory, for its children as well, until it is
 // unlocked. Where memory runs short, reclaim takes also the code of whoever makes it
-// short; near the end the program then does little but read its own file again. A
-// process that may not lock so much (RLIMIT_MEMLOCK) goes on without.
+// short; near the end the program then does little but read its own file again. What
+// cannot be locked (RLIMIT_MEMLOCK, or too little memory already) is gone on without.
 func lockText() (unlock func() error, err error) {
 	text, err := ownText()
 	if err != nil {
@@ -20,7 +20,9 @@ func lockText() (unlock func() error, err error) {
 	}
 	for _, m := range text {
 		_, _, errno := unix.Syscall(unix.SYS_MLOCK, m.StartAddr, m.EndAddr-m.StartAddr, 0)
-		if errno != 0 && errno != unix.ENOMEM && errno != unix.EPERM {
+		switch errno {
+		case 0, unix.ENOMEM, unix.EPERM, unix.EAGAIN:
+		default:
 			return nil, fmt.Errorf("mlock %d bytes of %s: %w", m.EndAddr-m.StartAddr, m.Pathname, errno)
 		}
 	}
