@@ -220,18 +220,21 @@ func (s *Session) Counts() ([]event.Count, error) {
 	var counts []event.Count
 	var file dirtyFile
 	var count dirtyCount
-	entries := s.coll.Maps[dirtyMapCounts].Iterate()
-	for entries.Next(&file, &count) {
-		counts = append(counts, event.Count{
-			Inode:            event.Inode{Device: file.Device, Number: file.Inode},
-			DirtiedPages:     count.Dirtied,
-			BufferlessPages:  count.Bufferless,
-			UnannouncedPages: count.Unannounced,
-			DetachedPages:    count.Detached,
-			Filesystem:       name(count.Filesystem[:]),
-		})
-	}
-	if err := entries.Err(); err != nil {
+	err := undisturbed(func() error {
+		entries := s.coll.Maps[dirtyMapCounts].Iterate()
+		for entries.Next(&file, &count) {
+			counts = append(counts, event.Count{
+				Inode:            event.Inode{Device: file.Device, Number: file.Inode},
+				DirtiedPages:     count.Dirtied,
+				BufferlessPages:  count.Bufferless,
+				UnannouncedPages: count.Unannounced,
+				DetachedPages:    count.Detached,
+				Filesystem:       name(count.Filesystem[:]),
+			})
+		}
+		return entries.Err()
+	})
+	if err != nil {
 		return nil, fmt.Errorf("probes: read counts: %w", err)
 	}
 	return counts, nil
@@ -302,7 +305,10 @@ func (s *Session) Symbolise(e *event.Event) error {
 		return nil
 	}
 	var addresses [stackDepth]uint64
-	if err := s.coll.Maps[dirtyMapStacks].Lookup(uint32(e.StackID), &addresses); err != nil {
+	err := undisturbed(func() error {
+		return s.coll.Maps[dirtyMapStacks].Lookup(uint32(e.StackID), &addresses)
+	})
+	if err != nil {
 		return fmt.Errorf("probes: read stack %d: %w", e.StackID, err)
 	}
 	stack, err := s.symbols.stack(addresses[:])

@@ -242,7 +242,7 @@ func judgeUnharmed(w witness) (Verdict, string) {
 		return Clean, w.proof() + "; without probes, how the pages were dirtied was not watched"
 	}
 	if w.Probes.LostCounts > 0 {
-		return Inconclusive, fmt.Sprintf("%s, but the probes could not count %d pages", w.proof(), w.Probes.LostCounts)
+		return Inconclusive, fmt.Sprintf("%s, but the probes missed %d pages or whole releases", w.proof(), w.Probes.LostCounts)
 	}
 	if what := w.untold(); what != "" {
 		return Clean, fmt.Sprintf("%s; %s, for which %s makes up", w.proof(), what, w.scenario.Filesystem)

@@ -26,6 +26,7 @@ type witnesses struct {
 	counter  kmsgCounter
 	channels Channels // Probes and Kmsg alone
 	stacks   map[int32][]string
+	unnamed  []event.Event // one of each stack whose functions have no names yet
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -112,12 +113,22 @@ func (w *witnesses) addEvent(ev event.Event) {
 	w.failed = errors.Join(w.failed, w.evidence.addEvent(ev))
 	if _, known := w.stacks[ev.StackID]; !known && ev.StackID >= 0 {
 		w.stacks[ev.StackID] = nil
-		w.naming.Go(func() { w.nameStack(ev) })
+		w.unnamed = append(w.unnamed, ev)
 	}
 }
 
+// nameStacks has the stacks that are new named in the background; the caller holds the
+// lock. That waits for the end of a phase: to read the probes' maps amid releases could
+// make them miss some.
+func (w *witnesses) nameStacks() {
+	for _, ev := range w.unnamed {
+		w.naming.Go(func() { w.nameStack(ev) })
+	}
+	w.unnamed = nil
+}
+
 // nameStack names the functions of an event's stack. Reading the kernel's symbols
-// for it takes long, and the event is on its way to the disk meanwhile.
+// for it takes long.
 func (w *witnesses) nameStack(ev event.Event) {
 	if err := w.observer.Symbolise(&ev); err != nil {
 		logrus.Debugf("stack %d stays without names: %v", ev.StackID, err)
@@ -172,6 +183,7 @@ func (w *witnesses) pump(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.breaks(drained)
+	w.nameStacks()
 	return errors.Join(w.failed, w.evidence.sync())
 }
 
