@@ -35,7 +35,13 @@ func (a Accel) args() []string {
 	// taken away, as kernels do when a probe is attached: both processors then ran into
 	// it for ever, or the kernel died of an int3 that nobody had set. The tests that
 	// need a kernel take as long as before.
-	return []string{"-accel", "tcg,thread=single", "-cpu", "Nehalem"}
+	//
+	// QEMU keeps up to 1 GiB of translations, those of programs that have ended too. Each
+	// store to a page that has some looks through all of them (page_collection_lock,
+	// accel/tcg/translate-all.c, 7.2): clearing a huge page of what had been programs
+	// took the guest half a minute. A small buffer is emptied before they are so many;
+	// what is still in use is translated again.
+	return []string{"-accel", "tcg,thread=single,tb-size=64", "-cpu", "Nehalem"}
 }
 
 // accelHost is where the decision looks.

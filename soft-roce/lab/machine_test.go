@@ -41,7 +41,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("the program is %q", line[0])
 	}
 	for flag, want := range map[string]string{
-		"-accel":  "tcg,thread=single",
+		"-accel":  "tcg,thread=single,tb-size=64",
 		"-m":      "2048M",
 		"-smp":    "2",
 		"-kernel": "/k/vmlinux",
@@ -59,7 +59,7 @@ func TestCommandLine(t *testing.T) {
 		t.Error("a panic would not end the guest")
 	}
 	m.accel = KVM
-	if line := m.commandLine(); !slices.Contains(line, "kvm") || slices.Contains(line, "tcg,thread=single") {
+	if line := m.commandLine(); !slices.Contains(line, "kvm") || slices.Contains(line, "tcg,thread=single,tb-size=64") {
 		t.Errorf("with KVM: %q", line)
 	}
 }
