@@ -119,15 +119,21 @@ func TestHog(t *testing.T) {
 // resident is how much anonymous memory a process has, in bytes.
 func resident(t *testing.T, pid int) uint64 {
 	t.Helper()
+	return status(t, pid).RssAnon
+}
+
+// status is what the kernel says of a process; its sizes are in bytes.
+func status(t *testing.T, pid int) procfs.ProcStatus {
+	t.Helper()
 	p, err := procfs.NewProc(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, err := p.NewStatus()
+	said, err := p.NewStatus()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return status.RssAnon
+	return said
 }
 
 // What ends a hog is told apart.

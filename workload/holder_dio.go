@@ -89,13 +89,6 @@ func (h *dioHolder) pin(ctx context.Context, source, target *region) error {
 	return h.inFlight(ctx, threads)
 }
 
-// touch makes every page present and writable, as an application's would be.
-func touch(mem []byte) {
-	for at := 0; at < len(mem); at += unix.Getpagesize() {
-		mem[at] = 0
-	}
-}
-
 func (h *dioHolder) read(m message, readers chan<- int) {
 	file, into := h.slow.direct(), h.target.mem[m.to:m.to+int64(m.length)]
 	what := fmt.Sprintf("the direct read of %d bytes at %d from %s", m.length, m.from, h.slow.describe().Name)

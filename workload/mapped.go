@@ -12,13 +12,9 @@ import (
 // the subvolume instead on btrfs; /proc/self/maps tells s_dev (fs/proc/task_mmu.c,
 // show_map_vma).
 func mappedDevice(mem []byte) (uint32, error) {
-	self, err := procfs.Self()
+	maps, err := mappings()
 	if err != nil {
 		return 0, err
-	}
-	maps, err := self.ProcMaps()
-	if err != nil {
-		return 0, fmt.Errorf("read /proc/self/maps: %w", err)
 	}
 	for _, m := range maps {
 		if m.StartAddr == addressOf(mem) {
@@ -26,4 +22,17 @@ func mappedDevice(mem []byte) (uint32, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/self/maps has no mapping at %#x", addressOf(mem))
+}
+
+// mappings returns this process's, in the order of their addresses.
+func mappings() ([]*procfs.ProcMap, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, err
+	}
+	maps, err := self.ProcMaps()
+	if err != nil {
+		return nil, fmt.Errorf("read /proc/self/maps: %w", err)
+	}
+	return maps, nil
 }

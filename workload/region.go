@@ -46,6 +46,13 @@ func mapAnonymous(bytes int) (*region, error) {
 	return &region{kind: "anonymous", mem: mem}, nil
 }
 
+// touch makes every page present and writable, as an application's would be.
+func touch(mem []byte) {
+	for at := 0; at < len(mem); at += unix.Getpagesize() {
+		mem[at] = 0
+	}
+}
+
 // Close unmaps the region.
 func (r *region) Close() error {
 	if r == nil || r.mem == nil {

@@ -44,13 +44,9 @@ func ownText() ([]*procfs.ProcMap, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := procfs.Self()
+	maps, err := mappings()
 	if err != nil {
 		return nil, err
-	}
-	maps, err := self.ProcMaps()
-	if err != nil {
-		return nil, fmt.Errorf("read /proc/self/maps: %w", err)
 	}
 	var text []*procfs.ProcMap
 	for _, m := range maps {

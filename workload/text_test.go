@@ -1,9 +1,8 @@
 package workload
 
 import (
+	"os"
 	"testing"
-
-	"github.com/prometheus/procfs"
 )
 
 // The program's code is locked, and nothing afterwards.
@@ -28,13 +27,5 @@ func TestLockText(t *testing.T) {
 // locked is how many bytes of this process are locked.
 func locked(t *testing.T) uint64 {
 	t.Helper()
-	self, err := procfs.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, err := self.NewStatus()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status.VmLck
+	return status(t, os.Getpid()).VmLck
 }

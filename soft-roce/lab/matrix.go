@@ -174,8 +174,8 @@ func MaxJobs(memory int64) (int, error) {
 	return max(1, guestsWithin(int64(*info.MemAvailableBytes)*3/4, memory)), nil
 }
 
-// emulatorMemory is what QEMU takes beside the guest's memory, mostly for
-// translated code.
+// emulatorMemory is ample for what QEMU takes beside the guest's memory: its own, and
+// translated code with what it keeps of that.
 const emulatorMemory = 512 << 20
 
 func guestsWithin(available, memory int64) int {
