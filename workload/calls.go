@@ -62,8 +62,8 @@ func (c *calls) take(r callResult) {
 	}
 }
 
-// tally is how many calls were made, and how many of them held when that was asked last.
-func (c *calls) tally() (attempts, hits int) { return c.started, c.kept }
+// tally counts a call as held that was when that was asked last.
+func (c *calls) tally() Tally { return Tally{Attempts: c.started, Hits: c.kept} }
 
 // held returns nil while no call has returned, the failure of one that failed,
 // and an ineffective error when calls are over too early.
@@ -79,8 +79,8 @@ func (c *calls) held() error {
 		if c.failure != nil || c.returned == 0 {
 			return c.failure
 		}
-		return ineffective{fmt.Errorf("%d of %d calls had already returned, first %s: its pages are no longer pinned",
-			c.returned, c.started, c.early.what)}
+		return ineffectivef("%d of %d calls had already returned, first %s: its pages are no longer pinned",
+			c.returned, c.started, c.early.what)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestCallsHeld(t *testing.T) {
 		t.Fatalf("wait, both under way: %v, want the context's error", err)
 	}
 	first <- 8
-	err := firstError(t, c.held)
+	err := FirstError(t, c.held)
 	if !isIneffective(err) || !strings.Contains(err.Error(), "1 of 2 calls had already returned, first call one") {
 		t.Errorf("held, one returned: %v, want ineffective and which one", err)
 	}
@@ -35,18 +35,6 @@ func TestCallsHeld(t *testing.T) {
 	}
 }
 
-// eventually calls f until it returns an error, which is the one.
-func firstError(t *testing.T, f func() error) error {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	t.Fatal("no error within 10 s")
-	return nil
-}
-
 func TestCallsFailed(t *testing.T) {
 	for want, do := range map[string]func() (int, error){
 		"call x: bad address":               func() (int, error) { return 0, unix.EFAULT },
@@ -54,7 +42,7 @@ func TestCallsFailed(t *testing.T) {
 	} {
 		c := newCalls(1)
 		c.start("call x", 8, do)
-		err := firstError(t, c.held)
+		err := FirstError(t, c.held)
 		if isIneffective(err) || err.Error() != want {
 			t.Errorf("held: %v, want %q", err, want)
 		}

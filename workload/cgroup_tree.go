@@ -20,7 +20,7 @@ func openCgroupTree() (*os.File, error) {
 		return nil, err
 	}
 	if mountpoint == "" {
-		tree, err := mountDetached(filesystem{fstype: "cgroup2"}, "none")
+		tree, err := mountDetached("cgroup2", "none", nil)
 		if err != nil {
 			return nil, lacksf("strip memcg: no cgroup v2 hierarchy is mounted that can be written, and none can be mounted: %w", err)
 		}

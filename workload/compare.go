@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,13 +76,4 @@ func syncOutcome(err error) string {
 		return unix.ErrnoName(errno)
 	}
 	return err.Error()
-}
-
-// fsync retries when a signal of Go's scheduler interrupted the call.
-func fsync(f *os.File) error {
-	for {
-		if err := unix.Fsync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }

@@ -2,8 +2,8 @@ package workload
 
 import "fmt"
 
-// conclude completes the record with what follows from its channels.
-func (r *Record) conclude() {
+// Conclude completes the record with what follows from its channels.
+func (r *Record) Conclude() {
 	r.Verdict, r.Reason = Judge(r)
 	r.Consequences = consequences(r)
 	r.Disagreements = disagreements(r)
@@ -21,10 +21,10 @@ func consequences(r *Record) []string {
 	add(c.Clone.State == StateOK && c.Clone.ChangedPages > 0, "clone-changed: %d pages", c.Clone.ChangedPages)
 	add(c.Disk.State == StateOK && c.Disk.StalePages > 0, "stale-on-disk: %d pages", c.Disk.StalePages)
 	add(c.Cache.State == StateOK && c.Cache.StalePages > 0, "stale-in-cache: %d pages", c.Cache.StalePages)
-	add(c.Disk.Msync != "" && c.Disk.Msync != "0" && c.Disk.Msync != notAsked, "msync-failed: %s", c.Disk.Msync)
-	add(c.Disk.Fsync != "" && c.Disk.Fsync != "0", "fsync-failed: %s", c.Disk.Fsync)
+	w := testimonyOf(r)
+	add(failed(w.settled.Msync), "msync-failed: %s", w.settled.Msync)
+	add(failed(w.settled.Fsync), "fsync-failed: %s", w.settled.Fsync)
 	add(c.Disk.RefusedWrites > 0, "writes-refused: %d pages after fsync", c.Disk.RefusedWrites)
-	w := witness{c, r.Scenario}
 	add(w.detached() > 0, "dirtied-detached: %d pages", w.detached())
 	bufferless, _ := w.bufferless()
 	add(bufferless > 0 && c.Accounting.Leaked() > 0, "nr_dirty-leaked: %d pages", c.Accounting.Leaked())
@@ -36,15 +36,14 @@ func consequences(r *Record) []string {
 // disk, whatever the size of its blocks.
 func disagreements(r *Record) []string {
 	var found []string
-	fs, _ := find(filesystems, r.Scenario.Filesystem)
-	c := r.Channels
-	if c.Probes.State == StateOK && c.Probes.BufferlessPages > 0 && !fs.dropsBufferless {
-		found = append(found, fmt.Sprintf("probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, fs.Name))
+	c, facts := r.Channels, testimonyOf(r).facts
+	if c.Probes.State == StateOK && c.Probes.BufferlessPages > 0 && !facts.DropsBufferless {
+		found = append(found, fmt.Sprintf("probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, r.Scenario.Filesystem))
 	}
-	if r.Verdict != DataLost || !fs.dropsBufferless || r.Scenario.Mutation != "none" {
+	if r.Verdict != DataLost || !facts.DropsBufferless || r.Scenario.Mutation != "none" {
 		return found
 	}
-	if rise, known := c.Kmsg.WarningRise(); c.Kmsg.State == StateOK && known && rise != c.Disk.StalePages {
+	if rise, known := c.WarningRise(); known && rise != c.Disk.StalePages {
 		found = append(found, fmt.Sprintf("warning_count rose by %d, and %d pages are stale on disk", rise, c.Disk.StalePages))
 	}
 	if c.Probes.State == StateOK && c.Probes.BufferlessPages != c.Disk.StalePages {
@@ -52,3 +51,6 @@ func disagreements(r *Record) []string {
 	}
 	return found
 }
+
+// failed says whether an answer of msync or fsync is an error's.
+func failed(answer string) bool { return answer != "" && answer != "0" && answer != NotAsked }

@@ -2,18 +2,27 @@ package workload
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// RemoveMappedCommand is the argument with which this program removes a
-// device-mapper device: its main function hands over to RemoveMapped.
-const RemoveMappedCommand = "remove-mapped"
+// removeMappedChild is the name of the child that removeMappedMain is.
+const removeMappedChild = "remove-mapped"
 
-// RemoveMapped removes the device-mapper device of that name with its last user,
+// removeMappedMain removes the device-mapper device that its argument names.
+func removeMappedMain(args []string, _ io.Reader, _ io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes the name of a device, not %d arguments", removeMappedChild, len(args))
+	}
+	return removeMapped(args[0])
+}
+
+// removeMapped removes the device-mapper device of that name with its last user,
 // if there is one.
-func RemoveMapped(name string) error {
+func removeMapped(name string) error {
 	control, err := openMapper()
 	if err != nil {
 		return err
@@ -28,7 +37,9 @@ func RemoveMapped(name string) error {
 
 // mappedUndo removes the device $told by this very program, descriptor 3: no
 // other is sure to be there that could.
-const mappedUndo = `[ -z "$told" ] || exec /proc/self/fd/3 ` + RemoveMappedCommand + ` "$told"`
+func mappedUndo() string {
+	return `[ -z "$told" ] || { ` + childScript(removeMappedChild, `"$told"`) + `; }`
+}
 
 // startMappedJanitor readies the removal of a device that a process leaves behind
 // if it is killed between making it and having it go with its last user.
@@ -38,5 +49,5 @@ func startMappedJanitor() (*janitor, error) {
 		return nil, err
 	}
 	defer self.Close() // the shell has its own
-	return startJanitor(self, mappedUndo)
+	return startJanitor(self, mappedUndo())
 }

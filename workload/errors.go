@@ -1,6 +1,9 @@
 package workload
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // usageError is the caller's: an impossible value or combination (exit code 2).
 type usageError struct{ error }
@@ -10,6 +13,7 @@ func (usageError) Usage() bool { return true }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usagef makes an error that is the caller's.
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
@@ -23,6 +27,38 @@ func (lacksError) HostLacks() bool { return true }
 
 func (e lacksError) Unwrap() error { return e.error }
 
+// lacksf makes an error that says what the host lacks, and how to get it.
 func lacksf(format string, args ...any) error {
 	return lacksError{fmt.Errorf(format, args...)}
+}
+
+// ineffectiveError is of a phase that ran without doing what it is for.
+type ineffectiveError struct{ error }
+
+func (e ineffectiveError) Unwrap() error { return e.error }
+
+// ineffectivef makes an error that says why a phase had no effect: that is a result.
+func ineffectivef(format string, args ...any) error {
+	return ineffectiveError{fmt.Errorf(format, args...)}
+}
+
+// isIneffective says whether the phase that returned err had no effect.
+func isIneffective(err error) bool {
+	var i ineffectiveError
+	return errors.As(err, &i)
+}
+
+// refusedError says that the kernel refused the pin because the memory is a
+// file's: it cannot happen on this kernel.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
+
+// pinRefused marks the kernel's error as its refusal to pin memory of a file.
+func pinRefused(err error) error { return refusedError{err} }
+
+// isPinRefused says whether the kernel refused the pin.
+func isPinRefused(err error) bool {
+	var r refusedError
+	return errors.As(err, &r)
 }

@@ -76,8 +76,8 @@ func createEvidence(dir string) (_ *evidence, err error) {
 	return e, err
 }
 
-// saveRecord replaces run.json: what is there is always whole.
-func (e *evidence) saveRecord(r *Record) error {
+// SaveRecord replaces run.json: what is there is always whole.
+func (e *evidence) SaveRecord(r *Record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", runFile, err)
@@ -104,7 +104,8 @@ func (e *evidence) replace(name string, data []byte) error {
 	return fsync(e.handle)
 }
 
-func (e *evidence) addEvent(ev event.Event) error {
+// AddEvent adds a line to the events.
+func (e *evidence) AddEvent(ev event.Event) error {
 	line, err := json.Marshal(ev)
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
@@ -112,10 +113,11 @@ func (e *evidence) addEvent(ev event.Event) error {
 	return e.events.add(line)
 }
 
-func (e *evidence) addKmsg(line string) error { return e.kmsg.add([]byte(line)) }
+// AddKmsg adds a line to the kernel's log.
+func (e *evidence) AddKmsg(line string) error { return e.kmsg.add([]byte(line)) }
 
-// sync puts the streams on disk.
-func (e *evidence) sync() error {
+// Sync puts the streams on disk.
+func (e *evidence) Sync() error {
 	if err := errors.Join(e.events.sync(), e.kmsg.sync()); err != nil {
 		return fmt.Errorf("write the evidence: %w", err)
 	}

@@ -11,6 +11,26 @@ import (
 	"umemstress/probes/event"
 )
 
+// lostRecord is of a run on ext4 that lost eight pages.
+func lostRecord() *Record {
+	r := &Record{
+		Schema:   Schema,
+		Scenario: Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
+		Facts:    &Facts{Arrival: "RDMA WRITE", DropsBufferless: true, Heals: true},
+		Settled:  &Settled{Msync: "0", Fsync: "0"},
+		Channels: NoChannels(),
+	}
+	for _, name := range Phases() {
+		r.Phases = append(r.Phases, Phase{Name: name, Outcome: OutcomeDone})
+	}
+	r.Channels.Probes = ProbesChannel{State: StateOK, BufferlessPages: 8, UnannouncedPages: 8, DirtiedPages: 8, Events: 2}
+	r.Channels.Disk = DiskChannel{State: StateOK, CheckedPages: 8, StalePages: 8}
+	return r
+}
+
+// noFacts stands for a version that knows no scenario.
+func noFacts(Scenario) (Facts, bool) { return Facts{}, false }
+
 // recorded writes a directory as a run leaves it.
 func recorded(t *testing.T) string {
 	t.Helper()
@@ -19,16 +39,14 @@ func recorded(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := record("ext4", "done", "bufferless", "bufferless", "stale", "absent")
-	r.Schema = Schema
-	r.Channels.Probes.Events = 2
+	r := lostRecord()
 	r.Verdict, r.Reason = Judge(r)
 	for index := range uint64(2) {
-		if err := e.addEvent(event.Event{Index: index * 4, Pages: 4, Bufferless: true, Holder: "umem"}); err != nil {
+		if err := e.AddEvent(event.Event{Index: index * 4, Pages: 4, Bufferless: true, Holder: "umem"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(e.addKmsg("[    1.000000] text"), e.sync(), e.saveRecord(r), e.Close()); err != nil {
+	if err := errors.Join(e.AddKmsg("[    1.000000] text"), e.Sync(), e.SaveRecord(r), e.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -36,7 +54,7 @@ func recorded(t *testing.T) string {
 
 func TestEvidenceGivesTheSameVerdict(t *testing.T) {
 	dir := recorded(t)
-	r, err := Reexamine(dir)
+	r, err := Reexamine(dir, noFacts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +69,7 @@ func TestEvidenceGivesTheSameVerdict(t *testing.T) {
 
 func TestEvidenceIsNotOverwritten(t *testing.T) {
 	_, err := createEvidence(recorded(t))
-	wantUsage(t, err, "already holds")
+	WantUsage(t, err, "already holds")
 }
 
 // A machine that died leaves the phase it died in and, at worst, half an event.
@@ -62,7 +80,8 @@ func TestEvidenceOfADeadMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Verdict, r.Reason = "", ""
-	r.Phases = phaseStates["died"]
+	r.Phases = r.Phases[:len(r.Phases)-1]
+	r.Phases[len(r.Phases)-1].Outcome = OutcomeRunning
 	r.Channels.Disk = DiskChannel{State: StateAbsent}
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -70,7 +89,7 @@ func TestEvidenceOfADeadMachine(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, runFile), string(data))
 	appendTo(t, filepath.Join(dir, eventsFile), `{"index": 8, "pa`)
-	again, err := Reexamine(dir)
+	again, err := Reexamine(dir, noFacts)
 	if err != nil || again.Verdict != Reproduced {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -94,17 +113,9 @@ func TestBadEvidence(t *testing.T) {
 	} {
 		dir := recorded(t)
 		c.spoil(dir)
-		if _, err := Reexamine(dir); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Reexamine(dir, noFacts); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q in it", name, err, c.want)
 		}
-	}
-}
-
-func wantUsage(t *testing.T, err error, text string) {
-	t.Helper()
-	var usage interface{ Usage() bool }
-	if !errors.As(err, &usage) || !strings.Contains(err.Error(), text) {
-		t.Errorf("%v: want a usage error with %q", err, text)
 	}
 }
 
@@ -142,4 +153,29 @@ func replace(t *testing.T, path, old, text string) {
 		t.Fatalf("%s lacks %q", path, old)
 	}
 	write(t, path, strings.Replace(before, old, text, 1))
+}
+
+// Evidence from before facts were recorded, and before settle had a place of its own, is
+// judged by what this version knows of the scenario; facts that are recorded stand.
+func TestReexamineOldEvidence(t *testing.T) {
+	dir := recorded(t)
+	r, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Facts, r.Settled = nil, nil
+	r.Channels.Disk.Msync, r.Channels.Disk.Fsync = "0", "0"
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, runFile), string(data))
+	if _, err := Reexamine(dir, noFacts); err == nil || !strings.Contains(err.Error(), "does not know the scenario") {
+		t.Errorf("a scenario that is not known: %v", err)
+	}
+	known := func(Scenario) (Facts, bool) { return Facts{DropsBufferless: true, Heals: true}, true }
+	again, err := Reexamine(dir, known)
+	if err != nil || again.Verdict != DataLost || again.Facts == nil {
+		t.Errorf("%+v, %v", again, err)
+	}
 }

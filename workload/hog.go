@@ -15,14 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HogCommand is the argument with which this program becomes a memory hog: its main
-// function hands over to Hog.
-const HogCommand = "hog"
+// hogChild is the name of the child that hogMain is.
+const hogChild = "hog"
 
-// Hog takes memory as it is told to, until its input ends: for each line, a number
+// hogMain takes memory as it is told to, until its input ends: for each line, a number
 // of bytes, it takes so many more and answers with a line. It offers itself to the OOM
 // killer before anything else.
-func Hog(in io.Reader, out io.Writer) error {
+func hogMain(_ []string, in io.Reader, out io.Writer) error {
 	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
 		return fmt.Errorf("become the OOM killer's first choice: %w", err)
 	}
@@ -74,12 +73,15 @@ type hog struct {
 
 // startHog starts this very program as a hog and waits until it is ready.
 func startHog() (*hog, error) {
-	h := &hog{cmd: exec.Command("/proc/self/exe", HogCommand)}
+	cmd, err := childCommand(hogChild)
+	if err != nil {
+		return nil, err
+	}
+	h := &hog{cmd: cmd}
 	h.cmd.Stderr = &h.stderr
 	// Its input ends with this process; the signal also reaches a hog that is busy.
 	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	var out io.Reader
-	var err error
 	if h.orders, err = h.cmd.StdinPipe(); err == nil {
 		out, err = h.cmd.StdoutPipe()
 	}

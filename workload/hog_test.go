@@ -3,49 +3,19 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is also what tests start: a hog, and a process that is killed while it
-// has children that clean up after it.
-const ownerCommand = "owner"
+// ownerChild starts a hog, says its PID and waits to be killed.
+const ownerChild = "owner"
 
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case HogCommand:
-			exitWith(Hog(os.Stdin, os.Stdout))
-		case RemoveMappedCommand:
-			exitWith(RemoveMapped(os.Args[2]))
-		case ownerCommand:
-			exitWith(owner(os.Args[2:]))
-		}
-	}
-	os.Exit(m.Run())
-}
-
-func exitWith(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-// owner starts a hog and a janitor for each file, which makes the file, says the hog's PID and waits to be killed.
-func owner(files []string) error {
-	for _, file := range files {
-		if _, err := startJanitor(nil, `echo undone >"$1"`, file); err != nil {
-			return err
-		}
-	}
+func owner([]string, io.Reader, io.Writer) error {
 	h, err := startHog()
 	if err != nil {
 		return err
@@ -54,10 +24,23 @@ func owner(files []string) error {
 	select {}
 }
 
+// The test binary is also what tests start: a hog, and a process that is killed while it
+// has one.
+func mainHog(m *testing.M) {
+	RunIfChild(map[string]ChildMain{hogChild: hogMain, ownerChild: func(args []string, in io.Reader, out io.Writer) error {
+		RunIfChild(nil) // the marker is gone: it may start copies
+		return owner(args, in, out)
+	}})
+	os.Exit(m.Run())
+}
+
 // killedOwner starts an owner, kills it, and returns the PID of its hog.
-func killedOwner(t *testing.T, files ...string) (hog int) {
+func killedOwner(t *testing.T) (hog int) {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", append([]string{ownerCommand}, files...)...)
+	cmd, err := childCommand(ownerChild)
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,16 +54,6 @@ func killedOwner(t *testing.T, files ...string) (hog int) {
 	}
 	cmd.Wait() // "signal: killed"
 	return hog
-}
-
-// eventually waits for something that another process does.
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come about: " + what)
-		}
-	}
 }
 
 // A hog takes what it is told to, at once, and is the OOM killer's first choice.
@@ -163,7 +136,7 @@ func TestHogFate(t *testing.T) {
 // A hog does not outlive the process that started it.
 func TestHogEndsWithOwner(t *testing.T) {
 	hog := killedOwner(t)
-	eventually(t, "the hog ends with its owner", func() bool {
+	Eventually(t, "the hog ends with its owner", func() bool {
 		p, err := procfs.NewProc(hog)
 		if err != nil {
 			return true
@@ -171,19 +144,4 @@ func TestHogEndsWithOwner(t *testing.T) {
 		stat, err := p.Stat()
 		return err != nil || stat.State == "Z" // as where nobody reaps orphans
 	})
-}
-
-// The hog comes to nearly all memory of a large machine without waiting for longer
-// than it takes: some 0.5 s a GiB, for a processor that clears 2 GiB/s.
-func TestHogStep(t *testing.T) {
-	for _, memory := range []int64{1 << 30, 24 << 30, 512 << 30, 2 << 40} {
-		left, steps := memory, int64(0)
-		for ; left > 64<<20; steps++ {
-			left -= hogStep(left)
-		}
-		paused, filled := time.Duration(steps)*pressurePause, time.Duration(memory>>30)*time.Second/2
-		if paused > filled {
-			t.Errorf("%d GiB take %v in %d steps, and %v between them", memory>>30, filled, steps, paused)
-		}
-	}
 }

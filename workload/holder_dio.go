@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+	"umemstress/probes/event"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,7 @@ func dioDelay(fileBytes int64) time.Duration {
 // The first write goes through the mapping; the second one is the arrival of
 // what the reads bring.
 type dioHolder struct {
+	config  dioConfig
 	slow    slowDevice
 	content *region // what a given device holds; nil: the run decides
 	reads   *calls
@@ -35,51 +37,72 @@ type dioHolder struct {
 	size           int64 // of the target in bytes: a strip may unmap it
 }
 
-func openDIO(ctx context.Context, o Options) (holder, error) {
-	if err := onePass(o); err != nil {
-		return nil, err
+// dioConfig is what the holder dio is opened with.
+type dioConfig struct {
+	TargetBytes int64  // that are to arrive
+	SourceBytes int64  // of a given source that are read, over and over
+	StoreBytes  int    // that an operation of the first write stores
+	Source      string // a block device or file to read from; empty: a slow device of the run's own
+	Dir         string // where a device of the run's own has its space
+	// Delay is how long a device of the run's own waits at most; 0: as long as the phases
+	// may take.
+	Delay time.Duration
+}
+
+// dioFacts is what is known of the holder dio.
+func dioFacts() Holder {
+	return Holder{
+		Choice: Choice{"dio", "an O_DIRECT read from a slow block device into the mapping"},
+		Does:   "a direct read", Once: true, Probed: event.HolderDIO,
 	}
-	if o.FileBytes > maxCalls*dioReadBytes {
-		return nil, usagef("--file-size %d: the holder dio blocks a thread for each MiB; give at most %d MiB", o.FileBytes, maxCalls*dioReadBytes>>20)
+}
+
+// openDIO readies the device to read from.
+func openDIO(ctx context.Context, c dioConfig) (holder, error) {
+	if c.TargetBytes > maxCalls*dioReadBytes {
+		return nil, usagef("--file-size %d: the holder dio blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, maxCalls*dioReadBytes>>20)
 	}
-	if o.DIOSource != "" {
-		given, content, err := openGiven(o.DIOSource, o.AnonBytes)
+	if c.Source != "" {
+		given, content, err := openGiven(c.Source, c.SourceBytes)
 		if err != nil {
 			return nil, err
 		}
-		return &dioHolder{slow: given, content: content}, nil
+		return &dioHolder{config: c, slow: given, content: content}, nil
 	}
-	slow, err := newSlowDevice(ctx, o.scratchDir(), o.FileBytes, dioDelay(o.FileBytes))
+	delay := c.Delay
+	if delay == 0 {
+		delay = dioDelay(c.TargetBytes)
+	}
+	slow, err := newSlowDevice(ctx, c.Dir, c.TargetBytes, delay)
 	if err != nil {
 		return nil, err
 	}
-	return &dioHolder{slow: slow}, nil
+	return &dioHolder{config: c, slow: slow}, nil
 }
 
-func (h *dioHolder) device() Device { return h.slow.describe() }
+func (h *dioHolder) Device() Device { return h.slow.describe() }
 
-// fixedBytes are the bytes that the second write brings where the run cannot
-// choose them; nil where it can.
-func (h *dioHolder) fixedBytes() []byte {
+// Content is what a given device holds.
+func (h *dioHolder) Content() []byte {
 	if h.content == nil {
 		return nil
 	}
 	return h.content.mem
 }
 
-// pin starts a read into each part of the target and returns when all of them
+// Pin starts a read into each part of the target and returns when all of them
 // wait in the device.
-func (h *dioHolder) pin(ctx context.Context, source, target *region) error {
+func (h *dioHolder) Pin(ctx context.Context, source, target *region) error {
 	h.source, h.target, h.size = source, target, int64(len(target.mem))
 	touch(target.mem)
-	parts := pass{size: dioReadBytes, target: h.size, source: h.slow.span()}
-	count := parts.count()
+	parts := pass{Size: dioReadBytes, Target: h.size, Source: h.slow.span()}
+	count := parts.Count()
 	if count > maxCalls {
 		return usagef("--anon-size %d: the holder dio blocks a thread for each read, and from a given source %d reads would be needed; give at least %d", len(source.mem), count, dioReadBytes)
 	}
 	h.reads = newCalls(count)
 	readers := make(chan int, count)
-	for m := range parts.messages() {
+	for m := range parts.Messages() {
 		h.read(m, readers)
 	}
 	var threads []int
@@ -90,13 +113,13 @@ func (h *dioHolder) pin(ctx context.Context, source, target *region) error {
 }
 
 func (h *dioHolder) read(m message, readers chan<- int) {
-	file, into := h.slow.direct(), h.target.mem[m.to:m.to+int64(m.length)]
-	what := fmt.Sprintf("the direct read of %d bytes at %d from %s", m.length, m.from, h.slow.describe().Name)
-	h.reads.start(what, m.length, func() (int, error) {
+	file, into := h.slow.direct(), h.target.mem[m.To:m.To+int64(m.Length)]
+	what := fmt.Sprintf("the direct read of %d bytes at %d from %s", m.Length, m.From, h.slow.describe().Name)
+	h.reads.start(what, m.Length, func() (int, error) {
 		runtime.LockOSThread() // so that the thread can be looked at
 		defer runtime.UnlockOSThread()
 		readers <- unix.Gettid()
-		return unix.Pread(int(file.Fd()), into, m.from)
+		return unix.Pread(int(file.Fd()), into, m.From)
 	})
 }
 
@@ -105,7 +128,7 @@ func (h *dioHolder) inFlight(ctx context.Context, threads []int) error {
 	for {
 		err := h.reads.held()
 		if errors.Is(err, unix.EFAULT) {
-			return pinRefused{err}
+			return pinRefused(err)
 		}
 		if err != nil {
 			return err
@@ -121,11 +144,11 @@ func (h *dioHolder) inFlight(ctx context.Context, threads []int) error {
 	}
 }
 
-func (h *dioHolder) write(ctx context.Context, step writeStep) (Traffic, error) {
-	if !step.again {
-		return storeThrough(ctx, h.source, h.target, step.messageBytes)
+func (h *dioHolder) Write(ctx context.Context, step writeStep) (Traffic, error) {
+	if !step.Again {
+		return storeThrough(ctx, h.source, h.target, h.config.StoreBytes)
 	}
-	if err := h.held(); err != nil {
+	if err := h.Held(); err != nil {
 		return Traffic{}, err
 	}
 	started := time.Now()
@@ -142,22 +165,22 @@ func (h *dioHolder) write(ctx context.Context, step writeStep) (Traffic, error) 
 	}, err
 }
 
-func (h *dioHolder) tally() (attempts, hits int) {
+func (h *dioHolder) Tally() Tally {
 	if h.reads == nil { // not pinned yet
-		return 0, 0
+		return Tally{}
 	}
 	return h.reads.tally()
 }
 
-func (h *dioHolder) held() error {
+func (h *dioHolder) Held() error {
 	if h.again {
 		return nil
 	}
 	return h.reads.held()
 }
 
-// release has nothing to do: a read lets go of its pages before it returns.
-func (h *dioHolder) release(ctx context.Context) error {
+// Release has nothing to do: a read lets go of its pages before it returns.
+func (h *dioHolder) Release(ctx context.Context) error {
 	return h.reads.wait(ctx)
 }
 

@@ -3,16 +3,17 @@ package workload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"umemstress/probes/event"
 	"umemstress/rdma"
 )
 
-// rdmaHolder pins by registering memory regions, and writes with RDMA WRITE
+// umemHolder pins by registering memory regions, and writes with RDMA WRITE
 // between pairs of queue pairs of one device: the data leaves the source and
 // arrives in the target through the device, not through the CPU's page table.
-type rdmaHolder struct {
+type umemHolder struct {
+	config   umemConfig
 	info     rdma.Device
 	context  *rdma.Context
 	pd       *rdma.PD
@@ -24,14 +25,32 @@ type rdmaHolder struct {
 	pinnedBefore   uint64 // bytes of this process that were pinned before
 }
 
-func openRDMA(_ context.Context, o Options) (_ holder, err error) {
-	h := &rdmaHolder{bySender: map[uint32]*flow{}}
+// umemConfig is what the holder rdma is opened with.
+type umemConfig struct {
+	Device         string // empty: the first with an active port
+	Port, GIDIndex int    // from 1; negative: chosen by the library
+	QueuePairs     int    // connections that share the traffic
+	MessageBytes   int    // that an RDMA operation carries
+	Bidirectional  bool   // passes from the target back into the source as well
+}
+
+// umemFacts is what is known of the holder rdma.
+func umemFacts() Holder {
+	return Holder{
+		Choice: Choice{"rdma", "an RDMA memory region registered over the mapping"},
+		Does:   "RDMA WRITE", PinsSource: true, Probed: event.HolderUmem,
+	}
+}
+
+// openUmem opens the device and connects the queue pairs.
+func openUmem(c umemConfig) (_ holder, err error) {
+	h := &umemHolder{config: c, bySender: map[uint32]*flow{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.info, err = rdma.FindDevice("/sys", o.Device); err != nil {
+	if h.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
 		return nil, err
 	}
 	if h.context, err = rdma.Open(h.info); err != nil {
@@ -40,14 +59,14 @@ func openRDMA(_ context.Context, o Options) (_ holder, err error) {
 	if h.pd, err = h.context.AllocPD(); err != nil {
 		return nil, err
 	}
-	if h.cq, err = h.context.CreateCQ(2 * o.QueuePairs * sendDepth); err != nil {
+	if h.cq, err = h.context.CreateCQ(2 * c.QueuePairs * sendDepth); err != nil {
 		return nil, err
 	}
-	path, err := h.context.Path(rdma.PathConfig{Port: o.Port, GIDIndex: o.GIDIndex})
+	path, err := h.context.Path(rdma.PathConfig{Port: c.Port, GIDIndex: c.GIDIndex})
 	if err != nil {
 		return nil, err
 	}
-	for range o.QueuePairs {
+	for range c.QueuePairs {
 		f, err := newFlow(h.pd, h.cq, path)
 		if err != nil {
 			return nil, err
@@ -58,13 +77,13 @@ func openRDMA(_ context.Context, o Options) (_ holder, err error) {
 	return h, nil
 }
 
-func (h *rdmaHolder) device() Device {
+func (h *umemHolder) Device() Device {
 	return Device{Name: h.info.Name, Driver: h.info.Driver, Backend: "uverbs"}
 }
 
-// pin registers both regions. The anonymous one goes first: if that fails, the
+// Pin registers both regions. The anonymous one goes first: if that fails, the
 // reason has nothing to do with files.
-func (h *rdmaHolder) pin(_ context.Context, source, target *region) (err error) {
+func (h *umemHolder) Pin(_ context.Context, source, target *region) (err error) {
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
@@ -73,31 +92,37 @@ func (h *rdmaHolder) pin(_ context.Context, source, target *region) (err error) 
 	}
 	h.target, err = h.pd.RegisterMR(target.mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
 	if errors.Is(err, rdma.ErrPinRefused) {
-		return pinRefused{err}
+		return pinRefused(err)
 	}
 	return err
 }
 
-func (h *rdmaHolder) write(ctx context.Context, step writeStep) (Traffic, error) {
+func (h *umemHolder) Write(ctx context.Context, step writeStep) (Traffic, error) {
 	t := transfer{
 		holder:        h,
-		pass:          pass{size: step.messageBytes, target: int64(h.target.Len()), source: int64(h.source.Len())},
-		bidirectional: step.bidirectional,
-		stop:          step.stop,
+		pass:          pass{Size: h.config.MessageBytes, Target: int64(h.target.Len()), Source: int64(h.source.Len())},
+		bidirectional: h.config.Bidirectional,
+		stop:          step.Stop,
 	}
 	return t.run(ctx)
 }
 
-// held is true until release: a registration ends by nobody else's doing.
-func (h *rdmaHolder) held() error { return nil }
+// Content is nil: the run chooses the bytes.
+func (h *umemHolder) Content() []byte { return nil }
+
+// Tally is zero: a registration is no call that lasts.
+func (h *umemHolder) Tally() Tally { return Tally{} }
+
+// Held is true until release: a registration ends by nobody else's doing.
+func (h *umemHolder) Held() error { return nil }
 
 // releaseBound is how long a release may take to reach the kernel's pin count.
 const releaseBound = 10 * time.Second
 
-// release deregisters the regions, the file's first, and waits until the kernel
+// Release deregisters the regions, the file's first, and waits until the kernel
 // has unpinned them: old rxe only drops a reference, and the pages are released
 // with the last one.
-func (h *rdmaHolder) release(ctx context.Context) error {
+func (h *umemHolder) Release(ctx context.Context) error {
 	if err := h.closeRegions(); err != nil {
 		return err
 	}
@@ -108,7 +133,7 @@ func (h *rdmaHolder) release(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return ineffective{fmt.Errorf("%d bytes are still pinned %v after deregistration (VmPin of /proc/self/status)", pinned-h.pinnedBefore, releaseBound)}
+			return ineffectivef("%d bytes are still pinned %v after deregistration (VmPin of /proc/self/status)", pinned-h.pinnedBefore, releaseBound)
 		}
 		select {
 		case <-ctx.Done():
@@ -118,7 +143,7 @@ func (h *rdmaHolder) release(ctx context.Context) error {
 	}
 }
 
-func (h *rdmaHolder) closeRegions() error {
+func (h *umemHolder) closeRegions() error {
 	var errs []error
 	for _, mr := range []*rdma.MR{h.target, h.source} {
 		if mr != nil {
@@ -130,7 +155,7 @@ func (h *rdmaHolder) closeRegions() error {
 
 // explain finds the cause behind a failed completion: requests are flushed when
 // the device goes away.
-func (h *rdmaHolder) explain(err error) error {
+func (h *umemHolder) explain(err error) error {
 	if gone := h.context.Alive(); gone != nil {
 		return gone
 	}
@@ -138,7 +163,7 @@ func (h *rdmaHolder) explain(err error) error {
 }
 
 // Close closes the context, and with it everything that was made from it.
-func (h *rdmaHolder) Close() error {
+func (h *umemHolder) Close() error {
 	if h.context == nil {
 		return nil
 	}

@@ -1,8 +1,10 @@
 package workload
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -28,7 +30,7 @@ func TestJanitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What ends a run must not end its janitor, once the shell has got that far.
-	eventually(t, "the shell ignores signals", func() bool {
+	Eventually(t, "the shell ignores signals", func() bool {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", j.cmd.Process.Pid))
 		_, ignored, found := strings.Cut(string(status), "SigIgn:\t")
 		const pipe = 1 << (unix.SIGPIPE - 1)
@@ -71,13 +73,42 @@ func TestJanitorFails(t *testing.T) {
 	}
 }
 
+// ownerChild starts a janitor for each of its arguments, which makes the file of that name
+// when the process is killed.
+const janitorOwnerChild = "janitor-owner"
+
+func janitorOwner(files []string, _ io.Reader, _ io.Writer) error {
+	for _, file := range files {
+		if _, err := startJanitor(nil, `echo undone >"$1"`, file); err != nil {
+			return err
+		}
+	}
+	fmt.Println("ready")
+	select {}
+}
+
 // Janitors undo after SIGKILL as well, each on its own.
 func TestJanitorAfterKill(t *testing.T) {
 	dir := t.TempDir()
-	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
-	killedOwner(t, first, second)
-	for _, file := range []string{first, second} {
-		eventually(t, file+" is undone", func() bool {
+	files := []string{filepath.Join(dir, "first"), filepath.Join(dir, "second")}
+	cmd, err := childCommand(janitorOwnerChild, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err := errors.Join(err, cmd.Process.Kill()); err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	cmd.Wait() // "signal: killed"
+	for _, file := range files {
+		Eventually(t, file+" is undone", func() bool {
 			data, err := os.ReadFile(file)
 			return err == nil && string(data) == "undone\n"
 		})

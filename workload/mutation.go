@@ -10,21 +10,22 @@ import (
 
 // mutationKind is something that happens to the file while it is pinned.
 type mutationKind struct {
-	Choice
-	detaches bool // the pages are to be nobody's afterwards, while they are still pinned
+	Mutation
 	// mutate does it to the first bytes of the target, whose pages are clean. It
 	// returns the clone where it makes one.
 	mutate func(t *target, bytes int64, known payload) (clone *os.File, err error)
 }
 
 // mutationKinds are all mutations. Adding one takes a function and a line here.
-var mutationKinds = []mutationKind{
-	{Choice{"none", "nothing happens to the file while it is pinned"}, false, mutateNothing},
-	{Choice{"reflink", "a clone is taken (FICLONE): the file's blocks are shared from then on"}, false, mutateReflink},
-	{Choice{"punch", "a hole is punched over the region (fallocate)"}, true, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
-	{Choice{"zero-range", "the region is zeroed (fallocate)"}, true, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
-	{Choice{"truncate", "the file is truncated to nothing and back to its size"}, true, mutateTruncate},
-	{Choice{"odirect-write", "the bytes that the file holds are written to it once more, with O_DIRECT"}, true, mutateDirectWrite},
+func mutationKinds() []mutationKind {
+	return []mutationKind{
+		{Mutation{Choice: Choice{"none", "nothing happens to the file while it is pinned"}}, mutateNothing},
+		{Mutation{Choice: Choice{"reflink", "a clone is taken (FICLONE): the file's blocks are shared from then on"}}, mutateReflink},
+		{Mutation{Choice: Choice{"punch", "a hole is punched over the region (fallocate)"}, Detaches: true}, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
+		{Mutation{Choice: Choice{"zero-range", "the region is zeroed (fallocate)"}, Detaches: true}, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
+		{Mutation{Choice: Choice{"truncate", "the file is truncated to nothing and back to its size"}, Detaches: true}, mutateTruncate},
+		{Mutation{Choice: Choice{"odirect-write", "the bytes that the file holds are written to it once more, with O_DIRECT"}, Detaches: true}, mutateDirectWrite},
+	}
 }
 
 func mutateNothing(*target, int64, payload) (*os.File, error) { return nil, nil }

@@ -31,15 +31,16 @@ type Options struct {
 	Connection    string        // "RC"
 	Verb          string        // "write"
 
-	File       string // a new file on the user's file system; empty: a scratch file system
-	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
-	FileBytes  int64  // size of the file-backed region
-	AnonBytes  int64  // size of the anonymous region, the source of the traffic
-	Seed       uint64 // of the payload
-	DIOSource  string // a block device that the holder dio reads from; empty: a slow one of the run's own
+	File       string        // a new file on the user's file system; empty: a scratch file system
+	ScratchDir string        // where the scratch's space comes from; empty: os.TempDir
+	FileBytes  int64         // size of the file-backed region
+	AnonBytes  int64         // size of the anonymous region, the source of the traffic
+	Seed       uint64        // of the payload
+	dioDelay   time.Duration // of the slow device; 0: as long as the phases may take; for tests
+	DIOSource  string        // a block device that the holder dio reads from; empty: a slow one of the run's own
 
 	Observe    string                                // ObserveAuto, ObserveOff or ObserveRequire
-	Attach     func(holder string) (Observer, error) // attaches the probes to the release of a holder, by event's name for it
+	Attach     func(holder string) (Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it
 	Output     string                                // the evidence directory
 	Tool       string                                // the version of this program, for the record
 	AllowCrash bool                                  // run even where it can take the machine down
@@ -63,6 +64,16 @@ func quick() Options {
 	}
 }
 
+// attach is what attaches the probes to the release of the scenario's holder; nil: they are
+// switched off.
+func (o Options) attach() func() (Observer, error) {
+	if o.Observe == ObserveOff || o.Attach == nil {
+		return nil
+	}
+	holder, _ := Find(holderKinds(), o.Scenario.Holder)
+	return func() (Observer, error) { return o.Attach(holder.Probed) }
+}
+
 // scratchDir is where the scratch's space comes from.
 func (o Options) scratchDir() string {
 	if o.ScratchDir != "" {
@@ -73,7 +84,7 @@ func (o Options) scratchDir() string {
 
 // validate refuses what cannot be run, with the flag that says otherwise.
 func (o Options) validate() error {
-	if err := o.Scenario.Validate(); err != nil {
+	if err := Scenarios().Validate(o.Scenario); err != nil {
 		return err
 	}
 	for _, choice := range []struct {
@@ -92,8 +103,11 @@ func (o Options) validate() error {
 	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
 		return usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
 	}
-	fs, _ := find(filesystems, o.Scenario.Filesystem)
-	pageSize := max(int64(os.Getpagesize()), fs.pageBytes)
+	if holder, _ := Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
+		return usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)
+	}
+	fs, _ := Find(filesystems(), o.Scenario.Filesystem)
+	pageSize := max(int64(os.Getpagesize()), fs.PageBytes)
 	for _, region := range []struct {
 		flag  string
 		bytes int64
@@ -127,7 +141,7 @@ func (o Options) validateTraffic() error {
 	if o.Iterations == 0 {
 		return nil
 	}
-	perPass := pass{size: o.MessageBytes, target: o.FileBytes, source: o.AnonBytes}.count()
+	perPass := pass{Size: o.MessageBytes, Target: o.FileBytes, Source: o.AnonBytes}.Count()
 	if o.Iterations < perPass {
 		return usagef("--iters %d: one pass over the file region takes %d messages of %d bytes, and a write phase makes at least one", o.Iterations, perPass, o.MessageBytes)
 	}

@@ -1,8 +1,6 @@
 package workload
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -34,24 +32,22 @@ func TestOptionsRefused(t *testing.T) {
 			t.Fatalf("the preset itself: %v", err)
 		}
 		spoil(&o)
-		wantUsage(t, o.validate(), want)
+		WantUsage(t, o.validate(), want)
 	}
 	_, err := Preset("slow")
-	wantUsage(t, err, "--preset slow: choose quick")
+	WantUsage(t, err, "--preset slow: choose quick")
 }
 
-func TestFileRefused(t *testing.T) {
-	shm, err := os.MkdirTemp("/dev/shm", "umemstress-test-*") // a tmpfs on every Linux
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(shm)
-	ext4, _ := find(filesystems, "ext4")
-	_, err = openTarget(filepath.Join(shm, "file"), ext4)
-	wantUsage(t, err, "it is on tmpfs")
-	_, err = openTarget("/nonexistent/file", ext4)
-	wantUsage(t, err, "directory must exist")
-	if names, _ := os.ReadDir(shm); len(names) > 0 {
-		t.Errorf("%s was left behind", names[0].Name())
+// A holder that brings each byte once cannot repeat its traffic.
+func TestHoldersBringOnce(t *testing.T) {
+	for _, holder := range []string{"dio", "vmwritev"} {
+		for _, repeat := range []func(*Options){
+			func(o *Options) { o.Iterations = 2000 }, func(o *Options) { o.Duration = time.Second }, func(o *Options) { o.Bidirectional = true },
+		} {
+			o := quick()
+			o.Scenario.Holder = holder
+			repeat(&o)
+			WantUsage(t, o.validate(), "the holder "+holder+" brings each byte once")
+		}
 	}
 }

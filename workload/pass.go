@@ -6,22 +6,23 @@ import "iter"
 // comes from byte b modulo source of the source region, so what the target
 // holds after a pass is known for any two sizes.
 type pass struct {
-	size           int   // bytes a message carries at most
-	target, source int64 // bytes of the regions
+	Size           int   // bytes a message carries at most
+	Target, Source int64 // bytes of the regions
 }
 
 // message is a copy of length bytes between the regions.
 type message struct {
-	from, to int64 // offsets into the source and the target region, in bytes
-	length   int
+	From, To int64 // offsets into the source and the target region, in bytes
+	Length   int
 }
 
-func (p pass) messages() iter.Seq[message] {
+// Messages are those of the pass, in the order of the target.
+func (p pass) Messages() iter.Seq[message] {
 	return func(yield func(message) bool) {
-		for to := int64(0); to < p.target; {
-			from := to % p.source
-			length := min(int64(p.size), p.target-to, p.source-from)
-			if !yield(message{from: from, to: to, length: int(length)}) {
+		for to := int64(0); to < p.Target; {
+			from := to % p.Source
+			length := min(int64(p.Size), p.Target-to, p.Source-from)
+			if !yield(message{From: from, To: to, Length: int(length)}) {
 				return
 			}
 			to += length
@@ -29,10 +30,10 @@ func (p pass) messages() iter.Seq[message] {
 	}
 }
 
-// count is the number of messages in a pass.
-func (p pass) count() int {
+// Count is the number of messages in a pass.
+func (p pass) Count() int {
 	n := 0
-	for range p.messages() {
+	for range p.Messages() {
 		n++
 	}
 	return n

@@ -12,8 +12,9 @@ type payload struct {
 	fixed    []byte // one period of generation 2, where the holder's bytes are not the run's to choose
 }
 
-func newPayload(o Options, pageSize int) payload {
-	return payload{seed: o.Seed, pageSize: pageSize, period: uint64(o.AnonBytes) / uint64(pageSize)}
+// newPayload makes one that repeats after so many bytes.
+func newPayload(seed uint64, pageSize int, period int64) payload {
+	return payload{seed: seed, pageSize: pageSize, period: uint64(period) / uint64(pageSize)}
 }
 
 // fill writes the generation's bytes of page number page into dst, which is one

@@ -64,3 +64,16 @@ func TestCompare(t *testing.T) {
 		t.Error("a file that ends early compared without an error")
 	}
 }
+
+func TestPayloadFixed(t *testing.T) {
+	p := payload{seed: 1, pageSize: 8, period: 2, fixed: []byte("AAAAAAAABBBBBBBB")}
+	got := make([]byte, 24)
+	p.fillAll(got, 2)
+	if string(got) != "AAAAAAAABBBBBBBBAAAAAAAA" {
+		t.Errorf("generation 2: %q", got)
+	}
+	p.fillAll(got, 1)
+	if bytes.Contains(got, []byte("AA")) {
+		t.Errorf("generation 1 is fixed, too: %q", got)
+	}
+}

@@ -14,7 +14,7 @@ import (
 // prepare makes ready who holds and who strips, makes the file and the regions, and
 // posts the witnesses. Nothing is pinned yet.
 func (r *run) prepare(ctx context.Context) error {
-	r.probes = attachSoon(r.options)
+	r.probes = AttachSoon(r.options.attach())
 	if err := r.openActors(ctx); err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.watch, err = startWitnesses(r.probes, r.options.Observe, r.record.File, r.evidence); err != nil {
+	if r.watch, err = Start(r.probes, r.options.Observe == ObserveRequire, r.record.File, r.evidence); err != nil {
 		return err
 	}
 	r.account(&r.record.Channels.Accounting.Before)
@@ -36,24 +36,22 @@ func (r *run) prepare(ctx context.Context) error {
 // page of the regions is.
 func (r *run) openActors(ctx context.Context) (err error) {
 	o := r.options
-	holder, _ := find(holderKinds, o.Scenario.Holder)
-	strip, _ := find(stripKinds, o.Scenario.Strip)
-	if r.stripper, err = strip.open(ctx); err != nil {
+	holds, _ := Find(holderKinds(), o.Scenario.Holder)
+	strips, _ := Find(stripKinds(), o.Scenario.Strip)
+	if r.stripper, err = strips.open(ctx); err != nil {
 		return err
 	}
-	if r.holder, err = holder.open(ctx, o); err != nil {
+	if r.holder, err = holds.open(ctx, o); err != nil {
 		return err
 	}
-	r.record.Device = r.holder.device()
-	if f, ok := r.holder.(interface{ fixedBytes() []byte }); ok {
-		r.payload.fixed = f.fixedBytes()
-	}
+	r.record.Device = r.holder.Device()
+	r.payload.fixed = r.holder.Content()
 	return nil
 }
 
 func (r *run) openFile(ctx context.Context) (err error) {
 	o := r.options
-	kind, _ := find(filesystems, o.Scenario.Filesystem)
+	kind, _ := Find(filesystems(), o.Scenario.Filesystem)
 	if o.File != "" {
 		r.target, err = openTarget(o.File, kind)
 	} else {
@@ -66,7 +64,7 @@ func (r *run) openFile(ctx context.Context) (err error) {
 		return err
 	}
 	r.record.File = r.target.info
-	if kind.backing == device {
+	if kind.Backing == OnDevice {
 		return nil
 	}
 	return r.target.reserve(o.FileBytes)
@@ -76,12 +74,12 @@ func (r *run) mapRegions() (err error) {
 	if r.file, err = mapFile(r.target.file, int(r.options.FileBytes)); err != nil {
 		return err
 	}
-	if strip, _ := find(stripKinds, r.options.Scenario.Strip); strip.singlePages {
+	if strips, _ := Find(stripKinds(), r.options.Scenario.Strip); strips.SinglePages {
 		if err := r.file.singlePages(); err != nil {
 			return err
 		}
 	}
-	if kind, _ := find(filesystems, r.options.Scenario.Filesystem); kind.backing != device {
+	if kind, _ := Find(filesystems(), r.options.Scenario.Filesystem); kind.Backing != OnDevice {
 		if r.record.File.Dev, err = mappedDevice(r.file.mem); err != nil {
 			return err
 		}
@@ -89,23 +87,27 @@ func (r *run) mapRegions() (err error) {
 	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
 		return err
 	}
-	r.record.Regions = []RegionRecord{r.file.record()}
-	if holder, _ := find(holderKinds, r.options.Scenario.Holder); holder.pinsSource {
-		r.record.Regions = append(r.record.Regions, r.anon.record())
+	r.record.Regions = []RegionRecord{describe("file", r.file)}
+	if holds, _ := Find(holderKinds(), r.options.Scenario.Holder); holds.PinsSource {
+		r.record.Regions = append(r.record.Regions, describe("anonymous", r.anon))
 	}
 	return nil
+}
+
+func describe(kind string, r *region) RegionRecord {
+	return RegionRecord{Kind: kind, Bytes: len(r.mem), Pages: len(r.mem) / os.Getpagesize()}
 }
 
 // pin pins the regions. It then looks at what a loss would do to this machine:
 // only a pin that the kernel allowed can endanger it.
 func (r *run) pin(ctx context.Context) error {
-	if err := r.holder.pin(ctx, r.anon, r.file); err != nil {
+	if err := r.holder.Pin(ctx, r.anon, r.file); err != nil {
 		return err
 	}
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := dangers(r.options.Scenario.Filesystem); len(found) > 0 {
+	if found := Dangers(r.options.Scenario.Filesystem); len(found) > 0 {
 		return lacksf("this run could take the machine down: %s; run it in a guest (umemstress lab run), or give --allow-crash", strings.Join(found, "; "))
 	}
 	return nil
@@ -115,22 +117,13 @@ func (r *run) pin(ctx context.Context) error {
 // them onto the file's pages.
 func (r *run) write(ctx context.Context, generation uint64) error {
 	r.payload.fillAll(r.anon.mem, generation)
-	stop := stopRule{messages: r.options.Iterations}
+	stop := stopRule{Messages: r.options.Iterations}
 	if r.options.Duration > 0 {
-		stop.until = time.Now().Add(r.options.Duration)
+		stop.Until = time.Now().Add(r.options.Duration)
 	}
-	sent, err := r.holder.write(ctx, r.writeStep(generation > 1, stop))
-	r.record.Traffic.add(sent)
+	sent, err := r.holder.Write(ctx, writeStep{Again: generation > 1, Stop: stop})
+	r.record.Traffic.Add(sent)
 	return err
-}
-
-func (r *run) writeStep(again bool, stop stopRule) writeStep {
-	return writeStep{
-		again:         again,
-		messageBytes:  r.options.MessageBytes,
-		bidirectional: r.options.Bidirectional,
-		stop:          stop,
-	}
 }
 
 // amidTraffic makes a phase one during which the traffic of a run by time goes on, with
@@ -145,11 +138,11 @@ func (r *run) amidTraffic(phase func(context.Context) error) func(context.Contex
 		var failed error
 		var traffic sync.WaitGroup
 		end := make(chan struct{})
-		traffic.Go(func() { sent, failed = r.holder.write(ctx, r.writeStep(false, stopRule{told: end})) })
+		traffic.Go(func() { sent, failed = r.holder.Write(ctx, writeStep{Stop: stopRule{Told: end}}) })
 		err := phase(ctx)
 		close(end)
 		traffic.Wait()
-		r.record.Traffic.add(sent)
+		r.record.Traffic.Add(sent)
 		if failed != nil {
 			return failed
 		}
@@ -169,23 +162,23 @@ func (r *run) clean(context.Context) error {
 
 // strip takes the buffers, from pages that are still pinned when it is done.
 func (r *run) strip(ctx context.Context) error {
-	if err := r.stripper.strip(ctx, r.file, r.target.file); err != nil {
+	if err := r.stripper.Strip(ctx, r.file, r.target.file); err != nil {
 		return err
 	}
-	return r.holder.held()
+	return r.holder.Held()
 }
 
 func (r *run) mutate(context.Context) (err error) {
-	kind, _ := find(mutationKinds, r.options.Scenario.Mutation)
+	kind, _ := Find(mutationKinds(), r.options.Scenario.Mutation)
 	if r.clone, err = kind.mutate(r.target, r.options.FileBytes, r.payload); err != nil {
 		return err
 	}
-	if kind.detaches {
+	if kind.Detaches {
 		if err := r.detached(); err != nil {
 			return err
 		}
 	}
-	return r.holder.held()
+	return r.holder.Held()
 }
 
 // detached says with an ineffective error that pages are the file's as before: the
@@ -194,14 +187,14 @@ func (r *run) mutate(context.Context) (err error) {
 func (r *run) detached() error {
 	mapped, err := mappedPages(r.file.mem)
 	if err == nil && mapped > 0 {
-		err = ineffective{fmt.Errorf("%s left %d of %d pages mapped, so they are still the file's",
-			r.options.Scenario.Mutation, mapped, len(r.file.mem)/os.Getpagesize())}
+		err = ineffectivef("%s left %d of %d pages mapped, so they are still the file's",
+			r.options.Scenario.Mutation, mapped, len(r.file.mem)/os.Getpagesize())
 	}
 	return err
 }
 
 func (r *run) release(ctx context.Context) error {
-	if err := r.holder.release(ctx); err != nil {
+	if err := r.holder.Release(ctx); err != nil {
 		return err
 	}
 	r.account(&r.record.Channels.Accounting.Released)
@@ -209,15 +202,26 @@ func (r *run) release(ctx context.Context) error {
 }
 
 // settle asks the file system for what it has promised: msync and fsync, as an
-// application would. What they return is part of the disk channel.
+// application would.
 func (r *run) settle(context.Context) error {
-	disk := &r.record.Channels.Disk
-	disk.Msync = notAsked
+	settled := Settled{Msync: NotAsked}
 	if r.file.mem != nil {
-		disk.Msync = syncOutcome(msync(r.file))
+		settled.Msync = syncOutcome(msync(r.file))
 	}
-	disk.Fsync = syncOutcome(fsync(r.target.file))
+	settled.Fsync = syncOutcome(fsync(r.target.file))
+	r.record.Settled = &settled
+	r.record.Channels.Disk.Msync, r.record.Channels.Disk.Fsync = settled.Msync, settled.Fsync
 	return nil
 }
 
 func msync(r *region) error { return unix.Msync(r.mem, unix.MS_SYNC) }
+
+// account notes how many pages of the whole machine the kernel counts as dirty.
+// A page that ext4 drops stays counted for ever, and in the end such pages
+// throttle every writer.
+func (r *run) account(pages *uint64) {
+	n, err := DirtyPages()
+	channel := &r.record.Channels.Accounting
+	channel.State, channel.Why = StateOf(err)
+	*pages = n
+}

@@ -13,20 +13,22 @@ type preset struct {
 const Everything = "everything"
 
 // presets are all presets. Adding one takes a line here.
-var presets = []preset{
-	{Choice{"quick", "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
-	{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
-	{Choice{"kara", "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
-	{Choice{"clone", "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
-	{Choice{Everything, "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
+func presets() []preset {
+	return []preset{
+		{Choice{"quick", "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
+		{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
+		{Choice{"kara", "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
+		{Choice{"clone", "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
+		{Choice{Everything, "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
+	}
 }
 
 // Presets returns the names that Preset knows, with a line on each.
-func Presets() []Choice { return choicesOf(presets) }
+func Presets() []Choice { return ChoicesOf(presets()) }
 
 // Preset returns the options of a named preset.
 func Preset(name string) (Options, error) {
-	p, ok := find(presets, name)
+	p, ok := Find(presets(), name)
 	if !ok {
 		var names []string
 		for _, c := range Presets() {

@@ -9,14 +9,23 @@ import (
 // Reexamine judges the evidence in dir again. The record's verdict is the one
 // that follows from its channels; it is an error if the record says another.
 // What streamed files miss, because the machine died while writing them, is
-// logged and changes nothing: the counts in the record are whole.
-func Reexamine(dir string) (*Record, error) {
+// logged and changes nothing: the counts in the record are whole. Evidence from before
+// facts were recorded is judged by those that the caller knows, and says so.
+func Reexamine(dir string, known func(Scenario) (Facts, bool)) (*Record, error) {
 	r, err := Load(dir)
 	if err != nil {
 		return nil, err
 	}
+	if r.Facts == nil {
+		facts, all := known(r.Scenario)
+		if !all {
+			return nil, usagef("%s: this version does not know the scenario %s, and the record has no facts of it; judge it with the version that wrote it", dir, r.Scenario)
+		}
+		logrus.Infof("%s: the record has no facts of its scenario: it is judged by what this version knows", dir)
+		r.Facts = &facts
+	}
 	recorded := r.Verdict
-	r.conclude()
+	r.Conclude()
 	if recorded != "" && recorded != r.Verdict {
 		return nil, fmt.Errorf("%s: the record says %s, but its channels amount to %s; the evidence was changed, or written by another version", dir, recorded, r.Verdict)
 	}

@@ -11,12 +11,7 @@ import (
 // anonymous memory. It is whole pages long and lies outside Go's heap, so the
 // kernel may pin it for as long as it likes.
 type region struct {
-	kind string // "file" or "anonymous"
-	mem  []byte
-}
-
-func (r *region) record() RegionRecord {
-	return RegionRecord{Kind: r.kind, Bytes: len(r.mem), Pages: len(r.mem) / os.Getpagesize()}
+	mem []byte
 }
 
 func mapFile(f *os.File, bytes int) (*region, error) {
@@ -24,7 +19,7 @@ func mapFile(f *os.File, bytes int) (*region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mmap %d bytes of %s: %w", bytes, f.Name(), err)
 	}
-	return &region{kind: "file", mem: mem}, nil
+	return &region{mem: mem}, nil
 }
 
 // singlePages keeps large folios out of a file's region, of which no page may be there
@@ -43,7 +38,7 @@ func mapAnonymous(bytes int) (*region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mmap %d anonymous bytes: %w; choose a smaller --anon-size", bytes, err)
 	}
-	return &region{kind: "anonymous", mem: mem}, nil
+	return &region{mem: mem}, nil
 }
 
 // touch makes every page present and writable, as an application's would be.

@@ -23,8 +23,8 @@ type run struct {
 	clone    *os.File // of the target; nil without reflink
 	file     *region
 	anon     *region
-	probes   *attachment
-	watch    *witnesses
+	probes   *Pending
+	watch    *Watch
 	holder   holder
 	stripper stripper
 }
@@ -37,18 +37,18 @@ func Run(ctx context.Context, o Options) (*Record, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	record, err := newRecord(o)
-	if err != nil {
+	r := &run{options: o}
+	var err error
+	if r.record, err = newRecord(o); err != nil {
 		return nil, err
 	}
-	evidence, err := createEvidence(o.Output)
-	if err != nil {
+	if r.evidence, err = createEvidence(o.Output); err != nil {
 		return nil, err
 	}
-	r := &run{options: o, record: record, evidence: evidence, payload: newPayload(o, record.Host.PageSize)}
+	r.payload = newPayload(o.Seed, r.record.Host.PageSize, o.AnonBytes)
 	err = r.drive(ctx)
 	r.conclude()
-	err = errors.Join(err, r.Close(), r.evidence.saveRecord(r.record), r.evidence.Close())
+	err = errors.Join(err, r.Close(), r.evidence.SaveRecord(r.record), r.evidence.Close())
 	return r.record, err
 }
 
@@ -57,6 +57,7 @@ func newRecord(o Options) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	facts, _ := Scenarios().Facts(o.Scenario)
 	return &Record{
 		Schema:   Schema,
 		Tool:     o.Tool,
@@ -64,16 +65,9 @@ func newRecord(o Options) (*Record, error) {
 		Host:     host,
 		Started:  time.Now().UTC(),
 		Scenario: o.Scenario,
+		Facts:    &facts,
 		Settings: o.settings(),
-		Channels: Channels{
-			Probes: ProbesChannel{State: StateAbsent},
-			Kmsg:   KmsgChannel{State: StateAbsent},
-			Disk:   DiskChannel{State: StateAbsent},
-			Clone:  CloneChannel{State: StateAbsent},
-			Cache:  CacheChannel{State: StateAbsent},
-
-			Accounting: AccountingChannel{State: StateAbsent},
-		},
+		Channels: NoChannels(),
 	}, nil
 }
 
@@ -109,7 +103,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	logrus.Debugf("phase %s", name)
 	started := time.Now()
 	r.record.Phases = append(r.record.Phases, Phase{Name: name, Started: started.UTC(), Outcome: OutcomeRunning})
-	if err := r.evidence.saveRecord(r.record); err != nil {
+	if err := r.evidence.SaveRecord(r.record); err != nil {
 		return false, err
 	}
 	phase := &r.record.Phases[len(r.record.Phases)-1]
@@ -124,20 +118,20 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time
 // of a call.
 func (r *run) noteHolds() {
-	if t, ok := r.holder.(tallier); ok {
-		r.record.Traffic.Attempts, r.record.Traffic.Hits = t.tally()
+	if r.holder != nil {
+		held := r.holder.Tally()
+		r.record.Traffic.Attempts, r.record.Traffic.Hits = held.Attempts, held.Hits
 	}
 }
 
 // outcomeOf tells results from errors.
 func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error) {
-	var refused pinRefused
 	switch {
 	case err == nil:
 		return OutcomeDone, "", nil
 	case ctx.Err() != nil:
 		return OutcomeInterrupted, "", ctx.Err()
-	case errors.As(err, &refused):
+	case isPinRefused(err):
 		return OutcomeRefused, err.Error(), nil
 	case isIneffective(err):
 		return OutcomeIneffective, err.Error(), nil
@@ -155,19 +149,19 @@ func (r *run) persist(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainBound)
 	defer cancel()
-	if err := r.watch.pump(ctx); err != nil {
+	if err := r.watch.Pump(ctx); err != nil {
 		return err
 	}
-	r.record.Channels.Probes, r.record.Channels.Kmsg = r.watch.tally()
+	r.watch.Tally(&r.record.Channels)
 	return nil
 }
 
 // conclude completes the record and judges it.
 func (r *run) conclude() {
 	if r.watch != nil {
-		r.record.Channels.Probes.Stacks = r.watch.namedStacks()
+		r.record.Channels.Probes.Stacks = r.watch.NamedStacks()
 	}
-	r.record.conclude()
+	r.record.Conclude()
 }
 
 // Close takes the run down, in the order in which its parts stand on each other.

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// dangers returns what would take the machine down if a buffer-less page were
+// Dangers returns what would take the machine down if a buffer-less page were
 // written back here, in sentences. It reads the running kernel's settings and
 // its memory, never its version.
-func dangers(filesystem string) []string {
+func Dangers(fs string) []string {
 	var found []string
 	for _, sysctl := range []struct{ name, effect string }{
 		{"panic_on_warn", "a warning of the kernel panics it"},
@@ -24,7 +24,7 @@ func dangers(filesystem string) []string {
 			found = append(found, fmt.Sprintf("kernel.%s is set, so %s", sysctl.name, sysctl.effect))
 		}
 	}
-	if kind, _ := find(filesystems, filesystem); kind.dropsBufferless {
+	if kind, _ := Find(filesystems(), fs); kind.DropsBufferless {
 		if survives, err := ext4Survives(); err != nil {
 			found = append(found, fmt.Sprintf("whether ext4 has a BUG_ON for a page without buffers could not be read (%v)", err))
 		} else if !survives {

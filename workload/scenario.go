@@ -1,7 +1,7 @@
 package workload
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,108 +20,43 @@ func (s Scenario) String() string {
 	return strings.Join([]string{s.Holder, s.Filesystem, s.Strip, s.Mutation}, "/")
 }
 
-// ParseScenario reads what String writes, and validates it.
-func ParseScenario(text string) (Scenario, error) {
+// Parse reads what Scenario.String writes, and validates it.
+func (c Catalogue) Parse(text string) (Scenario, error) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 4 {
 		return Scenario{}, usagef("scenario %q: write holder/filesystem/strip/mutation, such as rdma/ext4/pageout/none", text)
 	}
 	s := Scenario{parts[0], parts[1], parts[2], parts[3]}
-	return s, s.Validate()
+	return s, c.Validate(s)
+}
+
+// Parts are the parts of a scenario as flags name them.
+func Parts() []string { return []string{"holder", "fs", "strip", "mutation"} }
+
+// Part is the choice that the scenario makes for a part.
+func (s Scenario) Part(part string) string {
+	return map[string]string{"holder": s.Holder, "fs": s.Filesystem, "strip": s.Strip, "mutation": s.Mutation}[part]
 }
 
 // Validate says whether the scenario's parts exist and make sense together.
-func (s Scenario) Validate() error {
-	for _, part := range []struct{ flag, value string }{
-		{"holder", s.Holder}, {"fs", s.Filesystem}, {"strip", s.Strip}, {"mutation", s.Mutation},
-	} {
-		if err := oneOf(part.flag, part.value, choiceNames(part.flag)); err != nil {
-			return err
+func (c Catalogue) Validate(s Scenario) error {
+	for _, part := range Parts() {
+		choices := c.Choices(part)
+		if !slices.ContainsFunc(choices, func(c Choice) bool { return c.Name == s.Part(part) }) {
+			return usagef("--%s %s: choose %s", part, s.Part(part), names(choices))
 		}
 	}
-	if why := s.nonsense(); why != "" {
+	if why := c.nonsense(s); why != "" {
 		return usagef("scenario %s makes no sense: %s", s, why)
 	}
 	return nil
 }
 
-// The phases of a run, in order. Their names stand in run.json.
-const (
-	PhasePrepare    = "prepare"
-	PhasePin        = "pin"
-	PhaseWrite      = "write"
-	PhaseClean      = "clean"
-	PhaseStrip      = "strip"
-	PhaseMutate     = "mutate"
-	PhaseWriteAgain = "write-again"
-	PhaseRelease    = "release"
-	PhaseSettle     = "settle"
-	PhaseVerify     = "verify"
-)
-
-// Phases returns the names of the phases in the order in which they run.
-func Phases() []string {
-	return []string{
-		PhasePrepare, PhasePin, PhaseWrite, PhaseClean, PhaseStrip, PhaseMutate,
-		PhaseWriteAgain, PhaseRelease, PhaseSettle, PhaseVerify,
+// names lists choices, as in "choose a or b".
+func names(choices []Choice) string {
+	var all []string
+	for _, c := range choices {
+		all = append(all, c.Name)
 	}
-}
-
-// Choice is one of the things that a part of a scenario can be.
-type Choice struct {
-	Name string `json:"name"`
-	What string `json:"what"` // one line
-}
-
-func (c Choice) choice() Choice { return c }
-
-// find returns the entry of a table that has the name.
-func find[K interface{ choice() Choice }](table []K, name string) (entry K, ok bool) {
-	for _, k := range table {
-		if k.choice().Name == name {
-			return k, true
-		}
-	}
-	return entry, false
-}
-
-func choicesOf[K interface{ choice() Choice }](table []K) []Choice {
-	var choices []Choice
-	for _, k := range table {
-		choices = append(choices, k.choice())
-	}
-	return choices
-}
-
-// Choices returns what a scenario's part ("holder", "fs", "strip" or "mutation")
-// can be, in the order of its table.
-func Choices(part string) []Choice {
-	switch part {
-	case "holder":
-		return choicesOf(holderKinds)
-	case "fs":
-		return choicesOf(filesystems)
-	case "strip":
-		return choicesOf(stripKinds)
-	case "mutation":
-		return choicesOf(mutationKinds)
-	}
-	return nil
-}
-
-func choiceNames(part string) []string {
-	var names []string
-	for _, c := range Choices(part) {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
-// Describe returns one line on the choices of a part, for help texts.
-func Describe(part string) string {
-	var lines []string
-	for _, c := range Choices(part) {
-		lines = append(lines, fmt.Sprintf("%s (%s)", c.Name, c.What))
-	}
-	return strings.Join(lines, "; ")
+	return strings.Join(all, " or ")
 }

@@ -8,10 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // scratch is a file system of the run's own: a file without a name, a loop
@@ -34,7 +31,7 @@ func newScratch(ctx context.Context, dir string, kind filesystem, fileBytes int6
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if kind.backing == memory {
+	if kind.Backing == InMemory {
 		return s, s.mountMemory(fileBytes)
 	}
 	// mke2fs wants a journal to take no more than half of the blocks.
@@ -44,34 +41,11 @@ func newScratch(ctx context.Context, dir string, kind filesystem, fileBytes int6
 	if err = kind.make(ctx, s.backing, fileBytes); err != nil {
 		return nil, err
 	}
-	if s.loop, err = attachLoop(s.backing); err != nil || kind.backing == device {
+	if s.loop, err = attachLoop(s.backing); err != nil || kind.Backing == OnDevice {
 		return s, err
 	}
-	s.root, err = mountDetached(kind, s.loop.Name())
+	s.root, err = mountDetached(kind.fstype, s.loop.Name(), kind.mount)
 	return s, err
-}
-
-// namelessFile makes a file of the given size that has no name and whose blocks
-// are reserved, so that the scratch cannot run out of space half-way.
-func namelessFile(dir string, size int64) (*os.File, error) {
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) { // overlayfs before 6.1 (2b1a77461f16)
-		if f, err = os.CreateTemp(dir, "umemstress-scratch-*"); err == nil {
-			err = os.Remove(f.Name())
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make the scratch file in %s: %w; choose another directory with --scratch-dir", dir, err)
-	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		err = f.Truncate(size)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("reserve %d MiB for the scratch file system in %s: %w; choose another directory with --scratch-dir or a smaller --file-size", size>>20, dir, err)
-	}
-	return f, nil
 }
 
 // make runs the kind's mkfs on the open file, if it has one. The program sees it
@@ -96,62 +70,21 @@ func (k filesystem) make(ctx context.Context, f *os.File, fileBytes int64) error
 	return nil
 }
 
-// lookAdmin finds a system administrator's program, which an ordinary user's
-// PATH does not reach on Debian.
-func lookAdmin(program string) (string, error) {
-	if path, err := exec.LookPath(program); err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
-			return path, nil
-		}
-	}
-	return "", exec.ErrNotFound
-}
-
 // mountMemory mounts a file system that needs no device.
 func (s *scratch) mountMemory(fileBytes int64) (err error) {
-	if s.kind.pageBytes > 0 {
-		if s.huge, err = reserveHugepages(int(fileBytes / s.kind.pageBytes)); err != nil {
+	if s.kind.PageBytes > 0 {
+		if s.huge, err = reserveHugepages(int(fileBytes / s.kind.PageBytes)); err != nil {
 			return err
 		}
 	}
-	s.root, err = mountDetached(s.kind, "umemstress")
+	s.root, err = mountDetached(s.kind.fstype, "umemstress", s.kind.mount)
 	return err
-}
-
-// mountDetached mounts a device, or what stands for it, without attaching the
-// mount anywhere and returns its root directory, open. The mount lives as long as
-// the descriptor or a file opened through it (fsmount(2), Linux 5.2).
-func mountDetached(kind filesystem, source string) (*os.File, error) {
-	fs, err := unix.Fsopen(kind.fstype, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return nil, lacksf("fsopen %s: %w; mounting the scratch needs root, Linux 5.2 or newer and the module %s; --file PATH needs none of these", kind.fstype, err, kind.fstype)
-	}
-	defer unix.Close(fs)
-	if err := unix.FsconfigSetString(fs, "source", source); err != nil {
-		return nil, fmt.Errorf("mount %s as %s: source: %w", source, kind.fstype, err)
-	}
-	for key, value := range kind.mount {
-		if err := unix.FsconfigSetString(fs, key, value); err != nil {
-			return nil, fmt.Errorf("mount %s as %s: %s=%s: %w", source, kind.fstype, key, value, err)
-		}
-	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return nil, fmt.Errorf("mount %s as %s: %w; the kernel's log says why", source, kind.fstype, err)
-	}
-	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOSUID)
-	if err != nil {
-		return nil, fmt.Errorf("mount %s as %s: fsmount: %w", source, kind.fstype, err)
-	}
-	return os.NewFile(uintptr(mount), source), nil
 }
 
 // create makes the run's file on the scratch, open for reading and writing. On a
 // raw block device, that is the device.
 func (s *scratch) create() (*target, error) {
-	if s.kind.backing == device {
+	if s.kind.Backing == OnDevice {
 		return newDeviceTarget(s.loop)
 	}
 	return newTarget(s.root, "region", true)

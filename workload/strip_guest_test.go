@@ -58,7 +58,7 @@ func TestReclaim(t *testing.T) {
 			if machine(t) == before {
 				t.Error("opening it changed nothing that this test could see")
 			}
-			if err := s.strip(t.Context(), r, f); err != nil {
+			if err := s.Strip(t.Context(), r, f); err != nil {
 				t.Error(err)
 			}
 			if mapped, err := mappedPages(r.mem); err != nil || mapped != 0 {
@@ -90,77 +90,12 @@ func TestReclaimOfLocked(t *testing.T) {
 			if err := unix.Mlock(r.mem); err != nil {
 				t.Fatal(err)
 			}
-			err = s.strip(t.Context(), r, f)
+			err = s.Strip(t.Context(), r, f)
 			if !isIneffective(err) || !strings.Contains(err.Error(), "1024 of 1024 pages mapped") {
 				t.Error(err)
 			}
 			t.Log(err)
 		})
-	}
-}
-
-// Two runs at a time do not take the memory controller from each other.
-func TestTwoCgroups(t *testing.T) {
-	before := machine(t)
-	first, err := newCgroup()
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := newCgroup()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := second.usage(); err != nil {
-		t.Errorf("the second lost its controller: %v", err)
-	}
-	if err := second.Close(); err != nil {
-		t.Error(err)
-	}
-	// The controller is left enabled: the second found it so.
-	if after := machine(t); strings.Contains(after, "umemstress-") {
-		t.Errorf("left behind: %s; before: %s", after, before)
-	}
-	if err := os.WriteFile("/sys/fs/cgroup/cgroup.subtree_control", []byte("-memory"), 0); err != nil {
-		t.Error(err)
-	}
-}
-
-// Huge pages are there while they are held, and only then.
-func TestReserveHugepages(t *testing.T) {
-	before, err := hugepages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	held, err := reserveHugepages(3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if now, err := hugepages(); err != nil || now != before+3 {
-		t.Errorf("%d huge pages, %v; before %d", now, err, before)
-	}
-	if err := held.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := reserveHugepages(1 << 20); err == nil || !strings.Contains(err.Error(), "--file-size") {
-		t.Errorf("2 TiB of huge pages: %v", err)
-	}
-	// All memory that is available: the kernel finds some of it.
-	available, err := memAvailable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if held, err := reserveHugepages(int(available >> 21)); err == nil {
-		if err := held.Close(); err != nil {
-			t.Error(err)
-		}
-	} else {
-		t.Log(err)
-	}
-	if now, err := hugepages(); err != nil || now != before {
-		t.Errorf("%d huge pages, %v; before %d", now, err, before)
 	}
 }
 
@@ -185,7 +120,7 @@ func machine(t *testing.T) string {
 	}
 	var hogs []string
 	for _, path := range commands {
-		if line, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(line), "\x00"+HogCommand+"\x00") {
+		if line, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(line), "\x00"+"hog"+"\x00") {
 			hogs = append(hogs, path)
 		}
 	}

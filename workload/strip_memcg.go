@@ -3,7 +3,6 @@ package workload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -36,9 +35,9 @@ const memcgPasses = 8
 // finds anything to free.
 const memcgBound = 30 * time.Second
 
-// strip leaves the group first: its pages stay charged there, and nobody is in it
+// Strip leaves the group first: its pages stay charged there, and nobody is in it
 // who could be throttled or killed for what it uses.
-func (m memcgStripper) strip(ctx context.Context, r *region, file *os.File) error {
+func (m memcgStripper) Strip(ctx context.Context, r *region, file *os.File) error {
 	if err := m.group.leave(); err != nil {
 		return err
 	}
@@ -64,8 +63,8 @@ func (m memcgStripper) strip(ctx context.Context, r *region, file *os.File) erro
 	if err != nil {
 		return err
 	}
-	return ineffective{fmt.Errorf("reclaim of the run's cgroup left %d of %d pages mapped after %d passes, and %d bytes charged to it",
-		mapped, len(r.mem)/os.Getpagesize(), passes, usage)}
+	return ineffectivef("reclaim of the run's cgroup left %d of %d pages mapped after %d passes, and %d bytes charged to it",
+		mapped, len(r.mem)/os.Getpagesize(), passes, usage)
 }
 
 // reclaim has the kernel reclaim all that is charged to the group: memory.reclaim

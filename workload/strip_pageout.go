@@ -36,8 +36,8 @@ func stripPageout(ctx context.Context, r *region, file *os.File) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return ineffective{fmt.Errorf("MADV_PAGEOUT leaves %d of %d pages mapped; the file must be writable by this user and mapped only once, and pinned pages of large folios stay",
-				mapped, len(r.mem)/os.Getpagesize())}
+			return ineffectivef("MADV_PAGEOUT leaves %d of %d pages mapped; the file must be writable by this user and mapped only once, and pinned pages of large folios stay",
+				mapped, len(r.mem)/os.Getpagesize())
 		}
 		select {
 		case <-ctx.Done():

@@ -43,9 +43,9 @@ func hogStep(available int64) int64 {
 	return min(max(available/4, least), most)
 }
 
-// strip lets the hog grow until reclaim has unmapped every page of the region (see
+// Strip lets the hog grow until reclaim has unmapped every page of the region (see
 // stripPageout), and then gives all memory back at once.
-func (p pressureStripper) strip(ctx context.Context, r *region, file *os.File) (err error) {
+func (p pressureStripper) Strip(ctx context.Context, r *region, file *os.File) (err error) {
 	defer func() { err = errors.Join(err, p.hog.Close()) }()
 	if err := drainLRU(file, int64(len(r.mem))); err != nil {
 		return err
@@ -111,8 +111,8 @@ func (p pressureStripper) unless(reason error, r *region) error {
 	if err != nil {
 		return err
 	}
-	return ineffective{fmt.Errorf("memory pressure left %d of %d pages mapped: %w; it had been told to take %d MiB, and %d MiB are available",
-		mapped, len(r.mem)/os.Getpagesize(), reason, p.hog.taken>>20, available>>20)}
+	return ineffectivef("memory pressure left %d of %d pages mapped: %w; it had been told to take %d MiB, and %d MiB are available",
+		mapped, len(r.mem)/os.Getpagesize(), reason, p.hog.taken>>20, available>>20)
 }
 
 // memAvailable is what could be had without swapping, in bytes, as the kernel

@@ -41,7 +41,7 @@ func newTarget(dir *os.File, name string, scratch bool) (*target, error) {
 // openTarget creates the file that --file names. An existing one is refused: a
 // run overwrites every byte.
 func openTarget(path string, kind filesystem) (*target, error) {
-	if kind.backing == device {
+	if kind.Backing == OnDevice {
 		return nil, usagef("--file %s: the scenario is for a raw block device, and a run overwrites nothing of yours; leave --file out", path)
 	}
 	dir, err := os.Open(filepath.Dir(path))
@@ -112,11 +112,6 @@ func (t *target) reopenDirect(mode int) (*os.File, error) {
 		return nil, fmt.Errorf("open the file with O_DIRECT: %w", err)
 	}
 	return f, nil
-}
-
-// reopen opens once more what f is open on, which may have no name.
-func reopen(f *os.File, mode int) (*os.File, error) {
-	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), mode, 0)
 }
 
 // Close gives up the file and its blocks.

@@ -1,8 +1,9 @@
 package workload
 
 import (
-	"os"
 	"testing"
+
+	"github.com/prometheus/procfs"
 )
 
 // The program's code is locked, and nothing afterwards.
@@ -27,5 +28,13 @@ func TestLockText(t *testing.T) {
 // locked is how many bytes of this process are locked.
 func locked(t *testing.T) uint64 {
 	t.Helper()
-	return status(t, os.Getpid()).VmLck
+	self, err := procfs.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := self.NewStatus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status.VmLck
 }

@@ -10,7 +10,7 @@ import (
 
 // transfer is one write phase: messages dealt to the flows in turn.
 type transfer struct {
-	holder        *rdmaHolder
+	holder        *umemHolder
 	pass          pass
 	bidirectional bool
 	stop          stopRule
@@ -49,13 +49,13 @@ func (t *transfer) send(ctx context.Context) error {
 
 // forward makes one pass, or what is missing of it to be enough.
 func (t *transfer) forward(ctx context.Context) (enough bool, err error) {
-	perPass := t.pass.count()
-	for m := range t.pass.messages() {
-		if err := t.queue(ctx, t.holder.source, m.from, t.holder.target, m.to, m.length); err != nil {
+	perPass := t.pass.Count()
+	for m := range t.pass.Messages() {
+		if err := t.queue(ctx, t.holder.source, m.From, t.holder.target, m.To, m.Length); err != nil {
 			return false, err
 		}
 		t.forwarded++
-		if t.stop.enough(t.forwarded, perPass, time.Now) {
+		if t.stop.Enough(t.forwarded, perPass, time.Now) {
 			return true, nil
 		}
 	}
@@ -63,8 +63,8 @@ func (t *transfer) forward(ctx context.Context) (enough bool, err error) {
 }
 
 func (t *transfer) backward(ctx context.Context) error {
-	for m := range t.pass.messages() {
-		if err := t.queue(ctx, t.holder.target, m.to, t.holder.source, m.from, m.length); err != nil {
+	for m := range t.pass.Messages() {
+		if err := t.queue(ctx, t.holder.target, m.To, t.holder.source, m.From, m.Length); err != nil {
 			return err
 		}
 	}

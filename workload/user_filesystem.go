@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/moby/sys/mountinfo"
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,7 +14,7 @@ import (
 // scenario's kind. The magic number cannot tell ext2, ext3 and ext4 apart, so
 // the mount table is read.
 func checkFilesystem(path string, dir *os.File, kind filesystem) error {
-	if kind.journalsData {
+	if kind.JournalsData {
 		return usagef("--file %s: the journal must hold the file twice, as only that of a scratch is made to; leave it out for --fs %s", path, kind.Name)
 	}
 	mount, err := mountOf(dir)
@@ -30,41 +27,17 @@ func checkFilesystem(path string, dir *os.File, kind filesystem) error {
 	return checkBlocks(path, dir, kind)
 }
 
-// mountOf finds the mount that an open directory is on by its number, since stat(2)
-// gives the device of a subvolume on btrfs, which the mount table does not have.
-func mountOf(dir *os.File) (*mountinfo.Info, error) {
-	self, err := procfs.Self()
-	if err != nil {
-		return nil, err
-	}
-	opened, err := self.FDInfo(strconv.Itoa(int(dir.Fd())))
-	if err != nil {
-		return nil, err
-	}
-	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
-		found := strconv.Itoa(m.ID) == opened.MntID
-		return !found, found
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the mount table: %w", err)
-	}
-	if len(mounts) == 0 {
-		return nil, fmt.Errorf("its mount, number %s, is not in the mount table", opened.MntID)
-	}
-	return mounts[0], nil
-}
-
 // checkBlocks tells ext4 from ext4-1k.
 func checkBlocks(path string, dir *os.File, kind filesystem) error {
 	var stat unix.Statfs_t
 	if err := unix.Fstatfs(int(dir.Fd()), &stat); err != nil {
 		return fmt.Errorf("--file %s: %w", path, err)
 	}
-	if kind.blockBytes == 0 || stat.Bsize == kind.blockBytes {
+	if kind.BlockBytes == 0 || stat.Bsize == kind.BlockBytes {
 		return nil
 	}
 	return usagef("--file %s: its file system has blocks of %d bytes and the scenario is for %s, with %d; choose another file or --fs",
-		path, stat.Bsize, kind.Name, kind.blockBytes)
+		path, stat.Bsize, kind.Name, kind.BlockBytes)
 }
 
 // checkJournal refuses a file whose data is journalled: what the disk holds would be

@@ -23,13 +23,13 @@ func (r *run) verifyCache(ctx context.Context, channel *CacheChannel) error {
 		channel.CheckedPages, channel.StalePages = c.checked, c.different
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = stateOf(err)
+	channel.State, channel.Why = StateOf(err)
 	return err
 }
 
 func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
-	kind, _ := find(filesystems, r.options.Scenario.Filesystem)
-	if kind.backing == memory {
+	kind, _ := Find(filesystems(), r.options.Scenario.Filesystem)
+	if kind.Backing == InMemory {
 		channel.State, channel.Why = StateAbsent, kind.Name+" has no disk: the cache channel tells"
 		return nil
 	}
@@ -42,13 +42,13 @@ func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
 		channel.RefusedWrites = reader.refused
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = stateOf(err)
+	channel.State, channel.Why = StateOf(err)
 	return err
 }
 
 // openDisk opens the file so that what is read comes from the disk.
 func (r *run) openDisk(kind filesystem) (*os.File, error) {
-	if kind.journalsData {
+	if kind.JournalsData {
 		if err := r.file.Close(); err != nil {
 			return nil, err
 		}
@@ -71,13 +71,6 @@ func (r *run) verifyClone(ctx context.Context, channel *CloneChannel) error {
 		channel.CheckedPages, channel.ChangedPages = c.checked, c.different
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = stateOf(err)
+	channel.State, channel.Why = StateOf(err)
 	return err
-}
-
-func stateOf(err error) (state, why string) {
-	if err != nil {
-		return StateFailed, err.Error()
-	}
-	return StateOK, ""
 }

@@ -87,7 +87,7 @@ func TestEverything(t *testing.T) {
 		t.Fatalf("%v in %q; %s", err, stdout, stderr)
 	}
 	want := map[string]bool{}
-	for _, e := range workload.Scenarios() {
+	for _, e := range workload.Scenarios().All() {
 		want[e.Scenario.String()] = e.Nonsense == ""
 	}
 	for _, o := range got {
@@ -99,7 +99,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s: %s, evidence in %s", o.Scenario, o.word(), o.Evidence)
 			continue
 		}
-		if r, err := workload.Reexamine(o.Evidence); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
+		if r, err := workload.Reexamine(o.Evidence, workload.Scenarios().Facts); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
 			t.Errorf("%s: %s, but its evidence: %+v, %v", o.Scenario, o.Verdict, r, err)
 		}
 	}

@@ -132,7 +132,7 @@ func tracks(t *testing.T) string {
 		command, err := os.ReadFile(process)
 		switch {
 		case err != nil: // it has ended
-		case strings.HasSuffix(string(command), "\x00"+workload.HogCommand+"\x00"):
+		case strings.HasSuffix(string(command), "\x00"+"hog"+"\x00"):
 			found = append(found, "hog "+process)
 		case strings.Contains(string(command), "\x00umemstress-janitor\x00"):
 			found = append(found, "janitor "+process)

@@ -211,7 +211,7 @@ func TestInterrupt(t *testing.T) {
 		if code := state.ExitCode(); code != exitInterrupted && !last {
 			t.Errorf("in phase %s: exit code %d: %s", phase, code, stderr)
 		}
-		if _, err := workload.Reexamine(dir); err != nil {
+		if _, err := workload.Reexamine(dir, workload.Scenarios().Facts); err != nil {
 			t.Errorf("in phase %s: %v", phase, err)
 		}
 		if after := leftovers(t); after != before {
@@ -233,7 +233,7 @@ func TestKill(t *testing.T) {
 	if state.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Fatalf("it was not killed: %v", state)
 	}
-	if r, err := workload.Reexamine(dir); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
+	if r, err := workload.Reexamine(dir, workload.Scenarios().Facts); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
 		t.Errorf("its evidence: %+v, %v", r, err)
 	}
 	if after := leftovers(t); after != before {

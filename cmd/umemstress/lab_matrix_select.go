@@ -14,7 +14,7 @@ import (
 // columns selects the cells to run, kernel by kernel.
 func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
 	for i, scenario := range f.explore {
-		if _, err := workload.ParseScenario(scenario); err != nil {
+		if _, err := workload.Scenarios().Parse(scenario); err != nil {
 			return nil, usageErrorf("--explore: %v", err)
 		}
 		if slices.Contains(f.explore[:i], scenario) {

@@ -176,7 +176,7 @@ func TestExpectationsAreOfScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range expectations {
-		if _, err := workload.ParseScenario(e.Scenario); err != nil {
+		if _, err := workload.Scenarios().Parse(e.Scenario); err != nil {
 			t.Errorf("%s: %v", e.Kernel, err)
 		}
 	}

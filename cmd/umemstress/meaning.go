@@ -6,7 +6,7 @@ import "umemstress/workload"
 func meaning(r *workload.Record) string {
 	switch r.Verdict {
 	case workload.Corrupted:
-		return "A file that nobody wrote to has changed. On this kernel no bytes may arrive by " + r.Scenario.Arrival() +
+		return "A file that nobody wrote to has changed. On this kernel no bytes may arrive by " + arrival(r) +
 			" in a mapping of a file that shares blocks with another."
 	case workload.DataLost:
 		return "An application would have been told that its data is safe, and it is not: " + whereabouts(r.Channels.Cache)
@@ -43,4 +43,12 @@ func exposure(c workload.Channels) string {
 		return untold + "It noticed and refused to write them: the bytes are lost, but whoever asked was told."
 	}
 	return untold + "The right bytes are on the disk this time."
+}
+
+// arrival names what brings the bytes.
+func arrival(r *workload.Record) string {
+	if r.Facts == nil { // see workload.Reexamine
+		return r.Scenario.Holder
+	}
+	return r.Facts.Arrival
 }

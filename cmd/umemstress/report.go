@@ -29,8 +29,8 @@ func printReport(w io.Writer, r *workload.Record, dir string) error {
 	}
 	fmt.Fprintf(t, "phases\t%s\n", phaseLine(r.Phases))
 	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
-	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels.Kmsg))
-	fmt.Fprintf(t, "disk\t%s\n", diskLine(r.Channels.Disk))
+	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels))
+	fmt.Fprintf(t, "disk\t%s\n", diskLine(r))
 	for _, line := range moreLines(r.Channels) {
 		fmt.Fprintln(t, line)
 	}
@@ -91,23 +91,27 @@ func probesLine(c workload.ProbesChannel) string {
 	return line
 }
 
-func kmsgLine(c workload.KmsgChannel) string {
-	if c.State != workload.StateOK {
-		return stateLine(c.State, c.Why)
+// kmsgLine tells of the log and of ext4's count, either of which may be there alone.
+func kmsgLine(c workload.Channels) string {
+	line := stateLine(c.Kmsg.State, c.Kmsg.Why)
+	if c.Kmsg.State == workload.StateOK {
+		line = fmt.Sprintf("%d messages of pages without buffers (%d more suppressed), %d warnings",
+			c.Kmsg.BufferlessPages, c.Kmsg.Suppressed, c.Kmsg.Warnings)
 	}
-	line := fmt.Sprintf("%d messages of pages without buffers (%d more suppressed), %d warnings",
-		c.BufferlessPages, c.Suppressed, c.Warnings)
 	if rise, known := c.WarningRise(); known {
 		line += fmt.Sprintf("; warning_count rose by %d", rise)
+	} else if c.WarningCount.State == workload.StateFailed {
+		line += "; warning_count failed: " + c.WarningCount.Why
 	}
 	return line
 }
 
-func diskLine(c workload.DiskChannel) string {
+func diskLine(r *workload.Record) string {
+	c, settled := r.Channels.Disk, r.Answers()
 	if c.State != workload.StateOK {
 		return stateLine(c.State, c.Why)
 	}
-	line := fmt.Sprintf("%d of %d pages stale after msync %s, fsync %s", c.StalePages, c.CheckedPages, c.Msync, c.Fsync)
+	line := fmt.Sprintf("%d of %d pages stale after msync %s, fsync %s", c.StalePages, c.CheckedPages, settled.Msync, settled.Fsync)
 	if c.StalePages > 0 {
 		line += fmt.Sprintf("; %d hold exactly what was written before", c.OldPages)
 	}

@@ -48,7 +48,6 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand())
-	root.AddCommand(newChildCommands()...)
 	return root
 }
 

@@ -74,19 +74,14 @@ func printJSON(w io.Writer, v any) error {
 
 // verdictStatus turns a verdict into the exit code of the contract.
 func verdictStatus(v workload.Verdict) error {
-	switch v {
-	case workload.Clean, workload.Refused:
-		return nil
-	case workload.Exposed:
-		return statusError(exitExposed)
-	case workload.Reproduced:
-		return statusError(exitReproduced)
-	case workload.DataLost:
-		return statusError(exitDataLost)
-	case workload.Corrupted:
-		return statusError(exitCorrupted)
+	code, known := v.ExitCode()
+	if !known {
+		return fmt.Errorf("%q is no verdict", v)
 	}
-	return statusError(exitInconclusive)
+	if code == exitClean {
+		return nil
+	}
+	return statusError(code)
 }
 
 func newVerdictCommand() *cobra.Command {
@@ -104,7 +99,7 @@ func newVerdictCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			record, err := workload.Reexamine(args[0])
+			record, err := workload.Reexamine(args[0], workload.Scenarios().Facts)
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ type scenarioOutcome struct {
 // interruption ends it after it has told what was seen until then.
 func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
 	outcomes := []scenarioOutcome{}
-	for _, e := range workload.Scenarios() {
+	for _, e := range workload.Scenarios().All() {
 		if e.Nonsense != "" {
 			continue
 		}

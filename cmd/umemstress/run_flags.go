@@ -120,10 +120,10 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&f.anonSize, "anon-size", formatBytes(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
 	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
-	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+workload.Describe("holder"))
-	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+workload.Describe("fs"))
-	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+workload.Describe("strip"))
-	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+workload.Describe("mutation"))
+	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+workload.Scenarios().Describe("holder"))
+	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+workload.Scenarios().Describe("fs"))
+	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+workload.Scenarios().Describe("strip"))
+	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+workload.Scenarios().Describe("mutation"))
 	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
 	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")
 	flags.BoolVar(&o.AllowCrash, "allow-crash", o.AllowCrash, "run even where it can take this machine down")
@@ -134,7 +134,7 @@ func (f *optionFlags) finish() (workload.Options, error) {
 	o := f.options
 	var err error
 	if f.scenario != "" {
-		if o.Scenario, err = workload.ParseScenario(f.scenario); err != nil {
+		if o.Scenario, err = workload.Scenarios().Parse(f.scenario); err != nil {
 			return o, err
 		}
 	}

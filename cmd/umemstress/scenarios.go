@@ -25,7 +25,7 @@ with a line on what each shows, and why the other combinations make no sense.
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			scenarios := workload.Scenarios()
+			scenarios := workload.Scenarios().All()
 			if format == "json" {
 				return printJSON(cmd.OutOrStdout(), chosen(scenarios, all))
 			}
@@ -46,7 +46,7 @@ func printScenarios(w io.Writer, scenarios []workload.Explained, all bool) error
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, part := range scenarioParts {
 		fmt.Fprintln(table, part)
-		for _, c := range workload.Choices(part) {
+		for _, c := range workload.Scenarios().Choices(part) {
 			fmt.Fprintf(table, "  %s\t%s\n", c.Name, c.What)
 		}
 	}

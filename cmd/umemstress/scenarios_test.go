@@ -22,7 +22,7 @@ func scenariosSay(t *testing.T, args ...string) string {
 // reason why others make none; --all has those themselves.
 func TestScenariosCommand(t *testing.T) {
 	list, all := scenariosSay(t), scenariosSay(t, "--all")
-	for _, e := range workload.Scenarios() {
+	for _, e := range workload.Scenarios().All() {
 		name := "  " + e.Scenario.String() + " "
 		sensible := e.Nonsense == ""
 		if got := strings.Count(list, name); sensible != (got == 1) || !sensible && got > 0 {

@@ -18,7 +18,7 @@ import (
 // whose number is another driver's.
 func TestOpenNode(t *testing.T) {
 	var want, got unix.Stat_t
-	if err := unix.Stat(fastDevice(t, 1<<20), &want); err != nil {
+	if err := unix.Stat(FastDevice(t, 1<<20), &want); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -37,7 +37,7 @@ func TestOpenNode(t *testing.T) {
 
 // TestDelayFails wants a device-mapper device that could not be started to be gone.
 func TestDelayFails(t *testing.T) {
-	before := left(t)
+	before := Left(t)
 	file, err := namelessFile(os.TempDir(), 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestDelayFails(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantLeft(t, before)
+	WantLeft(t, before)
 }
 
 // killedMaker is set for the child of TestMappedKilled.
@@ -62,7 +62,7 @@ func TestMappedKilled(t *testing.T) {
 	if os.Getenv(killedMaker) != "" {
 		createAndSay()
 	}
-	child, line, err := startChild(t, "TestMappedKilled", killedMaker+"=1")
+	child, line, err := StartChild(t, "TestMappedKilled", killedMaker+"=1")
 	name := strings.TrimSpace(line)
 	if err != nil || !mapped(t, name) {
 		t.Errorf("the child made no device, but said %q, %v", line, err)
@@ -71,8 +71,8 @@ func TestMappedKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // "signal: killed"
-	eventually(t, "the device is removed", func() bool { return !mapped(t, name) })
-	if err := RemoveMapped(name); err != nil {
+	Eventually(t, "the device is removed", func() bool { return !mapped(t, name) })
+	if err := removeMapped(name); err != nil {
 		t.Errorf("to remove it again: %v", err)
 	}
 }
@@ -92,7 +92,8 @@ func createAndSay() {
 	if err == nil {
 		time.Sleep(time.Minute)
 	}
-	exitWith(errors.Join(err, errors.New("nobody came")))
+	fmt.Fprintln(os.Stderr, errors.Join(err, errors.New("nobody came")))
+	os.Exit(1)
 }
 
 // mapped says whether the device mapper has a device of that name.

@@ -65,8 +65,13 @@ func phasesUntil(last, outcome string) []Phase {
 	return phases
 }
 
+// knownFacts are those of the file systems here.
+var knownFacts = map[string]Facts{"ext4": {DropsBufferless: true, Heals: true}, "xfs": {}}
+
 func record(fs, phases, probes, kmsg, disk, clone string) *Record {
+	facts := knownFacts[fs]
 	return &Record{
+		Facts:    &facts,
 		Scenario: Scenario{Holder: "rdma", Filesystem: fs, Strip: "pageout", Mutation: "none"},
 		Phases:   phaseStates[phases],
 		Channels: Channels{Probes: probesStates[probes], Kmsg: kmsgStates[kmsg], Disk: diskStates[disk], Clone: cloneStates[clone]},
@@ -144,6 +149,7 @@ func TestJudgeDetached(t *testing.T) {
 	for mutation, want := range map[string]Verdict{"punch": Exposed, "odirect-write": Exposed, "none": Clean, "reflink": Clean} {
 		r := record("ext4", "done", "detached", "nothing", "intact", "absent")
 		r.Scenario.Mutation = mutation
+		r.Facts.Detaches = mutation == "punch" || mutation == "odirect-write"
 		if got, why := Judge(r); got != want || (want == Exposed) != strings.Contains(why, "taken from their file") {
 			t.Errorf("%s: %s (%s), want %s", mutation, got, why, want)
 		}

@@ -9,11 +9,11 @@ import (
 // and never both.
 func TestScenarios(t *testing.T) {
 	sensible := 0
-	for _, e := range Scenarios() {
+	for _, e := range Scenarios().All() {
 		if (e.Shows == "") == (e.Nonsense == "") {
 			t.Errorf("%s: shows %q, nonsense %q", e.Scenario, e.Shows, e.Nonsense)
 		}
-		parsed, err := ParseScenario(e.Scenario.String())
+		parsed, err := Scenarios().Parse(e.Scenario.String())
 		if parsed != e.Scenario {
 			t.Errorf("%s was read back as %s", e.Scenario, parsed)
 		}
@@ -24,9 +24,9 @@ func TestScenarios(t *testing.T) {
 			}
 			continue
 		}
-		wantUsage(t, err, e.Nonsense)
+		WantUsage(t, err, e.Nonsense)
 	}
-	if want := len(holderKinds) * len(filesystems); sensible < want {
+	if want := len(holderKinds()) * len(filesystems()); sensible < want {
 		t.Errorf("%d scenarios make sense; at least the %d without strip and mutation do", sensible, want)
 	}
 }
@@ -39,16 +39,16 @@ func TestParseScenarioRefuses(t *testing.T) {
 		"rdma/ext4/none/reflink": "ext4 has no reflink copies",
 		"rdma/xfs/pageout/punch": "punch detaches the pages",
 	} {
-		_, err := ParseScenario(text)
-		wantUsage(t, err, want)
+		_, err := Scenarios().Parse(text)
+		WantUsage(t, err, want)
 	}
 }
 
 // Flags, help and expectations share one name space a part.
 func TestChoicesAreDistinct(t *testing.T) {
-	for _, part := range []string{"holder", "fs", "strip", "mutation"} {
+	for _, part := range Parts() {
 		seen := map[string]bool{}
-		for _, c := range Choices(part) {
+		for _, c := range Scenarios().Choices(part) {
 			if seen[c.Name] || c.Name == "" || c.What == "" || strings.ContainsAny(c.Name, "/ ") {
 				t.Errorf("%s %q (%s)", part, c.Name, c.What)
 			}

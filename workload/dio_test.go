@@ -1,0 +1,21 @@
+package workload
+
+import "testing"
+
+// More than a thread a call allows is refused.
+func TestDIOBound(t *testing.T) {
+	_, err := openDIO(t.Context(), dioConfig{TargetBytes: 4097 << 20})
+	WantUsage(t, err, "give at most 4096 MiB")
+}
+
+func TestDIOSourceRefused(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		"/dev/null":     "--dio-source /dev/null: ",
+		dir + "/absent": "no such file or directory; name a block device or a file",
+		dir:             "it is neither a block device nor a file",
+	} {
+		_, err := openDIO(t.Context(), dioConfig{TargetBytes: 4096, SourceBytes: 4096, Source: path})
+		WantUsage(t, err, want)
+	}
+}

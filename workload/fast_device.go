@@ -1,0 +1,21 @@
+package workload
+
+import (
+	"os"
+	"testing"
+)
+
+// FastDevice is a loop device of so many bytes, which goes with the test.
+func FastDevice(t *testing.T, size int64) string {
+	f, err := namelessFile(os.TempDir(), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	loop, err := attachLoop(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { loop.Close() })
+	return loop.Name()
+}
