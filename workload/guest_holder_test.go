@@ -9,15 +9,21 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"umemstress/workload/holder"
+	"umemstress/workload/holder/holdertest"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/worktest"
+	"umemstress/workload/scenario"
 )
 
 // subject is a holder of the table, with the options of a run. A slow device of its own
 // waits for as long as is given; 0: as in a run.
-func subject(kind holderKind, delay time.Duration) Subject {
-	return Subject{
+func subject(kind holderKind, delay time.Duration) holdertest.Subject {
+	return holdertest.Subject{
 		Name:      kind.Name,
 		MayRefuse: kind.Name == "rdma",
-		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder, error) {
+		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error) {
 			o := quick()
 			o.Scenario.Holder, o.FileBytes, o.AnonBytes, o.ScratchDir = kind.Name, targetBytes, sourceBytes, os.TempDir()
 			o.dioDelay = delay
@@ -28,7 +34,7 @@ func subject(kind holderKind, delay time.Duration) Subject {
 
 func TestHolders(t *testing.T) {
 	for _, kind := range holderKinds() {
-		t.Run(kind.Name, func(t *testing.T) { Conform(t, subject(kind, 0)) })
+		t.Run(kind.Name, func(t *testing.T) { holdertest.Conform(t, subject(kind, 0)) })
 	}
 }
 
@@ -42,20 +48,20 @@ const killedDelay = 4 * time.Second
 // and to leave nothing.
 func TestHoldersKilled(t *testing.T) {
 	if name := os.Getenv(killedHolder); name != "" {
-		kind, _ := Find(holderKinds(), name)
+		kind, _ := scenario.Find(holderKinds(), name)
 		pinAndSay(t, subject(kind, killedDelay))
 	}
 	for _, kind := range holderKinds() {
 		t.Run(kind.Name, func(t *testing.T) {
-			before := Left(t)
+			before := worktest.Left(t)
 			killHolder(t, kind.Name)
-			WantLeft(t, before)
+			worktest.WantLeft(t, before)
 		})
 	}
 }
 
 func killHolder(t *testing.T, name string) {
-	child, line, err := StartChild(t, "TestHoldersKilled", killedHolder+"="+name)
+	child, line, err := worktest.StartChild(t, "TestHoldersKilled", killedHolder+"="+name)
 	if line != "pinned\n" && line != "refused\n" {
 		t.Errorf("the child said %q, %v", line, err)
 	}
@@ -76,12 +82,12 @@ func killHolder(t *testing.T, name string) {
 }
 
 // pinAndSay is the child: it says "pinned" or "refused" on standard output and stays.
-func pinAndSay(t *testing.T, s Subject) {
-	r := NewRig(t, s, 8<<20, 8<<20)
-	switch err := r.Holder.Pin(t.Context(), r.Source, r.File); {
+func pinAndSay(t *testing.T, s holdertest.Subject) {
+	r := holdertest.NewRig(t, s, 8<<20, 8<<20)
+	switch err := r.Holder.Pin(t.Context(), r.Source, r.Region); {
 	case err == nil:
 		fmt.Println("pinned")
-	case s.MayRefuse && isPinRefused(err):
+	case s.MayRefuse && fault.IsPinRefused(err):
 		fmt.Println("refused")
 	default:
 		fmt.Println(err)

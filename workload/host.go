@@ -6,19 +6,21 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/record"
 )
 
 // readHost returns the kernel's release and the facts of this machine.
-func readHost() (kernel string, host Host, err error) {
+func readHost() (kernel string, host record.Host, err error) {
 	var uname unix.Utsname
 	if err := unix.Uname(&uname); err != nil {
-		return "", Host{}, fmt.Errorf("uname: %w", err)
+		return "", record.Host{}, fmt.Errorf("uname: %w", err)
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return "", Host{}, fmt.Errorf("sysinfo: %w", err)
+		return "", record.Host{}, fmt.Errorf("sysinfo: %w", err)
 	}
-	return unix.ByteSliceToString(uname.Release[:]), Host{
+	return unix.ByteSliceToString(uname.Release[:]), record.Host{
 		Version:     unix.ByteSliceToString(uname.Version[:]),
 		Machine:     unix.ByteSliceToString(uname.Machine[:]),
 		CPUs:        runtime.NumCPU(),

@@ -5,6 +5,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/holder"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
+	"umemstress/workload/witness"
 )
 
 // The ways to use the probes in a run.
@@ -16,7 +23,7 @@ const (
 
 // Options say what a run does. Start from Preset.
 type Options struct {
-	Scenario Scenario
+	Scenario scenario.Scenario
 
 	Device   string // RDMA device; empty: the first with an active port
 	Port     int    // port of the device, from 1
@@ -39,17 +46,17 @@ type Options struct {
 	dioDelay   time.Duration // of the slow device; 0: as long as the phases may take; for tests
 	DIOSource  string        // a block device that the holder dio reads from; empty: a slow one of the run's own
 
-	Observe    string                                // ObserveAuto, ObserveOff or ObserveRequire
-	Attach     func(holder string) (Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it
-	Output     string                                // the evidence directory
-	Tool       string                                // the version of this program, for the record
-	AllowCrash bool                                  // run even where it can take the machine down
+	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
+	Attach     func(holder string) (witness.Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it
+	Output     string                                        // the evidence directory
+	Tool       string                                        // the version of this program, for the record
+	AllowCrash bool                                          // run even where it can take the machine down
 }
 
 // quick are the options of the shortest run that proves a loss.
 func quick() Options {
 	return Options{
-		Scenario:     Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
+		Scenario:     scenario.Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
 		Port:         1,
 		GIDIndex:     -1,
 		Backend:      "auto",
@@ -66,12 +73,12 @@ func quick() Options {
 
 // attach is what attaches the probes to the release of the scenario's holder; nil: they are
 // switched off.
-func (o Options) attach() func() (Observer, error) {
+func (o Options) attach() func() (witness.Observer, error) {
 	if o.Observe == ObserveOff || o.Attach == nil {
 		return nil
 	}
-	holder, _ := Find(holderKinds(), o.Scenario.Holder)
-	return func() (Observer, error) { return o.Attach(holder.Probed) }
+	holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder)
+	return func() (witness.Observer, error) { return o.Attach(holder.Probed) }
 }
 
 // scratchDir is where the scratch's space comes from.
@@ -101,19 +108,19 @@ func (o Options) validate() error {
 		}
 	}
 	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
-		return usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
+		return fault.Usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
 	}
-	if holder, _ := Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
-		return usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)
+	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
+		return fault.Usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)
 	}
-	fs, _ := Find(filesystems(), o.Scenario.Filesystem)
+	fs, _ := scenario.Find(filesystem.Kinds(), o.Scenario.Filesystem)
 	pageSize := max(int64(os.Getpagesize()), fs.PageBytes)
 	for _, region := range []struct {
 		flag  string
 		bytes int64
 	}{{"file-size", o.FileBytes}, {"anon-size", o.AnonBytes}} {
 		if region.bytes <= 0 || region.bytes%pageSize != 0 {
-			return usagef("--%s %d: give a positive multiple of the page size of %s, %d bytes", region.flag, region.bytes, fs.Name, pageSize)
+			return fault.Usagef("--%s %d: give a positive multiple of the page size of %s, %d bytes", region.flag, region.bytes, fs.Name, pageSize)
 		}
 	}
 	return o.validateTraffic()
@@ -126,30 +133,30 @@ const maxMessageBytes = 1 << 31
 func (o Options) validateTraffic() error {
 	switch {
 	case o.MessageBytes < 1 || int64(o.MessageBytes) > maxMessageBytes:
-		return usagef("--size %d: give from 1 to %d bytes", o.MessageBytes, maxMessageBytes)
+		return fault.Usagef("--size %d: give from 1 to %d bytes", o.MessageBytes, maxMessageBytes)
 	case o.QueuePairs < 1 || o.QueuePairs > 1024:
-		return usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
+		return fault.Usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
 	case o.Port < 1:
-		return usagef("--ib-port %d: ports count from 1", o.Port)
+		return fault.Usagef("--ib-port %d: ports count from 1", o.Port)
 	case o.Iterations < 0:
-		return usagef("--iters %d: give the number of messages a write phase sends", o.Iterations)
+		return fault.Usagef("--iters %d: give the number of messages a write phase sends", o.Iterations)
 	case o.Duration < 0:
-		return usagef("--duration %v: give the seconds that a write phase takes", o.Duration)
+		return fault.Usagef("--duration %v: give the seconds that a write phase takes", o.Duration)
 	case o.Iterations > 0 && o.Duration > 0:
-		return usagef("--iters and --duration exclude each other: give one")
+		return fault.Usagef("--iters and --duration exclude each other: give one")
 	}
 	if o.Iterations == 0 {
 		return nil
 	}
-	perPass := pass{Size: o.MessageBytes, Target: o.FileBytes, Source: o.AnonBytes}.Count()
+	perPass := holder.Pass{Size: o.MessageBytes, Target: o.FileBytes, Source: o.AnonBytes}.Count()
 	if o.Iterations < perPass {
-		return usagef("--iters %d: one pass over the file region takes %d messages of %d bytes, and a write phase makes at least one", o.Iterations, perPass, o.MessageBytes)
+		return fault.Usagef("--iters %d: one pass over the file region takes %d messages of %d bytes, and a write phase makes at least one", o.Iterations, perPass, o.MessageBytes)
 	}
 	return nil
 }
 
-func (o Options) settings() Settings {
-	return Settings{
+func (o Options) settings() record.Settings {
+	return record.Settings{
 		MessageBytes:  o.MessageBytes,
 		QueuePairs:    o.QueuePairs,
 		Iterations:    o.Iterations,
@@ -165,5 +172,5 @@ func oneOf(flag, value string, choices []string) error {
 	if slices.Contains(choices, value) {
 		return nil
 	}
-	return usagef("--%s %s: choose %s", flag, value, strings.Join(choices, " or "))
+	return fault.Usagef("--%s %s: choose %s", flag, value, strings.Join(choices, " or "))
 }

@@ -3,6 +3,8 @@ package workload
 import (
 	"testing"
 	"time"
+
+	"umemstress/workload/internal/worktest"
 )
 
 func TestOptionsRefused(t *testing.T) {
@@ -32,10 +34,10 @@ func TestOptionsRefused(t *testing.T) {
 			t.Fatalf("the preset itself: %v", err)
 		}
 		spoil(&o)
-		WantUsage(t, o.validate(), want)
+		worktest.WantUsage(t, o.validate(), want)
 	}
 	_, err := Preset("slow")
-	WantUsage(t, err, "--preset slow: choose quick")
+	worktest.WantUsage(t, err, "--preset slow: choose quick")
 }
 
 // A holder that brings each byte once cannot repeat its traffic.
@@ -47,7 +49,7 @@ func TestHoldersBringOnce(t *testing.T) {
 			o := quick()
 			o.Scenario.Holder = holder
 			repeat(&o)
-			WantUsage(t, o.validate(), "the holder "+holder+" brings each byte once")
+			worktest.WantUsage(t, o.validate(), "the holder "+holder+" brings each byte once")
 		}
 	}
 }

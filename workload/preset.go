@@ -1,10 +1,14 @@
 package workload
 
-import "time"
+import (
+	"time"
+
+	"umemstress/workload/scenario"
+)
 
 // preset is a named set of options.
 type preset struct {
-	Choice
+	scenario.Choice
 	options func() Options
 }
 
@@ -15,20 +19,20 @@ const Everything = "everything"
 // presets are all presets. Adding one takes a line here.
 func presets() []preset {
 	return []preset{
-		{Choice{"quick", "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
-		{Choice{"customer", "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
-		{Choice{"kara", "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
-		{Choice{"clone", "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
-		{Choice{Everything, "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
+		{scenario.Choice{Name: "quick", What: "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
+		{scenario.Choice{Name: "customer", What: "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
+		{scenario.Choice{Name: "kara", What: "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
+		{scenario.Choice{Name: "clone", What: "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
+		{scenario.Choice{Name: Everything, What: "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
 	}
 }
 
 // Presets returns the names that Preset knows, with a line on each.
-func Presets() []Choice { return ChoicesOf(presets()) }
+func Presets() []scenario.Choice { return scenario.ChoicesOf(presets()) }
 
 // Preset returns the options of a named preset.
 func Preset(name string) (Options, error) {
-	p, ok := Find(presets(), name)
+	p, ok := scenario.Find(presets(), name)
 	if !ok {
 		var names []string
 		for _, c := range Presets() {
@@ -62,6 +66,6 @@ func everything() Options {
 
 func clone() Options {
 	o := kara()
-	o.Scenario = Scenario{Holder: "dio", Filesystem: "xfs", Strip: "none", Mutation: "reflink"}
+	o.Scenario = scenario.Scenario{Holder: "dio", Filesystem: "xfs", Strip: "none", Mutation: "reflink"}
 	return o
 }

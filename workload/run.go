@@ -8,32 +8,43 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"umemstress/workload/evidence"
+	"umemstress/workload/filesystem"
+	"umemstress/workload/holder"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
+	"umemstress/workload/strip"
+	"umemstress/workload/witness"
 )
 
 // run is a scenario under way. Its fields appear phase by phase; Close takes
 // down whatever is there.
 type run struct {
 	options  Options
-	record   *Record
-	evidence *evidence
-	payload  payload
+	record   *record.Record
+	evidence *evidence.Directory
+	payload  payload.Payload
 
-	scratch  *scratch
-	target   *target
+	scratch  *filesystem.Scratch
+	file     *filesystem.File
 	clone    *os.File // of the target; nil without reflink
-	file     *region
-	anon     *region
-	probes   *Pending
-	watch    *Watch
-	holder   holder
-	stripper stripper
+	region   *memory.Region
+	anon     *memory.Region
+	probes   *witness.Pending
+	watch    *witness.Watch
+	holder   holder.Holder
+	stripper strip.Stripper
 }
 
 // Run drives the scenario through its phases and returns what was witnessed,
 // judged. The evidence directory holds the same. An error means that there is
 // no verdict: the options were wrong, the host lacks something, or the run was
 // interrupted (context.Canceled); the record then says how far it came.
-func Run(ctx context.Context, o Options) (*Record, error) {
+func Run(ctx context.Context, o Options) (*record.Record, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -42,24 +53,24 @@ func Run(ctx context.Context, o Options) (*Record, error) {
 	if r.record, err = newRecord(o); err != nil {
 		return nil, err
 	}
-	if r.evidence, err = createEvidence(o.Output); err != nil {
+	if r.evidence, err = evidence.Create(o.Output); err != nil {
 		return nil, err
 	}
-	r.payload = newPayload(o.Seed, r.record.Host.PageSize, o.AnonBytes)
+	r.payload = payload.New(o.Seed, r.record.Host.PageSize, o.AnonBytes)
 	err = r.drive(ctx)
 	r.conclude()
 	err = errors.Join(err, r.Close(), r.evidence.SaveRecord(r.record), r.evidence.Close())
 	return r.record, err
 }
 
-func newRecord(o Options) (*Record, error) {
+func newRecord(o Options) (*record.Record, error) {
 	kernel, host, err := readHost()
 	if err != nil {
 		return nil, err
 	}
 	facts, _ := Scenarios().Facts(o.Scenario)
-	return &Record{
-		Schema:   Schema,
+	return &record.Record{
+		Schema:   record.Schema,
 		Tool:     o.Tool,
 		Kernel:   kernel,
 		Host:     host,
@@ -67,7 +78,7 @@ func newRecord(o Options) (*Record, error) {
 		Scenario: o.Scenario,
 		Facts:    &facts,
 		Settings: o.settings(),
-		Channels: NoChannels(),
+		Channels: record.NoChannels(),
 	}, nil
 }
 
@@ -75,18 +86,18 @@ func newRecord(o Options) (*Record, error) {
 // the run without an error: that is a result.
 func (r *run) drive(ctx context.Context) error {
 	steps := map[string]func(context.Context) error{
-		PhasePrepare:    r.prepare,
-		PhasePin:        r.pin,
-		PhaseWrite:      func(ctx context.Context) error { return r.write(ctx, 1) },
-		PhaseClean:      r.amidTraffic(r.clean),
-		PhaseStrip:      r.amidTraffic(r.strip),
-		PhaseMutate:     r.mutate,
-		PhaseWriteAgain: func(ctx context.Context) error { return r.write(ctx, 2) },
-		PhaseRelease:    r.release,
-		PhaseSettle:     r.settle,
-		PhaseVerify:     r.verify,
+		scenario.PhasePrepare:    r.prepare,
+		scenario.PhasePin:        r.pin,
+		scenario.PhaseWrite:      func(ctx context.Context) error { return r.write(ctx, 1) },
+		scenario.PhaseClean:      r.amidTraffic(r.clean),
+		scenario.PhaseStrip:      r.amidTraffic(r.strip),
+		scenario.PhaseMutate:     r.mutate,
+		scenario.PhaseWriteAgain: func(ctx context.Context) error { return r.write(ctx, 2) },
+		scenario.PhaseRelease:    r.release,
+		scenario.PhaseSettle:     r.settle,
+		scenario.PhaseVerify:     r.verify,
 	}
-	for _, name := range Phases() {
+	for _, name := range scenario.Phases() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -102,7 +113,7 @@ func (r *run) drive(ctx context.Context) error {
 func (r *run) step(ctx context.Context, name string, do func(context.Context) error) (goOn bool, err error) {
 	logrus.Debugf("phase %s", name)
 	started := time.Now()
-	r.record.Phases = append(r.record.Phases, Phase{Name: name, Started: started.UTC(), Outcome: OutcomeRunning})
+	r.record.Phases = append(r.record.Phases, record.Phase{Name: name, Started: started.UTC(), Outcome: record.OutcomeRunning})
 	if err := r.evidence.SaveRecord(r.record); err != nil {
 		return false, err
 	}
@@ -112,7 +123,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	phase.Seconds = time.Since(started).Seconds()
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	r.noteHolds()
-	return phase.Outcome == OutcomeDone, errors.Join(err, r.persist(ctx))
+	return phase.Outcome == record.OutcomeDone, errors.Join(err, r.persist(ctx))
 }
 
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time
@@ -120,7 +131,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 func (r *run) noteHolds() {
 	if r.holder != nil {
 		held := r.holder.Tally()
-		r.record.Traffic.Attempts, r.record.Traffic.Hits = held.Attempts, held.Hits
+		r.record.Traffic.Attempts, r.record.Traffic.Held = held.Attempts, held.Held
 	}
 }
 
@@ -128,15 +139,15 @@ func (r *run) noteHolds() {
 func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error) {
 	switch {
 	case err == nil:
-		return OutcomeDone, "", nil
+		return record.OutcomeDone, "", nil
 	case ctx.Err() != nil:
-		return OutcomeInterrupted, "", ctx.Err()
-	case isPinRefused(err):
-		return OutcomeRefused, err.Error(), nil
-	case isIneffective(err):
-		return OutcomeIneffective, err.Error(), nil
+		return record.OutcomeInterrupted, "", ctx.Err()
+	case fault.IsPinRefused(err):
+		return record.OutcomeRefused, err.Error(), nil
+	case fault.IsIneffective(err):
+		return record.OutcomeIneffective, err.Error(), nil
 	}
-	return OutcomeFailed, err.Error(), err
+	return record.OutcomeFailed, err.Error(), err
 }
 
 // drainBound is how long the probes may take to hand over their events.
@@ -170,7 +181,7 @@ func (r *run) Close() error {
 	if r.holder != nil {
 		errs = append(errs, r.holder.Close())
 	}
-	errs = append(errs, r.watch.Close(), r.probes.Close(), r.file.Close(), r.anon.Close(), r.target.Close())
+	errs = append(errs, r.watch.Close(), r.probes.Close(), r.region.Close(), r.anon.Close(), r.file.Close())
 	if r.clone != nil {
 		errs = append(errs, r.clone.Close())
 	}

@@ -9,6 +9,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/scenario"
 )
 
 // Dangers returns what would take the machine down if a buffer-less page were
@@ -24,7 +27,7 @@ func Dangers(fs string) []string {
 			found = append(found, fmt.Sprintf("kernel.%s is set, so %s", sysctl.name, sysctl.effect))
 		}
 	}
-	if kind, _ := Find(filesystems(), fs); kind.DropsBufferless {
+	if kind, _ := scenario.Find(filesystem.Kinds(), fs); kind.DropsBufferless {
 		if survives, err := ext4Survives(); err != nil {
 			found = append(found, fmt.Sprintf("whether ext4 has a BUG_ON for a page without buffers could not be read (%v)", err))
 		} else if !survives {

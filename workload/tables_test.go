@@ -3,6 +3,10 @@ package workload
 import (
 	"strings"
 	"testing"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/internal/worktest"
+	"umemstress/workload/scenario"
 )
 
 // Every combination of the tables is either sensible or refused with a reason,
@@ -24,9 +28,9 @@ func TestScenarios(t *testing.T) {
 			}
 			continue
 		}
-		WantUsage(t, err, e.Nonsense)
+		worktest.WantUsage(t, err, e.Nonsense)
 	}
-	if want := len(holderKinds()) * len(filesystems()); sensible < want {
+	if want := len(holderKinds()) * len(filesystem.Kinds()); sensible < want {
 		t.Errorf("%d scenarios make sense; at least the %d without strip and mutation do", sensible, want)
 	}
 }
@@ -40,13 +44,13 @@ func TestParseScenarioRefuses(t *testing.T) {
 		"rdma/xfs/pageout/punch": "punch detaches the pages",
 	} {
 		_, err := Scenarios().Parse(text)
-		WantUsage(t, err, want)
+		worktest.WantUsage(t, err, want)
 	}
 }
 
 // Flags, help and expectations share one name space a part.
 func TestChoicesAreDistinct(t *testing.T) {
-	for _, part := range Parts() {
+	for _, part := range scenario.Parts() {
 		seen := map[string]bool{}
 		for _, c := range Scenarios().Choices(part) {
 			if seen[c.Name] || c.Name == "" || c.What == "" || strings.ContainsAny(c.Name, "/ ") {

@@ -6,6 +6,12 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/internal/file"
+	"umemstress/workload/payload"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // verify reads every page from the page cache, from the disk, and from the clone.
@@ -15,62 +21,62 @@ func (r *run) verify(ctx context.Context) error {
 	return errors.Join(r.verifyCache(ctx, &c.Cache), r.verifyDisk(ctx, &c.Disk), r.verifyClone(ctx, &c.Clone))
 }
 
-func (r *run) verifyCache(ctx context.Context, channel *CacheChannel) error {
-	file, err := reopen(r.target.file, os.O_RDONLY)
+func (r *run) verifyCache(ctx context.Context, channel *record.CacheChannel) error {
+	file, err := file.Reopen(r.file.Handle, os.O_RDONLY)
 	if err == nil {
-		var c comparison
-		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 2)
-		channel.CheckedPages, channel.StalePages = c.checked, c.different
+		var c payload.Comparison
+		c, err = r.payload.Compare(ctx, file, r.options.FileBytes, 2)
+		channel.CheckedPages, channel.StalePages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = StateOf(err)
+	channel.State, channel.Why = record.StateOf(err)
 	return err
 }
 
-func (r *run) verifyDisk(ctx context.Context, channel *DiskChannel) error {
-	kind, _ := Find(filesystems(), r.options.Scenario.Filesystem)
-	if kind.Backing == InMemory {
-		channel.State, channel.Why = StateAbsent, kind.Name+" has no disk: the cache channel tells"
+func (r *run) verifyDisk(ctx context.Context, channel *record.DiskChannel) error {
+	kind, _ := scenario.Find(filesystem.Kinds(), r.options.Scenario.Filesystem)
+	if kind.Backing == scenario.InMemory {
+		channel.State, channel.Why = record.StateAbsent, kind.Name+" has no disk: the cache channel tells"
 		return nil
 	}
 	file, err := r.openDisk(kind)
 	if err == nil {
-		var c comparison
-		reader := &insistentReader{file: file, tries: uint64(r.options.FileBytes) / uint64(r.payload.pageSize)}
-		c, err = r.payload.compare(ctx, reader, r.options.FileBytes, 2)
-		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.checked, c.different, c.old, c.first
-		channel.RefusedWrites = reader.refused
+		var c payload.Comparison
+		reader := &payload.InsistentReader{File: file, Tries: uint64(r.options.FileBytes) / uint64(r.payload.PageSize)}
+		c, err = r.payload.Compare(ctx, reader, r.options.FileBytes, 2)
+		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.Checked, c.Different, c.Old, c.First
+		channel.RefusedWrites = reader.Refused
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = StateOf(err)
+	channel.State, channel.Why = record.StateOf(err)
 	return err
 }
 
 // openDisk opens the file so that what is read comes from the disk.
-func (r *run) openDisk(kind filesystem) (*os.File, error) {
+func (r *run) openDisk(kind filesystem.Kind) (*os.File, error) {
 	if kind.JournalsData {
-		if err := r.file.Close(); err != nil {
+		if err := r.region.Close(); err != nil {
 			return nil, err
 		}
-		if err := r.target.evict(r.options.FileBytes); err != nil {
+		if err := r.file.Evict(r.options.FileBytes); err != nil {
 			return nil, err
 		}
 	}
-	return r.target.reopenDirect(os.O_RDONLY)
+	return r.file.ReopenDirect(os.O_RDONLY)
 }
 
 // verifyClone compares the clone with what the file held when it was taken.
-func (r *run) verifyClone(ctx context.Context, channel *CloneChannel) error {
+func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) error {
 	if r.clone == nil {
 		return nil
 	}
-	file, err := reopen(r.clone, os.O_RDONLY|unix.O_DIRECT)
+	file, err := file.Reopen(r.clone, os.O_RDONLY|unix.O_DIRECT)
 	if err == nil {
-		var c comparison
-		c, err = r.payload.compare(ctx, file, r.options.FileBytes, 1)
-		channel.CheckedPages, channel.ChangedPages = c.checked, c.different
+		var c payload.Comparison
+		c, err = r.payload.Compare(ctx, file, r.options.FileBytes, 1)
+		channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}
-	channel.State, channel.Why = StateOf(err)
+	channel.State, channel.Why = record.StateOf(err)
 	return err
 }

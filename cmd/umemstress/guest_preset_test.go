@@ -9,15 +9,17 @@ import (
 	"testing"
 
 	"umemstress/workload"
+	"umemstress/workload/evidence"
+	"umemstress/workload/record"
 )
 
 // presetVerdicts are what the presets of one scenario prove, on a kernel on which
 // quick proves the verdict that is the key: it tells whether reclaim spares pages
 // that RDMA pins, and whether direct reads pin as RDMA does.
-var presetVerdicts = map[workload.Verdict]map[string]workload.Verdict{
-	workload.DataLost: {"quick": workload.DataLost, "customer": workload.DataLost, "kara": workload.DataLost, "clone": workload.Corrupted},
-	workload.Clean:    {"quick": workload.Clean, "customer": workload.Clean, "kara": workload.DataLost, "clone": workload.Corrupted},
-	workload.Refused:  {"quick": workload.Refused, "customer": workload.Refused, "kara": workload.Clean, "clone": workload.Corrupted},
+var presetVerdicts = map[record.Verdict]map[string]record.Verdict{
+	record.DataLost: {"quick": record.DataLost, "customer": record.DataLost, "kara": record.DataLost, "clone": record.Corrupted},
+	record.Clean:    {"quick": record.Clean, "customer": record.Clean, "kara": record.DataLost, "clone": record.Corrupted},
+	record.Refused:  {"quick": record.Refused, "customer": record.Refused, "kara": record.Clean, "clone": record.Corrupted},
 }
 
 // Each preset gives its verdict, and it is about every page of the file. The minutes of
@@ -25,7 +27,7 @@ var presetVerdicts = map[workload.Verdict]map[string]workload.Verdict{
 // counted as dirty in this guest, and the flusher would come before the other tests'
 // first write.
 func TestPresets(t *testing.T) {
-	expected, known := presetVerdicts[workload.Verdict(*expectVerdict)]
+	expected, known := presetVerdicts[record.Verdict(*expectVerdict)]
 	if !known {
 		t.Fatalf("-expect-verdict=%q", *expectVerdict)
 	}
@@ -41,7 +43,7 @@ func TestPresets(t *testing.T) {
 				args = append(args, "-D", "3")
 			}
 			stdout, stderr, code := outcome(t, args...)
-			var r workload.Record
+			var r record.Record
 			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 				t.Fatalf("%v in %q; %s", err, stdout, stderr)
 			}
@@ -54,7 +56,7 @@ func TestPresets(t *testing.T) {
 			if len(r.Disagreements) > 0 {
 				t.Errorf("channels disagree: %q", r.Disagreements)
 			}
-			if r.Settings.Bidirectional && r.Verdict != workload.Refused && r.Traffic.Seconds < 2*3 {
+			if r.Settings.Bidirectional && r.Verdict != record.Refused && r.Traffic.Seconds < 2*3 {
 				t.Errorf("two write phases of 3 s took %v s", r.Traffic.Seconds)
 			}
 			if after := tracks(t); after != before {
@@ -65,11 +67,11 @@ func TestPresets(t *testing.T) {
 }
 
 // harmed is how many pages the verdict is about, of how many.
-func harmed(r *workload.Record) (hit, of uint64) {
+func harmed(r *record.Record) (hit, of uint64) {
 	switch r.Verdict {
-	case workload.DataLost:
+	case record.DataLost:
 		return r.Channels.Disk.StalePages, uint64(r.Regions[0].Pages)
-	case workload.Corrupted:
+	case record.Corrupted:
 		return r.Channels.Clone.ChangedPages, uint64(r.Regions[0].Pages)
 	}
 	return 0, 0
@@ -99,7 +101,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s: %s, evidence in %s", o.Scenario, o.word(), o.Evidence)
 			continue
 		}
-		if r, err := workload.Reexamine(o.Evidence, workload.Scenarios().Facts); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
+		if r, err := evidence.Reexamine(o.Evidence, workload.Scenarios().Facts); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
 			t.Errorf("%s: %s, but its evidence: %+v, %v", o.Scenario, o.Verdict, r, err)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Reclaim gives the same verdict whoever asks for it, and leaves nothing behind.
@@ -22,7 +23,7 @@ func TestReclaimingStrips(t *testing.T) {
 	for _, strip := range []string{"memcg", "pressure"} {
 		before := tracks(t)
 		stdout, stderr, _ := outcome(t, small("--strip", strip, "--observe", "require", "--format", "json", "-o", filepath.Join(t.TempDir(), strip))...)
-		var r workload.Record
+		var r record.Record
 		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 			t.Fatalf("%s: %v in %q; %s", strip, err, stdout, stderr)
 		}
@@ -31,9 +32,9 @@ func TestReclaimingStrips(t *testing.T) {
 		switch {
 		case string(r.Verdict) != *expectVerdict:
 			t.Errorf("%s: %s (%s), want %s", strip, r.Verdict, r.Reason, *expectVerdict)
-		case r.Verdict == workload.DataLost && (probes.BufferlessPages != pages || disk.StalePages != pages):
+		case r.Verdict == record.DataLost && (probes.BufferlessPages != pages || disk.StalePages != pages):
 			t.Errorf("%s: not all of %d pages: probes %+v, disk %+v", strip, pages, probes, disk)
-		case r.Verdict == workload.Clean && (probes.UnannouncedPages != pages || disk.CheckedPages != pages):
+		case r.Verdict == record.Clean && (probes.UnannouncedPages != pages || disk.CheckedPages != pages):
 			t.Errorf("%s: probes %+v, disk %+v", strip, probes, disk)
 		}
 		if after := tracks(t); after != before {
@@ -45,8 +46,8 @@ func TestReclaimingStrips(t *testing.T) {
 // What a scenario changes on the machine (a cgroup, a memory hog, the pool of huge
 // pages) goes with the run, whichever signal ends it, and at any time.
 func TestUndone(t *testing.T) {
-	phases := []string{workload.PhasePin, workload.PhaseStrip}
-	if *expectVerdict == string(workload.Refused) {
+	phases := []string{scenario.PhasePin, scenario.PhaseStrip}
+	if *expectVerdict == string(record.Refused) {
 		phases = phases[:1]
 	}
 	for _, c := range []struct {
@@ -56,7 +57,7 @@ func TestUndone(t *testing.T) {
 	}{
 		{[]string{"--strip", "memcg"}, phases, "cgroup /"},
 		{[]string{"--strip", "pressure"}, phases, "hog /"},
-		{[]string{"--fs", "hugetlbfs", "--strip", "none", "--file-size", "8M"}, []string{workload.PhasePin}, "huge pages 4"},
+		{[]string{"--fs", "hugetlbfs", "--strip", "none", "--file-size", "8M"}, []string{scenario.PhasePin}, "huge pages 4"},
 	} {
 		for _, phase := range c.phases {
 			for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGKILL} {

@@ -18,6 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload"
+	"umemstress/workload/evidence"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // These tests run the command on a real kernel with a soft-RoCE device: in the
@@ -93,7 +96,7 @@ func TestQuick(t *testing.T) {
 	before := leftovers(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
 	stdout, stderr, code := outcome(t, "run", "--file-size", "64M", "--format", "json", "--observe", "require", "-o", dir)
-	var r workload.Record
+	var r record.Record
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatalf("%v in %q; %s", err, stdout, stderr)
 	}
@@ -102,9 +105,9 @@ func TestQuick(t *testing.T) {
 	}
 	const pages = 16384
 	probes, disk := r.Channels.Probes, r.Channels.Disk
-	rise, _ := r.Channels.Kmsg.WarningRise()
+	rise, _ := r.Channels.WarningRise()
 	switch r.Verdict {
-	case workload.DataLost:
+	case record.DataLost:
 		if code != exitDataLost {
 			t.Errorf("exit code %d", code)
 		}
@@ -114,17 +117,17 @@ func TestQuick(t *testing.T) {
 		if r.Channels.Kmsg.BufferlessPages == 0 {
 			t.Error("no message of ext4 was read")
 		}
-	case workload.Clean:
+	case record.Clean:
 		if code != exitClean || probes.BufferlessPages != 0 || probes.UnannouncedPages != pages || disk.StalePages != 0 || disk.CheckedPages != pages || rise != 0 {
 			t.Errorf("exit code %d, %+v, %+v, warning_count %d", code, probes, disk, rise)
 		}
-	case workload.Refused:
+	case record.Refused:
 		if code != exitClean || probes.DirtiedPages != 0 || !strings.Contains(r.Reason, "EFAULT") {
 			t.Errorf("exit code %d, %+v, %q", code, probes, r.Reason)
 		}
 	}
 	again, stderr, code2 := outcome(t, "verdict", "--format", "json", dir)
-	var judged workload.Record
+	var judged record.Record
 	if err := json.Unmarshal([]byte(again), &judged); err != nil || judged.Verdict != r.Verdict || code2 != code {
 		t.Errorf("verdict says %s (exit code %d), %v; %s", judged.Verdict, code2, err, stderr)
 	}
@@ -153,9 +156,9 @@ func TestNothingStripped(t *testing.T) {
 
 // reachable are the phases that this kernel lets a run come to.
 func reachable() []string {
-	phases := workload.Phases()
-	if *expectVerdict == string(workload.Refused) {
-		return phases[:slices.Index(phases, workload.PhasePin)+1]
+	phases := scenario.Phases()
+	if *expectVerdict == string(record.Refused) {
+		return phases[:slices.Index(phases, scenario.PhasePin)+1]
 	}
 	return phases
 }
@@ -211,7 +214,7 @@ func TestInterrupt(t *testing.T) {
 		if code := state.ExitCode(); code != exitInterrupted && !last {
 			t.Errorf("in phase %s: exit code %d: %s", phase, code, stderr)
 		}
-		if _, err := workload.Reexamine(dir, workload.Scenarios().Facts); err != nil {
+		if _, err := evidence.Reexamine(dir, workload.Scenarios().Facts); err != nil {
 			t.Errorf("in phase %s: %v", phase, err)
 		}
 		if after := leftovers(t); after != before {
@@ -225,15 +228,15 @@ func TestKill(t *testing.T) {
 	before := leftovers(t)
 	phases := reachable()
 	phase := phases[len(phases)-1]
-	if slices.Contains(phases, workload.PhaseWriteAgain) {
-		phase = workload.PhaseWriteAgain
+	if slices.Contains(phases, scenario.PhaseWriteAgain) {
+		phase = scenario.PhaseWriteAgain
 	}
 	dir := filepath.Join(t.TempDir(), "killed")
 	_, state := interrupt(t, dir, phase, unix.SIGKILL)
 	if state.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Fatalf("it was not killed: %v", state)
 	}
-	if r, err := workload.Reexamine(dir, workload.Scenarios().Facts); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
+	if r, err := evidence.Reexamine(dir, workload.Scenarios().Facts); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
 		t.Errorf("its evidence: %+v, %v", r, err)
 	}
 	if after := leftovers(t); after != before {

@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/workload"
 )
 
 func main() {
 	lab.InitIfPID1()
+	workload.RunChild()
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

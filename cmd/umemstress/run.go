@@ -10,6 +10,10 @@ import (
 
 	"umemstress/probes"
 	"umemstress/workload"
+	"umemstress/workload/evidence"
+	"umemstress/workload/record"
+	"umemstress/workload/report"
+	"umemstress/workload/witness"
 )
 
 func newRunCommand() *cobra.Command {
@@ -51,7 +55,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 
 // attachProbes is a function of its own so that a nil *probes.Session never
 // becomes a non-nil Observer.
-func attachProbes(holder string) (workload.Observer, error) {
+func attachProbes(holder string) (witness.Observer, error) {
 	session, err := probes.Attach(probes.Options{Holder: holder})
 	if err != nil {
 		return nil, err
@@ -59,11 +63,11 @@ func attachProbes(holder string) (workload.Observer, error) {
 	return session, nil
 }
 
-func printRecord(w io.Writer, format string, r *workload.Record, dir string) error {
+func printRecord(w io.Writer, format string, r *record.Record, dir string) error {
 	if format == "json" {
 		return printJSON(w, r)
 	}
-	return printReport(w, r, dir)
+	return report.Text(w, r, dir)
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -73,7 +77,7 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // verdictStatus turns a verdict into the exit code of the contract.
-func verdictStatus(v workload.Verdict) error {
+func verdictStatus(v record.Verdict) error {
 	code, known := v.ExitCode()
 	if !known {
 		return fmt.Errorf("%q is no verdict", v)
@@ -99,7 +103,7 @@ func newVerdictCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			record, err := workload.Reexamine(args[0], workload.Scenarios().Facts)
+			record, err := evidence.Reexamine(args[0], workload.Scenarios().Facts)
 			if err != nil {
 				return err
 			}

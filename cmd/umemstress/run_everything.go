@@ -12,12 +12,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/workload"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // scenarioOutcome is what became of one scenario of many.
 type scenarioOutcome struct {
-	Scenario workload.Scenario `json:"scenario"`
-	Verdict  workload.Verdict  `json:"verdict,omitempty"`
+	Scenario scenario.Scenario `json:"scenario"`
+	Verdict  record.Verdict    `json:"verdict,omitempty"`
 	Reason   string            `json:"reason"`
 	Exit     int               `json:"exit"`
 	Evidence string            `json:"evidence"`

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"umemstress/workload"
+	"umemstress/workload/scenario"
 )
 
 func newScenariosCommand() *cobra.Command {
@@ -38,11 +39,11 @@ with a line on what each shows, and why the other combinations make no sense.
 }
 
 // chosen are the scenarios that make sense, or all.
-func chosen(scenarios []workload.Explained, all bool) []workload.Explained {
-	return slices.DeleteFunc(slices.Clone(scenarios), func(e workload.Explained) bool { return e.Nonsense != "" && !all })
+func chosen(scenarios []scenario.Explained, all bool) []scenario.Explained {
+	return slices.DeleteFunc(slices.Clone(scenarios), func(e scenario.Explained) bool { return e.Nonsense != "" && !all })
 }
 
-func printScenarios(w io.Writer, scenarios []workload.Explained, all bool) error {
+func printScenarios(w io.Writer, scenarios []scenario.Explained, all bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, part := range scenarioParts {
 		fmt.Fprintln(table, part)
@@ -68,7 +69,7 @@ func printScenarios(w io.Writer, scenarios []workload.Explained, all bool) error
 }
 
 // reasons are why combinations make no sense, each once.
-func reasons(scenarios []workload.Explained) []string {
+func reasons(scenarios []scenario.Explained) []string {
 	var found []string
 	for _, e := range scenarios {
 		if e.Nonsense != "" && !slices.Contains(found, e.Nonsense) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"umemstress/workload"
+	"umemstress/workload/scenario"
 )
 
 func scenariosSay(t *testing.T, args ...string) string {
@@ -35,7 +36,7 @@ func TestScenariosCommand(t *testing.T) {
 			t.Errorf("the reason of %s is not listed once: %s", e.Scenario, e.Nonsense)
 		}
 	}
-	var got []workload.Explained
+	var got []scenario.Explained
 	if err := json.Unmarshal([]byte(scenariosSay(t, "--format", "json")), &got); err != nil || len(got) == 0 {
 		t.Fatalf("%d scenarios, %v", len(got), err)
 	}

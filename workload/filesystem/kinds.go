@@ -1,0 +1,108 @@
+// Package filesystem makes the file that a run pins, on a scratch file system of its own or
+// on one of the user's. A new file system is an entry in [Kinds].
+package filesystem
+
+import "umemstress/workload/scenario"
+
+// Kind is one that a scenario can name, with how a scratch of it is made.
+type Kind struct {
+	scenario.Filesystem
+	fstype string            // as mount(2) knows it; empty: none is mounted
+	mkfs   []string          // the program that makes it, and its options
+	pkg    string            // of Debian, that has the program
+	extra  int64             // bytes that it needs beside its files
+	mount  map[string]string // options
+}
+
+// journalBytes is how large the journal of a file system is made that journals
+// data. Where it does not hold a pinned file twice, 6.12 goes on writing the pages to
+// the journal for as long as they are pinned, and no msync or fadvise returns
+// (mpage_prepare_extent_to_map, __jbd2_log_wait_for_space).
+func (k Kind) journalBytes(fileBytes int64) int64 {
+	if !k.JournalsData {
+		return 0
+	}
+	return max(64<<20, 2*fileBytes)
+}
+
+func ext4(blockBytes string) []string {
+	return []string{"mkfs.ext4", "-b", blockBytes, "-q", "-F", "-E", "nodiscard,lazy_journal_init=1"}
+}
+
+// Kinds are all file systems. Adding one takes an entry here.
+func Kinds() []Kind {
+	return []Kind{
+		{
+			// Without -b, mke2fs gives a small file system blocks of 1 KiB.
+			Filesystem: scenario.Filesystem{
+				Choice:     scenario.Choice{Name: "ext4", What: "buffer heads on every page; drops a dirty page that has none"},
+				BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+			},
+			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", extra: 48 << 20,
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:     scenario.Choice{Name: "ext4-1k", What: "ext4 with blocks of 1 KiB: four buffer heads a page"},
+				BlockBytes: 1024, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+			},
+			fstype: "ext4", mkfs: ext4("1024"), pkg: "e2fsprogs", extra: 48 << 20,
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:       scenario.Choice{Name: "ext4-journal", What: "ext4 with data=journal: data goes through the journal"},
+				JournalsData: true, BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+			},
+			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", extra: 48 << 20, mount: map[string]string{"data": "journal"},
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
+				Reflink: true, Punch: true, ZeroRange: true,
+			},
+			fstype: "xfs", mkfs: []string{"mkfs.xfs", "-q", "-f", "-K"}, pkg: "xfsprogs", extra: 320 << 20,
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "btrfs", What: "copies on write; needs to be told of each"},
+				Reflink: true, Punch: true, ZeroRange: true,
+			},
+			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", extra: 256 << 20,
+		},
+		{
+			// Debian's kernels have ext4's code run it (CONFIG_EXT4_USE_FOR_EXT2), which drops
+			// pages as on ext4; ext2's own code would make the buffers anew.
+			Filesystem: scenario.Filesystem{
+				Choice:          scenario.Choice{Name: "ext2", What: "buffer heads; run by ext4's code on many kernels, and then like ext4"},
+				DropsBufferless: true, Heals: true,
+			},
+			fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-b", "4096", "-E", "nodiscard"}, pkg: "e2fsprogs", extra: 16 << 20,
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice: scenario.Choice{Name: "vfat", What: "buffer heads, made anew where they lack"},
+				Heals:  true,
+			},
+			fstype: "vfat", mkfs: []string{"mkfs.vfat"}, pkg: "dosfstools", extra: 16 << 20,
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "block", What: "a raw block device: buffer heads, made anew where they lack"},
+				Backing: scenario.OnDevice, Heals: true, Punch: true, ZeroRange: true,
+			},
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "tmpfs", What: "memory alone: no writeback, no buffers"},
+				Backing: scenario.InMemory, Heals: true,
+			},
+			fstype: "tmpfs",
+		},
+		{
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "hugetlbfs", What: "huge pages, memory alone"},
+				Backing: scenario.InMemory, Heals: true, PageBytes: 2 << 20,
+			},
+			fstype: "hugetlbfs",
+		},
+	}
+}

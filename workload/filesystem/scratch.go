@@ -1,0 +1,113 @@
+package filesystem
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+
+	"umemstress/workload/internal/child"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/file"
+	"umemstress/workload/internal/loop"
+	"umemstress/workload/internal/mount"
+	"umemstress/workload/scenario"
+)
+
+// Scratch is a file system of the run's own: a file without a name, a loop
+// device over it that clears itself, and a mount that no mount table shows.
+// Each goes away with the last descriptor of this process, however it ends.
+type Scratch struct {
+	kind    Kind
+	huge    io.Closer // the huge pages of a file system that is made of them
+	backing *os.File
+	loop    *os.File
+	root    *os.File // the mount's root directory
+}
+
+// NewScratch makes and mounts a file system of the given kind with room for a
+// file of fileBytes, in a nameless file in directory dir.
+func NewScratch(ctx context.Context, dir string, kind Kind, fileBytes int64) (_ *Scratch, err error) {
+	s := &Scratch{kind: kind}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if kind.Backing == scenario.InMemory {
+		return s, s.mountMemory(fileBytes)
+	}
+	// mke2fs wants a journal to take no more than half of the blocks.
+	if s.backing, err = file.Nameless(dir, fileBytes+fileBytes/8+kind.extra+2*kind.journalBytes(fileBytes)); err != nil {
+		return nil, err
+	}
+	if err = kind.make(ctx, s.backing, fileBytes); err != nil {
+		return nil, err
+	}
+	if s.loop, err = loop.Attach(s.backing); err != nil || kind.Backing == scenario.OnDevice {
+		return s, err
+	}
+	s.root, err = mount.Detached(kind.fstype, s.loop.Name(), kind.mount)
+	return s, err
+}
+
+// make runs the kind's mkfs on the open file, if it has one. The program sees it
+// as a descriptor of its own, since it has no name.
+func (k Kind) make(ctx context.Context, f *os.File, fileBytes int64) error {
+	if len(k.mkfs) == 0 {
+		return nil
+	}
+	path, err := child.LookAdmin(k.mkfs[0])
+	if err != nil {
+		return fault.Lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
+	}
+	options := slices.Clone(k.mkfs[1:])
+	if journal := k.journalBytes(fileBytes); journal > 0 {
+		options = append(options, "-J", fmt.Sprintf("size=%d", journal>>20))
+	}
+	cmd := exec.CommandContext(ctx, path, append(options, "/proc/self/fd/3")...)
+	cmd.ExtraFiles = []*os.File{f}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s on the scratch file: %w: %s", k.mkfs[0], err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// mountMemory mounts a file system that needs no device.
+func (s *Scratch) mountMemory(fileBytes int64) (err error) {
+	if s.kind.PageBytes > 0 {
+		if s.huge, err = reserveHugepages(int(fileBytes / s.kind.PageBytes)); err != nil {
+			return err
+		}
+	}
+	s.root, err = mount.Detached(s.kind.fstype, "umemstress", s.kind.mount)
+	return err
+}
+
+// Create makes the run's file on the scratch, open for reading and writing. On a
+// raw block device, that is the device.
+func (s *Scratch) Create() (*File, error) {
+	if s.kind.Backing == scenario.OnDevice {
+		return newDeviceFile(s.loop)
+	}
+	return newFile(s.root, "region", true)
+}
+
+// Close gives the file system, its loop device and its space back.
+func (s *Scratch) Close() error {
+	var errs []error
+	for _, f := range []*os.File{s.root, s.loop, s.backing} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	if s.huge != nil {
+		errs = append(errs, s.huge.Close())
+	}
+	s.root, s.loop, s.backing, s.huge = nil, nil, nil, nil
+	return errors.Join(errs...)
+}

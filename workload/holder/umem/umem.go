@@ -1,0 +1,178 @@
+// Package umem is the holder rdma: it pins by registering memory regions (ib_umem_get), and
+// writes with RDMA WRITE.
+package umem
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"umemstress/probes/event"
+	"umemstress/rdma"
+	"umemstress/workload/holder"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/memory"
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
+)
+
+// registration pins by registering memory regions, and writes with RDMA WRITE
+// between pairs of queue pairs of one device: the data leaves the source and
+// arrives in the target through the device, not through the CPU's page table.
+type registration struct {
+	config   Config
+	info     rdma.Device
+	context  *rdma.Context
+	pd       *rdma.PD
+	cq       *rdma.CQ
+	flows    []*flow
+	bySender map[uint32]*flow // the same, by the number of the sending queue pair
+
+	source, target *rdma.MR
+	pinnedBefore   uint64 // bytes of this process that were pinned before
+}
+
+// Config is what the holder rdma is opened with.
+type Config struct {
+	Device         string // empty: the first with an active port
+	Port, GIDIndex int    // from 1; negative: chosen by the library
+	QueuePairs     int    // connections that share the traffic
+	MessageBytes   int    // that an RDMA operation carries
+	Bidirectional  bool   // passes from the target back into the source as well
+}
+
+// Facts is what is known of the holder rdma.
+func Facts() scenario.Holder {
+	return scenario.Holder{
+		Choice: scenario.Choice{Name: "rdma", What: "an RDMA memory region registered over the mapping"},
+		Does:   "RDMA WRITE", PinsSource: true, Probed: event.HolderUmem,
+	}
+}
+
+// Open opens the device and connects the queue pairs.
+func Open(c Config) (_ holder.Holder, err error) {
+	h := &registration{config: c, bySender: map[uint32]*flow{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
+		return nil, err
+	}
+	if h.context, err = rdma.Open(h.info); err != nil {
+		return nil, err
+	}
+	if h.pd, err = h.context.AllocPD(); err != nil {
+		return nil, err
+	}
+	if h.cq, err = h.context.CreateCQ(2 * c.QueuePairs * sendDepth); err != nil {
+		return nil, err
+	}
+	path, err := h.context.Path(rdma.PathConfig{Port: c.Port, GIDIndex: c.GIDIndex})
+	if err != nil {
+		return nil, err
+	}
+	for range c.QueuePairs {
+		f, err := newFlow(h.pd, h.cq, path)
+		if err != nil {
+			return nil, err
+		}
+		h.flows = append(h.flows, f)
+		h.bySender[f.sender.Address().QPN] = f
+	}
+	return h, nil
+}
+
+func (h *registration) Device() record.Device {
+	return record.Device{Name: h.info.Name, Driver: h.info.Driver, Backend: "uverbs"}
+}
+
+// Pin registers both regions. The anonymous one goes first: if that fails, the
+// reason has nothing to do with files.
+func (h *registration) Pin(_ context.Context, source, target *memory.Region) (err error) {
+	if h.pinnedBefore, err = pinnedBytes(); err != nil {
+		return err
+	}
+	if h.source, err = h.pd.RegisterMR(source.Bytes, rdma.AccessLocalWrite|rdma.AccessRemoteWrite); err != nil {
+		return err
+	}
+	h.target, err = h.pd.RegisterMR(target.Bytes, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
+	if errors.Is(err, rdma.ErrPinRefused) {
+		return fault.PinRefused(err)
+	}
+	return err
+}
+
+func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
+	t := transfer{
+		holder:        h,
+		pass:          holder.Pass{Size: h.config.MessageBytes, Target: int64(h.target.Len()), Source: int64(h.source.Len())},
+		bidirectional: h.config.Bidirectional,
+		stop:          step.Stop,
+	}
+	return t.run(ctx)
+}
+
+// Content is nil: the run chooses the bytes.
+func (h *registration) Content() []byte { return nil }
+
+// Tally is zero: a registration is no call that lasts.
+func (h *registration) Tally() holder.Tally { return holder.Tally{} }
+
+// Held is true until release: a registration ends by nobody else's doing.
+func (h *registration) Held() error { return nil }
+
+// releaseBound is how long a release may take to reach the kernel's pin count.
+const releaseBound = 10 * time.Second
+
+// Release deregisters the regions, the file's first, and waits until the kernel
+// has unpinned them: old rxe only drops a reference, and the pages are released
+// with the last one.
+func (h *registration) Release(ctx context.Context) error {
+	if err := h.closeRegions(); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(releaseBound)
+	for {
+		pinned, err := pinnedBytes()
+		if err != nil || pinned <= h.pinnedBefore {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fault.Ineffectivef("%d bytes are still pinned %v after deregistration (VmPin of /proc/self/status)", pinned-h.pinnedBefore, releaseBound)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func (h *registration) closeRegions() error {
+	var errs []error
+	for _, mr := range []*rdma.MR{h.target, h.source} {
+		if mr != nil {
+			errs = append(errs, mr.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// explain finds the cause behind a failed completion: requests are flushed when
+// the device goes away.
+func (h *registration) explain(err error) error {
+	if gone := h.context.Alive(); gone != nil {
+		return gone
+	}
+	return err
+}
+
+// Close closes the context, and with it everything that was made from it.
+func (h *registration) Close() error {
+	if h.context == nil {
+		return nil
+	}
+	return h.context.Close()
+}

@@ -1,0 +1,73 @@
+package child
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Janitor undoes a change of this machine that would outlive the process, however the
+// process ends: SIGKILL runs no deferred function. It is a shell that waits for
+// the end of a pipe that only this process holds open (Go opens every descriptor
+// with O_CLOEXEC, so no other child keeps it), and then runs its script. The
+// same shell undoes on Close, so that the undoing that is rarely needed is the one
+// that always runs.
+type Janitor struct {
+	cmd    *exec.Cmd
+	pipe   io.WriteCloser
+	stderr bytes.Buffer
+	close  func() error
+}
+
+// janitorPrologue keeps the shell alive through what ends the run: a Ctrl-C, the
+// SIGTERM of a service manager to every process of a cgroup, and a broken pipe when it
+// complains to a run that is dead. $told is the last line of tell.
+const janitorPrologue = `trap '' INT TERM HUP QUIT PIPE; told=; while read -r line; do told=$line; done; `
+
+// StartJanitor readies a script that undoes, with args as its $1 and so on. A file that is
+// not nil is its descriptor 3. The script bounds itself: Close waits for it.
+func StartJanitor(file *os.File, script string, args ...string) (*Janitor, error) {
+	j := &Janitor{cmd: exec.Command("/bin/sh", append([]string{"-c", janitorPrologue + script, "umemstress-janitor"}, args...)...)}
+	j.close = sync.OnceValue(j.finish)
+	j.cmd.Dir = "/" // no file system is kept busy
+	if file != nil {
+		j.cmd.ExtraFiles = []*os.File{file}
+	}
+	j.cmd.Stderr = &j.stderr
+	j.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's signals
+	var err error
+	if j.pipe, err = j.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := j.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the shell that cleans up after a killed run: %w", err)
+	}
+	return j, nil
+}
+
+// Tell gives the script a line, which becomes its $told.
+func (j *Janitor) Tell(line string) error {
+	if _, err := fmt.Fprintln(j.pipe, line); err != nil {
+		return fmt.Errorf("the shell that cleans up after a killed run has ended: %w", err)
+	}
+	return nil
+}
+
+// Close has the script run and waits for it. What it wrote to stderr is the error.
+func (j *Janitor) Close() error { return j.close() }
+
+func (j *Janitor) finish() error {
+	j.pipe.Close() // it fails only if the shell is gone, which Wait tells
+	if err := j.cmd.Wait(); err != nil {
+		return fmt.Errorf("undo what the run changed: %w: %s", err, strings.TrimSpace(j.stderr.String()))
+	}
+	if j.stderr.Len() > 0 {
+		return fmt.Errorf("undo what the run changed: %s", strings.TrimSpace(j.stderr.String()))
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+package child
+
+import (
+	"os/exec"
+	"path/filepath"
+)
+
+// LookAdmin finds a system administrator's program, which an ordinary user's
+// PATH does not reach on Debian.
+func LookAdmin(program string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return path, nil
+		}
+	}
+	return "", exec.ErrNotFound
+}

@@ -1,0 +1,116 @@
+//go:build guest
+
+package mapper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload/internal/child"
+	"umemstress/workload/internal/file"
+	"umemstress/workload/internal/worktest"
+)
+
+// TestOpenNode opens a device for which /dev has no node dm-N: a loop device,
+// whose number is another driver's.
+func TestOpenNode(t *testing.T) {
+	var want, got unix.Stat_t
+	if err := unix.Stat(worktest.FastDevice(t, 1<<20), &want); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f, err := openNode(want.Rdev, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Fstat(int(f.Fd()), &got); err != nil || got.Rdev != want.Rdev {
+		t.Errorf("opened device %#x, %v; want %#x", got.Rdev, err, want.Rdev)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+}
+
+// TestDelayFails wants a device-mapper device that could not be started to be gone.
+func TestDelayFails(t *testing.T) {
+	before := worktest.Left(t)
+	file, err := file.Nameless(os.TempDir(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(t.Context(), file, 1<<20, 0, t.TempDir()); err == nil {
+		t.Error("a delay device over a file, which is no device")
+	} else {
+		t.Log(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	worktest.WantLeft(t, before)
+}
+
+// killedMaker is set for the child of TestMappedKilled.
+const killedMaker = "UMEMSTRESS_TEST_KILLED_MAKER"
+
+// TestMappedKilled kills a process that has made a device-mapper device and has not
+// yet told the kernel to remove it.
+func TestMappedKilled(t *testing.T) {
+	if os.Getenv(killedMaker) != "" {
+		createAndSay()
+	}
+	child, line, err := worktest.StartChild(t, "TestMappedKilled", killedMaker+"=1")
+	name := strings.TrimSpace(line)
+	if err != nil || !mapped(t, name) {
+		t.Errorf("the child made no device, but said %q, %v", line, err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // "signal: killed"
+	worktest.Eventually(t, "the device is removed", func() bool { return !mapped(t, name) })
+	if err := remove(name); err != nil {
+		t.Errorf("to remove it again: %v", err)
+	}
+}
+
+// createAndSay is the child: it says the name of its device on standard output and
+// stays.
+func createAndSay() {
+	control, err := loadMapper(context.Background())
+	d := &Delay{control: control, name: fmt.Sprintf("umemstress-test-%d", os.Getpid())}
+	if err == nil {
+		var undo *child.Janitor
+		if undo, err = startMappedJanitor(); err == nil {
+			err = d.create(undo)
+		}
+	}
+	fmt.Println(d.name)
+	if err == nil {
+		time.Sleep(time.Minute)
+	}
+	fmt.Fprintln(os.Stderr, errors.Join(err, errors.New("nobody came")))
+	os.Exit(1)
+}
+
+// mapped says whether the device mapper has a device of that name.
+func mapped(t *testing.T, name string) bool {
+	t.Helper()
+	control, err := openMapper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	err = (&Delay{control: control, name: name}).ask(&request{}, unix.DM_DEV_STATUS, 0)
+	if err != nil && !errors.Is(err, unix.ENXIO) {
+		t.Fatal(err)
+	}
+	return err == nil
+}

@@ -1,0 +1,14 @@
+package mapper
+
+import (
+	"os"
+	"testing"
+
+	"umemstress/workload/internal/child"
+)
+
+// The test binary is also what removes a device that a killed process leaves.
+func TestMain(m *testing.M) {
+	child.RunIfChild(map[string]child.Main{RemoveChild: RemoveMain})
+	os.Exit(m.Run())
+}

@@ -1,0 +1,96 @@
+// Package mutation changes a file while its pages are pinned. A new mutation is a function
+// and a line in [Kinds].
+package mutation
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/file"
+	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
+	"umemstress/workload/scenario"
+)
+
+// Kind is something that happens to the file while it is pinned.
+type Kind struct {
+	scenario.Mutation
+	// Mutate does it to the first bytes of the target, whose pages are clean. It
+	// returns the clone where it makes one.
+	Mutate func(t *filesystem.File, bytes int64, known payload.Payload) (clone *os.File, err error)
+}
+
+// Kinds are all mutations. Adding one takes a function and a line here.
+func Kinds() []Kind {
+	return []Kind{
+		{scenario.Mutation{Choice: scenario.Choice{Name: "none", What: "nothing happens to the file while it is pinned"}}, mutateNothing},
+		{scenario.Mutation{Choice: scenario.Choice{Name: "reflink", What: "a clone is taken (FICLONE): the file's blocks are shared from then on"}}, mutateReflink},
+		{scenario.Mutation{Choice: scenario.Choice{Name: "punch", What: "a hole is punched over the region (fallocate)"}, Detaches: true}, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
+		{scenario.Mutation{Choice: scenario.Choice{Name: "zero-range", What: "the region is zeroed (fallocate)"}, Detaches: true}, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
+		{scenario.Mutation{Choice: scenario.Choice{Name: "truncate", What: "the file is truncated to nothing and back to its size"}, Detaches: true}, mutateTruncate},
+		{scenario.Mutation{Choice: scenario.Choice{Name: "odirect-write", What: "the bytes that the file holds are written to it once more, with O_DIRECT"}, Detaches: true}, mutateDirectWrite},
+	}
+}
+
+func mutateNothing(*filesystem.File, int64, payload.Payload) (*os.File, error) { return nil, nil }
+
+// mutateBy detaches the pages of the range from the file (truncate_pagecache_range,
+// mm/truncate.c). Who pins them goes on writing into pages that are nobody's.
+func mutateBy(what string, mode uint32) func(*filesystem.File, int64, payload.Payload) (*os.File, error) {
+	return func(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
+		if err := unix.Fallocate(int(t.Handle.Fd()), mode, 0, bytes); err != nil {
+			return nil, fmt.Errorf("%s: fallocate: %w", what, err)
+		}
+		return nil, nil
+	}
+}
+
+// mutateTruncate detaches the pages as a hole does.
+func mutateTruncate(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
+	if err := errors.Join(t.Handle.Truncate(0), t.Handle.Truncate(bytes)); err != nil {
+		return nil, fmt.Errorf("truncate: %w", err)
+	}
+	return nil, nil
+}
+
+// mutateReflink shares the file's blocks with a new file that has no name. What
+// is written to either is then to be written elsewhere, if the file system is told.
+func mutateReflink(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
+	fd, err := unix.Openat(int(t.Dir.Fd()), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make the clone's file: %w", err)
+	}
+	clone := os.NewFile(uintptr(fd), "clone")
+	if err := unix.IoctlFileClone(fd, int(t.Handle.Fd())); err != nil {
+		return nil, errors.Join(fault.Lacksf("clone the file: FICLONE: %w; the file system was made without reflinks", err), clone.Close())
+	}
+	return clone, file.Sync(clone)
+}
+
+// mutateDirectWrite invalidates the range in the page cache, which detaches pinned
+// pages, too (invalidate_inode_pages2_range, mm/truncate.c). On the disk nothing changes.
+func mutateDirectWrite(t *filesystem.File, bytes int64, known payload.Payload) (_ *os.File, err error) {
+	file, err := t.ReopenDirect(os.O_WRONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	buffer, err := memory.MapAnonymous(payload.ChunkBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer buffer.Close()
+	for offset := int64(0); offset < bytes; offset += payload.ChunkBytes {
+		chunk := buffer.Bytes[:min(payload.ChunkBytes, bytes-offset)]
+		known.FillFrom(chunk, 1, uint64(offset)/uint64(known.PageSize))
+		if _, err := file.WriteAt(chunk, offset); err != nil {
+			return nil, fmt.Errorf("write the range with O_DIRECT: %w", err)
+		}
+	}
+	return nil, nil
+}

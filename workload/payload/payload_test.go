@@ -1,0 +1,79 @@
+package payload
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestPayloadTellsPagesAndGenerationsApart(t *testing.T) {
+	p := Payload{seed: 1, PageSize: 4096, period: 1000}
+	seen := map[string]bool{}
+	for _, generation := range []uint64{1, 2} {
+		for page := range uint64(64) {
+			b := make([]byte, p.PageSize)
+			p.fill(b, generation, page)
+			if seen[string(b)] {
+				t.Fatalf("page %d of generation %d repeats another page", page, generation)
+			}
+			seen[string(b)] = true
+		}
+	}
+	again := make([]byte, p.PageSize)
+	p.fill(again, 2, 63)
+	if !seen[string(again)] {
+		t.Error("the same page of the same generation differs the second time")
+	}
+	other := make([]byte, p.PageSize)
+	Payload{seed: 2, PageSize: 4096, period: 1000}.fill(other, 2, 63)
+	if bytes.Equal(again, other) {
+		t.Error("the seed makes no difference")
+	}
+}
+
+// The comparison finds every page that is not what was written last, and tells
+// the pages that hold what was written before from foreign ones.
+func TestCompare(t *testing.T) {
+	const pages = 600 // more than one read, and the source repeats
+	p := Payload{seed: 7, PageSize: 4096, period: 250}
+	image := make([]byte, pages*p.PageSize)
+	p.FillFrom(image, 2, 0)
+	if !bytes.Equal(image[:4096], image[250*4096:251*4096]) {
+		t.Error("the bytes do not repeat after the period")
+	}
+	compare := func(image []byte) (Comparison, error) {
+		return p.Compare(t.Context(), bytes.NewReader(image), pages*4096, 2)
+	}
+	intact, err := compare(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if intact.Checked != pages || intact.Different != 0 {
+		t.Fatalf("an intact image: %+v", intact)
+	}
+
+	p.fill(image[300*4096:301*4096], 1, 300) // what was written before
+	image[599*4096+4095] ^= 1                // one bit of the last byte
+	got, err := compare(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Different != 2 || got.Old != 1 || got.First == nil || *got.First != 300 {
+		t.Errorf("two stale pages, one of them old: %+v", got)
+	}
+	if _, err := compare(image[:4096]); err == nil {
+		t.Error("a file that ends early compared without an error")
+	}
+}
+
+func TestPayloadFixed(t *testing.T) {
+	p := Payload{seed: 1, PageSize: 8, period: 2, Content: []byte("AAAAAAAABBBBBBBB")}
+	got := make([]byte, 24)
+	p.FillAll(got, 2)
+	if string(got) != "AAAAAAAABBBBBBBBAAAAAAAA" {
+		t.Errorf("generation 2: %q", got)
+	}
+	p.FillAll(got, 1)
+	if bytes.Contains(got, []byte("AA")) {
+		t.Errorf("generation 1 is fixed, too: %q", got)
+	}
+}

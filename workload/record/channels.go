@@ -1,0 +1,146 @@
+package record
+
+// NoChannels are channels of which none has been posted.
+func NoChannels() Channels {
+	return Channels{
+		Probes: ProbesChannel{State: StateAbsent},
+		Kmsg:   KmsgChannel{State: StateAbsent},
+		Disk:   DiskChannel{State: StateAbsent},
+		Clone:  CloneChannel{State: StateAbsent},
+		Cache:  CacheChannel{State: StateAbsent},
+
+		WarningCount: WarningCountChannel{State: StateAbsent},
+		Accounting:   AccountingChannel{State: StateAbsent},
+	}
+}
+
+// StateOf is the state of a channel that did its work, or did not, and why.
+func StateOf(err error) (state, why string) {
+	if err != nil {
+		return StateFailed, err.Error()
+	}
+	return StateOK, ""
+}
+
+// The states of a channel.
+const (
+	StateOK     = "ok"
+	StateAbsent = "absent" // not asked for, or the host cannot have it
+	StateFailed = "failed" // it was there and broke: its counts are not to be trusted
+)
+
+// Channels are the witnesses of a run.
+type Channels struct {
+	Probes ProbesChannel `json:"probes"`
+	Kmsg   KmsgChannel   `json:"kmsg"`
+	Disk   DiskChannel   `json:"disk"`
+	Clone  CloneChannel  `json:"clone"`
+	Cache  CacheChannel  `json:"cache"`
+
+	WarningCount WarningCountChannel `json:"warning_count"`
+	Accounting   AccountingChannel   `json:"accounting"`
+}
+
+// ProbesChannel is what the eBPF probes counted for the file, in pages.
+type ProbesChannel struct {
+	State            string `json:"state"`
+	Why              string `json:"why,omitempty"`
+	BufferlessPages  uint64 `json:"bufferless_pages"`
+	UnannouncedPages uint64 `json:"unannounced_pages"`
+	DirtiedPages     uint64 `json:"dirtied_pages"`
+	DetachedPages    uint64 `json:"detached_pages"` // dirtied after they had been taken from their file
+	Events           uint64 `json:"events"`
+	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
+	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
+
+	// Stacks are the kernel stacks that pages were dirtied from, innermost
+	// function first, by the stack_id of events.jsonl.
+	Stacks map[int32][]string `json:"stacks,omitempty"`
+}
+
+// KmsgChannel is what the kernel itself said during the run: its log, which is
+// rate-limited.
+type KmsgChannel struct {
+	State           string `json:"state"`
+	Why             string `json:"why,omitempty"`
+	BufferlessPages uint64 `json:"bufferless_pages"` // messages that were printed, one a page
+	Suppressed      uint64 `json:"suppressed"`       // messages that the rate limit swallowed
+	Warnings        uint64 `json:"warnings"`         // WARN()s, "WARNING: CPU: ..."
+	LostRecords     uint64 `json:"lost_records"`     // overwritten before they were read
+	// The same as in WarningCountChannel, where readers of earlier versions look for it.
+	WarningsBefore *uint64 `json:"warning_count_before,omitempty"`
+	WarningsAfter  *uint64 `json:"warning_count_after,omitempty"`
+}
+
+// WarningCountChannel is ext4's own count of its warnings (/sys/fs/ext4/DEV/warning_count,
+// Linux 5.8), which no rate limit cuts and which anybody may read.
+type WarningCountChannel struct {
+	State  string  `json:"state"`
+	Why    string  `json:"why,omitempty"`
+	Before *uint64 `json:"before,omitempty"`
+	After  *uint64 `json:"after,omitempty"`
+}
+
+// WarningRise is by how much ext4's warning_count rose, and whether the kernel told.
+// Evidence from before it was a channel of its own has it with the kernel's log.
+func (c Channels) WarningRise() (rise uint64, known bool) {
+	before, after := c.WarningCount.Before, c.WarningCount.After
+	if c.WarningCount.State == "" && c.Kmsg.State == StateOK {
+		before, after = c.Kmsg.WarningsBefore, c.Kmsg.WarningsAfter
+	}
+	if before == nil || after == nil || *after < *before || c.WarningCount.State == StateFailed {
+		return 0, false
+	}
+	return *after - *before, true
+}
+
+// DiskChannel compares the bytes on disk with the bytes that the holder wrote.
+type DiskChannel struct {
+	State        string  `json:"state"`
+	Why          string  `json:"why,omitempty"`
+	Msync        string  `json:"msync"` // this and fsync: as in Settled, where readers of earlier versions look for it
+	Fsync        string  `json:"fsync"`
+	CheckedPages uint64  `json:"checked_pages"`
+	StalePages   uint64  `json:"stale_pages"` // not what was written last
+	OldPages     uint64  `json:"old_pages"`   // of these: exactly what was written first
+	FirstStale   *uint64 `json:"first_stale_page,omitempty"`
+
+	// RefusedWrites are pages that the file system still refused to write after fsync
+	// had returned (EUCLEAN).
+	RefusedWrites uint64 `json:"refused_writes,omitempty"`
+}
+
+// CacheChannel compares the page cache with the bytes that the holder wrote: what
+// is right there and stale on the disk can still be saved.
+type CacheChannel struct {
+	State        string `json:"state"`
+	Why          string `json:"why,omitempty"`
+	CheckedPages uint64 `json:"checked_pages"`
+	StalePages   uint64 `json:"stale_pages"`
+}
+
+// AccountingChannel is nr_dirty of /proc/vmstat, in pages: a count of the whole
+// machine, so it is exact only on one that does nothing else.
+type AccountingChannel struct {
+	State    string `json:"state"`
+	Why      string `json:"why,omitempty"`
+	Before   uint64 `json:"dirty_before"`   // nothing is pinned yet
+	Released uint64 `json:"dirty_released"` // the holder has let go
+	Settled  uint64 `json:"dirty_settled"`  // after fsync
+}
+
+// Leaked is how many pages more are dirty after fsync than were before the run.
+func (a AccountingChannel) Leaked() uint64 {
+	if a.State != StateOK || a.Settled < a.Before {
+		return 0
+	}
+	return a.Settled - a.Before
+}
+
+// CloneChannel compares a reflink copy with what it held when it was taken.
+type CloneChannel struct {
+	State        string `json:"state"`
+	Why          string `json:"why,omitempty"`
+	CheckedPages uint64 `json:"checked_pages,omitempty"`
+	ChangedPages uint64 `json:"changed_pages,omitempty"`
+}

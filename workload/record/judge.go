@@ -1,0 +1,233 @@
+package record
+
+import (
+	"fmt"
+	"strings"
+
+	"umemstress/workload/scenario"
+)
+
+// Judge gives the verdict on a record and the reason in one sentence. It goes by
+// what the phases did, what the channels recorded and the facts in the record, and by
+// nothing else: not the kernel's version, nor anything of this machine.
+func Judge(r *Record) (Verdict, string) {
+	w := testimonyOf(r)
+	if v, why, ok := judgeHarm(w); ok {
+		return v, why
+	}
+	if why := unfinished(r); why != "" {
+		if p, ok := r.phase(scenario.PhasePin); ok && p.Outcome == OutcomeRefused {
+			return judgeRefused(w, p)
+		}
+		return Inconclusive, why
+	}
+	return judgeHarmless(w)
+}
+
+// testimony gives the channels' counts with "not there" and "zero" told apart.
+type testimony struct {
+	Channels
+	facts    scenario.Facts
+	settled  Settled
+	scenario scenario.Scenario
+}
+
+func testimonyOf(r *Record) testimony {
+	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario}
+	if r.Facts != nil {
+		w.facts = *r.Facts
+	}
+	return w
+}
+
+// bufferless is the most that an intact channel saw of buffer-less dirty pages.
+// A warning of ext4 counts only as far as messages say that it was about
+// buffers, since warning_count counts every warning of the file system.
+func (w testimony) bufferless() (pages uint64, by string) {
+	if w.Probes.State == StateOK && w.Probes.BufferlessPages > 0 {
+		return w.Probes.BufferlessPages, "the probes"
+	}
+	if w.Kmsg.State == StateOK && w.Kmsg.BufferlessPages > 0 {
+		if rise, known := w.WarningRise(); known && rise > 0 {
+			return rise, "ext4's warning_count"
+		}
+		return w.Kmsg.BufferlessPages + w.Kmsg.Suppressed, "the kernel's log"
+	}
+	return 0, ""
+}
+
+// deniedBy names the intact channels, other than the disk, that saw no page
+// dirtied behind the file system's back.
+func (w testimony) deniedBy() string {
+	var names []string
+	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.detached() == 0 {
+		names = append(names, "probes")
+	}
+	if w.Kmsg.State == StateOK && w.Kmsg.LostRecords == 0 && w.Kmsg.BufferlessPages == 0 && w.Kmsg.Warnings == 0 {
+		names = append(names, "kmsg")
+	}
+	return strings.Join(names, " and ")
+}
+
+// judgeHarm looks for what went wrong, worst first. Harm that was witnessed
+// stands even if a later phase did not happen.
+func judgeHarm(w testimony) (Verdict, string, bool) {
+	if w.Clone.State == StateOK && w.Clone.ChangedPages > 0 {
+		return Corrupted, fmt.Sprintf("%d of %d pages of the clone changed after it was taken",
+			w.Clone.ChangedPages, w.Clone.CheckedPages), true
+	}
+	if w.Disk.State == StateOK && w.Disk.StalePages > 0 {
+		return judgeStale(w)
+	}
+	if w.facts.InMemory && w.Cache.State == StateOK && w.Cache.StalePages > 0 {
+		return DataLost, fmt.Sprintf("%d of %d pages of the file are not what was written", w.Cache.StalePages, w.Cache.CheckedPages), true
+	}
+	if pages, by := w.bufferless(); pages > 0 {
+		return Reproduced, fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s); %s",
+			pages, by, w.proof()), true
+	}
+	if what := w.untold(); what != "" && (w.detached() > 0 || !w.facts.Heals) {
+		return Exposed, what + "; " + w.proof(), true
+	}
+	return "", "", false
+}
+
+// untold says what the probes saw of pages dirtied without their file system being
+// told.
+func (w testimony) untold() string {
+	switch {
+	case w.Probes.State != StateOK:
+		return ""
+	case w.detached() > 0:
+		return fmt.Sprintf("%d pages were dirtied after they had been taken from their file", w.detached())
+	case w.Probes.UnannouncedPages > 0:
+		return fmt.Sprintf("%d pages were dirtied without the file system being told", w.Probes.UnannouncedPages)
+	}
+	return ""
+}
+
+// detached is how many pages the probes saw dirtied after they had been taken from
+// their file. Nobody knows any more which file that was, so they are this run's only
+// where its mutation takes pages from its file.
+func (w testimony) detached() uint64 {
+	if w.Probes.State != StateOK || !w.facts.Detaches {
+		return 0
+	}
+	return w.Probes.DetachedPages
+}
+
+// proof says what the bytes were found to be.
+func (w testimony) proof() string {
+	if !w.facts.InMemory {
+		return diskClause(w.Disk)
+	}
+	if w.Cache.State != StateOK {
+		return "the file was not read, so a loss cannot be excluded"
+	}
+	return fmt.Sprintf("all %d pages of the file are what was written", w.Cache.CheckedPages)
+}
+
+// judgeStale weighs stale pages on disk: data-lost needs fsync to have promised
+// them, and no channel that watched and saw nothing may stand alone against it.
+func judgeStale(w testimony) (Verdict, string, bool) {
+	d := w.Disk
+	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
+	bufferless, by := w.bufferless()
+	untold := w.untold()
+	if bufferless > 0 {
+		untold = fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s)", bufferless, by)
+	}
+	if !w.settled.Promised() {
+		told := fmt.Sprintf("%s, but the loss was reported (msync %s, fsync %s)", stale, w.settled.Msync, w.settled.Fsync)
+		switch {
+		case bufferless > 0:
+			return Reproduced, told + "; " + untold, true
+		case untold != "":
+			return Exposed, told + "; " + untold, true
+		}
+		return Inconclusive, told, true
+	}
+	if untold != "" {
+		return DataLost, fmt.Sprintf("msync and fsync returned 0, yet %s; %s", stale, untold), true
+	}
+	if denied := w.deniedBy(); denied != "" && w.scenario.Mutation == "none" {
+		return Inconclusive, fmt.Sprintf("channels disagree: disk says that %s, %s saw no page dirtied behind the file system's back", stale, denied), true
+	}
+	return DataLost, "msync and fsync returned 0, yet " + stale, true
+}
+
+func diskClause(d DiskChannel) string {
+	switch d.State {
+	case StateOK:
+		return fmt.Sprintf("all %d pages on disk are what was written", d.CheckedPages)
+	case StateFailed:
+		return "the disk channel failed (" + d.Why + "), so a loss cannot be excluded"
+	}
+	return "the disk was not read, so a loss cannot be excluded"
+}
+
+// unfinished names the first phase that did not do its work.
+func unfinished(r *Record) string {
+	for _, name := range scenario.Phases() {
+		p, ok := r.phase(name)
+		switch {
+		case !ok:
+			return fmt.Sprintf("phase %s did not happen", name)
+		case p.Outcome == OutcomeDone:
+		case p.Outcome == OutcomeRunning:
+			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there", name)
+		default:
+			return strings.TrimSuffix(fmt.Sprintf("phase %s: %s: %s", name, p.Outcome, p.Detail), ": ")
+		}
+	}
+	return ""
+}
+
+// judgeRefused is reached when no channel saw harm.
+func judgeRefused(w testimony, pin Phase) (Verdict, string) {
+	if w.Probes.State == StateOK && w.Probes.DirtiedPages > 0 {
+		return Inconclusive, fmt.Sprintf("channels disagree: the pin was refused, yet the probes saw %d pages of the file dirtied by a release", w.Probes.DirtiedPages)
+	}
+	return Refused, pin.Detail
+}
+
+// judgeHarmless is reached when all phases were done and no channel saw harm.
+func judgeHarmless(w testimony) (Verdict, string) {
+	state, checked := w.Disk.State, w.Disk.CheckedPages
+	if w.facts.InMemory {
+		state, checked = w.Cache.State, w.Cache.CheckedPages
+	}
+	if state != StateOK {
+		return Inconclusive, "nothing wrong was seen, but " + w.proof()
+	}
+	if checked == 0 {
+		return Inconclusive, "no page of the file was checked"
+	}
+	if !w.settled.Promised() {
+		return Inconclusive, fmt.Sprintf("%s, but syncing them failed (msync %s, fsync %s)", w.proof(), w.settled.Msync, w.settled.Fsync)
+	}
+	if w.Clone.State == StateFailed {
+		return Inconclusive, w.proof() + ", but the clone could not be read: " + w.Clone.Why
+	}
+	if rise, _ := w.WarningRise(); rise > 0 {
+		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", w.proof(), rise)
+	}
+	return judgeUnharmed(w)
+}
+
+// judgeUnharmed is reached when the bytes are right.
+func judgeUnharmed(w testimony) (Verdict, string) {
+	switch w.Probes.State {
+	case StateFailed:
+		return Inconclusive, w.proof() + ", but the probes failed: " + w.Probes.Why
+	case StateAbsent:
+		return Clean, w.proof() + "; without probes, how the pages were dirtied was not watched"
+	}
+	if w.Probes.LostCounts > 0 {
+		return Inconclusive, fmt.Sprintf("%s, but the probes missed %d pages or whole releases", w.proof(), w.Probes.LostCounts)
+	}
+	if what := w.untold(); what != "" {
+		return Clean, fmt.Sprintf("%s; %s, for which %s makes up", w.proof(), what, w.scenario.Filesystem)
+	}
+	return Clean, w.proof()
+}

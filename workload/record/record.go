@@ -1,0 +1,160 @@
+// Package record says what a run amounts to: it holds what run.json does, and judges it.
+//
+// It is pure: [Judge] goes by the record alone, which has the facts of the scenario in it, so
+// the same record gets the same verdict on any machine and from any later version.
+package record
+
+import (
+	"time"
+
+	"umemstress/workload/scenario"
+)
+
+// Schema names the format of run.json.
+const Schema = "umemstress.run/v1"
+
+// Record is everything that a run did and that its channels witnessed: the
+// content of run.json. Judge reads nothing else.
+type Record struct {
+	Schema  string  `json:"schema"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason"`
+
+	// Consequences are what it came to, beside the verdict, in words that can be searched for.
+	Consequences []string `json:"consequences,omitempty"`
+	// Disagreements are channels that count the same thing and differ.
+	Disagreements []string `json:"disagreements,omitempty"`
+
+	Tool     string            `json:"tool"`
+	Kernel   string            `json:"kernel"` // uname -r
+	Host     Host              `json:"host"`
+	Started  time.Time         `json:"started"`
+	Scenario scenario.Scenario `json:"scenario"`
+	Facts    *scenario.Facts   `json:"facts,omitempty"` // of the scenario's parts, that Judge goes by; nil before they were recorded
+	Device   Device            `json:"device"`
+	File     File              `json:"file"`
+	Regions  []Region          `json:"regions"`
+	Phases   []Phase           `json:"phases"`
+	Traffic  Traffic           `json:"traffic"`
+	Settled  *Settled          `json:"settled,omitempty"`
+	Channels Channels          `json:"channels"`
+	Settings Settings          `json:"options"`
+}
+
+// Host is what a reader of a bug report needs to know of the machine.
+type Host struct {
+	Version     string `json:"version"` // uname -v
+	Machine     string `json:"machine"` // uname -m
+	CPUs        int    `json:"cpus"`
+	MemoryBytes uint64 `json:"memory_bytes"`
+	PageSize    int    `json:"page_size"`
+}
+
+// Settings are the options that shape the traffic and the payload.
+type Settings struct {
+	MessageBytes  int    `json:"message_bytes"`
+	QueuePairs    int    `json:"queue_pairs"`
+	Iterations    int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
+	Seconds       int    `json:"duration_seconds,omitempty"`
+	Bidirectional bool   `json:"bidirectional,omitempty"`
+	Seed          uint64 `json:"seed"`
+	Connection    string `json:"connection"`
+	Verb          string `json:"verb"`
+}
+
+// Settled is what msync and fsync answered after the release: "0", the error's name
+// such as EIO, or NotAsked.
+type Settled struct {
+	Msync string `json:"msync"`
+	Fsync string `json:"fsync"`
+}
+
+// NotAsked stands for the answer of a call that was not made.
+const NotAsked = "none"
+
+// Promised says whether the file system said that the bytes are safe.
+func (s Settled) Promised() bool {
+	return (s.Msync == "0" || s.Msync == NotAsked) && s.Fsync == "0"
+}
+
+// Device is what holds: an RDMA device, the block device that is read from, or the
+// system call.
+type Device struct {
+	Name    string `json:"name"`
+	Driver  string `json:"driver"`
+	Backend string `json:"backend"`
+}
+
+// File is the file behind the file-backed region.
+type File struct {
+	Path    string `json:"path,omitempty"` // empty: on the run's own scratch file system
+	Scratch bool   `json:"scratch"`
+	Device  string `json:"device"` // the kernel's name of the block device, as in /sys/fs/ext4; empty without one
+	Dev     uint32 `json:"dev"`    // as the probes see it: super_block.s_dev, or the block device itself; major<<20 | minor
+	Inode   uint64 `json:"inode"`  // 0: the block device itself
+}
+
+// Region is one pinned region.
+type Region struct {
+	Kind  string `json:"kind"` // "file" or "anonymous"
+	Bytes int    `json:"bytes"`
+	Pages int    `json:"pages"`
+}
+
+// The outcomes of a phase. A phase that is still running in the evidence of a
+// finished process is where the machine or the process died.
+const (
+	OutcomeRunning     = "running"
+	OutcomeDone        = "done"
+	OutcomeRefused     = "refused"     // the kernel refused the pin
+	OutcomeIneffective = "ineffective" // it ran and did not do what it is for
+	OutcomeFailed      = "failed"
+	OutcomeInterrupted = "interrupted"
+)
+
+// Phase is one phase of a run.
+type Phase struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	Outcome string    `json:"outcome"`
+	Detail  string    `json:"detail,omitempty"`
+}
+
+// Traffic is what both write phases sent.
+type Traffic struct {
+	Operations uint64  `json:"operations"`
+	Bytes      uint64  `json:"bytes"`
+	Seconds    float64 `json:"seconds"`
+	// Of a holder that pins for the time of a call: how many calls were made, and how
+	// many of them were seen to keep their pages until the second write, or until the
+	// run gave up.
+	Attempts int `json:"attempts,omitempty"`
+	Held     int `json:"hits,omitempty"`
+}
+
+// Add adds what another write phase sent.
+func (t *Traffic) Add(more Traffic) {
+	t.Operations += more.Operations
+	t.Bytes += more.Bytes
+	t.Seconds += more.Seconds
+}
+
+// Answers are what msync and fsync answered. Evidence from before it had a place of its
+// own has it with the disk.
+func (r *Record) Answers() Settled {
+	if r.Settled != nil {
+		return *r.Settled
+	}
+	return Settled{Msync: r.Channels.Disk.Msync, Fsync: r.Channels.Disk.Fsync}
+}
+
+// phase returns the record of the named phase.
+func (r *Record) phase(name string) (Phase, bool) {
+	for _, p := range r.Phases {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Phase{}, false
+}

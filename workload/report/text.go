@@ -1,0 +1,144 @@
+// Package report tells a person what a record says. It needs nothing but the record.
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"umemstress/workload/record"
+)
+
+// Text writes what was done, what each channel saw, what it means and
+// where the evidence lies.
+func Text(w io.Writer, r *record.Record, dir string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "verdict\t%s\n", strings.ToUpper(string(r.Verdict)))
+	fmt.Fprintf(t, "why\t%s\n", r.Reason)
+	fmt.Fprintf(t, "kernel\t%s, %s\n", r.Kernel, r.Host.Version)
+	fmt.Fprintf(t, "scenario\tholder %s, file system %s, strip %s, mutation %s\n",
+		r.Scenario.Holder, r.Scenario.Filesystem, r.Scenario.Strip, r.Scenario.Mutation)
+	if r.Device.Name != "" {
+		fmt.Fprintf(t, "device\t%s (%s), through %s\n", r.Device.Name, r.Device.Driver, r.Device.Backend)
+	}
+	for _, region := range r.Regions {
+		fmt.Fprintf(t, "region\t%s, %d pages (%d bytes)%s\n", region.Kind, region.Pages, region.Bytes, where(region, r.File))
+	}
+	if r.Traffic.Seconds > 0 {
+		fmt.Fprintf(t, "traffic\t%s\n", trafficLine(r.Traffic))
+	}
+	fmt.Fprintf(t, "phases\t%s\n", phaseLine(r.Phases))
+	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
+	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels))
+	fmt.Fprintf(t, "disk\t%s\n", diskLine(r))
+	for _, line := range moreLines(r.Channels) {
+		fmt.Fprintln(t, line)
+	}
+	if len(r.Disagreements) > 0 {
+		fmt.Fprintf(t, "disagreement\t%s\n", strings.Join(r.Disagreements, "; "))
+	}
+	fmt.Fprintf(t, "meaning\t%s\n", meaning(r))
+	fmt.Fprintf(t, "evidence\t%s\n", dir)
+	return t.Flush()
+}
+
+func trafficLine(t record.Traffic) string {
+	line := fmt.Sprintf("%d operations, %d bytes in %.2f s", t.Operations, t.Bytes, t.Seconds)
+	if t.Attempts > 0 {
+		line += fmt.Sprintf("; %d of %d calls held their pages all the while", t.Held, t.Attempts)
+	}
+	return line
+}
+
+func where(region record.Region, file record.File) string {
+	switch {
+	case region.Kind != "file":
+		return ""
+	case file.Scratch && file.Device == "": // of memory alone, or btrfs
+		return ", on a scratch file system"
+	case file.Scratch:
+		return fmt.Sprintf(", on a scratch file system on %s", file.Device)
+	case file.Device == "":
+		return ", " + file.Path
+	}
+	return fmt.Sprintf(", %s on %s", file.Path, file.Device)
+}
+
+func phaseLine(phases []record.Phase) string {
+	var parts []string
+	for _, p := range phases {
+		part := fmt.Sprintf("%s %.2fs", p.Name, p.Seconds)
+		if p.Outcome != record.OutcomeDone {
+			part += " (" + p.Outcome + ")"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func probesLine(c record.ProbesChannel) string {
+	if c.State != record.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	line := fmt.Sprintf("%d buffer-less pages, %d unannounced, of %d dirtied by the release",
+		c.BufferlessPages, c.UnannouncedPages, c.DirtiedPages)
+	if c.DetachedPages > 0 {
+		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
+	}
+	if c.LostEvents > 0 || c.LostCounts > 0 {
+		line += fmt.Sprintf(" (lost: %d events, %d counts)", c.LostEvents, c.LostCounts)
+	}
+	return line
+}
+
+// kmsgLine tells of the log and of ext4's count, either of which may be there alone.
+func kmsgLine(c record.Channels) string {
+	line := stateLine(c.Kmsg.State, c.Kmsg.Why)
+	if c.Kmsg.State == record.StateOK {
+		line = fmt.Sprintf("%d messages of pages without buffers (%d more suppressed), %d warnings",
+			c.Kmsg.BufferlessPages, c.Kmsg.Suppressed, c.Kmsg.Warnings)
+	}
+	if rise, known := c.WarningRise(); known {
+		line += fmt.Sprintf("; warning_count rose by %d", rise)
+	} else if c.WarningCount.State == record.StateFailed {
+		line += "; warning_count failed: " + c.WarningCount.Why
+	}
+	return line
+}
+
+func diskLine(r *record.Record) string {
+	c, settled := r.Channels.Disk, r.Answers()
+	if c.State != record.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	line := fmt.Sprintf("%d of %d pages stale after msync %s, fsync %s", c.StalePages, c.CheckedPages, settled.Msync, settled.Fsync)
+	if c.StalePages > 0 {
+		line += fmt.Sprintf("; %d hold exactly what was written before", c.OldPages)
+	}
+	return line
+}
+
+// moreLines are the channels that not every run has something to say of.
+func moreLines(c record.Channels) []string {
+	var lines []string
+	if c.Clone.State == record.StateOK {
+		lines = append(lines, fmt.Sprintf("clone\t%d of %d pages changed since it was taken", c.Clone.ChangedPages, c.Clone.CheckedPages))
+	} else if c.Clone.State == record.StateFailed {
+		lines = append(lines, "clone\t"+stateLine(c.Clone.State, c.Clone.Why))
+	}
+	if c.Cache.State == record.StateOK {
+		lines = append(lines, fmt.Sprintf("cache\t%d of %d pages stale", c.Cache.StalePages, c.Cache.CheckedPages))
+	}
+	if a := c.Accounting; a.State == record.StateOK {
+		lines = append(lines, fmt.Sprintf("accounting\t%d pages of this machine dirty before, %d after the release, %d after fsync (%d more)", a.Before, a.Released, a.Settled, a.Leaked()))
+	}
+	return lines
+}
+
+func stateLine(state, why string) string {
+	if why == "" {
+		return state
+	}
+	return state + ": " + why
+}

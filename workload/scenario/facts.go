@@ -1,0 +1,136 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Holder is what is known of a holder.
+type Holder struct {
+	Choice
+	Does       string // what brings the bytes, as in "bytes that arrive by ..."
+	PinsSource bool   // the anonymous region is pinned, too
+	Once       bool   // it brings each byte once, and cannot repeat its traffic
+	Probed     string // what the probes call its release (event.HolderUmem, ...)
+}
+
+// Backing is what a file system keeps its files on.
+type Backing int
+
+// The backings.
+const (
+	OnDisk   Backing = iota // a loop device
+	OnDevice                // it is the loop device itself
+	InMemory                // nothing but memory
+)
+
+// Filesystem is what is known of a file system.
+type Filesystem struct {
+	Choice
+	Backing Backing
+	// DropsBufferless: ext4's code writes it, which drops a dirty page that has no
+	// buffers (fs/ext4/inode.c, mpage_prepare_extent_to_map).
+	DropsBufferless bool
+	// Heals: a page that was dirtied unannounced, and kept its buffers or gets new
+	// ones, is written where it belongs. On ext4 the buffers still map the page to its
+	// blocks, and block_dirty_folio marks them dirty; the generic code of fs/buffer.c
+	// (block_write_full_page) makes buffers where there are none.
+	Heals bool
+	// JournalsData: what is read with O_DIRECT comes from the page cache all the same
+	// (ext4_should_use_dio), and the journal is to have room for the file.
+	JournalsData              bool
+	Reflink, Punch, ZeroRange bool
+	// BlockBytes is the size of its blocks, where a file system of the user's must have it.
+	BlockBytes int64
+	// PageBytes is what a page of it holds; 0: a page of the machine.
+	PageBytes int64
+}
+
+// Strip is what is known of a way to strip.
+type Strip struct {
+	Choice
+	SinglePages bool // it does not get to pinned pages of large folios
+}
+
+// Mutation is what is known of a mutation.
+type Mutation struct {
+	Choice
+	Detaches bool // the pages are to be nobody's afterwards, while they are still pinned
+}
+
+// Facts are what the judge and the reports need to know of a scenario's parts. They
+// are copied into run.json, so that facts which are learnt later rejudge no old evidence.
+type Facts struct {
+	// Arrival names what brings the bytes, as in "bytes that arrive by ...".
+	Arrival string `json:"arrival"`
+	// InMemory: the file system has no disk, so that the cache channel judges.
+	InMemory bool `json:"in_memory"`
+	// DropsBufferless: see Filesystem.
+	DropsBufferless bool `json:"drops_bufferless"`
+	// Heals: see Filesystem.
+	Heals bool `json:"heals"`
+	// Detaches: the mutation takes the pages from their file.
+	Detaches bool `json:"detaches"`
+}
+
+// Catalogue are all choices of the four parts of a scenario.
+type Catalogue struct {
+	Holders     []Holder
+	Filesystems []Filesystem
+	Strips      []Strip
+	Mutations   []Mutation
+}
+
+// parts are the entries that a scenario names.
+type parts struct {
+	holder   Holder
+	fs       Filesystem
+	strip    Strip
+	mutation Mutation
+}
+
+func (c Catalogue) parts(s Scenario) (p parts, known bool) {
+	var h, f, st, m bool
+	p.holder, h = Find(c.Holders, s.Holder)
+	p.fs, f = Find(c.Filesystems, s.Filesystem)
+	p.strip, st = Find(c.Strips, s.Strip)
+	p.mutation, m = Find(c.Mutations, s.Mutation)
+	return p, h && f && st && m
+}
+
+// Facts returns what is known of the scenario's parts, and whether all of them are known.
+func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
+	p, known := c.parts(s)
+	return Facts{
+		Arrival:         p.holder.Does,
+		InMemory:        p.fs.Backing == InMemory,
+		DropsBufferless: p.fs.DropsBufferless,
+		Heals:           p.fs.Heals,
+		Detaches:        p.mutation.Detaches,
+	}, known
+}
+
+// Choices returns what a scenario's part ("holder", "fs", "strip" or "mutation")
+// can be, in the order of its table.
+func (c Catalogue) Choices(part string) []Choice {
+	switch part {
+	case "holder":
+		return ChoicesOf(c.Holders)
+	case "fs":
+		return ChoicesOf(c.Filesystems)
+	case "strip":
+		return ChoicesOf(c.Strips)
+	case "mutation":
+		return ChoicesOf(c.Mutations)
+	}
+	return nil
+}
+
+// Describe returns one line on the choices of a part, for help texts.
+func (c Catalogue) Describe(part string) string {
+	var lines []string
+	for _, choice := range c.Choices(part) {
+		lines = append(lines, fmt.Sprintf("%s (%s)", choice.Name, choice.What))
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,76 @@
+package scenario
+
+// nonsense says why the scenario's parts, each of which exists, show nothing
+// together; empty where they do show something.
+func (c Catalogue) nonsense(s Scenario) string {
+	p, _ := c.parts(s)
+	fs := p.fs
+	switch {
+	case fs.Backing == InMemory && s.Strip != "none":
+		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
+	case fs.Backing == InMemory && s.Mutation != "none":
+		return fs.Name + " has its pages nowhere else, so who takes them from a file has asked for the loss"
+	case s.Mutation == "reflink" && !fs.Reflink:
+		return fs.Name + " has no reflink copies (FICLONE)"
+	case s.Mutation == "punch" && !fs.Punch, s.Mutation == "zero-range" && !fs.ZeroRange:
+		return fs.Name + "'s own code has no fallocate for " + s.Mutation
+	case fs.JournalsData && s.Mutation == "odirect-write":
+		return fs.Name + " makes direct writes through the page cache, so they detach nothing"
+	case fs.Backing == OnDevice && s.Mutation == "truncate":
+		return "a block device has a fixed length"
+	case s.Mutation == "reflink" && s.Strip != "none":
+		return "whether a clone is overwritten does not depend on buffers, so a strip before it changes nothing; use strip none"
+	case s.Mutation != "none" && s.Strip != "none":
+		return s.Mutation + " detaches the pages, so a strip before it changes nothing; use strip none"
+	}
+	return ""
+}
+
+// Explained is a scenario with one line on what it shows, or on why it makes no
+// sense.
+type Explained struct {
+	Scenario Scenario `json:"scenario"`
+	Shows    string   `json:"shows,omitempty"`
+	Nonsense string   `json:"nonsense,omitempty"`
+}
+
+// All returns every combination of the tables.
+func (c Catalogue) All() []Explained {
+	var all []Explained
+	for _, holder := range c.Holders {
+		for _, fs := range c.Filesystems {
+			for _, strip := range c.Strips {
+				for _, mutation := range c.Mutations {
+					s := Scenario{holder.Name, fs.Name, strip.Name, mutation.Name}
+					e := Explained{Scenario: s, Nonsense: c.nonsense(s)}
+					if e.Nonsense == "" {
+						e.Shows = c.shows(s)
+					}
+					all = append(all, e)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// shows is one line on what a run of the scenario tells.
+func (c Catalogue) shows(s Scenario) string {
+	p, _ := c.parts(s)
+	fs, by := p.fs, "by "+p.holder.Does
+	switch {
+	case s.Mutation == "reflink":
+		return "whether a clone is overwritten when its original's pages are dirtied unannounced " + by
+	case s.Mutation != "none":
+		return "whether bytes that arrive " + by + " are lost silently once " + s.Mutation + " has detached the pages"
+	case fs.Backing == InMemory:
+		return "control: " + fs.Name + " needs to be told of nothing, so nothing may be reported"
+	case s.Strip == "none":
+		return "what becomes of pages of " + fs.Name + " dirtied unannounced " + by + ", with nothing stripped"
+	case fs.DropsBufferless:
+		return "whether pages that " + s.Strip + " stripped of their buffers are dropped when dirtied " + by
+	case fs.Heals:
+		return "control: " + fs.Name + " makes up for what " + s.Strip + " took, so no page may be reported as buffer-less"
+	}
+	return "what becomes of pages of " + fs.Name + ", which needs no buffers, dirtied unannounced " + by + " after " + s.Strip
+}

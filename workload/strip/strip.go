@@ -1,0 +1,56 @@
+// Package strip takes the buffers of pinned pages, by reclaim or by whoever else can. A new
+// way is a file and a line in [Kinds].
+package strip
+
+import (
+	"context"
+	"os"
+
+	"umemstress/workload/internal/memory"
+	"umemstress/workload/scenario"
+)
+
+// Stripper has reclaim, or whoever else can, take the buffers of a region's
+// pages while they are pinned.
+type Stripper interface {
+	// Strip returns an ineffective error when it ran and had no effect that can be
+	// seen from outside.
+	Strip(ctx context.Context, r *memory.Region, file *os.File) error
+	// Close undoes what opening the stripper and stripping changed on this machine; it may
+	// be called at any time.
+	Close() error
+}
+
+// Kind is a way to strip that a scenario can name.
+type Kind struct {
+	scenario.Strip
+	// Open readies the machine, before any page of the regions exists.
+	Open func(ctx context.Context) (Stripper, error)
+}
+
+// Kinds are all ways to strip. Adding one takes a file and a line here.
+func Kinds() []Kind {
+	return []Kind{
+		{scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, SinglePages: true}, just(stripPageout)},
+		{scenario.Strip{Choice: scenario.Choice{Name: "memcg", What: "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}}, openMemcg},
+		{scenario.Strip{Choice: scenario.Choice{Name: "pressure", What: "a child takes all free memory until kswapd comes to the pinned pages"}}, openPressure},
+		{scenario.Strip{Choice: scenario.Choice{Name: "drop-caches", What: "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}}, just(stripDropCaches)},
+		{scenario.Strip{Choice: scenario.Choice{Name: "fadvise", What: "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}}, just(stripFadvise)},
+		{scenario.Strip{Choice: scenario.Choice{Name: "none", What: "nothing is stripped"}}, just(stripNothing)},
+	}
+}
+
+// stripFunc is a stripper that needs no preparation.
+type stripFunc func(ctx context.Context, r *memory.Region, file *os.File) error
+
+func (f stripFunc) Strip(ctx context.Context, r *memory.Region, file *os.File) error {
+	return f(ctx, r, file)
+}
+
+func (stripFunc) Close() error { return nil }
+
+func just(f stripFunc) func(context.Context) (Stripper, error) {
+	return func(context.Context) (Stripper, error) { return f, nil }
+}
+
+func stripNothing(context.Context, *memory.Region, *os.File) error { return nil }

@@ -1,0 +1,104 @@
+package witness
+
+import (
+	"errors"
+	"maps"
+
+	"github.com/sirupsen/logrus"
+
+	"umemstress/probes/event"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/record"
+)
+
+func (w *Watch) attach(probes *Pending, required bool) error {
+	channel := &w.channels.Probes
+	observer, err := probes.wait()
+	switch {
+	case err == nil:
+		w.observer = observer
+		channel.State = record.StateOK
+	case required:
+		return fault.Lacksf("--observe require: %w", err)
+	default:
+		if !errors.Is(err, errSwitchedOff) {
+			logrus.Warnf("the probes are absent: %v", err)
+		}
+		channel.State, channel.Why = record.StateAbsent, err.Error()
+	}
+	return nil
+}
+
+func (w *Watch) addEvent(ev event.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.channels.Probes.Events++
+	w.failed = errors.Join(w.failed, w.evidence.AddEvent(ev))
+	if _, known := w.stacks[ev.StackID]; !known && ev.StackID >= 0 {
+		w.stacks[ev.StackID] = nil
+		w.unnamed = append(w.unnamed, ev)
+	}
+}
+
+// nameStacks has the stacks that are new named in the background; the caller holds the
+// lock. That waits for the end of a phase: to read the probes' maps amid releases could
+// make them miss some.
+func (w *Watch) nameStacks() {
+	for _, ev := range w.unnamed {
+		w.naming.Go(func() { w.nameStack(ev) })
+	}
+	w.unnamed = nil
+}
+
+// nameStack names the functions of an event's stack. Reading the kernel's symbols
+// for it takes long.
+func (w *Watch) nameStack(ev event.Event) {
+	if err := w.observer.Symbolise(&ev); err != nil {
+		logrus.Debugf("stack %d stays without names: %v", ev.StackID, err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stacks[ev.StackID] = ev.Stack
+}
+
+// NamedStacks returns the stacks once all of them have their names.
+func (w *Watch) NamedStacks() map[int32][]string {
+	w.naming.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.stacks)
+}
+
+// breaks marks the probes as broken; the caller holds the lock.
+func (w *Watch) breaks(err error) {
+	if err != nil && w.channels.Probes.State == record.StateOK {
+		w.channels.Probes.State, w.channels.Probes.Why = record.StateFailed, err.Error()
+	}
+}
+
+func (w *Watch) tallyProbes() {
+	channel := &w.channels.Probes
+	if channel.State != record.StateOK {
+		return
+	}
+	channel.DetachedPages = 0
+	var lost event.Lost
+	counts, err := w.observer.Counts()
+	if err == nil {
+		lost, err = w.observer.Lost()
+	}
+	if err != nil {
+		channel.State, channel.Why = record.StateFailed, err.Error()
+		return
+	}
+	channel.LostEvents, channel.LostCounts = lost.Events, lost.Pages+lost.Releases
+	for _, c := range counts {
+		channel.DetachedPages += c.DetachedPages // what their file was is not known any more
+		if c.Inode == (event.Inode{Device: w.file.Dev, Number: w.file.Inode}) {
+			channel.BufferlessPages = c.BufferlessPages
+			channel.UnannouncedPages = c.UnannouncedPages
+			channel.DirtiedPages = c.DirtiedPages
+		}
+	}
+}
