@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/internal/program"
 )
 
 // delayDevice is a device-mapper device that passes a read on to the device
@@ -61,7 +63,7 @@ func makeDelay(ctx context.Context, below *os.File, size int64, delay time.Durat
 func loadMapper(ctx context.Context) (*os.File, error) {
 	f, err := openMapper()
 	if errors.Is(err, os.ErrNotExist) {
-		if modprobe, missing := lookAdmin("modprobe"); missing == nil {
+		if modprobe, missing := program.Find("modprobe"); missing == nil {
 			_ = exec.CommandContext(ctx, modprobe, "-q", "dm-delay").Run() // what it did, the next open tells
 		}
 		f, err = openMapper()

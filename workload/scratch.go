@@ -8,10 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/internal/program"
 )
 
 // scratch is a file system of the run's own: a file without a name, a loop
@@ -80,7 +81,7 @@ func (k filesystem) make(ctx context.Context, f *os.File, fileBytes int64) error
 	if len(k.mkfs) == 0 {
 		return nil
 	}
-	path, err := lookAdmin(k.mkfs[0])
+	path, err := program.Find(k.mkfs[0])
 	if err != nil {
 		return lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
 	}
@@ -94,20 +95,6 @@ func (k filesystem) make(ctx context.Context, f *os.File, fileBytes int64) error
 		return fmt.Errorf("%s on the scratch file: %w: %s", k.mkfs[0], err, bytes.TrimSpace(out))
 	}
 	return nil
-}
-
-// lookAdmin finds a system administrator's program, which an ordinary user's
-// PATH does not reach on Debian.
-func lookAdmin(program string) (string, error) {
-	if path, err := exec.LookPath(program); err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
-			return path, nil
-		}
-	}
-	return "", exec.ErrNotFound
 }
 
 // mountMemory mounts a file system that needs no device.
