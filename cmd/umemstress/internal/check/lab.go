@@ -1,13 +1,7 @@
-package main
+package check
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab"
 )
@@ -15,89 +9,45 @@ import (
 const noLab = "no lab"
 
 // labItems are the things without which no guest starts.
-func (h *host) labItems() []item {
-	var items []item
-	for _, tool := range []struct{ program, pkg string }{
-		{"qemu-system-x86_64", "qemu-system-x86"},
-		{"modprobe", "kmod"},
-		{"mke2fs", "e2fsprogs"},
-	} {
-		i := item{Name: "lab: " + tool.program, State: stateOK, Detail: "installed"}
-		if !h.haveProgram(tool.program) {
-			i = item{Name: i.Name, State: stateMissing, Detail: "not installed", Costs: noLab,
-				Remedy: "apt-get install " + tool.pkg}
+func (h *host) labItems() []Item {
+	var items []Item
+	for _, need := range h.lab.Needs {
+		i := Item{Name: "lab: " + need.Program, State: OK, Detail: "installed"}
+		if need.Missing {
+			i = Item{Name: i.Name, State: Missing, Detail: "not installed", Costs: noLab,
+				Remedy: "apt-get install " + need.Package}
 		}
 		items = append(items, i)
 	}
-	return append(items, h.cacheItem())
-}
-
-// cacheItem says whether the lab can write where it keeps kernels and disks.
-func (h *host) cacheItem() item {
-	i := item{Name: "lab: cache", State: stateMissing, Costs: noLab,
-		Remedy: "set XDG_CACHE_HOME to a directory that this user can write"}
-	if h.cache == "" {
-		i.Detail = "neither XDG_CACHE_HOME nor HOME is set"
-		return i
+	cache := Item{Name: "lab: cache", State: OK, Detail: h.lab.Cache}
+	if err := h.lab.CacheErr; err != nil {
+		cache = Item{Name: cache.Name, State: Missing, Detail: err.Error(), Costs: noLab,
+			Remedy: "set XDG_CACHE_HOME to a directory that this user can write"}
 	}
-	// What does not exist yet will be made below the first directory that does.
-	dir := h.cache
-	for dir != filepath.Dir(dir) {
-		if err := h.access(dir, unix.F_OK); err != unix.ENOENT {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	if err := h.access(dir, unix.W_OK|unix.X_OK); err != nil {
-		i.Detail = fmt.Sprintf("%s: %v", dir, err)
-		return i
-	}
-	return item{Name: i.Name, State: stateOK, Detail: h.cache}
+	return append(items, cache)
 }
 
 // kernelSourceItem says where the lab's kernels can come from. One given with
 // --kernel and --modules needs no source.
-func (h *host) kernelSourceItem() item {
+func (h *host) kernelSourceItem() Item {
 	var sources []string
-	if kept, err := os.ReadDir(filepath.Join(h.cache, "kernels", "by-name")); err == nil && h.cache != "" && len(kept) > 0 {
-		var names []string
-		for _, entry := range kept {
-			names = append(names, entry.Name())
-		}
-		sources = append(sources, "in the cache: "+few(names))
+	if len(h.lab.Kept) > 0 {
+		sources = append(sources, "in the cache: "+few(h.lab.Kept))
 	}
-	unpacks := h.haveProgram("dpkg-deb") && h.haveProgram("depmod")
-	if h.packages != "" && unpacks {
-		sources = append(sources, "package files in $"+lab.KernelDirEnv)
-	}
-	if h.haveProgram("apt-get") && unpacks {
-		sources = append(sources, "the mirror of this machine's apt")
-	}
-	i := item{Name: "lab: kernels", State: stateOK, Detail: strings.Join(sources, "; ")}
+	sources = append(sources, h.lab.Sources...)
 	if len(sources) == 0 {
-		i = item{Name: i.Name, State: stateWarning, Detail: "none in the cache, and no apt-get, dpkg-deb and depmod to fetch one",
+		return Item{Name: "lab: kernels", State: Warning, Detail: "none in the cache, and no apt-get, dpkg-deb and depmod to fetch one",
 			Costs: "the lab runs kernels of yours only", Remedy: "--kernel VMLINUZ --modules DIR; or a Debian host with apt, dpkg and kmod"}
 	}
-	return i
+	return Item{Name: "lab: kernels", State: OK, Detail: strings.Join(sources, "; ")}
 }
 
 // kvmItem says what the guests would run on. Only a trial with the first guest
 // shows whether KVM works.
-func (h *host) kvmItem() item {
-	i := item{Name: "lab: KVM", State: stateWarning, Costs: "guests run in software emulation: slower, same results"}
-	cpuinfo, err := os.ReadFile(filepath.Join(h.proc, "cpuinfo"))
-	if err != nil {
-		i.Detail = err.Error()
-		return i
+func (h *host) kvmItem() Item {
+	if lack := h.lab.Emulated; lack != nil {
+		return Item{Name: "lab: KVM", State: Warning, Detail: lack.Reason, Remedy: lack.Remedy,
+			Costs: "guests run in software emulation: slower, same results"}
 	}
-	flags := strings.Fields(string(cpuinfo))
-	if !slices.Contains(flags, "vmx") && !slices.Contains(flags, "svm") {
-		i.Detail, i.Remedy = "the CPU has neither vmx nor svm", "virtualization in the firmware, or nested virtualization"
-		return i
-	}
-	if err := h.open(filepath.Join(h.dev, "kvm")); err != nil {
-		i.Detail, i.Remedy = err.Error(), "modprobe kvm_intel or kvm_amd, and the group kvm for this user"
-		return i
-	}
-	return item{Name: i.Name, State: stateOK, Detail: "the CPU has it and /dev/kvm opens; the first guest tries it"}
+	return Item{Name: "lab: KVM", State: OK, Detail: "the CPU has it and " + lab.KVMDevice + " opens; the first guest tries it"}
 }
