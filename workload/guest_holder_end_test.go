@@ -144,9 +144,10 @@ func TestDIOSource(t *testing.T) {
 	fast, err := openDIO(t.Context(), o)
 	r.must(err)
 	defer fast.Close()
-	if err := fast.pin(t.Context(), r.source, r.file); err == nil {
+	if err = fast.pin(t.Context(), r.source, r.file); err == nil {
 		err = firstError(t, fast.held)
-	} else if !isIneffective(err) {
+	}
+	if !isIneffective(err) {
 		t.Errorf("a fast device: %v, want ineffective", err)
 	}
 	o.AnonBytes, o.FileBytes = 2*size, 2*size

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,7 +73,7 @@ func TestVectors(t *testing.T) {
 		}
 		var got []byte
 		for _, v := range vectors[1:] {
-			got = append(got, unsafe.Slice(v.Base, v.Len)...)
+			got = append(got, vectorBytes(v)...)
 		}
 		want := &region{mem: make([]byte, m.to+int64(m.length))}
 		if _, err := storeThrough(t.Context(), source, want, pageSize); err != nil {
