@@ -20,7 +20,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup $(FS_PACKAGES)
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test unit guest guest-programs everything lab-test subset matrix bench generate check-generate clean
+.PHONY: build run test lint unit guest guest-programs everything lab-test subset matrix bench generate check-generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -43,11 +43,16 @@ run: build
 		echo "Expected exit code 12 (data-lost) on 5.10, but got $$code."; exit 1; \
 	fi
 
-test: unit guest everything lab-test subset
+test: lint unit guest everything lab-test subset
+
+# The linters are built from source once (minutes), by a module file of their own.
+lint:
+	$(GO) vet ./... && $(GO) vet -tags guest ./... && $(GO) vet -tags lab ./...
+	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
+	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab ./...
 
 unit: build
 	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
-	$(GO) vet ./... && $(GO) vet -tags guest ./... && $(GO) vet -tags lab ./...
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 # One boot a kernel runs the tests of every package that needs one.

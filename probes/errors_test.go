@@ -125,7 +125,7 @@ func TestBadHolder(t *testing.T) {
 	}
 }
 
-// Whoever calls it, every feature is there or has a reason why not.
+// Whoever calls it, every feature is there or has a reason why not and a remedy.
 func TestSupported(t *testing.T) {
 	list := Supported()
 	if len(list) != 5 {
@@ -133,7 +133,7 @@ func TestSupported(t *testing.T) {
 	}
 	for _, f := range list {
 		t.Logf("%+v", f)
-		if f.Name == "" || f.Without == "" || f.Available != (f.Reason == "") {
+		if f.Name == "" || f.Without == "" || f.Remedy == "" || f.Available != (f.Reason == "") || f.Available && f.Denied {
 			t.Errorf("%+v", f)
 		}
 	}

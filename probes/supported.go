@@ -15,7 +15,9 @@ type Feature struct {
 	Name      string `json:"name"`
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"` // why not
+	Denied    bool   `json:"denied,omitempty"` // whether it was privilege that was missing, as far as the kernel tells
 	Without   string `json:"without"`          // what it costs not to have it
+	Remedy    string `json:"remedy"`           // what has it, if it is not denied
 }
 
 // testFunction is in every kernel with BPF and BTF since 5.5. It is called by
@@ -27,16 +29,17 @@ const testFunction = "bpf_fentry_test1"
 func Supported() []Feature {
 	var list []Feature
 	add := func(name, without string, try func() error) {
-		f := Feature{Name: name, Without: without}
+		f := Feature{Name: name, Without: without, Remedy: featureRemedies[name]}
 		restore, err := withMemlock(try)
 		restore()
 		if f.Available = err == nil; !f.Available {
 			f.Reason = reason(Method(name), err)
+			f.Denied = f.Reason == reasonNoPrivilege
 		}
 		list = append(list, f)
 	}
-	add("btf", "no probes", tryBTF)
-	add("ring-buffer", "no probes", func() error { return features.HaveMapType(ebpf.RingBuf) })
+	add(featureBTF, "no probes", tryBTF)
+	add(featureRing, "no probes", func() error { return features.HaveMapType(ebpf.RingBuf) })
 	add(string(Fentry), "probes cost more, if there is "+string(Kprobe), tryFentry)
 	add(string(KprobeMulti), "nothing, if there is "+string(Fentry)+" or "+string(Kprobe), features.HaveBPFLinkKprobeMulti)
 	add(string(Kprobe), "no probes in modules before Linux 5.11, so none of RDMA regions, and on 5.10 none of direct reads", tryKprobe)

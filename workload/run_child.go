@@ -1,7 +1,7 @@
 package workload
 
 import (
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/mapper"
 )

@@ -9,33 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-
-	"umemstress/workload/filesystem"
-	"umemstress/workload/scenario"
 )
-
-// Dangers returns what would take the machine down if a buffer-less page were
-// written back here, in sentences. It reads the running kernel's settings and
-// its memory, never its version.
-func Dangers(fs string) []string {
-	var found []string
-	for _, sysctl := range []struct{ name, effect string }{
-		{"panic_on_warn", "a warning of the kernel panics it"},
-		{"panic_on_oops", "an oops panics it"},
-	} {
-		if value, err := os.ReadFile("/proc/sys/kernel/" + sysctl.name); err == nil && strings.TrimSpace(string(value)) != "0" {
-			found = append(found, fmt.Sprintf("kernel.%s is set, so %s", sysctl.name, sysctl.effect))
-		}
-	}
-	if kind, _ := scenario.Find(filesystem.Kinds(), fs); kind.DropsBufferless {
-		if survives, err := ext4Survives(); err != nil {
-			found = append(found, fmt.Sprintf("whether ext4 has a BUG_ON for a page without buffers could not be read (%v)", err))
-		} else if !survives {
-			found = append(found, "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)")
-		}
-	}
-	return found
-}
 
 // survivalMessage is printed by ext4 where it drops a dirty page that has no
 // buffers. A kernel without it dies in BUG_ON(!PagePrivate) there instead
@@ -44,6 +18,9 @@ const survivalMessage = "does not have buffers attached"
 
 // ext4Survives looks for the message in the running kernel's own constants.
 func ext4Survives() (bool, error) {
+	if err := ext4Loaded(); err != nil {
+		return false, err
+	}
 	start, length, err := ext4Strings()
 	if err != nil {
 		return false, err

@@ -8,7 +8,7 @@ import (
 
 // parseBytes reads a size such as 4096, 64K, 64M or 1G; the units are powers of
 // 1024.
-func parseBytes(flag, text string) (int64, error) {
+func parseBytes(text string) (int64, error) {
 	digits, shift := text, 0
 	if n := len(text); n > 0 {
 		switch text[n-1] {
@@ -25,7 +25,7 @@ func parseBytes(flag, text string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64>>shift {
-		return 0, usageError{fmt.Errorf("--%s %q: give a size such as 4096, 64K, 64M or 1G", flag, text)}
+		return 0, fmt.Errorf("%q: give a size such as 4096, 64K, 64M or 1G", text)
 	}
 	return n << shift, nil
 }
@@ -33,9 +33,10 @@ func parseBytes(flag, text string) (int64, error) {
 // formatBytes writes a size as parseBytes reads it, in the largest unit that
 // divides it.
 func formatBytes(n int64) string {
-	for shift, unit := range map[int]string{30: "G", 20: "M", 10: "K"} {
-		if n > 0 && n>>shift<<shift == n && n>>shift < 1024 {
-			return strconv.FormatInt(n>>shift, 10) + unit
+	const units = "GMK"
+	for i := range units {
+		if shift := 30 - 10*i; n > 0 && n>>shift<<shift == n {
+			return strconv.FormatInt(n>>shift, 10) + units[i:i+1]
 		}
 	}
 	return strconv.FormatInt(n, 10)

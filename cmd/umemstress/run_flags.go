@@ -139,11 +139,11 @@ func (f *optionFlags) finish() (workload.Options, error) {
 		}
 	}
 	o.Duration = time.Duration(f.seconds) * time.Second
-	if o.FileBytes, err = parseBytes("file-size", f.fileSize); err != nil {
-		return o, err
+	if o.FileBytes, err = parseBytes(f.fileSize); err != nil {
+		return o, usageErrorf("--file-size %w", err)
 	}
-	if o.AnonBytes, err = parseBytes("anon-size", f.anonSize); err != nil {
-		return o, err
+	if o.AnonBytes, err = parseBytes(f.anonSize); err != nil {
+		return o, usageErrorf("--anon-size %w", err)
 	}
 	if o.Output == "" {
 		o.Output = "umemstress-" + time.Now().Format("20060102-150405")

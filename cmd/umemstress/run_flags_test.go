@@ -51,6 +51,8 @@ func TestFlagsExclude(t *testing.T) {
 		"--preset everything --scenario x":        "goes through all scenarios",
 		"--preset everything -D 5":                "only rdma can repeat",
 		"--preset everything -b":                  "only rdma can repeat",
+		"--file-size 1T":                          `--file-size "1T": give a size`,
+		"--anon-size -1":                          `--anon-size "-1": give a size`,
 		"--preset slow":                           "choose quick",
 		"--scenario rdma/ext4/none/reflink":       "makes no sense",
 	} {
@@ -62,9 +64,9 @@ func TestFlagsExclude(t *testing.T) {
 }
 
 func TestFormatBytes(t *testing.T) {
-	for n, want := range map[int64]string{4096: "4K", 64 << 20: "64M", 5 << 30: "5G", 1000: "1000", 3<<20 + 1: "3145729", 2048 << 20: "2G", 0: "0"} {
+	for n, want := range map[int64]string{4096: "4K", 64 << 20: "64M", 5 << 30: "5G", 1000: "1000", 3<<20 + 1: "3145729", 2048 << 20: "2G", 1536 << 10: "1536K", 0: "0"} {
 		got := formatBytes(n)
-		back, err := parseBytes("size", got)
+		back, err := parseBytes(got)
 		if got != want || err != nil || back != n {
 			t.Errorf("%d is written %s (want %s) and read back as %d, %v", n, got, want, back, err)
 		}

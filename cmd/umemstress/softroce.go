@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -73,15 +72,15 @@ func newSoftRoceStatusCommand() *cobra.Command {
 		Short: "Show the soft-RoCE links with their netdevs, states and GIDs",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "text" && format != "json" {
-				return usageError{fmt.Errorf("--format %q: choose text or json", format)}
+			if err := checkFormat(format); err != nil {
+				return err
 			}
 			links, err := link.List()
 			if err != nil {
 				return err
 			}
 			if format == "json" {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"links": links})
+				return printJSON(cmd.OutOrStdout(), map[string]any{"links": links})
 			}
 			if len(links) == 0 {
 				fmt.Fprintln(cmd.OutOrStdout(), "no soft-RoCE link; make one: umemstress soft-roce up")
@@ -90,7 +89,7 @@ func newSoftRoceStatusCommand() *cobra.Command {
 			return printLinks(cmd.OutOrStdout(), links)
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	addFormatFlag(cmd.Flags(), &format)
 	return cmd
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
 )
 

@@ -14,6 +14,15 @@ type Kind struct {
 	mount  map[string]string // options
 }
 
+// Tool is the program that makes the file system, and the package of Debian that has it;
+// both are empty where it takes none.
+func (k Kind) Tool() (name, pkg string) {
+	if len(k.mkfs) == 0 {
+		return "", ""
+	}
+	return k.mkfs[0], k.pkg
+}
+
 // journalBytes is how large the journal of a file system is made that journals
 // data. Where it does not hold a pinned file twice, 6.12 goes on writing the pages to
 // the journal for as long as they are pinned, and no msync or fadvise returns

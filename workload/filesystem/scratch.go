@@ -10,7 +10,7 @@ import (
 	"os/exec"
 	"slices"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/loop"
@@ -61,7 +61,7 @@ func (k Kind) make(ctx context.Context, f *os.File, fileBytes int64) error {
 	if len(k.mkfs) == 0 {
 		return nil
 	}
-	path, err := child.LookAdmin(k.mkfs[0])
+	path, err := child.Find(k.mkfs[0])
 	if err != nil {
 		return fault.Lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
 	}

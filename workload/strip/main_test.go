@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/hog"
 )
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"testing"
-	"unsafe"
 
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/memory"
@@ -37,7 +36,7 @@ func TestVectors(t *testing.T) {
 		}
 		var got []byte
 		for _, v := range vectors[1:] {
-			got = append(got, unsafe.Slice(v.Base, v.Len)...)
+			got = append(got, vectorBytes(v)...)
 		}
 		want := &memory.Region{Bytes: make([]byte, m.To+int64(m.Length))}
 		if _, err := holder.StoreThrough(t.Context(), source, want, pageSize); err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
 )
 

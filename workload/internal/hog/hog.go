@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/memory"
 )
 

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
 )
 
@@ -66,7 +66,7 @@ func New(ctx context.Context, below *os.File, size int64, delay time.Duration, d
 func loadMapper(ctx context.Context) (*os.File, error) {
 	f, err := openMapper()
 	if errors.Is(err, os.ErrNotExist) {
-		if modprobe, missing := child.LookAdmin("modprobe"); missing == nil {
+		if modprobe, missing := child.Find("modprobe"); missing == nil {
 			_ = exec.CommandContext(ctx, modprobe, "-q", "dm-delay").Run() // what it did, the next open tells
 		}
 		f, err = openMapper()

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/worktest"
 )

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 )
 
 // The test binary is also what removes a device that a killed process leaves.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/child"
+	"umemstress/workload/child"
 )
 
 // RemoveChild is the name of the child that removeMappedMain is.

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func TestCheckFilesystems(t *testing.T) {
 	var got []string
 	for _, i := range h.filesystemItems(mounts, nil) {
 		what, _, _ := strings.Cut(i.Detail, ";")
-		got = append(got, i.Name+" "+i.State+": "+what)
+		got = append(got, i.Name+" "+string(i.State)+": "+what)
 	}
 	const possible = " ok: writable file-backed regions possible on "
 	if want := "[ext4" + possible + "/data xfs" + possible + "/srv]"; fmt.Sprint(got) != want {
@@ -43,19 +43,20 @@ func TestCheckFileInsteadOfScratch(t *testing.T) {
 	if err := unix.Stat(dir, &stat); err != nil {
 		t.Fatal(err)
 	}
-	for fstype, want := range map[string]string{"ext4": stateWarning, "tmpfs": stateMissing} {
-		files := unprivileged(withRxe(rootHost(), "4: ACTIVE"))
+	for fstype, want := range map[string]State{"ext4": Warning, "tmpfs": Missing} {
+		files := withRxe(rootHost(), "4: ACTIVE")
 		files["proc/self/mountinfo"] = fmt.Sprintf("21 1 %d:%d / / rw - %s x rw", unix.Major(stat.Dev), unix.Minor(stat.Dev), fstype)
 		h := fixture(t, files)
+		unprivileged(h)
 		h.workDirs = []string{dir}
 		h.memlock = unix.RLIM_INFINITY
 		document := h.check()
 		says := ""
-		if want == stateWarning {
+		if want == Warning {
 			says = "--file " + dir
 		}
-		checkItems(t, document.Items, map[string]string{"scratch": want + ": " + says})
-		if document.Can.Run != (want == stateWarning) {
+		checkItems(t, document.Items, map[string]string{"scratch": string(want) + ": " + says})
+		if document.Can.Run != (want == Warning) {
 			t.Errorf("on %s: run %v", fstype, document.Can.Run)
 		}
 	}
@@ -74,5 +75,5 @@ func TestCheckLoadsNothing(t *testing.T) {
 		_, err := os.Stat(path)
 		return err
 	}
-	checkItems(t, h.check().Items, map[string]string{"scratch": stateOK})
+	checkItems(t, h.check().Items, map[string]string{"scratch": string(OK)})
 }

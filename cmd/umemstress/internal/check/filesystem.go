@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"fmt"
@@ -9,7 +9,12 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload"
 )
+
+// scratchFilesystem is that of a run by default.
+const scratchFilesystem = "ext4"
 
 // touchy are the file systems that pages dirtied unannounced are known to hurt,
 // on some kernels, and what they keep or need.
@@ -31,22 +36,22 @@ func (h *host) mounts() ([]*mountinfo.Info, error) {
 // filesystemItems lists where a writable file-backed region can be made on a file
 // system that must be told of writes. Whether that does harm here only a run can
 // tell.
-func (h *host) filesystemItems(mounts []*mountinfo.Info, err error) []item {
+func (h *host) filesystemItems(mounts []*mountinfo.Info, err error) []Item {
 	if err != nil {
-		return []item{{Name: "file systems", State: stateWarning, Detail: err.Error(),
+		return []Item{{Name: "file systems", State: Warning, Detail: err.Error(),
 			Costs: "which file systems are exposed is not known", Remedy: "mount /proc"}}
 	}
-	var items []item
+	var items []Item
 	for _, fs := range touchy {
 		points := mountPoints(mounts, fs.name)
 		if len(points) == 0 {
 			continue
 		}
-		items = append(items, item{Name: fs.name, State: stateOK,
+		items = append(items, Item{Name: fs.name, State: OK,
 			Detail: fmt.Sprintf("writable file-backed regions possible on %s; %s", few(points), fs.keeps)})
 	}
 	if len(items) == 0 {
-		items = append(items, item{Name: "file systems", State: stateOK,
+		items = append(items, Item{Name: "file systems", State: OK,
 			Detail: "none of ext4, xfs and btrfs is mounted read-write"})
 	}
 	return items
@@ -89,7 +94,7 @@ func few(names []string) string {
 
 // scratchItem says whether a run can make its scratch file system. Without, a run
 // can still use a file of the user's, if there is a place for one.
-func (h *host) scratchItem(mounts []*mountinfo.Info) item {
+func (h *host) scratchItem(mounts []*mountinfo.Info) Item {
 	var lack, remedy []string
 	if err := h.loopControl(); err != nil {
 		lack = append(lack, "no loop device: "+err.Error())
@@ -97,21 +102,22 @@ func (h *host) scratchItem(mounts []*mountinfo.Info) item {
 			remedy = append(remedy, "modprobe loop (in a container: pass /dev/loop-control and /dev/loopN in)")
 		}
 	}
-	if !h.haveProgram("mkfs.ext4") {
-		lack = append(lack, "no mkfs.ext4")
-		remedy = append(remedy, "apt-get install e2fsprogs")
+	mkfs, pkg := workload.ScratchTool(scratchFilesystem)
+	if !h.haveProgram(mkfs) {
+		lack = append(lack, "no "+mkfs)
+		remedy = append(remedy, "apt-get install "+pkg)
 	}
 	if !h.has(unix.CAP_SYS_ADMIN) {
 		lack = append(lack, "no CAP_SYS_ADMIN to mount it")
 		remedy = append(remedy, remedyRoot)
 	}
 	if len(lack) == 0 {
-		return item{Name: "scratch", State: stateOK, Detail: "loop device, mkfs.ext4 and the right to mount"}
+		return Item{Name: "scratch", State: OK, Detail: "loop device, " + mkfs + " and the right to mount"}
 	}
-	i := item{Name: "scratch", State: stateMissing, Detail: strings.Join(lack, "; "),
+	i := Item{Name: "scratch", State: Missing, Detail: strings.Join(lack, "; "),
 		Costs: "no run, unless --file names a new file on an ext4 of yours", Remedy: strings.Join(remedy, "; ")}
 	if dir := h.ext4Dir(mounts); dir != "" {
-		i.State = stateWarning
+		i.State = Warning
 		i.Costs = "a run needs --file PATH, with PATH a new file on ext4"
 		i.Remedy = "--file " + filepath.Join(dir, "umemstress.file") + " would do; or " + i.Remedy
 	}

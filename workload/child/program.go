@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 )
 
-// LookAdmin finds a system administrator's program, which an ordinary user's
+// Find finds a program, also a system administrator's program, which an ordinary user's
 // PATH does not reach on Debian.
-func LookAdmin(program string) (string, error) {
+func Find(program string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}

@@ -1,11 +1,9 @@
-package main
+package check
 
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,23 +11,26 @@ import (
 	"umemstress/probes"
 	"umemstress/soft-roce/lab"
 	"umemstress/workload"
+	"umemstress/workload/child"
 )
 
-// host is where check looks. Tests give it trees and answers of their own.
+// host is where check looks, and what others answered for themselves. Tests give it
+// trees and answers of their own.
 type host struct {
-	kernel   checkKernel
+	kernel   Kernel
 	sys      string // the file system mounted on /sys
 	proc     string // and on /proc
 	dev      string // the device nodes
 	modules  string // the kernel's modules: /lib/modules/RELEASE
-	cache    string // where the lab keeps its kernels; empty: nowhere
-	packages string // the directory of package files that the user names
 	workDirs []string
 
 	uid         int
+	effective   uint64 // capabilities
 	memlock     uint64 // bytes
 	needed      uint64 // bytes that a run locks by default
 	features    []probes.Feature
+	dangers     []workload.Danger
+	lab         lab.Readiness
 	haveProgram func(name string) bool
 	access      func(path string, mode uint32) error // access(2)
 	open        func(path string) error              // opens for reading and writing, and closes
@@ -46,22 +47,31 @@ func thisHost() (*host, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
 		return nil, fmt.Errorf("RLIMIT_MEMLOCK: %w", err)
 	}
+	effective, err := effectiveCapabilities()
+	if err != nil {
+		return nil, err
+	}
 	quick, err := workload.Preset("quick")
 	if err != nil {
 		return nil, err
 	}
 	h := &host{
-		kernel: checkKernel{
+		kernel: Kernel{
 			Release: unix.ByteSliceToString(uname.Release[:]),
 			Version: unix.ByteSliceToString(uname.Version[:]),
 		},
 		sys: "/sys", proc: "/proc", dev: "/dev",
-		packages:    os.Getenv(lab.KernelDirEnv),
-		uid:         os.Geteuid(),
-		memlock:     limit.Cur,
-		needed:      uint64(quick.FileBytes + quick.AnonBytes),
-		features:    probes.Supported(),
-		haveProgram: haveProgram,
+		uid:       os.Geteuid(),
+		effective: effective,
+		memlock:   limit.Cur,
+		needed:    uint64(quick.FileBytes + quick.AnonBytes),
+		features:  probes.Supported(),
+		dangers:   workload.Dangers(scratchFilesystem),
+		lab:       lab.FindReadiness(),
+		haveProgram: func(name string) bool {
+			_, err := child.Find(name)
+			return err == nil
+		},
 		access: func(path string, mode uint32) error {
 			return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 		},
@@ -69,14 +79,21 @@ func thisHost() (*host, error) {
 		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
-	if dir, err := lab.CacheDir(); err == nil {
-		h.cache = dir
-	}
 	if dir, err := os.Getwd(); err == nil {
 		h.workDirs = append(h.workDirs, dir)
 	}
 	h.workDirs = append(h.workDirs, os.TempDir())
 	return h, nil
+}
+
+// effectiveCapabilities asks the kernel what this process may do.
+func effectiveCapabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("capget: %w", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }
 
 func tryOpen(path string, flags int) error {
@@ -85,17 +102,6 @@ func tryOpen(path string, flags int) error {
 		return err
 	}
 	return f.Close()
-}
-
-// haveProgram finds a program also where an ordinary user's PATH does not lead
-// on Debian.
-func haveProgram(name string) bool {
-	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if _, err := exec.LookPath(candidate); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // privileges that matter here, and what is impossible without them.
@@ -113,28 +119,19 @@ var privileges = []struct {
 
 const remedyRoot = "run it as root"
 
-// effective returns the capabilities that count with the whole kernel. Those of
-// a user namespace do not.
-func (h *host) effective() (mask uint64, namespace bool) {
-	status, err := os.ReadFile(filepath.Join(h.proc, "self/status"))
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			mask, _ = strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		}
-	}
-	// The first namespace maps all ids to themselves.
+// userNamespace says whether this process has its capabilities in a user namespace
+// only. The first namespace maps all ids to themselves.
+func (h *host) userNamespace() bool {
 	ids, err := os.ReadFile(filepath.Join(h.proc, "self/uid_map"))
-	if err == nil && strings.Join(strings.Fields(string(ids)), " ") != "0 0 4294967295" {
-		return 0, true
-	}
-	return mask, false
+	return err == nil && strings.Join(strings.Fields(string(ids)), " ") != "0 0 4294967295"
 }
 
+// has says whether this process has a capability that counts with the whole kernel.
 func (h *host) has(bit uint) bool {
-	mask, _ := h.effective()
+	mask := h.effective
+	if h.userNamespace() {
+		mask = 0
+	}
 	// CAP_SYS_ADMIN stands for those that were split from it in 5.8.
 	if (bit == unix.CAP_BPF || bit == unix.CAP_PERFMON) && mask&(1<<unix.CAP_SYS_ADMIN) != 0 {
 		return true
@@ -142,8 +139,8 @@ func (h *host) has(bit uint) bool {
 	return mask&(1<<bit) != 0
 }
 
-func (h *host) privilegeItem() item {
-	i := item{Name: "privileges", State: stateOK}
+func (h *host) privilegeItem() Item {
+	i := Item{Name: "privileges", State: OK}
 	var have, lack, costs []string
 	for _, p := range privileges {
 		if h.has(p.bit) {
@@ -163,16 +160,16 @@ func (h *host) privilegeItem() item {
 		return i
 	}
 	i.Detail += "; without " + strings.Join(lack, ", ")
-	i.State, i.Costs, i.Remedy = stateWarning, strings.Join(costs, ", "), remedyRoot
-	if _, namespace := h.effective(); namespace {
+	i.State, i.Costs, i.Remedy = Warning, strings.Join(costs, ", "), remedyRoot
+	if h.userNamespace() {
 		i.Detail += " (a user namespace: its capabilities do not count here)"
 		i.Remedy = "run it as root outside of the container"
 	}
 	return i
 }
 
-func (h *host) lockItem() item {
-	i := item{Name: "locked memory", State: stateOK}
+func (h *host) lockItem() Item {
+	i := Item{Name: "locked memory", State: OK}
 	switch {
 	case h.memlock == unix.RLIM_INFINITY:
 		i.Detail = "RLIMIT_MEMLOCK is unlimited"
@@ -183,10 +180,10 @@ func (h *host) lockItem() item {
 	case h.has(unix.CAP_IPC_LOCK):
 		i.Detail += ", lifted by CAP_IPC_LOCK"
 	case h.memlock < h.needed:
-		i.State, i.Costs = stateMissing, "no run: no region of a useful size can be pinned"
+		i.State, i.Costs = Missing, "no run: no region of a useful size can be pinned"
 		i.Remedy = "ulimit -l unlimited (/etc/security/limits.conf: memlock), or " + remedyRoot
 		if each := h.memlock / 4 >> 20; each > 0 { // two regions, and as much left over
-			i.State, i.Costs = stateWarning, "no run of the default size, which locks "+sizeText(h.needed)
+			i.State, i.Costs = Warning, "no run of the default size, which locks "+sizeText(h.needed)
 			i.Remedy = fmt.Sprintf("--file-size %dM --anon-size %dM fit; or %s", each, each, i.Remedy)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"cmp"
@@ -17,14 +17,14 @@ const noLocalRun = "no run on this host itself"
 // deviceItems describes the RDMA devices and says whether a run can use one of
 // them: a device that this version has a backend for, with an active port and
 // access to its node.
-func (h *host) deviceItems() (items []item, usable bool) {
+func (h *host) deviceItems() (items []Item, usable bool) {
 	devices, err := rdma.Devices(h.sys)
 	if err != nil {
-		return []item{{Name: "device", State: stateMissing, Detail: err.Error(), Costs: noLocalRun,
+		return []Item{{Name: "device", State: Missing, Detail: err.Error(), Costs: noLocalRun,
 			Remedy: "umemstress lab run brings its own device"}}, false
 	}
 	if len(devices) == 0 {
-		return []item{{Name: "device", State: stateMissing, Detail: "no RDMA device", Costs: noLocalRun,
+		return []Item{{Name: "device", State: Missing, Detail: "no RDMA device", Costs: noLocalRun,
 			Remedy: h.deviceRemedy()}}, false
 	}
 	for _, d := range devices {
@@ -63,8 +63,8 @@ func (h *host) haveModule(name string) bool {
 	return false
 }
 
-func (h *host) deviceItem(d rdma.Device) item {
-	i := item{Name: "device: " + d.Name, State: stateOK}
+func (h *host) deviceItem(d rdma.Device) Item {
+	i := Item{Name: "device: " + d.Name, State: OK}
 	parts := []string{"driver " + cmp.Or(d.Driver, "unknown")}
 	netdevs := h.netdevs(d)
 	if len(netdevs) > 0 {
@@ -76,15 +76,15 @@ func (h *host) deviceItem(d rdma.Device) item {
 	i.Detail = strings.Join(parts, ", ")
 	switch {
 	case len(d.Ports) == 0:
-		i.State, i.Costs, i.Remedy = stateMissing, "no run with this device: it shows no port", "look at the kernel's log"
+		i.State, i.Costs, i.Remedy = Missing, "no run with this device: it shows no port", "look at the kernel's log"
 	case !d.Active():
-		i.State, i.Costs = stateMissing, "no run with this device: a port that is not ACTIVE carries nothing"
+		i.State, i.Costs = Missing, "no run with this device: a port that is not ACTIVE carries nothing"
 		i.Remedy = "a cable, and a subnet manager (apt-get install opensm)"
 		if len(netdevs) > 0 && d.Ports[0].LinkLayer == "Ethernet" {
 			i.Remedy = "ip link set " + netdevs[0] + " up, and a cable if it is a network card's"
 		}
 	case d.Driver != rdma.DriverRxe:
-		i.State = stateMissing
+		i.State = Missing
 		i.Costs = "no run with this device: this version knows the queues of " + rdma.DriverRxe + " alone; the probes see its regions all the same"
 		i.Remedy = "umemstress soft-roce up --netdev DEV makes a soft-RoCE device beside it"
 	}
@@ -109,8 +109,8 @@ func (h *host) netdevs(d rdma.Device) []string {
 
 // nodeItem tries the device node, which costs nothing: a context is made only on
 // request.
-func (h *host) nodeItem(d rdma.Device) item {
-	i := item{Name: "device: " + cmp.Or(d.Uverbs, d.Name+" node"), State: stateMissing, Costs: "no run with this device"}
+func (h *host) nodeItem(d rdma.Device) Item {
+	i := Item{Name: "device: " + cmp.Or(d.Uverbs, d.Name+" node"), State: Missing, Costs: "no run with this device"}
 	if d.Uverbs == "" {
 		i.Detail, i.Remedy = "it has no verbs device", "modprobe ib_uverbs"
 		return i
@@ -121,5 +121,5 @@ func (h *host) nodeItem(d rdma.Device) item {
 		i.Remedy = "give the user access to the node (udev group rdma), or run as root; in a container pass the node in"
 		return i
 	}
-	return item{Name: i.Name, State: stateOK, Detail: path + " opens"}
+	return Item{Name: i.Name, State: OK, Detail: path + " opens"}
 }

@@ -1,0 +1,95 @@
+// Package check says what this host allows: what can be done on it, what is missing,
+// what that costs and how to get it. Looking changes nothing.
+package check
+
+import "slices"
+
+// Schema names the form of a Document in JSON. Its fields are not renamed within a
+// version.
+const Schema = "umemstress.check/v1"
+
+// State is how an item stands.
+type State string
+
+const (
+	OK      State = "ok"
+	Missing State = "missing" // something cannot be done without it
+	Warning State = "warning" // it can be done, but worse, or with a danger
+)
+
+// Item is one fact about the host. What is not ok says what that costs and how
+// to get it.
+type Item struct {
+	Name   string `json:"name"` // may be GROUP: NAME
+	State  State  `json:"state"`
+	Detail string `json:"detail"`
+	Costs  string `json:"costs,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// Kernel is the kernel that runs. Nothing is concluded from its version.
+type Kernel struct {
+	Release string `json:"release"`
+	Version string `json:"version"`
+}
+
+// Abilities say what the host allows as it is now. A run where the kernel might
+// panic is possible, but wants --allow-crash.
+type Abilities struct {
+	Run     bool `json:"run"`
+	Observe bool `json:"observe"`
+	Lab     bool `json:"lab"`
+}
+
+// Document is everything that was found.
+type Document struct {
+	Schema string    `json:"schema"`
+	Kernel Kernel    `json:"kernel"`
+	Items  []Item    `json:"items"`
+	Can    Abilities `json:"can"`
+}
+
+// Here looks at this host.
+func Here() (Document, error) {
+	h, err := thisHost()
+	if err != nil {
+		return Document{}, err
+	}
+	return h.check(), nil
+}
+
+// check gathers everything. An ability is there if no item that it stands on is
+// missing.
+func (h *host) check() Document {
+	mounts, mountsErr := h.mounts()
+	device, deviceFound := h.deviceItems()
+	limit := h.lockItem()
+	scratch := h.scratchItem(mounts)
+	features, featuresSuffice := h.featureItems()
+	hooks := h.hookItem()
+	tools := h.labItems()
+
+	var items []Item
+	items = append(items, device...)
+	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, h.dangerItems()...)
+	items = append(items, h.filesystemItems(mounts, mountsErr)...)
+	items = append(items, features...)
+	items = append(items, hooks)
+	items = append(items, tools...)
+	items = append(items, h.kernelSourceItem(), h.kvmItem())
+	return Document{
+		Schema: Schema,
+		Kernel: h.kernel,
+		Items:  items,
+		Can: Abilities{
+			Run:     deviceFound && nothingMissing(limit, scratch),
+			Observe: featuresSuffice && nothingMissing(hooks),
+			Lab:     nothingMissing(tools...),
+		},
+	}
+}
+
+func nothingMissing(items ...Item) bool {
+	return !slices.ContainsFunc(items, func(i Item) bool { return i.State == Missing })
+}

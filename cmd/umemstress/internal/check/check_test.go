@@ -1,0 +1,316 @@
+package check
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes"
+	"umemstress/soft-roce/lab"
+	"umemstress/workload"
+)
+
+const allCapabilities = 0x1ffffffffff
+
+// rootHost is the tree of a host on which everything is there but RDMA.
+func rootHost() map[string]string {
+	return map[string]string{
+		"proc/self/uid_map":             "         0          0 4294967295",
+		"proc/self/mountinfo":           "21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw",
+		"sys/class/misc/loop-control/x": "",
+		"dev/loop-control":              "",
+		"dev/kmsg":                      "",
+		"modules/modules.dep":           "kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko.xz: kernel/x.ko.xz",
+	}
+}
+
+// withRxe adds a soft-RoCE device.
+func withRxe(files map[string]string, state string) map[string]string {
+	const port = "sys/class/infiniband/rxe0/ports/1/"
+	maps.Copy(files, map[string]string{
+		"sys/class/infiniband/rxe0/parent":               "veth0",
+		"sys/class/infiniband_verbs/uverbs0/ibdev":       "rxe0",
+		"sys/class/infiniband_verbs/uverbs0/abi_version": "2",
+		port + "state":           state,
+		port + "phys_state":      "5: LinkUp",
+		port + "link_layer":      "Ethernet",
+		"dev/infiniband/uverbs0": "",
+	})
+	return files
+}
+
+// unprivileged takes away what root has.
+func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
+
+// fixture is a host made of files, with all programs, privileges and features, and
+// without dangers.
+func fixture(t *testing.T, files map[string]string) *host {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stat := func(path string) error {
+		_, err := os.Stat(path)
+		return err
+	}
+	return &host{
+		kernel: Kernel{Release: "5.10.0-test", Version: "#1"},
+		sys:    filepath.Join(root, "sys"), proc: filepath.Join(root, "proc"), dev: filepath.Join(root, "dev"),
+		modules:   filepath.Join(root, "modules"),
+		effective: allCapabilities,
+		memlock:   64 << 10, needed: 128 << 20,
+		features: features(nil),
+		dangers:  []workload.Danger{{Name: "panic_on_warn"}, {Name: "panic_on_oops"}, {Name: workload.BugOn}},
+		lab: lab.Readiness{
+			Needs: []lab.Need{{Program: "qemu", Package: "qemu-system-x86"}, {Program: "modprobe", Package: "kmod"}},
+			Cache: "/cache", Kept: []string{"5.10"}, Sources: []string{"the mirror"},
+		},
+		haveProgram: func(string) bool { return true },
+		access: func(path string, _ uint32) error {
+			if stat(path) != nil {
+				return unix.ENOENT
+			}
+			return nil
+		},
+		open:       stat,
+		openToRead: stat,
+	}
+}
+
+// features are all that there are; absent gives reasons why not.
+func features(absent map[string]string) []probes.Feature {
+	var list []probes.Feature
+	for _, name := range []string{"btf", "ring-buffer", "fentry", "kprobe-multi", "kprobe"} {
+		reason, lacks := absent[name]
+		list = append(list, probes.Feature{Name: name, Available: !lacks, Reason: reason, Without: "without " + name, Remedy: "get " + name})
+	}
+	return list
+}
+
+// denied are the features as the kernel tells somebody without privilege.
+func denied() []probes.Feature {
+	const reason = "not permitted"
+	list := features(map[string]string{"ring-buffer": reason, "fentry": reason, "kprobe-multi": reason, "kprobe": reason})
+	for i := range list {
+		list[i].Denied = !list[i].Available
+	}
+	return list
+}
+
+func TestCheck(t *testing.T) {
+	const guest = "umemstress lab run"
+	for _, tt := range []struct {
+		name   string
+		files  map[string]string
+		change func(*host)
+		can    Abilities
+		states map[string]string // of items, as STATE or STATE: part of what is said
+	}{
+		{
+			name:  "no RDMA",
+			files: rootHost(),
+			can:   Abilities{Lab: true},
+			states: map[string]string{
+				"device": "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
+				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
+				"lab: cache": "ok: /cache", "lab: kernels": "ok: in the cache: 5.10; the mirror", "lab: KVM": "ok",
+			},
+		},
+		{
+			name:  "active rxe",
+			files: withRxe(rootHost(), "4: ACTIVE"),
+			can:   Abilities{Run: true, Observe: true, Lab: true},
+			states: map[string]string{"device: rxe0": "ok: driver rdma_rxe, netdev veth0, port 1 ACTIVE (Ethernet)",
+				"device: uverbs0": "ok", "probes: targets": "ok", "panic_on_warn": "ok", "panic_on_oops": "ok", "BUG_ON": "ok", "kernel log": "ok"},
+		},
+		{
+			name:   "port DOWN",
+			files:  withRxe(rootHost(), "1: DOWN"),
+			can:    Abilities{Observe: true, Lab: true},
+			states: map[string]string{"device: rxe0": "missing: ip link set veth0 up", "device: uverbs0": "ok"},
+		},
+		{
+			name:   "no device node",
+			files:  withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) { h.open = func(string) error { return fs.ErrPermission } },
+			can:    Abilities{Observe: true, Lab: true},
+			states: map[string]string{"device: uverbs0": "missing: udev group rdma", "scratch": "missing: no loop device"},
+		},
+		{
+			name:   "panic_on_warn",
+			files:  withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) { h.dangers[0].Present, h.dangers[0].Effect = true, "it is so" },
+			can:    Abilities{Run: true, Observe: true, Lab: true},
+			states: map[string]string{"panic_on_warn": "warning: sysctl kernel.panic_on_warn=0", "panic_on_oops": "ok", "BUG_ON": "ok"},
+		},
+		{
+			name:   "BUG_ON",
+			files:  withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) { h.dangers[2].Present, h.dangers[2].Effect = true, "it is so" },
+			can:    Abilities{Run: true, Observe: true, Lab: true},
+			states: map[string]string{"BUG_ON": "warning: --allow-crash", "panic_on_warn": "ok"},
+		},
+		{
+			name:  "unprivileged",
+			files: withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) {
+				unprivileged(h)
+				h.features, h.dangers[2].Unknown = denied(), fs.ErrPermission
+				h.openToRead = func(string) error { return fs.ErrPermission }
+			},
+			can: Abilities{Lab: true},
+			states: map[string]string{
+				"BUG_ON": "warning: or run it as root", "kernel log": "warning: CAP_SYSLOG",
+				"privileges": "warning: without CAP_IPC_LOCK", "locked memory": "missing", "scratch": "missing: CAP_SYS_ADMIN",
+				"probes: btf": "ok", "probes: ring-buffer": "missing: CAP_PERFMON", "probes: fentry": "missing: CAP_PERFMON",
+			},
+		},
+		{
+			name:  "unprivileged with some locked memory",
+			files: rootHost(),
+			change: func(h *host) {
+				unprivileged(h)
+				h.memlock = 8 << 20
+			},
+			can:    Abilities{Lab: true, Observe: false},
+			states: map[string]string{"locked memory": "warning: --file-size 2M --anon-size 2M"},
+		},
+		{
+			name:   "root of a user namespace",
+			files:  with(rootHost(), "proc/self/uid_map", "0 1000 1"),
+			can:    Abilities{Lab: true},
+			states: map[string]string{"privileges": "warning: user namespace", "scratch": "missing", "locked memory": "missing"},
+		},
+		{
+			name:  "nothing can be run",
+			files: rootHost(),
+			change: func(h *host) {
+				h.haveProgram = func(string) bool { return false }
+				h.lab = lab.Readiness{
+					Needs:    []lab.Need{{Program: "qemu", Package: "qemu-system-x86", Missing: true}},
+					CacheErr: fs.ErrPermission,
+					Emulated: &lab.Lack{Reason: "no /dev/kvm", Remedy: "modprobe kvm_intel"},
+				}
+			},
+			states: map[string]string{
+				"scratch": "missing: e2fsprogs", "lab: qemu": "missing: apt-get install qemu-system-x86",
+				"lab: cache": "missing: XDG_CACHE_HOME", "lab: kernels": "warning: --kernel", "lab: KVM": "warning: modprobe kvm_intel",
+			},
+		},
+		{
+			name:  "kprobes alone",
+			files: withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) {
+				h.features = features(map[string]string{"fentry": "no types", "kprobe-multi": "too old"})
+			},
+			can:    Abilities{Run: true, Observe: true, Lab: true},
+			states: map[string]string{"probes: fentry": "warning: without fentry", "probes: kprobe-multi": "ok: not needed", "probes: kprobe": "ok"},
+		},
+		{
+			name:  "no way to attach",
+			files: withRxe(rootHost(), "4: ACTIVE"),
+			change: func(h *host) {
+				h.features = features(map[string]string{"fentry": "-", "kprobe-multi": "-", "kprobe": "-"})
+			},
+			can:    Abilities{Run: true, Lab: true},
+			states: map[string]string{"probes: fentry": "missing: no probes", "probes: kprobe-multi": "missing", "probes: kprobe": "missing: get kprobe"},
+		},
+		{
+			name:   "no rdma_rxe",
+			files:  with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
+			can:    Abilities{Lab: true},
+			states: map[string]string{"device": "missing: this kernel has no module rdma_rxe"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := fixture(t, tt.files)
+			if tt.change != nil {
+				tt.change(h)
+			}
+			document := h.check()
+			if document.Can != tt.can {
+				t.Errorf("can %+v, want %+v", document.Can, tt.can)
+			}
+			checkItems(t, document.Items, tt.states)
+		})
+	}
+}
+
+func with(files map[string]string, name, text string) map[string]string {
+	files[name] = text
+	return files
+}
+
+// checkItems compares items, and sees that no lack goes without its costs and
+// remedy.
+func checkItems(t *testing.T, items []Item, states map[string]string) {
+	t.Helper()
+	byName := map[string]Item{}
+	for _, i := range items {
+		if _, twice := byName[i.Name]; twice {
+			t.Errorf("there are two items %q", i.Name)
+		}
+		byName[i.Name] = i
+		if i.Detail == "" || i.State == Missing && (i.Costs == "" || i.Remedy == "") || i.State == OK && i.Costs != "" {
+			t.Errorf("an item says too little or too much: %+v", i)
+		}
+	}
+	for name, want := range states {
+		state, says, _ := strings.Cut(want, ": ")
+		i, ok := byName[name]
+		if !ok || string(i.State) != state || !strings.Contains(fmt.Sprintf("%s\n%s\n%s", i.Detail, i.Costs, i.Remedy), says) {
+			t.Errorf("%q is %+v, want %s", name, i, want)
+		}
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	h := fixture(t, withRxe(rootHost(), "4: ACTIVE"))
+	h.dangers[1].Present, h.dangers[1].Effect = true, "an oops panics it"
+	h.lab.Needs[0].Missing = true
+	h.lab.Needs = append(h.lab.Needs, lab.Need{Program: "mke2fs"})
+	var out bytes.Buffer
+	if err := h.check().Text(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"possible here:     a run (with --allow-crash), observation by probes\n",
+		"not possible here: the lab\n",
+		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
+		"modprobe, mke2fs: installed\n",
+		"get it: apt-get install qemu-system-x86\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines > 30 {
+		t.Errorf("%d lines are no screen:\n%s", lines, out.String())
+	}
+}
+
+// TestHere looks at whatever this host is.
+func TestHere(t *testing.T) {
+	document, err := Here()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document.Schema != Schema || document.Kernel.Release == "" {
+		t.Errorf("schema %q, kernel %q", document.Schema, document.Kernel.Release)
+	}
+	checkItems(t, document.Items, nil)
+}

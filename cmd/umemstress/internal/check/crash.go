@@ -1,0 +1,42 @@
+package check
+
+import (
+	"path/filepath"
+
+	"umemstress/workload"
+)
+
+const (
+	unlessAllowed = ": a run stops with exit code 3 unless --allow-crash is given"
+	inGuest       = "umemstress lab run, where only a guest dies"
+)
+
+// dangerItems tell what turns a reproduction into a crash of this machine.
+func (h *host) dangerItems() []Item {
+	var items []Item
+	for _, d := range h.dangers {
+		i := Item{Name: d.Name, State: OK, Detail: "off"}
+		if d.Real() {
+			i = Item{Name: d.Name, State: Warning, Detail: d.String(), Costs: "a run may panic this machine" + unlessAllowed, Remedy: inGuest}
+		}
+		switch {
+		case d.Name == workload.BugOn && !d.Real():
+			i.Detail = "this ext4 survives a page without buffers"
+		case d.Name == workload.BugOn && d.Unknown != nil && h.uid != 0:
+			i.Remedy += "; or " + remedyRoot
+		case d.Name != workload.BugOn && d.Present:
+			i.Remedy += ", or sysctl kernel." + d.Name + "=0 for the time of the run"
+		}
+		items = append(items, i)
+	}
+	return items
+}
+
+// kmsgItem says whether a run can read the kernel's log, one of its witnesses.
+func (h *host) kmsgItem() Item {
+	if err := h.openToRead(filepath.Join(h.dev, "kmsg")); err != nil {
+		return Item{Name: "kernel log", State: Warning, Detail: err.Error(),
+			Costs: "a run has one witness less, the channel kmsg", Remedy: remedyRoot + ", or with CAP_SYSLOG; or sysctl kernel.dmesg_restrict=0"}
+	}
+	return Item{Name: "kernel log", State: OK, Detail: "can be read"}
+}

@@ -1,0 +1,103 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"umemstress/workload/filesystem"
+	"umemstress/workload/scenario"
+)
+
+// A Danger is something that takes the machine down if a buffer-less page is written
+// back on it.
+type Danger struct {
+	Name    string // a sysctl of the kernel, or BugOn
+	Effect  string // what is so if it is Present, and what comes of it
+	Present bool
+	Unknown error // why it could not be found out: it is to be reckoned with then
+
+	question string
+}
+
+// BugOn is the name of the danger that ext4's own code stops the kernel.
+const BugOn = "BUG_ON"
+
+// Real says whether a run has to reckon with it.
+func (d Danger) Real() bool { return d.Present || d.Unknown != nil }
+
+// String says what is so and what comes of it.
+func (d Danger) String() string {
+	if d.Unknown != nil {
+		return fmt.Sprintf("%s could not be read (%v)", d.question, d.Unknown)
+	}
+	return d.Effect
+}
+
+// Dangers looks for what would take the machine down in a run over the file system. It
+// reads the running kernel's settings and its memory, never its version.
+func Dangers(fs string) []Danger {
+	dangers := []Danger{
+		panicOn("panic_on_warn", "a warning of the kernel panics it"),
+		panicOn("panic_on_oops", "an oops panics it"),
+	}
+	if kind, _ := scenario.Find(filesystem.Kinds(), fs); kind.DropsBufferless {
+		survives, err := ext4Survives()
+		dangers = append(dangers, Danger{
+			Name: BugOn, Present: err == nil && !survives, Unknown: err,
+			question: "whether ext4 has a BUG_ON for a page without buffers",
+			Effect:   "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)",
+		})
+	}
+	return dangers
+}
+
+func panicOn(sysctl, effect string) Danger {
+	d := Danger{
+		Name:     sysctl,
+		question: fmt.Sprintf("whether kernel.%s is set", sysctl),
+		Effect:   fmt.Sprintf("kernel.%s is set, so %s", sysctl, effect),
+	}
+	value, err := os.ReadFile("/proc/sys/kernel/" + sysctl)
+	if errors.Is(err, os.ErrNotExist) {
+		return d // a kernel that has no such sysctl does no such thing
+	}
+	d.Unknown = err
+	d.Present = err == nil && strings.TrimSpace(string(value)) != "0"
+	return d
+}
+
+// dangers are those that keep a run from being made, in sentences.
+func dangers(fs string) []string {
+	var found []string
+	for _, d := range Dangers(fs) {
+		if d.Real() {
+			found = append(found, d.String())
+		}
+	}
+	return found
+}
+
+var errNotLoaded = errors.New("ext4 is not loaded")
+
+// ext4Loaded returns nil if the kernel has ext4's code in its memory.
+func ext4Loaded() error {
+	text, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.TrimSpace(line) == "ext4" {
+			return nil
+		}
+	}
+	return errNotLoaded
+}
+
+// ScratchTool is the program that makes the scratch file system of a kind, and the
+// package of Debian that has it; both are empty where it takes none.
+func ScratchTool(fs string) (name, pkg string) {
+	kind, _ := scenario.Find(filesystem.Kinds(), fs)
+	return kind.Tool()
+}

@@ -1,0 +1,43 @@
+package workload
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// A file system that ext4's code does not write has no BUG_ON to fear, and what is not
+// known is reckoned with.
+func TestDangers(t *testing.T) {
+	names := func(filesystem string) string {
+		var names []string
+		for _, d := range Dangers(filesystem) {
+			names = append(names, d.Name)
+			if d.Present && d.Unknown != nil {
+				t.Errorf("%s is there and not known", d.Name)
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	if got := names("ext4"); got != "panic_on_warn panic_on_oops BUG_ON" {
+		t.Errorf("ext4: %s", got)
+	}
+	if got := names("xfs"); got != "panic_on_warn panic_on_oops" {
+		t.Errorf("xfs: %s", got)
+	}
+	unknown := Danger{Unknown: errors.New("denied"), question: "whether"}
+	if got := unknown.String(); !unknown.Real() || got != "whether could not be read (denied)" {
+		t.Errorf("not known: %s", got)
+	}
+	if absent := (Danger{}); absent.Real() {
+		t.Error("what is not there is real")
+	}
+}
+
+func TestScratchTool(t *testing.T) {
+	for filesystem, want := range map[string]string{"ext4": "mkfs.ext4 e2fsprogs", "btrfs": "mkfs.btrfs btrfs-progs", "tmpfs": " ", "none": " "} {
+		if name, pkg := ScratchTool(filesystem); name+" "+pkg != want {
+			t.Errorf("%s: %q %q", filesystem, name, pkg)
+		}
+	}
+}
