@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
@@ -49,6 +51,7 @@ type Options struct {
 	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
 	Attach     func(holder string) (witness.Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it
 	Output     string                                        // the evidence directory
+	Log        logrus.FieldLogger                            // what a person may want to know meanwhile; nil: logrus's own logger
 	Tool       string                                        // the version of this program, for the record
 	AllowCrash bool                                          // run even where it can take the machine down
 }
@@ -79,6 +82,13 @@ func (o Options) attach() func() (witness.Observer, error) {
 	}
 	holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder)
 	return func() (witness.Observer, error) { return o.Attach(holder.Probed) }
+}
+
+func (o Options) log() logrus.FieldLogger {
+	if o.Log != nil {
+		return o.Log
+	}
+	return logrus.StandardLogger()
 }
 
 // scratchDir is where the scratch's space comes from.

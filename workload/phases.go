@@ -37,7 +37,10 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.watch, err = witness.Start(r.probes, r.options.Observe == ObserveRequire, r.record.File, r.evidence); err != nil {
+	if r.watch, err = witness.Start(witness.Config{
+		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
+		File: r.record.File, Evidence: r.evidence, Log: r.options.log(),
+	}); err != nil {
 		return err
 	}
 	r.account(&r.record.Channels.Accounting.Before)

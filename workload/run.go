@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"umemstress/workload/evidence"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
@@ -111,7 +109,7 @@ func (r *run) drive(ctx context.Context) error {
 
 // step runs one phase, with its beginning and its end on disk.
 func (r *run) step(ctx context.Context, name string, do func(context.Context) error) (goOn bool, err error) {
-	logrus.Debugf("phase %s", name)
+	r.options.log().Debugf("phase %s", name)
 	started := time.Now()
 	r.record.Phases = append(r.record.Phases, record.Phase{Name: name, Started: started.UTC(), Outcome: record.OutcomeRunning})
 	if err := r.evidence.SaveRecord(r.record); err != nil {

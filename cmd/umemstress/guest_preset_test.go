@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sirupsen/logrus"
+
 	"umemstress/workload"
 	"umemstress/workload/evidence"
 	"umemstress/workload/record"
@@ -101,7 +103,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s: %s, evidence in %s", o.Scenario, o.word(), o.Evidence)
 			continue
 		}
-		if r, err := evidence.Reexamine(o.Evidence, workload.Scenarios().Facts); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
+		if r, err := evidence.Reexamine(o.Evidence, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
 			t.Errorf("%s: %s, but its evidence: %+v, %v", o.Scenario, o.Verdict, r, err)
 		}
 	}

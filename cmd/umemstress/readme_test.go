@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"umemstress/workload"
+	"umemstress/workload/scenario"
 )
 
 // The README has every choice of a scenario in the row of its flag, every preset and
@@ -24,8 +25,8 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the README has no line that begins with %q", begin)
 		return ""
 	}
-	for _, part := range scenarioParts {
-		line := row("| `--" + part + "` |")
+	for _, part := range scenario.Parts() {
+		line := row("| `--" + string(part) + "` |")
 		for _, c := range workload.Scenarios().Choices(part) {
 			if !strings.Contains(line, "`"+c.Name+"`") {
 				t.Errorf("--%s %s is not in its row of the README", part, c.Name)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -103,7 +104,7 @@ func newVerdictCommand() *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			record, err := evidence.Reexamine(args[0], workload.Scenarios().Facts)
+			record, err := evidence.Reexamine(args[0], workload.Scenarios().Facts, logrus.StandardLogger())
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/workload"
+	"umemstress/workload/scenario"
 )
 
 // runFlags are the flags of run. Those that are not given keep what the preset
@@ -59,25 +60,31 @@ func (f *runFlags) options() (workload.Options, error) {
 	return joined.finish()
 }
 
-// scenarioParts are the flags for a part of the scenario each.
-var scenarioParts = []string{"holder", "fs", "strip", "mutation"}
-
 // exclusive refuses flags that name the scenario in two ways.
 func (f *runFlags) exclusive() error {
 	if f.preset == workload.Everything {
 		return f.fitsEverything()
 	}
-	for _, part := range scenarioParts {
-		if f.given.Changed(part) && f.given.Changed("scenario") {
+	for _, part := range scenario.Parts() {
+		if f.given.Changed(string(part)) && f.given.Changed("scenario") {
 			return usageErrorf("--%s: --scenario names it already; give one of the two", part)
 		}
 	}
 	return nil
 }
 
+// partFlags are the flags for a part of the scenario each.
+func partFlags() []string {
+	var flags []string
+	for _, part := range scenario.Parts() {
+		flags = append(flags, string(part))
+	}
+	return flags
+}
+
 // fitsEverything refuses flags that are not for every scenario.
 func (f *runFlags) fitsEverything() error {
-	for _, flag := range append([]string{"scenario", "file", "dio-source"}, scenarioParts...) {
+	for _, flag := range append([]string{"scenario", "file", "dio-source"}, partFlags()...) {
 		if f.given.Changed(flag) {
 			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
@@ -120,10 +127,11 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&f.anonSize, "anon-size", formatBytes(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
 	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
-	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+workload.Scenarios().Describe("holder"))
-	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+workload.Scenarios().Describe("fs"))
-	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+workload.Scenarios().Describe("strip"))
-	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+workload.Scenarios().Describe("mutation"))
+	known := workload.Scenarios()
+	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+known.Describe(scenario.PartHolder))
+	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+known.Describe(scenario.PartFilesystem))
+	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+known.Describe(scenario.PartStrip))
+	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+known.Describe(scenario.PartMutation))
 	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
 	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")
 	flags.BoolVar(&o.AllowCrash, "allow-crash", o.AllowCrash, "run even where it can take this machine down")

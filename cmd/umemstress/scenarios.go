@@ -45,7 +45,7 @@ func chosen(scenarios []scenario.Explained, all bool) []scenario.Explained {
 
 func printScenarios(w io.Writer, scenarios []scenario.Explained, all bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, part := range scenarioParts {
+	for _, part := range scenario.Parts() {
 		fmt.Fprintln(table, part)
 		for _, c := range workload.Scenarios().Choices(part) {
 			fmt.Fprintf(table, "  %s\t%s\n", c.Name, c.What)

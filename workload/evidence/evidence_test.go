@@ -3,10 +3,13 @@ package evidence
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sirupsen/logrus"
 
 	"umemstress/probes/event"
 	"umemstress/workload/internal/worktest"
@@ -29,6 +32,13 @@ func lostRecord() *record.Record {
 	r.Channels.Probes = record.ProbesChannel{State: record.StateOK, BufferlessPages: 8, UnannouncedPages: 8, DirtiedPages: 8, Events: 2}
 	r.Channels.Disk = record.DiskChannel{State: record.StateOK, CheckedPages: 8, StalePages: 8}
 	return r
+}
+
+// quiet is a log that nobody reads.
+func quiet() logrus.FieldLogger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
 }
 
 // noFacts stands for a version that knows no scenario.
@@ -57,7 +67,7 @@ func recorded(t *testing.T) string {
 
 func TestEvidenceGivesTheSameVerdict(t *testing.T) {
 	dir := recorded(t)
-	r, err := Reexamine(dir, noFacts)
+	r, err := Reexamine(dir, noFacts, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +102,7 @@ func TestEvidenceOfADeadMachine(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, runFile), string(data))
 	appendTo(t, filepath.Join(dir, eventsFile), `{"index": 8, "pa`)
-	again, err := Reexamine(dir, noFacts)
+	again, err := Reexamine(dir, noFacts, quiet())
 	if err != nil || again.Verdict != record.Reproduced {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -118,7 +128,7 @@ func TestBadEvidence(t *testing.T) {
 	} {
 		dir := recorded(t)
 		c.spoil(dir)
-		if _, err := Reexamine(dir, noFacts); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Reexamine(dir, noFacts, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q in it", name, err, c.want)
 		}
 	}
@@ -175,13 +185,13 @@ func TestReexamineOldEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, runFile), string(data))
-	if _, err := Reexamine(dir, noFacts); err == nil || !strings.Contains(err.Error(), "does not know the scenario") {
+	if _, err := Reexamine(dir, noFacts, quiet()); err == nil || !strings.Contains(err.Error(), "does not know the scenario") {
 		t.Errorf("a scenario that is not known: %v", err)
 	}
 	known := func(scenario.Scenario) (scenario.Facts, bool) {
 		return scenario.Facts{DropsBufferless: true, Heals: true}, true
 	}
-	again, err := Reexamine(dir, known)
+	again, err := Reexamine(dir, known, quiet())
 	if err != nil || again.Verdict != record.DataLost || again.Facts == nil {
 		t.Errorf("%+v, %v", again, err)
 	}

@@ -51,8 +51,7 @@ func NewScratch(ctx context.Context, dir string, kind Kind, fileBytes int64) (_ 
 	if s.loop, err = loop.Attach(s.backing); err != nil || kind.Backing == scenario.OnDevice {
 		return s, err
 	}
-	s.root, err = mount.Detached(kind.fstype, s.loop.Name(), kind.mount)
-	return s, err
+	return s, s.mount(s.loop.Name())
 }
 
 // make runs the kind's mkfs on the open file, if it has one. The program sees it
@@ -84,8 +83,14 @@ func (s *Scratch) mountMemory(fileBytes int64) (err error) {
 			return err
 		}
 	}
-	s.root, err = mount.Detached(s.kind.fstype, "umemstress", s.kind.mount)
-	return err
+	return s.mount("umemstress")
+}
+
+func (s *Scratch) mount(source string) (err error) {
+	if s.root, err = mount.Detached(s.kind.fstype, source, s.kind.mount); err != nil {
+		return fmt.Errorf("%w; --file PATH needs no mount", err)
+	}
+	return nil
 }
 
 // Create makes the run's file on the scratch, open for reading and writing. On a

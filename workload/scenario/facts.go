@@ -1,10 +1,5 @@
 package scenario
 
-import (
-	"fmt"
-	"strings"
-)
-
 // Holder is what is known of a holder.
 type Holder struct {
 	Choice
@@ -71,66 +66,4 @@ type Facts struct {
 	Heals bool `json:"heals"`
 	// Detaches: the mutation takes the pages from their file.
 	Detaches bool `json:"detaches"`
-}
-
-// Catalogue are all choices of the four parts of a scenario.
-type Catalogue struct {
-	Holders     []Holder
-	Filesystems []Filesystem
-	Strips      []Strip
-	Mutations   []Mutation
-}
-
-// parts are the entries that a scenario names.
-type parts struct {
-	holder   Holder
-	fs       Filesystem
-	strip    Strip
-	mutation Mutation
-}
-
-func (c Catalogue) parts(s Scenario) (p parts, known bool) {
-	var h, f, st, m bool
-	p.holder, h = Find(c.Holders, s.Holder)
-	p.fs, f = Find(c.Filesystems, s.Filesystem)
-	p.strip, st = Find(c.Strips, s.Strip)
-	p.mutation, m = Find(c.Mutations, s.Mutation)
-	return p, h && f && st && m
-}
-
-// Facts returns what is known of the scenario's parts, and whether all of them are known.
-func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
-	p, known := c.parts(s)
-	return Facts{
-		Arrival:         p.holder.Does,
-		InMemory:        p.fs.Backing == InMemory,
-		DropsBufferless: p.fs.DropsBufferless,
-		Heals:           p.fs.Heals,
-		Detaches:        p.mutation.Detaches,
-	}, known
-}
-
-// Choices returns what a scenario's part ("holder", "fs", "strip" or "mutation")
-// can be, in the order of its table.
-func (c Catalogue) Choices(part string) []Choice {
-	switch part {
-	case "holder":
-		return ChoicesOf(c.Holders)
-	case "fs":
-		return ChoicesOf(c.Filesystems)
-	case "strip":
-		return ChoicesOf(c.Strips)
-	case "mutation":
-		return ChoicesOf(c.Mutations)
-	}
-	return nil
-}
-
-// Describe returns one line on the choices of a part, for help texts.
-func (c Catalogue) Describe(part string) string {
-	var lines []string
-	for _, choice := range c.Choices(part) {
-		lines = append(lines, fmt.Sprintf("%s (%s)", choice.Name, choice.What))
-	}
-	return strings.Join(lines, "; ")
 }

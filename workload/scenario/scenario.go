@@ -37,20 +37,39 @@ func (c Catalogue) Parse(text string) (Scenario, error) {
 	return s, c.Validate(s)
 }
 
-// Parts are the parts of a scenario as flags name them.
-func Parts() []string { return []string{"holder", "fs", "strip", "mutation"} }
+// Part is a part of a scenario, by the name of its flag.
+type Part string
 
-// Part is the choice that the scenario makes for a part.
-func (s Scenario) Part(part string) string {
-	return map[string]string{"holder": s.Holder, "fs": s.Filesystem, "strip": s.Strip, "mutation": s.Mutation}[part]
+// The parts.
+const (
+	PartHolder     Part = "holder"
+	PartFilesystem Part = "fs"
+	PartStrip      Part = "strip"
+	PartMutation   Part = "mutation"
+)
+
+// Parts are all of them, in the order in which a scenario is written.
+func Parts() []Part { return []Part{PartHolder, PartFilesystem, PartStrip, PartMutation} }
+
+// part is the choice that the scenario makes for a part.
+func (s Scenario) part(part Part) string {
+	switch part {
+	case PartHolder:
+		return s.Holder
+	case PartFilesystem:
+		return s.Filesystem
+	case PartStrip:
+		return s.Strip
+	}
+	return s.Mutation
 }
 
 // Validate says whether the scenario's parts exist and make sense together.
 func (c Catalogue) Validate(s Scenario) error {
 	for _, part := range Parts() {
 		choices := c.Choices(part)
-		if !slices.ContainsFunc(choices, func(c Choice) bool { return c.Name == s.Part(part) }) {
-			return fault.Usagef("--%s %s: choose %s", part, s.Part(part), names(choices))
+		if !slices.ContainsFunc(choices, func(c Choice) bool { return c.Name == s.part(part) }) {
+			return fault.Usagef("--%s %s: choose %s", part, s.part(part), names(choices))
 		}
 	}
 	if why := c.nonsense(s); why != "" {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"maps"
 
-	"github.com/sirupsen/logrus"
-
 	"umemstress/probes/event"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/record"
@@ -22,7 +20,7 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 		return fault.Lacksf("--observe require: %w", err)
 	default:
 		if !errors.Is(err, errSwitchedOff) {
-			logrus.Warnf("the probes are absent: %v", err)
+			w.log.Warnf("the probes are absent: %v", err)
 		}
 		channel.State, channel.Why = record.StateAbsent, err.Error()
 	}
@@ -54,7 +52,7 @@ func (w *Watch) nameStacks() {
 // for it takes long.
 func (w *Watch) nameStack(ev event.Event) {
 	if err := w.observer.Symbolise(&ev); err != nil {
-		logrus.Debugf("stack %d stays without names: %v", ev.StackID, err)
+		w.log.Debugf("stack %d stays without names: %v", ev.StackID, err)
 		return
 	}
 	w.mu.Lock()

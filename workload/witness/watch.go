@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"umemstress/probes/event"
 	"umemstress/probes/kmsg"
 	"umemstress/workload/evidence"
@@ -21,6 +23,7 @@ import (
 type Watch struct {
 	file     record.File
 	evidence *evidence.Directory
+	log      logrus.FieldLogger
 	kmsg     *kmsg.Reader
 	observer Observer
 
@@ -40,13 +43,22 @@ type Watch struct {
 // be on disk when writeback, seconds later, kills the machine.
 const pumpInterval = 200 * time.Millisecond
 
-// Start opens the channels for a file. Without the probes it fails where they are required.
-func Start(probes *Pending, required bool, file record.File, e *evidence.Directory) (*Watch, error) {
-	w := &Watch{file: file, evidence: e, stop: func() {}, stacks: map[int32][]string{}}
-	w.counter.Device = file.Device
+// Config says what to watch, and where what is seen goes.
+type Config struct {
+	Probes   *Pending
+	Required bool // it is an error if there are no probes
+	File     record.File
+	Evidence *evidence.Directory
+	Log      logrus.FieldLogger
+}
+
+// Start opens the channels for a file.
+func Start(c Config) (*Watch, error) {
+	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, stop: func() {}, stacks: map[int32][]string{}}
+	w.counter.Device = c.File.Device
 	w.openKmsg()
 	w.openWarningCount()
-	if err := w.attach(probes, required); err != nil {
+	if err := w.attach(c.Probes, c.Required); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())

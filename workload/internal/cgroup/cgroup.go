@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -201,9 +202,17 @@ func (c *Group) WithoutSwap() error {
 	return nil
 }
 
+// entered is set while this process is in a group of ours. A process is in one group as a
+// whole, so there is one run of the kind at a time in it.
+var entered atomic.Bool
+
 // Enter moves this process into the group: from now on its pages are charged there.
 func (c *Group) Enter() error {
+	if !entered.CompareAndSwap(false, true) {
+		return errors.New("strip memcg: another run of this process is in a cgroup of its own; let it end first")
+	}
 	if err := c.Set("cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
+		entered.Store(false)
 		return fault.Lacksf("%w; it takes root", err)
 	}
 	c.inside = true
@@ -220,6 +229,7 @@ func (c *Group) Leave() error {
 		return fmt.Errorf("strip memcg: go back to the cgroup %q: %w", "/"+c.origin, err)
 	}
 	c.inside = false
+	entered.Store(false)
 	return nil
 }
 

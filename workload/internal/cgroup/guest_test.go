@@ -18,6 +18,12 @@ func TestTwoCgroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := first.Enter(); err != nil {
+		t.Error(err)
+	}
+	if err := second.Enter(); err == nil {
+		t.Error("this process is in two groups")
+	}
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}

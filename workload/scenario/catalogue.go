@@ -1,0 +1,65 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Catalogue are all choices of the four parts of a scenario.
+type Catalogue struct {
+	Holders     []Holder
+	Filesystems []Filesystem
+	Strips      []Strip
+	Mutations   []Mutation
+}
+
+// parts are the entries that a scenario names.
+type parts struct {
+	holder   Holder
+	fs       Filesystem
+	strip    Strip
+	mutation Mutation
+}
+
+func (c Catalogue) parts(s Scenario) (p parts, known bool) {
+	var h, f, st, m bool
+	p.holder, h = Find(c.Holders, s.Holder)
+	p.fs, f = Find(c.Filesystems, s.Filesystem)
+	p.strip, st = Find(c.Strips, s.Strip)
+	p.mutation, m = Find(c.Mutations, s.Mutation)
+	return p, h && f && st && m
+}
+
+// Facts returns what is known of the scenario's parts, and whether all of them are known.
+func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
+	p, known := c.parts(s)
+	return Facts{
+		Arrival:         p.holder.Does,
+		InMemory:        p.fs.Backing == InMemory,
+		DropsBufferless: p.fs.DropsBufferless,
+		Heals:           p.fs.Heals,
+		Detaches:        p.mutation.Detaches,
+	}, known
+}
+
+// Choices returns what a scenario's part can be, in the order of its table.
+func (c Catalogue) Choices(part Part) []Choice {
+	switch part {
+	case PartHolder:
+		return ChoicesOf(c.Holders)
+	case PartFilesystem:
+		return ChoicesOf(c.Filesystems)
+	case PartStrip:
+		return ChoicesOf(c.Strips)
+	}
+	return ChoicesOf(c.Mutations)
+}
+
+// Describe returns one line on the choices of a part, for help texts.
+func (c Catalogue) Describe(part Part) string {
+	var lines []string
+	for _, choice := range c.Choices(part) {
+		lines = append(lines, fmt.Sprintf("%s (%s)", choice.Name, choice.What))
+	}
+	return strings.Join(lines, "; ")
+}
