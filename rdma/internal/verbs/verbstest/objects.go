@@ -255,11 +255,11 @@ func testRemoval(t testing.TB, target Target) {
 	if target.Removable == nil {
 		t.Skip("no device can be removed")
 	}
-	reopen, remove := target.Removable(t)
 	before, err := target.Held()
 	if err != nil {
 		t.Fatal(err)
 	}
+	reopen, remove := target.Removable(t)
 	b, err := reopen()
 	if err != nil {
 		t.Fatal(err)
