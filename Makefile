@@ -56,7 +56,7 @@ unit: build
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 # One boot a kernel runs the tests of every package that needs one.
-GUEST_PACKAGES := rdma probes soft-roce/link workload cmd/umemstress
+GUEST_PACKAGES := rdma rdma/internal/softroce probes soft-roce/link workload cmd/umemstress
 
 guest-programs:
 	$(call install,$(TEST_PACKAGES))

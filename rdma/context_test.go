@@ -9,115 +9,29 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs/verbstest"
 )
 
-// fake is a backend that counts what lives and insists on the order that the
-// kernel insists on.
+// fake is a device in memory, which insists on the order that the kernel insists
+// on.
 type fake struct {
-	next   handle
-	pds    map[handle]int // with the number of users
-	cqs    map[*fakeCQ]int
-	mrs    map[handle]handle // to their domains
-	qps    int
+	verbstest.Device
 	closed bool
-	fail   map[string]error // by operation
+
+	mu   sync.Mutex
+	fail map[string]error // by the backend's method
 }
 
 func newFake() (*fake, *Context) {
-	f := &fake{pds: map[handle]int{}, cqs: map[*fakeCQ]int{}, mrs: map[handle]handle{}, fail: map[string]error{}}
-	return f, &Context{device: Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, backend: f}
-}
-
-func (f *fake) alive() int { return len(f.pds) + len(f.cqs) + len(f.mrs) + f.qps }
-
-func (f *fake) queryPort(int) (portAttributes, error) { return portAttributes{}, unix.ENOSYS }
-func (f *fake) fatal() bool                           { return false }
-
-func (f *fake) allocPD() (handle, error) {
-	f.next++
-	if err := f.fail["allocPD"]; err != nil {
-		return 0, err
+	f := &fake{fail: map[string]error{}}
+	f.Before = func(method string) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.closed = f.closed || method == "Close"
+		return f.fail[method]
 	}
-	f.pds[f.next] = 0
-	return f.next, nil
-}
-
-func (f *fake) deallocPD(h handle) error {
-	if users, ok := f.pds[h]; !ok || users > 0 {
-		return unix.EBUSY
-	}
-	delete(f.pds, h)
-	return f.fail["deallocPD"]
-}
-
-func (f *fake) registerMR(pd handle, _ []byte, _ Access) (region, error) {
-	if err := f.fail["registerMR"]; err != nil {
-		return region{}, err
-	}
-	f.next++
-	f.pds[pd]++
-	f.mrs[f.next] = pd
-	return region{handle: f.next, lkey: 1, rkey: 2}, nil
-}
-
-func (f *fake) deregisterMR(h handle) error {
-	pd, ok := f.mrs[h]
-	if !ok {
-		return unix.EINVAL
-	}
-	f.pds[pd]--
-	delete(f.mrs, h)
-	return f.fail["deregisterMR"]
-}
-
-type fakeCQ struct{ f *fake }
-
-func (f *fake) createCQ(int) (completionQueue, error) {
-	q := &fakeCQ{f}
-	f.cqs[q] = 0
-	return q, nil
-}
-
-func (q *fakeCQ) poll([]Completion) int { return 0 }
-
-func (q *fakeCQ) destroy() error {
-	if users, ok := q.f.cqs[q]; !ok || users > 0 {
-		return unix.EBUSY
-	}
-	delete(q.f.cqs, q)
-	return nil
-}
-
-type fakeQP struct {
-	f          *fake
-	pd         handle
-	send, recv *fakeCQ
-}
-
-func (f *fake) createQP(pd handle, send, recv completionQueue, _ QPConfig) (queuePair, error) {
-	q := &fakeQP{f, pd, send.(*fakeCQ), recv.(*fakeCQ)}
-	f.pds[pd]++
-	f.cqs[q.send]++
-	f.cqs[q.recv]++
-	f.qps++
-	return q, nil
-}
-
-func (q *fakeQP) number() uint32                      { return 17 }
-func (q *fakeQP) connect(connection) error            { return nil }
-func (q *fakeQP) post(ws []WriteRequest) (int, error) { return min(len(ws), 2), nil }
-
-func (q *fakeQP) destroy() error {
-	q.f.pds[q.pd]--
-	q.f.cqs[q.send]--
-	q.f.cqs[q.recv]--
-	q.f.qps--
-	return nil
-}
-
-func (f *fake) close() error {
-	f.closed = true
-	return nil
+	return f, newContext(Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, f.Open())
 }
 
 // closers makes one of everything and returns how to close each.
@@ -156,8 +70,8 @@ func TestEveryOrderOfClosing(t *testing.T) {
 				t.Fatalf("%v: object %d: %v", order, i, err)
 			}
 		}
-		if f.alive() != 0 || !f.closed {
-			t.Fatalf("%v: %d objects live on, closed %v", order, f.alive(), f.closed)
+		if f.Held() != 0 || !f.closed {
+			t.Fatalf("%v: %d objects live on, closed %v", order, f.Held(), f.closed)
 		}
 	}
 }
@@ -173,8 +87,8 @@ func TestObjectsEndWithoutTheirContext(t *testing.T) {
 				t.Fatalf("%v: object %d: %v", order, i, err)
 			}
 		}
-		if f.alive() != 0 || len(ctx.objects) != 0 {
-			t.Fatalf("%v: %d objects live on", order, f.alive())
+		if f.Held() != 0 || len(ctx.objects) != 0 {
+			t.Fatalf("%v: %d objects live on", order, f.Held())
 		}
 	}
 }
@@ -236,8 +150,8 @@ func TestConcurrentUseAndClose(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
-	if f.alive() != 0 {
-		t.Errorf("%d objects live on", f.alive())
+	if f.Held() != 0 {
+		t.Errorf("%d objects live on", f.Held())
 	}
 }
 
@@ -251,26 +165,37 @@ func TestPostSaysHowManyFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	qp, err := pd.CreateQP(QPConfig{SendCQ: cq})
-	if err != nil {
-		t.Fatal(err)
-	}
 	mr, err := pd.RegisterMR(make([]byte, 8), AccessLocalWrite)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := WriteRequest{Local: Slice{MR: mr, Length: 8}}
-	if n, err := qp.PostWrites([]WriteRequest{w, w, w}); n != 2 || !errors.Is(err, ErrQueueFull) {
-		t.Errorf("posted %d, %v", n, err)
-	}
-	if n, err := qp.PostWrites([]WriteRequest{w, w}); n != 2 || err != nil {
-		t.Errorf("posted %d, %v", n, err)
-	}
 	bad := WriteRequest{Local: Slice{MR: mr, Length: 9}}
-	if n, err := qp.PostWrites([]WriteRequest{w, bad}); n != 0 || err == nil {
-		t.Errorf("posted %d, %v", n, err)
+	for _, c := range []struct {
+		posted []WriteRequest
+		fit    int
+		err    error
+	}{
+		{[]WriteRequest{w, w, w}, 2, ErrQueueFull},
+		{[]WriteRequest{w, w}, 2, nil},
+		{nil, 0, nil},
+		{[]WriteRequest{w, bad}, 0, errOutside},
+	} {
+		qp, err := pd.CreateQP(QPConfig{SendCQ: cq, MaxSend: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// To nobody, so that requests stay where they are.
+		if err := qp.Connect(Address{QPN: max24}, somePath); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := qp.PostWrites(c.posted); n != c.fit || !errors.Is(err, c.err) {
+			t.Errorf("posted %d of %d, %v", n, len(c.posted), err)
+		}
 	}
 }
+
+var somePath = Path{Port: 1, MTU: 1024}
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	_, c := newFake()
@@ -315,16 +240,16 @@ func TestObjectsOfAnotherContext(t *testing.T) {
 
 func TestFailuresOfTheBackend(t *testing.T) {
 	f, ctx := newFake()
-	f.fail["allocPD"] = unix.ENOMEM
+	f.fail["AllocPD"] = unix.ENOMEM
 	if _, err := ctx.AllocPD(); !errors.Is(err, unix.ENOMEM) {
 		t.Error(err)
 	}
-	delete(f.fail, "allocPD")
+	delete(f.fail, "AllocPD")
 	pd, err := ctx.AllocPD()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.fail["registerMR"] = unix.EFAULT
+	f.fail["RegisterMR"] = unix.EFAULT
 	_, err = pd.RegisterMR([]byte{1}, 0)
 	if !errors.Is(err, unix.EFAULT) || errors.Is(err, ErrPinRefused) {
 		t.Errorf("a region without write access: %v", err)
@@ -332,21 +257,20 @@ func TestFailuresOfTheBackend(t *testing.T) {
 	if _, err := pd.RegisterMR(nil, 0); err == nil {
 		t.Error("an empty region is accepted")
 	}
-	delete(f.fail, "registerMR")
+	delete(f.fail, "RegisterMR")
 	mr, err := pd.RegisterMR([]byte{1}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The PD's end is deferred to the region's Close, and so is its error.
-	f.fail["deallocPD"] = unix.EBUSY
+	f.fail["DeallocPD"] = unix.EBUSY
 	if err := pd.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := mr.Close(); !errors.Is(err, unix.EBUSY) {
 		t.Error(err)
 	}
-	f.fail["deregisterMR"] = unix.EIO // the device is gone, and everything with it
-	delete(f.fail, "deallocPD")
+	delete(f.fail, "DeallocPD")
 	pd, err = ctx.AllocPD()
 	if err != nil {
 		t.Fatal(err)
@@ -354,11 +278,12 @@ func TestFailuresOfTheBackend(t *testing.T) {
 	if _, err := pd.RegisterMR([]byte{1}, 0); err != nil {
 		t.Fatal(err)
 	}
+	f.Remove() // and everything with it
 	if err := ctx.Close(); err != nil {
 		t.Error(err)
 	}
-	if f.alive() != 0 {
-		t.Errorf("%d objects live on", f.alive())
+	if f.Held() != 0 {
+		t.Errorf("%d objects live on", f.Held())
 	}
 }
 

@@ -3,10 +3,13 @@ package rdma
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"strconv"
 	"sync"
 	"time"
+
+	"umemstress/rdma/internal/verbs"
 )
 
 // Completion tells how a work request ended. struct ib_uverbs_wc, ib_user_verbs.h.
@@ -39,19 +42,19 @@ type Status uint32
 
 // The outcomes that an RDMA WRITE over a reliable connection can have.
 const (
-	StatusSuccess         Status = 0
-	StatusLocalLength     Status = 1  // longer than the local memory
-	StatusLocalOperation  Status = 2  // the local queue pair broke down
-	StatusLocalProtection Status = 4  // the local key does not cover the bytes
-	StatusFlushed         Status = 5  // never tried: the queue pair had failed
-	StatusLocalAccess     Status = 8  // the local memory does not permit it
-	StatusRemoteInvalid   Status = 9  // the peer found the request malformed
-	StatusRemoteAccess    Status = 10 // the remote key does not cover the bytes
-	StatusRemoteOperation Status = 11 // the peer broke down
-	StatusRetryExceeded   Status = 12 // no answer: peer or link is gone
-	StatusRNRExceeded     Status = 13 // the peer was never ready
-	StatusFatal           Status = 19
-	StatusGeneral         Status = 21
+	StatusSuccess         = Status(verbs.StatusSuccess)
+	StatusLocalLength     = Status(verbs.StatusLocalLength)     // longer than the local memory
+	StatusLocalOperation  = Status(verbs.StatusLocalOperation)  // the local queue pair broke down
+	StatusLocalProtection = Status(verbs.StatusLocalProtection) // the local key does not cover the bytes
+	StatusFlushed         = Status(verbs.StatusFlushed)         // never tried: the queue pair had failed
+	StatusLocalAccess     = Status(verbs.StatusLocalAccess)     // the local memory does not permit it
+	StatusRemoteInvalid   = Status(verbs.StatusRemoteInvalid)   // the peer found the request malformed
+	StatusRemoteAccess    = Status(verbs.StatusRemoteAccess)    // the remote key does not cover the bytes
+	StatusRemoteOperation = Status(verbs.StatusRemoteOperation) // the peer broke down
+	StatusRetryExceeded   = Status(verbs.StatusRetryExceeded)   // no answer: peer or link is gone
+	StatusRNRExceeded     = Status(verbs.StatusRNRExceeded)     // the peer was never ready
+	StatusFatal           = Status(verbs.StatusFatal)
+	StatusGeneral         = Status(verbs.StatusGeneral)
 )
 
 var statusNames = map[Status]string{
@@ -82,18 +85,25 @@ type CQ struct {
 	object *object
 
 	mu    sync.Mutex
-	queue completionQueue // nil once destroyed
-	asked time.Time       // when the device was last known to be alive
+	queue verbs.CQ // nil once destroyed
+	batch [16]verbs.Completion
+	asked time.Time // when the device was last known to be alive
 }
+
+// maxEntries is what libibverbs takes: ibv_create_cq has an int.
+const maxEntries = math.MaxInt32
 
 // CreateCQ makes a completion queue with room for at least entries completions.
 // It must hold those of all signaled requests that are under way at once: rdma_rxe
 // drops what finds no room.
 func (c *Context) CreateCQ(entries int) (*CQ, error) {
 	label := fmt.Sprintf("completion queue of %d entries", entries)
+	if entries < 1 || entries > maxEntries {
+		return nil, &Error{Op: "create", Object: label, reason: limitError("entries", entries, 1, maxEntries)}
+	}
 	cq := &CQ{asked: time.Now()}
 	o, err := c.create(label, nil, cq.destroy, func() (err error) {
-		cq.queue, err = c.backend.createCQ(entries)
+		cq.queue, err = c.backend.CreateCQ(uint32(entries))
 		return wrap("create", label, err)
 	})
 	if err != nil {
@@ -106,13 +116,28 @@ func (c *Context) CreateCQ(entries int) (*CQ, error) {
 // Poll takes up to len(wc) completions and says how many. It reads shared memory
 // and neither blocks nor enters the kernel. That a device was removed shows as
 // nothing arriving: ask [Context.Alive] when that lasts, or use Wait.
-func (q *CQ) Poll(wc []Completion) (int, error) {
+func (q *CQ) Poll(wc []Completion) (n int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.queue == nil {
 		return 0, closedError("poll", "completion queue")
 	}
-	return q.queue.poll(wc), nil
+	for n < len(wc) {
+		batch := q.batch[:min(len(q.batch), len(wc)-n)]
+		k, err := q.queue.Poll(batch)
+		for i := range k {
+			c := &batch[i]
+			wc[n+i] = Completion{ID: c.ID, Status: Status(c.Status), ByteLen: c.ByteLen, QPN: c.QPN, VendorErr: c.VendorErr}
+		}
+		n += k
+		if err != nil {
+			return n, newError("poll", "completion queue", err)
+		}
+		if k < len(batch) {
+			break
+		}
+	}
+	return n, nil
 }
 
 // How long Wait does what. A device in hardware answers while it spins. rdma_rxe
@@ -174,5 +199,5 @@ func (q *CQ) destroy() error {
 	defer q.mu.Unlock()
 	queue := q.queue
 	q.queue = nil
-	return queue.destroy()
+	return queue.Destroy()
 }

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
 
 // DriverRxe is the [Device.Driver] of soft-RoCE devices.
@@ -41,11 +41,11 @@ type PortState int
 
 // The states of a port. Traffic needs PortActive.
 const (
-	PortUnknown PortState = 0
-	PortDown    PortState = uapi.PortDown
-	PortInit    PortState = uapi.PortInit
-	PortArmed   PortState = uapi.PortArmed
-	PortActive  PortState = uapi.PortActive
+	PortUnknown = PortState(0)
+	PortDown    = PortState(verbs.PortDown)
+	PortInit    = PortState(verbs.PortInit)
+	PortArmed   = PortState(verbs.PortArmed)
+	PortActive  = PortState(verbs.PortActive)
 )
 
 func (s PortState) String() string {

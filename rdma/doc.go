@@ -24,12 +24,16 @@
 //
 // # How it works
 //
-// Objects are made by requests to /dev/infiniband/uverbsN (internal/uverbs, with
-// the structs of internal/uapi). Traffic needs no request: work requests and
-// completions go through rings that the driver shares by mmap (internal/rxe), and
-// an empty POST_SEND rings the doorbell. The layout of the rings is rdma_rxe's
-// own, so this works with soft-RoCE alone, from Linux 5.10 on; other devices need
-// a backend that knows theirs (see the interfaces in backend.go).
+// This package keeps the life times of objects, resolves devices and paths, and
+// says what an error means. Who carries the requests out is behind the interfaces
+// of internal/verbs, and there is one so far: internal/softroce, for soft-RoCE
+// devices, from Linux 5.10 on. It makes objects by requests to
+// /dev/infiniband/uverbsN (internal/uverbs, with the structs of internal/uapi).
+// Traffic needs no request: work requests and completions go through rings that
+// the driver shares by mmap (internal/rxe), and an empty POST_SEND rings the
+// doorbell. The layout of the rings is rdma_rxe's own, hence soft-RoCE alone;
+// other devices need a backend that knows theirs, and passes the suite of
+// internal/verbs/verbstest.
 //
 // # What it is careful about
 //

@@ -112,6 +112,11 @@ func newOpenError(object string, err error) *Error {
 	return e
 }
 
+// limitError refuses a number that a request could not carry.
+func limitError(what string, n, from, upTo int) error {
+	return fmt.Errorf("%s %d: it must be from %d to %d", what, n, from, upTo)
+}
+
 func closedError(op, object string) *Error {
 	return &Error{Op: op, Object: object, reason: ErrClosed}
 }

@@ -78,19 +78,6 @@ func TestParseLockStatus(t *testing.T) {
 	}
 }
 
-func TestMTUCodes(t *testing.T) {
-	for bytes, want := range map[int]uint8{256: 1, 512: 2, 1024: 3, 2048: 4, 4096: 5} {
-		if code, ok := mtuCode(bytes); !ok || code != want {
-			t.Errorf("%d: %d, %v", bytes, code, ok)
-		}
-	}
-	for _, bytes := range []int{0, 128, 1500, 8192} {
-		if _, ok := mtuCode(bytes); ok {
-			t.Errorf("%d is taken for an MTU", bytes)
-		}
-	}
-}
-
 func TestWriteRequestStaysInsideItsRegion(t *testing.T) {
 	mr := &MR{mem: make([]byte, 100)}
 	const big = int(^uint(0) >> 1)

@@ -69,6 +69,10 @@ func readGID(port string, index int) (g GID, used bool, err error) {
 
 // chooseGID finds the entry of that index, or what AutoGID promises.
 func chooseGID(d Device, port int, index int) (GID, error) {
+	if index > maxGIDIndex {
+		return GID{}, &Error{Op: "use", Object: fmt.Sprintf("GID %d of %s", index, portLabel(d, port)),
+			reason: limitError("index", index, 0, maxGIDIndex)}
+	}
 	var best GID
 	bestRank := 0
 	var have []string
@@ -78,6 +82,9 @@ func chooseGID(d Device, port int, index int) (GID, error) {
 		}
 		if g.Index == index {
 			return g, nil
+		}
+		if g.Index > maxGIDIndex {
+			break // a table may be longer than a request can say
 		}
 		have = append(have, fmt.Sprintf("%d (%v, %s)", g.Index, g.Addr, g.Type))
 		if r := rank(g); index == AutoGID && r > bestRank {

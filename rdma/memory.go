@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
 
 // Access says what may be done to a memory region. The process itself may always
@@ -15,9 +15,9 @@ type Access uint32
 // without any of the write flags is pinned for reading where the kernel knows
 // the difference (6.12 does, 5.10 does not).
 const (
-	AccessLocalWrite  Access = uapi.AccessLocalWrite
-	AccessRemoteWrite Access = uapi.AccessRemoteWrite
-	AccessRemoteRead  Access = uapi.AccessRemoteRead
+	AccessLocalWrite  = Access(verbs.AccessLocalWrite)
+	AccessRemoteWrite = Access(verbs.AccessRemoteWrite)
+	AccessRemoteRead  = Access(verbs.AccessRemoteRead)
 )
 
 const accessAnyWrite = AccessLocalWrite | AccessRemoteWrite
@@ -26,7 +26,7 @@ const accessAnyWrite = AccessLocalWrite | AccessRemoteWrite
 // domain only.
 type PD struct {
 	object *object
-	handle handle
+	handle verbs.Handle
 }
 
 // AllocPD makes a protection domain.
@@ -34,9 +34,9 @@ func (c *Context) AllocPD() (*PD, error) {
 	const label = "protection domain"
 	pd := &PD{}
 	o, err := c.create(label, nil,
-		func() error { return c.backend.deallocPD(pd.handle) },
+		func() error { return c.backend.DeallocPD(pd.handle) },
 		func() (err error) {
-			pd.handle, err = c.backend.allocPD()
+			pd.handle, err = c.backend.AllocPD()
 			return wrap("allocate", label, err)
 		})
 	if err != nil {
@@ -53,7 +53,7 @@ func (pd *PD) Close() error { return pd.object.close() }
 type MR struct {
 	object *object
 	mem    []byte
-	region region
+	region verbs.MR
 }
 
 // RegisterMR pins mem and makes it a memory region. The kernel pins whole pages,
@@ -80,9 +80,9 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	backend := pd.object.ctx.backend
 	mr := &MR{mem: mem}
 	o, err := pd.object.ctx.create(label, []*object{pd.object},
-		func() error { return backend.deregisterMR(mr.region.handle) },
+		func() error { return backend.DeregisterMR(mr.region.Handle) },
 		func() (err error) {
-			if mr.region, err = backend.registerMR(pd.handle, mem, access); err != nil {
+			if mr.region, err = backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
 				return newRegisterError(label, mem, access, err)
 			}
 			return nil
@@ -95,13 +95,13 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 }
 
 // LKey is the key for local use.
-func (mr *MR) LKey() uint32 { return mr.region.lkey }
+func (mr *MR) LKey() uint32 { return mr.region.LKey }
 
 // RKey is the key that a remote queue pair must know.
-func (mr *MR) RKey() uint32 { return mr.region.rkey }
+func (mr *MR) RKey() uint32 { return mr.region.RKey }
 
 // Addr is the address of the first byte, for the device and the process alike.
-func (mr *MR) Addr() uint64 { return addressOf(mr.mem) }
+func (mr *MR) Addr() uint64 { return verbs.AddressOf(mr.mem) }
 
 // Len is the length in bytes.
 func (mr *MR) Len() int { return len(mr.mem) }

@@ -2,9 +2,10 @@ package rdma
 
 import (
 	"fmt"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
 )
 
 // AutoGID as [PathConfig.GIDIndex] chooses the first GID of RoCE v2 over IPv4 if
@@ -25,13 +26,6 @@ type Path struct {
 	MTU  int
 }
 
-// Address is how to reach a queue pair. The other side needs it to connect.
-type Address struct {
-	QPN uint32     // queue pair number
-	PSN uint32     // first packet sequence number it sends
-	GID netip.Addr // of its port; the zero Addr means the very port of the peer (loopback)
-}
-
 const remedyPortDown = "bring its netdev up (ip link set DEV up, or umemstress soft-roce up)"
 
 // Path resolves a PathConfig against the device as it is now, and fails for a port
@@ -45,12 +39,12 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	if err != nil {
 		return Path{}, err
 	}
-	attr, err := c.backend.queryPort(port.Number)
+	attr, err := c.queryPort(d, port.Number)
 	if err != nil {
-		return Path{}, newError("query", portLabel(d, port.Number), err)
+		return Path{}, err
 	}
-	if attr.state != PortActive {
-		return Path{}, portDownError(d, port.Number, attr.state)
+	if state := PortState(attr.State); state != PortActive {
+		return Path{}, portDownError(d, port.Number, state)
 	}
 	gid, err := chooseGID(d, port.Number, cfg.GIDIndex)
 	if err != nil {
@@ -58,13 +52,26 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	}
 	path := Path{Port: port.Number, GID: gid, MTU: cfg.MTU}
 	if path.MTU == 0 {
-		path.MTU = attr.activeMTU
+		path.MTU = attr.ActiveMTU.Bytes()
 	}
-	if _, ok := mtuCode(path.MTU); !ok || path.MTU > attr.activeMTU {
+	if _, ok := verbs.MTUOf(path.MTU); !ok || path.MTU > attr.ActiveMTU.Bytes() {
 		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number),
-			reason: fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096, at most %d", path.MTU, attr.activeMTU)}
+			reason: fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096, at most %d", path.MTU, attr.ActiveMTU.Bytes())}
 	}
 	return path, nil
+}
+
+func (c *Context) queryPort(d Device, number int) (verbs.PortAttr, error) {
+	label := portLabel(d, number)
+	if number < 1 || number > maxPort {
+		return verbs.PortAttr{}, &Error{Op: "query", Object: label, reason: limitError("port", number, 1, maxPort)}
+	}
+	if !c.enter() {
+		return verbs.PortAttr{}, closedError("query", label)
+	}
+	defer c.leave()
+	attr, err := c.backend.QueryPort(uint8(number))
+	return attr, wrap("query", label, err)
 }
 
 func portLabel(d Device, number int) string {
@@ -87,58 +94,4 @@ func choosePort(d Device, number int) (Port, error) {
 	}
 	return Port{}, &Error{Op: "use", Object: portLabel(d, number), lacks: true,
 		reason: fmt.Errorf("the device has %d ports", len(d.Ports))}
-}
-
-// mtuCode is the value of enum ib_mtu, ib_verbs.h.
-func mtuCode(bytes int) (uint8, bool) {
-	for code := uint8(1); code <= 5; code++ {
-		if mtuBytes(code) == bytes {
-			return code, true
-		}
-	}
-	return 0, false
-}
-
-func mtuBytes(code uint8) int { return 128 << code }
-
-// Address is what the other side needs to connect to this queue pair.
-func (qp *QP) Address() Address { return qp.address }
-
-// Connect takes the queue pair through INIT and RTR to RTS, so that it reaches the
-// remote one. Both sides must connect before either sends.
-func (qp *QP) Connect(remote Address, path Path) error {
-	gid := remote.GID
-	if !gid.IsValid() {
-		gid = path.GID.Addr
-	}
-	qp.mu.Lock()
-	defer qp.mu.Unlock()
-	if qp.pair == nil {
-		return closedError("connect", "queue pair")
-	}
-	err := qp.pair.connect(connection{
-		path: path, remote: remote, remoteGID: gid.As16(),
-		localPSN: qp.address.PSN, reliable: qp.config.Type == RC,
-	})
-	if err != nil {
-		return newConnectError(qp.address, remote, gid, err)
-	}
-	return nil
-}
-
-func newConnectError(local, remote Address, gid netip.Addr, err error) error {
-	e := newError("connect", fmt.Sprintf("queue pair %d to %d at %v", local.QPN, remote.QPN, gid), err)
-	switch e.Errno {
-	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ETIMEDOUT:
-		e.lacks, e.Remedy = true, "there is no route to this address: is the netdev up?"
-	}
-	return e
-}
-
-// ConnectLoopback connects two queue pairs of one device with each other.
-func ConnectLoopback(a, b *QP, path Path) error {
-	if err := a.Connect(b.Address(), path); err != nil {
-		return err
-	}
-	return b.Connect(a.Address(), path)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
 )
 
 // newRegisterError finds out what a failed registration means.
@@ -42,7 +44,7 @@ func newRegisterError(label string, mem []byte, access Access, err error) error 
 // refuses pins has it.
 func writable(mem []byte) bool {
 	page := os.Getpagesize()
-	head := int(addressOf(mem) % uint64(page))
+	head := int(verbs.AddressOf(mem) % uint64(page))
 	return madvisePages(mem, head, page, unix.MADV_POPULATE_WRITE) == nil
 }
 

@@ -3,12 +3,13 @@ package rdma
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
 
 // QPType is the transport of a queue pair. enum ib_uverbs_qp_type,
@@ -17,8 +18,8 @@ type QPType uint8
 
 // Queue pair types.
 const (
-	RC QPType = uapi.QPTypeRC // reliable connection
-	UC QPType = uapi.QPTypeUC // unreliable connection
+	RC = QPType(verbs.RC) // reliable connection
+	UC = QPType(verbs.UC) // unreliable connection
 )
 
 func (t QPType) String() string {
@@ -41,7 +42,11 @@ type QPConfig struct {
 	MaxRecv int // receive requests; 0 is 1
 }
 
-const defaultMaxSend = 128
+const (
+	defaultMaxSend = 128
+	maxRequests    = math.MaxUint32
+	max24          = 1<<24 - 1 // of queue pair and packet sequence numbers
+)
 
 // QP is a queue pair. Its requests complete in the order they were posted.
 type QP struct {
@@ -50,7 +55,10 @@ type QP struct {
 	address Address
 
 	mu   sync.Mutex
-	pair queuePair // nil once destroyed
+	pair verbs.QP // nil once destroyed
+	// What PostWrites gives to pair: element i of wrs has element i of sges.
+	wrs  []verbs.WR
+	sges []verbs.SGE
 }
 
 // CreateQP makes a queue pair, which can do nothing before [QP.Connect].
@@ -71,6 +79,14 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.MaxRecv == 0 {
 		cfg.MaxRecv = 1
 	}
+	for _, max := range []struct {
+		what string
+		n    int
+	}{{"MaxSend", cfg.MaxSend}, {"MaxRecv", cfg.MaxRecv}} {
+		if max.n < 1 || max.n > maxRequests {
+			return nil, &Error{Op: "create", Object: label, reason: limitError(max.what, max.n, 1, maxRequests)}
+		}
+	}
 	ctx := pd.object.ctx
 	needs := []*object{pd.object, cfg.SendCQ.object, cfg.RecvCQ.object}
 	for _, n := range needs {
@@ -80,9 +96,11 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	}
 	qp := &QP{config: cfg}
 	o, err := ctx.create(label, needs, qp.destroy, func() (err error) {
-		// create has checked that both queues are open, and the lock it holds
-		// keeps them so.
-		qp.pair, err = ctx.backend.createQP(pd.handle, cfg.SendCQ.queue, cfg.RecvCQ.queue, cfg)
+		// create keeps both queues from ending.
+		qp.pair, err = ctx.backend.CreateQP(verbs.QPInit{
+			PD: pd.handle, Type: verbs.QPType(cfg.Type), SendCQ: cfg.SendCQ.queue, RecvCQ: cfg.RecvCQ.queue,
+			MaxSend: uint32(cfg.MaxSend), MaxRecv: uint32(cfg.MaxRecv),
+		})
 		if err != nil {
 			return newCreateQPError(label, cfg, err)
 		}
@@ -91,9 +109,9 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if err != nil {
 		return nil, err
 	}
-	const psnMask = 1<<24 - 1
 	qp.object = o
-	qp.address = Address{QPN: qp.pair.number(), PSN: rand.Uint32() & psnMask}
+	qp.address = Address{QPN: qp.pair.Number(), PSN: rand.Uint32() & max24}
+	qp.room(cfg.MaxSend)
 	return qp, nil
 }
 
@@ -124,10 +142,19 @@ type WriteRequest struct {
 	Signaled bool
 }
 
+// maxLength is of struct ib_uverbs_sge, ib_user_verbs.h, which has a __u32. What a
+// message may have is the device's to say.
+const maxLength = math.MaxUint32
+
+var errOutside = errors.New("the local bytes lie outside of their memory region")
+
 func (w *WriteRequest) check() error {
 	l := &w.Local
 	if l.MR == nil || l.Offset < 0 || l.Length < 0 || l.Offset > l.MR.Len() || l.Length > l.MR.Len()-l.Offset {
-		return errors.New("the local bytes lie outside of their memory region")
+		return errOutside
+	}
+	if l.Length > maxLength {
+		return limitError("bytes", l.Length, 0, maxLength)
 	}
 	return nil
 }
@@ -140,7 +167,8 @@ func (qp *QP) PostWrite(w WriteRequest) error {
 
 // PostWrites posts as many of the requests, from the first, as there is room for,
 // and rings the doorbell once for all. It says how many it posted; if not all, the
-// error says why, [ErrQueueFull] most often. It allocates nothing unless it fails.
+// error says why, [ErrQueueFull] most often. It allocates nothing unless it fails, or
+// gets more requests than MaxSend.
 func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 	for i := range ws {
 		if err := ws[i].check(); err != nil {
@@ -152,7 +180,17 @@ func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 	if qp.pair == nil {
 		return 0, closedError("post to", "queue pair")
 	}
-	n, err := qp.pair.post(ws)
+	qp.room(len(ws))
+	wrs := qp.wrs[:len(ws)]
+	for i := range ws {
+		w := &ws[i]
+		qp.sges[i] = verbs.SGE{Addr: w.Local.MR.Addr() + uint64(w.Local.Offset), Length: uint32(w.Local.Length), LKey: w.Local.MR.LKey()}
+		wrs[i] = verbs.WR{
+			ID: w.ID, Op: verbs.OpWrite, Signaled: w.Signaled, SGEs: qp.sges[i : i+1 : i+1],
+			Remote: verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey},
+		}
+	}
+	n, err := qp.pair.Post(wrs)
 	if err != nil {
 		return n, newPostError(qp.address, err)
 	}
@@ -160,6 +198,13 @@ func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 		return n, ErrQueueFull
 	}
 	return n, nil
+}
+
+// room makes room for n requests to be posted at once.
+func (qp *QP) room(n int) {
+	if n > len(qp.wrs) {
+		qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n)
+	}
 }
 
 func newPostError(a Address, err error) error {
@@ -179,5 +224,5 @@ func (qp *QP) destroy() error {
 	defer qp.mu.Unlock()
 	pair := qp.pair
 	qp.pair = nil
-	return pair.destroy()
+	return pair.Destroy()
 }

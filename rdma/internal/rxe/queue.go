@@ -93,9 +93,10 @@ func (q *SendQueue) Free() int {
 	return int(q.mask - used&q.mask)
 }
 
-// Write is one RDMA WRITE of a single piece of local memory.
-type Write struct {
+// Request is one RDMA WRITE or READ of a single piece of local memory.
+type Request struct {
 	ID         uint64
+	Opcode     uint32 // uapi.WROpRDMAWrite or uapi.WROpRDMARead
 	Addr       uint64
 	Length     uint32
 	LKey       uint32
@@ -105,11 +106,11 @@ type Write struct {
 }
 
 // Put fills in the next free element; the caller has looked at Free.
-func (q *SendQueue) Put(w *Write) {
+func (q *SendQueue) Put(w *Request) {
 	wqe, sge := sendElement(q.element(q.next(q.head.ProducerIndex, q.pending)))
 	*wqe = uapi.RxeSendWQE{
 		WR: uapi.RxeSendWR{
-			WRID: w.ID, NumSGE: 1, Opcode: uapi.WROpRDMAWrite,
+			WRID: w.ID, NumSGE: 1, Opcode: w.Opcode,
 			RemoteAddr: w.RemoteAddr, RKey: w.RKey,
 		},
 		IOVA: w.RemoteAddr,

@@ -34,7 +34,7 @@ func TestSendQueueFillsAndWraps(t *testing.T) {
 		}
 		n := round%(entries-1) + 1
 		for range n {
-			q.Put(&Write{ID: id, Addr: 2 * id, Length: uint32(id), LKey: 7, RemoteAddr: 3 * id, RKey: 9, Signaled: id%2 == 1})
+			q.Put(&Request{ID: id, Opcode: uint32(id % 2 * uapi.WROpRDMARead), Addr: 2 * id, Length: uint32(id), LKey: 7, RemoteAddr: 3 * id, RKey: 9, Signaled: id%2 == 1})
 			id++
 		}
 		if q.head.ProducerIndex != kernel {
@@ -48,7 +48,7 @@ func TestSendQueueFillsAndWraps(t *testing.T) {
 			wqe, sge := sendElement(q.element(kernel))
 			want := id - uint64(n-i)
 			if wqe.WR.WRID != want || wqe.SSN != uint32(want) || wqe.IOVA != 3*want || wqe.WR.RemoteAddr != 3*want ||
-				wqe.WR.RKey != 9 || wqe.DMA.Length != uint32(want) || wqe.DMA.Resid != uint32(want) ||
+				wqe.WR.RKey != 9 || wqe.WR.Opcode != uint32(want%2*uapi.WROpRDMARead) || wqe.DMA.Length != uint32(want) || wqe.DMA.Resid != uint32(want) ||
 				wqe.DMA.NumSGE != 1 || *sge != (uapi.RxeSGE{Addr: 2 * want, Length: uint32(want), LKey: 7}) ||
 				(wqe.WR.SendFlags == uapi.SendSignaled) != (want%2 == 1) {
 				t.Fatalf("request %d is %+v, %+v", want, wqe, sge)
@@ -68,7 +68,7 @@ func TestSendQueueClearsWhatTheKernelWrote(t *testing.T) {
 	for i := range mem(q) {
 		mem(q)[i] = 0xff
 	}
-	q.Put(&Write{ID: 1})
+	q.Put(&Request{ID: 1})
 	wqe, _ := sendElement(q.element(0))
 	if wqe.State != 0 || wqe.Status != 0 || wqe.WR.SendFlags != 0 || wqe.DMA.SGEOffset != 0 || wqe.HasRDAtomic != 0 {
 		t.Errorf("left over: %+v", wqe)
@@ -140,7 +140,7 @@ func TestPutAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Write{ID: 1, Length: 4096}
+	w := &Request{ID: 1, Length: 4096}
 	if n := testing.AllocsPerRun(100, func() {
 		q.Put(w)
 		q.Publish()

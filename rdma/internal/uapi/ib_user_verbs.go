@@ -2,24 +2,25 @@ package uapi
 
 // Commands of the write ABI. enum ib_uverbs_write_cmds, ib_user_verbs.h.
 const (
-	CmdGetContext        = 0
-	CmdQueryPort         = 2
-	CmdAllocPD           = 3
-	CmdDeallocPD         = 4
-	CmdRegMR             = 9
-	CmdDeregMR           = 13
-	CmdCreateCompChannel = 17
-	CmdCreateCQ          = 18
-	CmdDestroyCQ         = 20
-	CmdReqNotifyCQ       = 23
-	CmdCreateQP          = 24
-	CmdModifyQP          = 26
-	CmdDestroyQP         = 27
-	CmdPostSend          = 28
+	CmdGetContext = 0
+	CmdQueryPort  = 2
+	CmdAllocPD    = 3
+	CmdDeallocPD  = 4
+	CmdRegMR      = 9
+	CmdDeregMR    = 13
+	CmdCreateCQ   = 18
+	CmdDestroyCQ  = 20
+	CmdCreateQP   = 24
+	CmdModifyQP   = 26
+	CmdDestroyQP  = 27
+	CmdPostSend   = 28
 )
 
 // Work request opcodes. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
-const WROpRDMAWrite = 0
+const (
+	WROpRDMAWrite = 0
+	WROpRDMARead  = 4
+)
 
 // CmdHdr starts every request; words are of 4 bytes and include this header.
 // struct ib_uverbs_cmd_hdr, ib_user_verbs.h.
@@ -111,16 +112,6 @@ type DeregMR struct {
 	MRHandle uint32 `abi:"mr_handle"`
 }
 
-// CreateCompChannel is struct ib_uverbs_create_comp_channel, ib_user_verbs.h.
-type CreateCompChannel struct {
-	Response Pointer `abi:"response"`
-}
-
-// CreateCompChannelResp is struct ib_uverbs_create_comp_channel_resp, ib_user_verbs.h.
-type CreateCompChannelResp struct {
-	FD uint32 `abi:"fd"`
-}
-
 // CreateCQ is struct ib_uverbs_create_cq, ib_user_verbs.h.
 type CreateCQ struct {
 	Response    Pointer `abi:"response"`
@@ -135,12 +126,6 @@ type CreateCQ struct {
 type CreateCQResp struct {
 	CQHandle uint32 `abi:"cq_handle"`
 	CQE      uint32 `abi:"cqe"`
-}
-
-// ReqNotifyCQ is struct ib_uverbs_req_notify_cq, ib_user_verbs.h.
-type ReqNotifyCQ struct {
-	CQHandle      uint32 `abi:"cq_handle"`
-	SolicitedOnly uint32 `abi:"solicited_only"`
 }
 
 // DestroyCQ is struct ib_uverbs_destroy_cq, ib_user_verbs.h.
@@ -204,7 +189,7 @@ type QPDest struct {
 }
 
 // ModifyQP is struct ib_uverbs_modify_qp, ib_user_verbs.h. AttrMask says which
-// fields count: the QPAttr constants.
+// fields count: enum ib_qp_attr_mask, ib_verbs.h.
 type ModifyQP struct {
 	Dest             QPDest `abi:"dest"`
 	AltDest          QPDest `abi:"alt_dest"`
@@ -289,9 +274,4 @@ type AsyncEventDesc struct {
 	Element   uint64 `abi:"element"`
 	EventType uint32 `abi:"event_type"`
 	_         uint32
-}
-
-// CompEventDesc is struct ib_uverbs_comp_event_desc, ib_user_verbs.h.
-type CompEventDesc struct {
-	CQHandle uint64 `abi:"cq_handle"`
 }

@@ -17,11 +17,8 @@ var (
 	_ [40]byte  = [unsafe.Sizeof(RegMR{})]byte{}
 	_ [12]byte  = [unsafe.Sizeof(RegMRResp{})]byte{}
 	_ [4]byte   = [unsafe.Sizeof(DeregMR{})]byte{}
-	_ [8]byte   = [unsafe.Sizeof(CreateCompChannel{})]byte{}
-	_ [4]byte   = [unsafe.Sizeof(CreateCompChannelResp{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(CreateCQ{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(CreateCQResp{})]byte{}
-	_ [8]byte   = [unsafe.Sizeof(ReqNotifyCQ{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(DestroyCQ{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(DestroyCQResp{})]byte{}
 	_ [56]byte  = [unsafe.Sizeof(CreateQP{})]byte{}
@@ -34,7 +31,6 @@ var (
 	_ [4]byte   = [unsafe.Sizeof(PostSendResp{})]byte{}
 	_ [48]byte  = [unsafe.Sizeof(WC{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(AsyncEventDesc{})]byte{}
-	_ [8]byte   = [unsafe.Sizeof(CompEventDesc{})]byte{}
 
 	_ [16]byte  = [unsafe.Sizeof(MMInfo{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(RxeCreateCQResp{})]byte{}

@@ -1,0 +1,127 @@
+package rdma
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// Address is how to reach a queue pair. The other side needs it to connect.
+type Address struct {
+	QPN uint32     // queue pair number
+	PSN uint32     // first packet sequence number it sends
+	GID netip.Addr // of its port; the zero Addr means the very port of the peer (loopback)
+}
+
+// Address is what the other side needs to connect to this queue pair.
+func (qp *QP) Address() Address { return qp.address }
+
+// Connect takes the queue pair through INIT and RTR to RTS, so that it reaches the
+// remote one. Both sides must connect before either sends.
+func (qp *QP) Connect(remote Address, path Path) error {
+	gid := remote.GID
+	if !gid.IsValid() {
+		gid = path.GID.Addr
+	}
+	steps, err := connectSteps(qp.address.PSN, remote, gid, path, qp.config.Type)
+	if err != nil {
+		return newConnectError(qp.address, remote, gid, err)
+	}
+	qp.mu.Lock()
+	defer qp.mu.Unlock()
+	if qp.pair == nil {
+		return closedError("connect", "queue pair")
+	}
+	for _, step := range steps {
+		if err := qp.pair.Modify(step); err != nil {
+			return newConnectError(qp.address, remote, gid, err)
+		}
+	}
+	return nil
+}
+
+// How a connection is kept. A lost peer is asked seven times, half a second each,
+// so its requests fail after four seconds: well beyond the stalls of an emulated
+// machine, where losing the peer by mistake would be worse than to wait. The
+// count is 6, because 7 means without end to rdma_rxe (rxe_completer).
+const (
+	ackTimeout  = 17 // 4.096 µs << 17 = 537 ms for an answer
+	retryCount  = 6
+	rnrRetry    = 7  // without end, by the specification
+	minRNRTimer = 12 // 0.64 ms
+	maxRDAtomic = 1
+	hopLimit    = 64
+)
+
+// Most a verbs request can name. struct ib_uverbs_qp_dest, ib_user_verbs.h, has a
+// __u8 for each, and so has struct ibv_ah_attr.
+const (
+	maxPort     = math.MaxUint8
+	maxGIDIndex = math.MaxUint8
+)
+
+// connectSteps are the changes of a queue pair to INIT, RTR and RTS.
+func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transport QPType) ([]verbs.QPAttr, error) {
+	mtu, ok := verbs.MTUOf(path.MTU)
+	if !ok {
+		return nil, fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096", path.MTU)
+	}
+	for _, n := range []struct {
+		what       string
+		n          int
+		from, upTo int
+	}{
+		{"port", path.Port, 1, maxPort},
+		{"GID index", path.GID.Index, 0, maxGIDIndex},
+		{"queue pair number", int(remote.QPN), 0, max24},
+		{"packet sequence number", int(remote.PSN), 0, max24},
+	} {
+		if n.n < n.from || n.n > n.upTo {
+			return nil, limitError(n.what, n.n, n.from, n.upTo)
+		}
+	}
+	port := uint8(path.Port)
+	init := verbs.QPAttr{
+		Mask:   verbs.AttrState | verbs.AttrPKeyIndex | verbs.AttrPort | verbs.AttrAccess,
+		State:  verbs.Init,
+		Port:   port,
+		Access: verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead,
+	}
+	rtr := verbs.QPAttr{
+		Mask:    verbs.AttrState | verbs.AttrAH | verbs.AttrPathMTU | verbs.AttrDestQPN | verbs.AttrRQPSN,
+		State:   verbs.ReadyToRecv,
+		AH:      verbs.AH{DGID: gid.As16(), SGIDIndex: uint8(path.GID.Index), HopLimit: hopLimit, Port: port},
+		PathMTU: mtu,
+		DestQPN: remote.QPN,
+		RQPSN:   remote.PSN,
+	}
+	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
+	if transport == RC {
+		rtr.Mask |= verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer
+		rtr.MaxDestRDAtomic, rtr.MinRNRTimer = maxRDAtomic, minRNRTimer
+		rts.Mask |= verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
+		rts.Timeout, rts.RetryCount, rts.RNRRetry, rts.MaxRDAtomic = ackTimeout, retryCount, rnrRetry, maxRDAtomic
+	}
+	return []verbs.QPAttr{init, rtr, rts}, nil
+}
+
+func newConnectError(local, remote Address, gid netip.Addr, err error) error {
+	e := newError("connect", fmt.Sprintf("queue pair %d to %d at %v", local.QPN, remote.QPN, gid), err)
+	switch e.Errno {
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ETIMEDOUT:
+		e.lacks, e.Remedy = true, "there is no route to this address: is the netdev up?"
+	}
+	return e
+}
+
+// ConnectLoopback connects two queue pairs of one device with each other.
+func ConnectLoopback(a, b *QP, path Path) error {
+	if err := a.Connect(b.Address(), path); err != nil {
+		return err
+	}
+	return b.Connect(a.Address(), path)
+}

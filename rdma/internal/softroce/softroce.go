@@ -1,0 +1,72 @@
+// Package softroce carries verbs out on soft-RoCE devices: it asks the kernel in
+// the write ABI (package uverbs) and drives the queues of rdma_rxe itself (package
+// rxe). It does RDMA WRITE and READ of one piece of local memory.
+package softroce
+
+import (
+	"errors"
+	"sync"
+
+	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/uverbs"
+	"umemstress/rdma/internal/verbs"
+)
+
+// The neutral values cross the ABI as they are. What is not equal does not compile.
+var (
+	_ = [1]struct{}{}[verbs.AccessLocalWrite-uapi.AccessLocalWrite]
+	_ = [1]struct{}{}[verbs.AccessRemoteWrite-uapi.AccessRemoteWrite]
+	_ = [1]struct{}{}[verbs.AccessRemoteRead-uapi.AccessRemoteRead]
+	_ = [1]struct{}{}[verbs.RC-uapi.QPTypeRC]
+	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
+	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
+	_ = [1]struct{}{}[verbs.OpRead-uapi.WROpRDMARead]
+)
+
+type backend struct {
+	file *uverbs.File
+
+	mu     sync.Mutex
+	queues map[*queue]struct{} // that are mapped
+}
+
+// Open opens the device node of a soft-RoCE device, such as
+// /dev/infiniband/uverbs0.
+func Open(node string) (verbs.Backend, error) {
+	file, err := uverbs.Open(node)
+	if err != nil {
+		return nil, err
+	}
+	return &backend{file: file, queues: map[*queue]struct{}{}}, nil
+}
+
+// Close unmaps the queues that are left, because a mapping keeps its file open, and
+// with it all that the kernel holds for it.
+func (b *backend) Close() error {
+	var errs []error
+	for q := range b.queues {
+		errs = append(errs, q.unmap())
+	}
+	return errors.Join(append(errs, b.file.Close())...)
+}
+
+func (b *backend) Fatal() bool { return b.file.Fatal() }
+
+func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {
+	attr, err := b.file.QueryPort(port)
+	return verbs.PortAttr{State: verbs.PortState(attr.State), ActiveMTU: verbs.MTU(attr.ActiveMTU)}, err
+}
+
+func (b *backend) AllocPD() (verbs.Handle, error) {
+	pd, err := b.file.AllocPD()
+	return verbs.Handle(pd), err
+}
+
+func (b *backend) DeallocPD(pd verbs.Handle) error { return b.file.DeallocPD(uint32(pd)) }
+
+func (b *backend) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
+	resp, err := b.file.RegMR(uint32(pd), verbs.AddressOf(mem), uint64(len(mem)), uint32(access))
+	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err
+}
+
+func (b *backend) DeregisterMR(mr verbs.Handle) error { return b.file.DeregMR(uint32(mr)) }

@@ -1,0 +1,197 @@
+// Package verbs is the seam between package rdma and who carries its requests
+// out: interfaces for an open device and its queues, and plain types that all
+// backends mean the same by.
+//
+// Above the seam are life times, the order of closing, what may be asked for, and
+// what an error means to a user; they are the same for every device. Below it is
+// how one kind of device does it. Package verbstest holds every backend to what is
+// written here.
+//
+// # Values
+//
+// Enumerations and flags have the values of the kernel's enums, which are those of
+// libibverbs too; each names the header. Numbers have the width that the kernel's
+// ABI gives them, so that nothing can be cut off below the seam: whoever converts
+// checks, and that is package rdma.
+//
+// # Errors
+//
+// Errors are errnos (unix.Errno in the chain). A backend adds no words and
+// interprets nothing, but it must let these be told apart:
+//
+//   - EINVAL: the request is malformed, or beyond what the device can do
+//   - EOPNOTSUPP: it is well formed, and this backend does not do such things
+//   - EBUSY: destroying what something else still uses
+//   - EFAULT: memory to register cannot be reached as the access asks, or the
+//     kernel refuses to pin it. Old drivers say EINVAL for every error of a pin:
+//     that is passed on too
+//   - ENOMEM: too little lockable memory, or none at all
+//   - EIO, ENODEV: the device was removed. Destroying then answers so, or nil: the
+//     object is gone in both cases
+//   - EACCES: the process is not the one, by its credentials, that opened the device
+//
+// # What it cannot express
+//
+// Queue pairs are connected by [QP.Modify] with address, number and sequence
+// number, which suits InfiniBand and RoCE. iWARP needs a connection manager and has
+// no place here. Nothing is received: there is no post of receive requests yet.
+package verbs
+
+// Backend is an open device. Its methods may be called by several goroutines at
+// once, except Close, which is the last of all calls, those of its queues included.
+type Backend interface {
+	// QueryPort asks for the state of a port, counted from 1; EINVAL for one that
+	// is not there.
+	QueryPort(port uint8) (PortAttr, error)
+	// Fatal says whether the device has reported its own end
+	// (IB_EVENT_DEVICE_FATAL). It does not block. A device may vanish without a
+	// word, so false means nothing.
+	Fatal() bool
+
+	AllocPD() (Handle, error)
+	DeallocPD(Handle) error // EBUSY while a region or queue pair is in it
+	// RegisterMR pins mem, which is not empty and not Go's own memory, and makes
+	// its bytes known to the device under their own address.
+	RegisterMR(pd Handle, mem []byte, access Access) (MR, error)
+	// DeregisterMR ends a region. Its pages are unpinned when the last request
+	// that uses it is done, at the latest when Close returns.
+	DeregisterMR(Handle) error
+
+	// CreateCQ makes a completion queue with room for at least entries completions,
+	// which is more than 0.
+	CreateCQ(entries uint32) (CQ, error)
+	// CreateQP makes a queue pair in the state Reset.
+	CreateQP(QPInit) (QP, error)
+
+	// Close gives back everything that is left too.
+	Close() error
+}
+
+// CQ is a completion queue. It is never called by two goroutines at once, nor after
+// Destroy.
+type CQ interface {
+	// Poll takes up to len(wc) completions, oldest first, and says how many. It does
+	// not block, and gives none twice. What it does not set in a Completion is zero.
+	Poll(wc []Completion) (int, error)
+	Destroy() error // EBUSY while a queue pair uses it
+}
+
+// QP is a queue pair. It is never called by two goroutines at once, nor after
+// Destroy.
+type QP interface {
+	Number() uint32
+	// Modify changes what attr.Mask names, or nothing.
+	Modify(attr QPAttr) error
+	// Post queues requests, as many as there is room for from the first, tells the
+	// device once, and says how many it queued. n < len(wrs) without an error means
+	// that the queue is full. An error is that of wrs[n], or, with n requests
+	// queued, that of telling the device: a queue pair that is not connected gives
+	// EINVAL so. It keeps nothing of wrs, and allocates nothing.
+	//
+	// Requests complete in the order they were posted. One that fails, and every
+	// one behind it, completes even if it is not signaled; those behind with
+	// StatusFlushed.
+	Post(wrs []WR) (n int, err error)
+	// Destroy drops requests under way without a completion.
+	Destroy() error
+}
+
+// Handle names an object of a backend, in the backend's own way.
+type Handle uint64
+
+// MR is a registered memory region.
+type MR struct {
+	Handle     Handle
+	LKey, RKey uint32
+}
+
+// PortAttr is a port as it is now. struct ib_uverbs_query_port_resp,
+// ib_user_verbs.h; struct ibv_port_attr, verbs.h.
+type PortAttr struct {
+	State     PortState
+	ActiveMTU MTU
+}
+
+// QPInit says what a queue pair is to be. A device may grant more.
+// struct ib_uverbs_create_qp, ib_user_verbs.h; struct ibv_qp_init_attr, verbs.h.
+type QPInit struct {
+	PD             Handle
+	Type           QPType
+	SendCQ, RecvCQ CQ // of the same backend
+	MaxSend        uint32
+	MaxRecv        uint32
+}
+
+// SGE is a piece of local memory. struct ib_uverbs_sge, ib_user_verbs.h.
+type SGE struct {
+	Addr   uint64
+	Length uint32 // bytes
+	LKey   uint32
+}
+
+// Remote is memory at the other side.
+type Remote struct {
+	Addr uint64
+	RKey uint32
+}
+
+// WR is a request to send. struct ib_uverbs_send_wr, ib_user_verbs.h;
+// struct ibv_send_wr, verbs.h.
+type WR struct {
+	ID       uint64 // comes back in the completion
+	Op       Op
+	Signaled bool      // completes also when it succeeds
+	SGEs     []SGE     // one, as QPInit asks for room for no more: EINVAL else
+	Remote   Remote    // of OpWrite, OpWriteImm and OpRead
+	Imm      uint32    // of OpWriteImm and OpSendImm, in network byte order
+	To       *Datagram // of queue pairs of type UD
+}
+
+// Datagram is where one request of a UD queue pair goes: member ud of
+// struct ib_uverbs_send_wr, with the address that its ah stands for.
+type Datagram struct {
+	AH   AH
+	QPN  uint32 // 24 bits
+	QKey uint32
+}
+
+// AH is the way to another port. struct ib_uverbs_qp_dest and ib_uverbs_ah_attr,
+// ib_user_verbs.h; struct ibv_ah_attr, verbs.h. It is global, as RoCE has it.
+type AH struct {
+	DGID      [16]byte
+	SGIDIndex uint8 // in the port's table, whose further entries cannot be used
+	HopLimit  uint8
+	Port      uint8 // the local one
+}
+
+// Completion tells how a request ended. struct ib_uverbs_wc, ib_user_verbs.h;
+// struct ibv_wc, verbs.h. Of one that failed, ID, Status, QPN and VendorErr alone
+// mean something.
+type Completion struct {
+	ID        uint64
+	Status    Status
+	ByteLen   uint32 // of what came in: receives and reads
+	QPN       uint32 // the local queue pair
+	VendorErr uint32
+}
+
+// QPAttr is what a queue pair is changed to. struct ib_uverbs_modify_qp,
+// ib_user_verbs.h; struct ibv_qp_attr, verbs.h.
+type QPAttr struct {
+	Mask            AttrMask
+	State           QPState
+	Access          Access // what the other side may do
+	PKeyIndex       uint16
+	Port            uint8
+	AH              AH
+	PathMTU         MTU
+	DestQPN         uint32 // 24 bits, as are the sequence numbers
+	RQPSN           uint32 // first packet that it expects
+	SQPSN           uint32 // first packet that it sends
+	Timeout         uint8  // 4.096 µs << Timeout for an answer; 0 is without end
+	RetryCount      uint8  // 3 bits: how often a peer that does not answer is asked again
+	RNRRetry        uint8  // 3 bits: the same of one that is not ready; 7 is without end
+	MinRNRTimer     uint8  // 5 bits, a code
+	MaxRDAtomic     uint8  // reads and atomics under way
+	MaxDestRDAtomic uint8  // the same of the other side
+}

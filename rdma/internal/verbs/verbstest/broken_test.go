@@ -1,0 +1,136 @@
+package verbstest
+
+import "umemstress/rdma/internal/verbs"
+
+// broken is a backend with a defect in the methods that its hooks replace.
+type broken struct {
+	verbs.Backend
+	*hooks
+}
+
+type hooks struct {
+	queryPort  func(verbs.Backend, uint8) (verbs.PortAttr, error)
+	fatal      func(verbs.Backend) bool
+	deallocPD  func(verbs.Backend, verbs.Handle) error
+	registerMR func(verbs.Backend, verbs.Handle, []byte, verbs.Access) (verbs.MR, error)
+	deregister func(verbs.Backend, verbs.Handle) error
+	createCQ   func(verbs.Backend, uint32) (verbs.CQ, error)
+	close      func(verbs.Backend) error
+	poll       func(verbs.CQ, []verbs.Completion) (int, error)
+	destroyCQ  func(verbs.CQ) error
+	modify     func(verbs.QP, verbs.QPAttr) error
+	post       func(verbs.QP, []verbs.WR) (int, error)
+	destroyQP  func(verbs.QP) error
+}
+
+func (b broken) QueryPort(port uint8) (verbs.PortAttr, error) {
+	if b.queryPort != nil {
+		return b.queryPort(b.Backend, port)
+	}
+	return b.Backend.QueryPort(port)
+}
+
+func (b broken) Fatal() bool {
+	if b.fatal != nil {
+		return b.fatal(b.Backend)
+	}
+	return b.Backend.Fatal()
+}
+
+func (b broken) DeallocPD(pd verbs.Handle) error {
+	if b.deallocPD != nil {
+		return b.deallocPD(b.Backend, pd)
+	}
+	return b.Backend.DeallocPD(pd)
+}
+
+func (b broken) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
+	if b.registerMR != nil {
+		return b.registerMR(b.Backend, pd, mem, access)
+	}
+	return b.Backend.RegisterMR(pd, mem, access)
+}
+
+func (b broken) DeregisterMR(mr verbs.Handle) error {
+	if b.deregister != nil {
+		return b.deregister(b.Backend, mr)
+	}
+	return b.Backend.DeregisterMR(mr)
+}
+
+func (b broken) Close() error {
+	if b.close != nil {
+		return b.close(b.Backend)
+	}
+	return b.Backend.Close()
+}
+
+type brokenCQ struct {
+	verbs.CQ
+	*hooks
+}
+
+func (b broken) CreateCQ(entries uint32) (verbs.CQ, error) {
+	create := func(b verbs.Backend, entries uint32) (verbs.CQ, error) { return b.CreateCQ(entries) }
+	if b.createCQ != nil {
+		create = b.createCQ
+	}
+	q, err := create(b.Backend, entries)
+	if err != nil {
+		return nil, err
+	}
+	return brokenCQ{q, b.hooks}, nil
+}
+
+func (q brokenCQ) Poll(wc []verbs.Completion) (int, error) {
+	if q.poll != nil {
+		return q.poll(q.CQ, wc)
+	}
+	return q.CQ.Poll(wc)
+}
+
+func (q brokenCQ) Destroy() error {
+	if q.destroyCQ != nil {
+		return q.destroyCQ(q.CQ)
+	}
+	return q.CQ.Destroy()
+}
+
+type brokenQP struct {
+	verbs.QP
+	*hooks
+}
+
+func (b broken) CreateQP(init verbs.QPInit) (verbs.QP, error) {
+	for _, q := range []*verbs.CQ{&init.SendCQ, &init.RecvCQ} {
+		if ours, ok := (*q).(brokenCQ); ok {
+			*q = ours.CQ
+		}
+	}
+	q, err := b.Backend.CreateQP(init)
+	if err != nil {
+		return nil, err
+	}
+	return brokenQP{q, b.hooks}, nil
+}
+
+func (q brokenQP) Modify(attr verbs.QPAttr) error {
+	if q.modify != nil {
+		return q.modify(q.QP, attr)
+	}
+	return q.QP.Modify(attr)
+}
+
+func (q brokenQP) Post(wrs []verbs.WR) (int, error) {
+	if q.post != nil {
+		return q.post(q.QP, wrs)
+	}
+	return q.QP.Post(wrs)
+}
+
+func (q brokenQP) Destroy() error {
+	if q.destroyQP != nil {
+		return q.destroyQP(q.QP)
+	}
+	return q.QP.Destroy()
+}

@@ -1,0 +1,214 @@
+// Package verbstest holds backends of package verbs to its contract: [Run] is the
+// suite that every one of them passes. [Device] is one in memory, which passes too:
+// it stands for a device in tests of what is above the seam, and broken on purpose,
+// it shows that the suite can fail.
+package verbstest
+
+import (
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// Device is an RDMA device in memory, with one port. Its queue pairs reach each
+// other by number and carry requests out as they are posted, unless the peer is not
+// connected: then requests wait. The zero value is ready.
+type Device struct {
+	// Before is called before each request of the kind that asks a kernel, with
+	// the method's name. It may block, and an error is the request's.
+	Before func(method string) error
+
+	mu      sync.Mutex
+	next    uint32
+	removed bool
+	pds     map[verbs.Handle]int // with the number of users
+	mrs     map[verbs.Handle]*region
+	cqs     map[*cq]int
+	qps     map[uint32]*qp
+}
+
+type region struct {
+	pd     verbs.Handle
+	mem    []byte
+	access verbs.Access
+	key    uint32
+}
+
+// Open opens the device. All who have it open share its numbers.
+func (d *Device) Open() verbs.Backend {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pds == nil {
+		d.pds, d.mrs = map[verbs.Handle]int{}, map[verbs.Handle]*region{}
+		d.cqs, d.qps = map[*cq]int{}, map[uint32]*qp{}
+	}
+	return &opened{device: d}
+}
+
+// Remove takes the device from its users.
+func (d *Device) Remove() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.removed = true
+	clear(d.pds)
+	clear(d.mrs)
+	clear(d.cqs)
+	clear(d.qps)
+}
+
+// Held is how many objects live.
+func (d *Device) Held() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps)
+}
+
+// ask begins every request; its caller unlocks.
+func (d *Device) ask(method string) error {
+	var err error
+	if d.Before != nil {
+		err = d.Before(method)
+	}
+	d.mu.Lock()
+	if d.removed {
+		return unix.EIO
+	}
+	return err
+}
+
+// number is for a new object.
+func (d *Device) number() uint32 {
+	d.next++
+	return d.next
+}
+
+// opened is a Device with what one user has of it.
+type opened struct {
+	device *Device
+	own    []func() // how to drop what was made and may be gone, newest last
+}
+
+func (o *opened) QueryPort(port uint8) (verbs.PortAttr, error) {
+	err := o.device.ask("QueryPort")
+	defer o.device.mu.Unlock()
+	if err == nil && port != 1 {
+		err = unix.EINVAL
+	}
+	if err != nil {
+		return verbs.PortAttr{}, err
+	}
+	return verbs.PortAttr{State: verbs.PortActive, ActiveMTU: 3}, nil
+}
+
+func (o *opened) Fatal() bool {
+	o.device.mu.Lock()
+	defer o.device.mu.Unlock()
+	return o.device.removed
+}
+
+func (o *opened) AllocPD() (verbs.Handle, error) {
+	d := o.device
+	err := d.ask("AllocPD")
+	defer d.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	pd := verbs.Handle(d.number())
+	d.pds[pd] = 0
+	o.own = append(o.own, func() { delete(d.pds, pd) })
+	return pd, nil
+}
+
+func (o *opened) DeallocPD(pd verbs.Handle) error {
+	d := o.device
+	err := d.ask("DeallocPD")
+	defer d.mu.Unlock()
+	users, ok := d.pds[pd]
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return unix.EINVAL
+	case users > 0:
+		return unix.EBUSY
+	}
+	delete(d.pds, pd)
+	return nil
+}
+
+func (o *opened) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
+	d := o.device
+	err := d.ask("RegisterMR")
+	defer d.mu.Unlock()
+	if _, ok := d.pds[pd]; err == nil && (!ok || access&verbs.AccessRemoteWrite != 0 && access&verbs.AccessLocalWrite == 0) {
+		err = unix.EINVAL
+	}
+	if err == nil {
+		err = reach(mem, access&(verbs.AccessLocalWrite|verbs.AccessRemoteWrite) != 0)
+	}
+	if err != nil {
+		return verbs.MR{}, err
+	}
+	key := d.number()
+	mr := verbs.MR{Handle: verbs.Handle(key), LKey: key, RKey: key}
+	d.pds[pd]++
+	d.mrs[mr.Handle] = &region{pd, mem, access, key}
+	o.own = append(o.own, func() { d.dropMR(mr.Handle) })
+	return mr, nil
+}
+
+// reach is EFAULT if the process cannot read every page of mem, or write it.
+func reach(mem []byte, write bool) error {
+	var page [1]byte
+	local := []unix.Iovec{{Base: &page[0], Len: 1}}
+	size := uint64(unix.Getpagesize())
+	first := verbs.AddressOf(mem)
+	for at := first; at < first+uint64(len(mem)); at = at&^(size-1) + size {
+		remote := []unix.RemoteIovec{{Base: uintptr(at), Len: 1}}
+		_, err := unix.ProcessVMReadv(unix.Getpid(), local, remote, 0)
+		if err == nil && write {
+			_, err = unix.ProcessVMWritev(unix.Getpid(), local, remote, 0)
+		}
+		if err != nil {
+			return unix.EFAULT
+		}
+	}
+	return nil
+}
+
+func (o *opened) DeregisterMR(mr verbs.Handle) error {
+	d := o.device
+	err := d.ask("DeregisterMR")
+	defer d.mu.Unlock()
+	if err == nil && d.mrs[mr] == nil {
+		err = unix.EINVAL
+	}
+	if err == nil {
+		d.dropMR(mr)
+	}
+	return err
+}
+
+func (d *Device) dropMR(mr verbs.Handle) {
+	if r := d.mrs[mr]; r != nil {
+		d.pds[r.pd]--
+		delete(d.mrs, mr)
+	}
+}
+
+func (o *opened) Close() error {
+	if o.device.Before != nil {
+		if err := o.device.Before("Close"); err != nil {
+			return err
+		}
+	}
+	o.device.mu.Lock()
+	defer o.device.mu.Unlock()
+	for _, drop := range slices.Backward(o.own) {
+		drop()
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+package verbstest
+
+import (
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// maxWork is the most entries and requests that a queue of a [Device] has.
+const maxWork = 1 << 15
+
+type cq struct {
+	device  *Device
+	waiting []verbs.Completion
+}
+
+func (o *opened) CreateCQ(entries uint32) (verbs.CQ, error) {
+	d := o.device
+	err := d.ask("CreateCQ")
+	defer d.mu.Unlock()
+	if err == nil && (entries == 0 || entries > maxWork) {
+		err = unix.EINVAL
+	}
+	if err != nil {
+		return nil, err
+	}
+	q := &cq{device: d}
+	d.cqs[q] = 0
+	o.own = append(o.own, func() { delete(d.cqs, q) })
+	return q, nil
+}
+
+func (q *cq) Poll(wc []verbs.Completion) (int, error) {
+	q.device.mu.Lock()
+	defer q.device.mu.Unlock()
+	n := copy(wc, q.waiting)
+	q.waiting = append(q.waiting[:0], q.waiting[n:]...)
+	return n, nil
+}
+
+func (q *cq) Destroy() error {
+	err := q.device.ask("DestroyCQ")
+	defer q.device.mu.Unlock()
+	users, ok := q.device.cqs[q]
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return unix.EINVAL
+	case users > 0:
+		return unix.EBUSY
+	}
+	delete(q.device.cqs, q)
+	return nil
+}
+
+type qp struct {
+	device     *Device
+	qpn        uint32
+	pd         verbs.Handle
+	send, recv *cq
+	max        int
+	state      verbs.QPState
+	dest       uint32
+	queue      []posted // and not carried out
+}
+
+// posted is a request with its piece of memory, out of the caller's.
+type posted struct {
+	wr  verbs.WR
+	sge verbs.SGE
+}
+
+func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
+	d := o.device
+	err := d.ask("CreateQP")
+	defer d.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if init.Type != verbs.RC {
+		return nil, unix.EOPNOTSUPP
+	}
+	send, ours := init.SendCQ.(*cq)
+	recv, oursToo := init.RecvCQ.(*cq)
+	_, domain := d.pds[init.PD]
+	if !ours || !oursToo || send.device != d || recv.device != d || !domain || init.MaxSend > maxWork || init.MaxRecv > maxWork {
+		return nil, unix.EINVAL
+	}
+	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend)}
+	q.queue = make([]posted, 0, q.max)
+	d.qps[q.qpn] = q
+	d.pds[q.pd]++
+	d.cqs[q.send]++
+	d.cqs[q.recv]++
+	o.own = append(o.own, q.drop)
+	return q, nil
+}
+
+func (q *qp) Number() uint32 { return q.qpn }
+
+func (q *qp) Modify(attr verbs.QPAttr) error {
+	err := q.device.ask("ModifyQP")
+	defer q.device.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if attr.Mask&verbs.AttrState == 0 || attr.State != verbs.ErrorState && attr.State != q.state+1 {
+		return unix.EINVAL
+	}
+	q.state = attr.State
+	if attr.Mask&verbs.AttrDestQPN != 0 {
+		q.dest = attr.DestQPN
+	}
+	for _, other := range q.device.qps {
+		other.run()
+	}
+	return nil
+}
+
+func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
+	q.device.mu.Lock()
+	defer q.device.mu.Unlock()
+	if q.device.removed {
+		return 0, unix.EIO
+	}
+	if q.state < verbs.ReadyToSend {
+		return 0, unix.EINVAL
+	}
+	for n < len(wrs) && err == nil && len(q.queue) < q.max {
+		wr := wrs[n]
+		switch {
+		case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead, wr.To != nil:
+			err = unix.EOPNOTSUPP
+		case len(wr.SGEs) != 1:
+			err = unix.EINVAL
+		default:
+			p := posted{wr, wr.SGEs[0]}
+			p.wr.SGEs = nil
+			q.queue = append(q.queue, p)
+			n++
+		}
+	}
+	q.run()
+	return n, err
+}
+
+// run carries out what can be.
+func (q *qp) run() {
+	for len(q.queue) > 0 {
+		wr, sge := &q.queue[0].wr, q.queue[0].sge
+		status := verbs.StatusFlushed
+		if q.state == verbs.ReadyToSend {
+			peer := q.device.qps[q.dest]
+			if peer == nil || peer.state != verbs.ReadyToRecv && peer.state != verbs.ReadyToSend {
+				return
+			}
+			status = q.carryOut(wr, sge, peer)
+		}
+		if status != verbs.StatusSuccess {
+			q.state = verbs.ErrorState
+		}
+		if wr.Signaled || status != verbs.StatusSuccess {
+			c := verbs.Completion{ID: wr.ID, Status: status, QPN: q.qpn}
+			if wr.Op == verbs.OpRead && status == verbs.StatusSuccess {
+				c.ByteLen = sge.Length
+			}
+			q.send.waiting = append(q.send.waiting, c)
+		}
+		q.queue = append(q.queue[:0], q.queue[1:]...)
+	}
+}
+
+func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
+	local, access := verbs.Access(0), verbs.AccessRemoteWrite
+	if wr.Op == verbs.OpRead {
+		local, access = verbs.AccessLocalWrite, verbs.AccessRemoteRead
+	}
+	here := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, local)
+	if here == nil {
+		return verbs.StatusLocalProtection
+	}
+	there := q.device.bytes(peer.pd, wr.Remote.RKey, wr.Remote.Addr, s.Length, access)
+	switch {
+	case there == nil:
+		peer.state = verbs.ErrorState
+		return verbs.StatusRemoteAccess
+	case wr.Op == verbs.OpRead:
+		copy(here, there)
+	default:
+		copy(there, here)
+	}
+	return verbs.StatusSuccess
+}
+
+// bytes finds registered memory, or nil.
+func (d *Device) bytes(pd verbs.Handle, key uint32, addr uint64, length uint32, access verbs.Access) []byte {
+	r := d.mrs[verbs.Handle(key)]
+	if r == nil || r.pd != pd || r.access&access != access {
+		return nil
+	}
+	start := verbs.AddressOf(r.mem)
+	if addr < start || addr-start > uint64(len(r.mem)) || uint64(length) > uint64(len(r.mem))-(addr-start) {
+		return nil
+	}
+	return r.mem[addr-start:][:length]
+}
+
+func (q *qp) Destroy() error {
+	d := q.device
+	err := d.ask("DestroyQP")
+	defer d.mu.Unlock()
+	if err == nil && d.qps[q.qpn] == nil {
+		err = unix.EINVAL
+	}
+	if err == nil {
+		q.drop()
+	}
+	return err
+}
+
+func (q *qp) drop() {
+	d := q.device
+	if d.qps[q.qpn] == nil {
+		return
+	}
+	delete(d.qps, q.qpn)
+	d.pds[q.pd]--
+	d.cqs[q.send]--
+	d.cqs[q.recv]--
+}
