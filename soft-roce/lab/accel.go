@@ -3,15 +3,12 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Accel is what runs the guest's code.
@@ -51,8 +48,8 @@ type accelHost struct {
 	remember string // file for the outcome of the trial
 }
 
-// choice is an accelerator and why it is taken.
-type choice struct {
+// Choice is an accelerator and why it is taken.
+type Choice struct {
 	Accel  Accel
 	Reason string
 	BootID string // of the host on which the trial was made
@@ -65,32 +62,32 @@ const trialTime = 10 * time.Second
 // and a guest came up in a trial: there are hosts, virtual machines themselves,
 // whose /dev/kvm opens and whose guests then hang. The trial is made once per
 // boot of the host.
-func (h accelHost) choose(ctx context.Context, trial func(context.Context) error) (choice, error) {
+func (h accelHost) choose(ctx context.Context, trial func(context.Context) error) (Choice, error) {
 	cpuinfo, err := os.ReadFile(filepath.Join(h.proc, "cpuinfo"))
 	if err != nil {
-		return choice{}, err
+		return Choice{}, err
 	}
 	if !hasVirtualization(string(cpuinfo)) {
-		return choice{Accel: TCG, Reason: "the CPU has neither vmx nor svm"}, nil
+		return Choice{Accel: TCG, Reason: "the CPU has neither vmx nor svm"}, nil
 	}
 	f, err := os.OpenFile(h.kvm, os.O_RDWR, 0)
 	if err != nil {
-		return choice{Accel: TCG, Reason: err.Error()}, nil
+		return Choice{Accel: TCG, Reason: err.Error()}, nil
 	}
 	f.Close()
 	raw, err := os.ReadFile(filepath.Join(h.proc, "sys/kernel/random/boot_id"))
 	if err != nil {
-		return choice{}, err
+		return Choice{}, err
 	}
 	bootID := strings.TrimSpace(string(raw))
 	if c, ok := h.recall(bootID); ok {
 		return c, nil
 	}
-	c := choice{Accel: KVM, Reason: "a guest came up with it", BootID: bootID}
+	c := Choice{Accel: KVM, Reason: "a guest came up with it", BootID: bootID}
 	trialCtx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	if err := trial(trialCtx); ctx.Err() != nil {
-		return choice{}, ctx.Err()
+		return Choice{}, ctx.Err()
 	} else if err != nil {
 		c.Accel, c.Reason = TCG, fmt.Sprintf("no guest came up with KVM: %v", err)
 	}
@@ -109,16 +106,16 @@ func hasVirtualization(cpuinfo string) bool {
 	return false
 }
 
-func (h accelHost) recall(bootID string) (choice, bool) {
-	var c choice
+func (h accelHost) recall(bootID string) (Choice, bool) {
+	var c Choice
 	raw, err := os.ReadFile(h.remember)
 	if err != nil || json.Unmarshal(raw, &c) != nil {
-		return choice{}, false // the trial is made again
+		return Choice{}, false // the trial is made again
 	}
 	return c, c.BootID == bootID
 }
 
-func (h accelHost) keep(c choice) error {
+func (h accelHost) keep(c Choice) error {
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return err
@@ -127,36 +124,4 @@ func (h accelHost) keep(c choice) error {
 		return err
 	}
 	return os.WriteFile(h.remember, raw, 0o644)
-}
-
-// accelerator decides for this host, with a guest of the configuration's kernel
-// as the trial.
-func (c *Config) accelerator(ctx context.Context) (Accel, error) {
-	cache, err := CacheDir()
-	if err != nil {
-		return "", err
-	}
-	host := accelHost{proc: "/proc", kvm: "/dev/kvm", remember: filepath.Join(cache, "kvm-trial.json")}
-	got, err := host.choose(ctx, func(ctx context.Context) error {
-		result, err := Run(ctx, Config{
-			Kernel:   c.Kernel,
-			Program:  []string{"true"},
-			Dir:      "/",
-			NoDevice: true,
-			Accel:    KVM,
-		})
-		if err == nil && result.ExitCode != 0 {
-			err = errors.New("'true' failed in it")
-		}
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	what := "software emulation"
-	if got.Accel == KVM {
-		what = "KVM"
-	}
-	logrus.Infof("lab: kernel %s runs under %s: %s", c.Kernel.Release, what, got.Reason)
-	return got.Accel, nil
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
 
 // fakeHost is a host with the CPU flags and, if asked for, a /dev/kvm.
@@ -17,10 +19,10 @@ func fakeHost(t *testing.T, flags string, kvm bool) accelHost {
 	if err := os.MkdirAll(filepath.Join(dir, "sys/kernel/random"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(dir, "cpuinfo"), "processor\t: 0\nvmx flags\t: ept\nflags\t\t: "+flags+"\n")
-	writeFile(t, filepath.Join(dir, "sys/kernel/random/boot_id"), "boot-1\n")
+	labtest.WriteFile(t, filepath.Join(dir, "cpuinfo"), "processor\t: 0\nvmx flags\t: ept\nflags\t\t: "+flags+"\n")
+	labtest.WriteFile(t, filepath.Join(dir, "sys/kernel/random/boot_id"), "boot-1\n")
 	if kvm {
-		writeFile(t, h.kvm, "")
+		labtest.WriteFile(t, h.kvm, "")
 	}
 	return h
 }
@@ -66,12 +68,12 @@ func TestTrialOncePerBoot(t *testing.T) {
 	if trials != 1 {
 		t.Errorf("%d trials in one boot of the host, want 1", trials)
 	}
-	writeFile(t, filepath.Join(h.proc, "sys/kernel/random/boot_id"), "boot-2\n")
+	labtest.WriteFile(t, filepath.Join(h.proc, "sys/kernel/random/boot_id"), "boot-2\n")
 	if _, err := h.choose(t.Context(), trial); err != nil || trials != 2 {
 		t.Errorf("%d trials after another boot, %v; want 2", trials, err)
 	}
 	// What cannot be read is no outcome.
-	writeFile(t, h.remember, "{")
+	labtest.WriteFile(t, h.remember, "{")
 	if _, err := h.choose(t.Context(), trial); err != nil || trials != 3 {
 		t.Errorf("%d trials after the file was damaged, %v; want 3", trials, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -24,7 +23,7 @@ func (s *Store) packageFile(name string) (string, error) {
 	if err != nil {
 		return "", usagef("%s: %v", KernelDirEnv, err)
 	}
-	if s, ok := seriesNamed(name); ok && s.line == "" {
+	if named, ok := seriesNamed(name); ok && named.line == "" {
 		return "", nil // a package file does not tell of which suite it is the newest
 	}
 	var found []image
@@ -60,7 +59,7 @@ func (s *Store) fromPackageFile(ctx context.Context, path string) (Kernel, error
 	if err := checkSum(path, sum); err != nil {
 		return Kernel{}, err
 	}
-	out, err := runTool(ctx, "dpkg-deb", "dpkg", "-f", path, "Package", "Version")
+	out, err := ToolDpkgDeb.Run(ctx, "-f", path, "Package", "Version")
 	if err != nil {
 		return Kernel{}, usagef("%s is no Debian package: %v", path, err)
 	}
@@ -108,7 +107,7 @@ func checkSum(path, sum string) error {
 	for line := range strings.Lines(string(raw)) {
 		want, name, ok := strings.Cut(strings.TrimSpace(line), " ")
 		if ok && strings.TrimLeft(name, " *") == filepath.Base(path) && want != sum {
-			return &LabError{Op: "check " + path, Err: fmt.Errorf("its SHA-256 is %s, and SHA256SUMS says %s", sum, want)}
+			return &SumError{Path: path, Got: sum, Want: want}
 		}
 	}
 	return nil
@@ -158,7 +157,7 @@ func (s *Store) addOnce(ctx context.Context, dir string, img image, get func(tmp
 func unpack(ctx context.Context, packages []string, img image, dir string) error {
 	tree := dir + ".tree"
 	for _, pkg := range packages {
-		if _, err := runTool(ctx, "dpkg-deb", "dpkg", "-x", pkg, tree); err != nil {
+		if _, err := ToolDpkgDeb.Run(ctx, "-x", pkg, tree); err != nil {
 			return err
 		}
 	}
@@ -186,7 +185,7 @@ func unpack(ctx context.Context, packages []string, img image, dir string) error
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	if _, err := runTool(ctx, "depmod", "kmod", "-b", dir, img.Release); err != nil {
+	if _, err := ToolDepmod.Run(ctx, "-b", dir, img.Release); err != nil {
 		return err
 	}
 	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", img.Release))
@@ -212,33 +211,4 @@ func moveFirst(tree string, paths []string, to string) error {
 		}
 	}
 	return fmt.Errorf("the packages have none of %s", strings.Join(paths, ", "))
-}
-
-// runTool runs a program of the host and returns its output.
-func runTool(ctx context.Context, name, pkg string, args ...string) ([]byte, error) {
-	path, err := findTool(name, pkg)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdin = nil
-	out, err := cmd.Output()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return nil, fmt.Errorf("%s: %w: %s", name, err, oneLine(exit.Stderr))
-	}
-	return out, err
-}
-
-// controlFields reads a paragraph of Debian's control format.
-func controlFields(paragraph string) map[string]string {
-	fields := map[string]string{}
-	for line := range strings.Lines(paragraph) {
-		if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
-			fields[name] = strings.TrimSpace(value)
-		}
-	}
-	return fields
 }

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,7 +42,7 @@ func (a *apt) options() []string {
 
 // update reads the package lists of the suites.
 func (a *apt) update(ctx context.Context, suites []string) error {
-	out, err := runTool(ctx, "apt-get", "apt", "indextargets",
+	out, err := ToolAptGet.Run(ctx, "indextargets",
 		"--format", "$(ORIGIN) $(CODENAME) $(REPO_URI)", "Created-By: Packages")
 	if err != nil {
 		return err
@@ -61,7 +60,7 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	// Without the last option, apt-get takes a mirror that does not answer for a
 	// warning.
 	args := append(a.options(), "update", "-o", "APT::Update::Error-Mode=any")
-	if _, err := runTool(ctx, "apt-get", "apt", args...); err != nil {
+	if _, err := ToolAptGet.Run(ctx, args...); err != nil {
 		return fmt.Errorf("read the package lists of %s: %w", strings.Join(suites, ", "), err)
 	}
 	return nil
@@ -99,19 +98,11 @@ func sourcesList(targets string, suites []string) (string, error) {
 	return b.String(), nil
 }
 
-var errNoMirror = &noMirrorError{errors.New("apt of this host has no mirror of Debian configured and read: " +
-	"add one and run 'apt-get update', or give a package file with --kernel FILE.deb")}
-
-type noMirrorError struct{ error }
-
-// HostLacks marks the error as the host's lack.
-func (*noMirrorError) HostLacks() bool { return true }
-
 func (a *apt) images(ctx context.Context, suites []string, name string) ([]image, error) {
 	if err := a.update(ctx, suites); err != nil {
 		return nil, err
 	}
-	out, err := runTool(ctx, "apt-cache", "apt", append(a.options(), "show", "?name(^linux-image-[0-9].*-amd64$)")...)
+	out, err := ToolAptCache.Run(ctx, append(a.options(), "show", "?name(^linux-image-[0-9].*-amd64$)")...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,18 +120,14 @@ func (a *apt) images(ctx context.Context, suites []string, name string) ([]image
 
 func (a *apt) fetch(ctx context.Context, img image, dir string) ([]string, error) {
 	pkg := "linux-image-" + img.Release + "=" + img.Version
-	out, err := runTool(ctx, "apt-cache", "apt", append(a.options(), "show", pkg)...)
+	out, err := ToolAptCache.Run(ctx, append(a.options(), "show", pkg)...)
 	if err != nil {
 		return nil, err
 	}
 	packages := append([]string{pkg}, parts(controlFields(string(out))["Depends"], img)...)
-	apt, err := findTool("apt-get", "apt")
-	if err != nil {
-		return nil, err
-	}
 	// apt-get downloads into its working directory.
-	args := append([]string{"-c", `cd "$0" && exec "$@"`, dir, apt}, a.options()...)
-	if _, err := runTool(ctx, "sh", "dash", append(append(args, "download"), packages...)...); err != nil {
+	args := append(append(a.options(), "download"), packages...)
+	if _, err := ToolAptGet.RunIn(ctx, dir, args...); err != nil {
 		return nil, fmt.Errorf("download %s: %w", strings.Join(packages, " "), err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -163,4 +150,15 @@ func parts(depends string, img image) []string {
 		}
 	}
 	return packages
+}
+
+// controlFields reads a paragraph of Debian's control format.
+func controlFields(paragraph string) map[string]string {
+	fields := map[string]string{}
+	for line := range strings.Lines(paragraph) {
+		if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	return fields
 }

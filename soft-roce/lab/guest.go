@@ -25,10 +25,6 @@ func InitIfPID1() {
 	powerOff()
 }
 
-// initFailure begins the line on the serial console that tells why init gave up
-// before there was a control port to tell it on.
-const initFailure = "umemstress lab init: "
-
 func powerOff() {
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	select {} // PID 1 must not return

@@ -51,11 +51,6 @@ const (
 	workDir    = scratchDir + "/work"
 	tmpDir     = scratchDir + "/tmp"
 	newRoot    = "/root" // the overlay of the two
-
-	// guestTmp is a directory of the scratch disk itself. TMPDIR points to it:
-	// /tmp is part of the overlay, so that files of the host's /tmp are seen,
-	// but an overlay is no place for the backing file of a loop device.
-	guestTmp = "/run/umemstress/tmp"
 )
 
 // msize is the greatest 9p message of virtio's transport in 5.10: 128

@@ -1,10 +1,7 @@
 package lab
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,35 +52,4 @@ func openPorts() (*guestPorts, error) {
 		stdout:  open[portStdout],
 		stderr:  open[portStderr],
 	}, nil
-}
-
-// eventStream sends and receives events, one JSON object per line.
-type eventStream struct {
-	w io.Writer
-	r *bufio.Reader
-}
-
-func newEventStream(rw io.ReadWriter) *eventStream {
-	return &eventStream{rw, bufio.NewReader(rw)}
-}
-
-func (s *eventStream) send(ev event) error {
-	line, err := json.Marshal(ev)
-	if err != nil {
-		return err
-	}
-	_, err = s.w.Write(append(line, '\n'))
-	return err
-}
-
-func (s *eventStream) receive() (event, error) {
-	line, err := s.r.ReadBytes('\n')
-	if err != nil {
-		return event{}, err
-	}
-	var ev event
-	if err := json.Unmarshal(line, &ev); err != nil {
-		return event{}, fmt.Errorf("control port: %q: %w", line, err)
-	}
-	return ev, nil
 }

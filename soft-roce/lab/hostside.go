@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guest is a QEMU process and the host's ends of everything that is connected
+// hostSide is a QEMU process and the host's ends of everything that is connected
 // to it.
-type guest struct {
+type hostSide struct {
 	cfg     *Config
 	machine machine
 	lent    []*os.File // inherited by QEMU, closed here once it runs
@@ -27,15 +27,15 @@ type guest struct {
 	complaints     bytes.Buffer // QEMU's stderr
 }
 
-// newGuest prepares everything up to the start of QEMU.
-func newGuest(c *Config) (_ *guest, err error) {
-	g := &guest{cfg: c}
+// newHostSide prepares everything up to the start of QEMU.
+func newHostSide(c *Config) (_ *hostSide, err error) {
+	h := &hostSide{cfg: c}
 	defer func() {
 		if err != nil {
-			g.close()
+			h.close()
 		}
 	}()
-	qemu, err := findTool("qemu-system-x86_64", "qemu-system-x86")
+	qemu, err := ToolQEMU.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	initramfsFD := g.lend(initramfs)
+	initramfsFD := h.lend(initramfs)
 	state, err := CacheDir()
 	if err != nil {
 		return nil, err
@@ -75,12 +75,12 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	diskFD := g.lend(disk)
-	if g.serial, err = newSerialLog(c.Serial, state); err != nil {
+	diskFD := h.lend(disk)
+	if h.serial, err = newSerialLog(c.Serial, state); err != nil {
 		return nil, err
 	}
 	devices := []device{
-		serialConsole{g.serial.path()},
+		serialConsole{h.serial.path()},
 		scratchDisk{diskFD},
 		directory{tag: rootTag, path: "/", readOnly: true},
 	}
@@ -93,23 +93,23 @@ func newGuest(c *Config) (_ *guest, err error) {
 		if err != nil {
 			return nil, err
 		}
-		devices = append(devices, port{name, g.lend(there)})
+		devices = append(devices, port{name, h.lend(there)})
 		return here, nil
 	}
-	if g.control, err = connect(portControl); err != nil {
+	if h.control, err = connect(portControl); err != nil {
 		return nil, err
 	}
 	stdout, err := connect(portStdout)
 	if err != nil {
 		return nil, err
 	}
-	g.stdout = newSink(stdout, c.Stdout)
+	h.stdout = newSink(stdout, c.Stdout)
 	stderr, err := connect(portStderr)
 	if err != nil {
 		return nil, err
 	}
-	g.stderr = newSink(stderr, c.Stderr)
-	g.machine = machine{
+	h.stderr = newSink(stderr, c.Stderr)
+	h.machine = machine{
 		accel:     c.Accel,
 		qemu:      qemu,
 		memory:    c.Memory,
@@ -119,13 +119,13 @@ func newGuest(c *Config) (_ *guest, err error) {
 		append:    c.Append,
 		devices:   devices,
 	}
-	return g, nil
+	return h, nil
 }
 
 // lend gives f to QEMU and returns the number that it has there.
-func (g *guest) lend(f *os.File) int {
-	g.lent = append(g.lent, f)
-	return len(g.lent) + 2 // after stdin, stdout and stderr
+func (h *hostSide) lend(f *os.File) int {
+	h.lent = append(h.lent, f)
+	return len(h.lent) + 2 // after stdin, stdout and stderr
 }
 
 func socketPair(name string) (here, there *os.File, err error) {
@@ -136,77 +136,79 @@ func socketPair(name string) (here, there *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
 }
 
-func (g *guest) closeLent() {
-	for _, f := range g.lent {
+func (h *hostSide) closeLent() {
+	for _, f := range h.lent {
 		f.Close()
 	}
-	g.lent = nil
+	h.lent = nil
 }
 
-func (g *guest) close() {
-	g.closeLent()
-	if g.control != nil {
-		g.control.Close()
+func (h *hostSide) close() {
+	h.closeLent()
+	if h.control != nil {
+		h.control.Close()
 	}
-	for _, s := range []*sink{g.stdout, g.stderr} {
+	for _, s := range []*sink{h.stdout, h.stderr} {
 		if s != nil {
-			s.src.Close()
+			s.close()
 		}
 	}
-	if g.serial != nil {
-		g.serial.close()
+	if h.serial != nil {
+		h.serial.close()
 	}
 }
 
 // run starts QEMU and stays until it is gone.
-func (g *guest) run(ctx context.Context) (Result, error) {
-	if g.cfg.Timeout > 0 {
+func (h *hostSide) run(ctx context.Context) (Result, error) {
+	if h.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, g.cfg.Timeout, errTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, h.cfg.Timeout, errTimeout)
 		defer cancel()
 	}
 	qemuCtx, kill := context.WithCancel(ctx)
 	defer kill()
-	line := g.machine.commandLine()
+	line := h.machine.commandLine()
 	cmd := exec.CommandContext(qemuCtx, line[0], line[1:]...)
-	cmd.ExtraFiles = g.lent
-	cmd.Stdout = &g.complaints
-	cmd.Stderr = &g.complaints
+	cmd.ExtraFiles = h.lent
+	cmd.Stdout = &h.complaints
+	cmd.Stderr = &h.complaints
 	begin := time.Now()
 	ended, err := startBound(cmd)
 	if err != nil {
 		return Result{}, &LabError{Op: "start QEMU", Err: err}
 	}
-	g.closeLent()
-	go g.stdout.drain()
-	go g.stderr.drain()
+	h.closeLent()
+	go h.stdout.drain()
+	go h.stderr.drain()
 
-	result := Result{Accel: g.machine.accel}
-	exited, err := g.follow(&result, begin)
+	result := Result{Accel: h.machine.accel}
+	exited, err := h.follow(&result, begin)
 	if err != nil || exited {
 		// As if its power was cut: nothing of the guest is to be kept, and what
 		// it wrote to shares is on the host already. Powering off takes a second.
 		kill()
 	}
 	qemuErr := <-ended
-	<-g.stdout.done
-	<-g.stderr.done
+	sinkErr := errors.Join(h.stdout.wait(), h.stderr.wait())
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return Result{}, err
 	case !exited:
-		return Result{}, g.explain(ctx, qemuErr)
+		return Result{}, h.explain(ctx, qemuErr)
 	}
 	result.Total = time.Since(begin)
 	logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
-	return result, g.sinkError()
+	if sinkErr != nil {
+		return result, &LabError{Op: "pass on the program's output", Err: sinkErr}
+	}
+	return result, nil
 }
 
 // follow reads the guest's events. It returns true when the program ended and
 // all its output has been passed on, and false when the port was closed before
 // that, as it is when QEMU ends.
-func (g *guest) follow(result *Result, begin time.Time) (bool, error) {
-	events := newEventStream(g.control)
+func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
+	events := newEventStream(h.control)
 	for {
 		ev, err := events.receive()
 		if err != nil {
@@ -216,10 +218,10 @@ func (g *guest) follow(result *Result, begin time.Time) (bool, error) {
 		case eventReady:
 			result.Boot = time.Since(begin)
 		case eventFailed:
-			return false, g.labError("set up the guest", errors.New(ev.Error))
+			return false, h.labError("set up the guest", errors.New(ev.Error))
 		case eventExited:
 			result.ExitCode = ev.Code
-			if !g.stdout.waitFor(ev.Stdout) || !g.stderr.waitFor(ev.Stderr) {
+			if !h.stdout.waitFor(ev.Stdout) || !h.stderr.waitFor(ev.Stderr) {
 				return false, nil
 			}
 			return true, nil
@@ -227,13 +229,6 @@ func (g *guest) follow(result *Result, begin time.Time) (bool, error) {
 	}
 }
 
-func (g *guest) labError(op string, err error) error {
-	return &LabError{Op: op, Err: err, Serial: g.serial.keep()}
-}
-
-func (g *guest) sinkError() error {
-	if err := errors.Join(g.stdout.err, g.stderr.err); err != nil {
-		return &LabError{Op: "pass on the program's output", Err: err}
-	}
-	return nil
+func (h *hostSide) labError(op string, err error) error {
+	return &LabError{Op: op, Err: err, Serial: h.serial.keep()}
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,17 +60,14 @@ func writeInitramfs(f *os.File, k *Kernel, executable, program string, s *spec) 
 	return writeArchive(f, append(records, cpio.StaticFile(specPath, string(raw), 0o400)))
 }
 
-// hotTools are what programs in the guest run most.
-var hotTools = []string{"sh", "mke2fs"}
-
 // loadedFiles lists the files of the host that the initramfs has: the executable
 // with the interpreter and the libraries that a dynamically linked one needs to
-// be init, and for speed the program to run and the hot tools with theirs.
+// be init, and for speed the program to run and what programs run most, with theirs.
 func loadedFiles(executable, program string) ([]loadedFile, error) {
 	programs := []string{executable, program}
-	for _, name := range hotTools {
-		if tool, err := findTool(name, ""); err == nil {
-			programs = append(programs, tool)
+	for _, tool := range []Tool{ToolShell, ToolMke2fs} {
+		if path, err := tool.Find(); err == nil {
+			programs = append(programs, path)
 		}
 	}
 	// Libraries are listed with the symbolic links on the way to them.
@@ -96,15 +92,6 @@ func loadedFiles(executable, program string) ([]loadedFile, error) {
 		files = append(files, loadedFile{Name: name, Path: path})
 	}
 	return files, nil
-}
-
-// writeArchive writes the records, preceded by the directories that they are in.
-func writeArchive(w io.Writer, records []cpio.Record) error {
-	archive := cpio.NewDedupWriter(cpio.Newc.Writer(w))
-	if err := cpio.WriteRecordsAndDirs(archive, records); err != nil {
-		return err
-	}
-	return cpio.WriteTrailer(archive)
 }
 
 // fileRecord archives the content of path, not a symbolic link, under name.

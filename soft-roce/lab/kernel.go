@@ -57,3 +57,6 @@ func CustomKernel(image, modules string) (Kernel, error) {
 	}
 	return Kernel{Release: release, Image: image, Modules: modules}, nil
 }
+
+// dir is the kernel's directory in the store.
+func (k *Kernel) dir() string { return filepath.Dir(k.bootModules) }

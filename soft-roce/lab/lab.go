@@ -142,14 +142,14 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		return Result{}, err
 	}
 	if c.Accel == "" {
-		if c.Accel, err = c.accelerator(ctx); err != nil {
+		if c.Accel, err = Accelerator(ctx, c.Kernel); err != nil {
 			return Result{}, err
 		}
 	}
-	g, err := newGuest(&c)
+	h, err := newHostSide(&c)
 	if err != nil {
 		return Result{}, err
 	}
-	defer g.close()
-	return g.run(ctx)
+	defer h.close()
+	return h.run(ctx)
 }

@@ -50,6 +50,3 @@ func (s *Store) List() ([]Entry, error) {
 	}
 	return entries, nil
 }
-
-// dir is the kernel's directory in the store.
-func (k *Kernel) dir() string { return filepath.Dir(k.bootModules) }

@@ -77,8 +77,7 @@ func (m Matrix) Run(ctx context.Context) (*MatrixResult, error) {
 		return result, err
 	}
 	if m.Guest.Accel == "" && len(m.Kernels) > 0 {
-		trial := Config{Kernel: m.Kernels[0].Kernel}
-		if m.Guest.Accel, err = trial.accelerator(ctx); err != nil {
+		if m.Guest.Accel, err = Accelerator(ctx, m.Kernels[0].Kernel); err != nil {
 			return result, err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
 
 const lostChannels = `{"disk": {"state": "ok", "checked_pages": 1024, "stale_pages": 1000}, "clone": {"state": "absent"}}`
@@ -32,9 +34,9 @@ func TestReadOfACell(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		if tt.run != "" {
-			writeFile(t, filepath.Join(dir, "run.json"), tt.run)
+			labtest.WriteFile(t, filepath.Join(dir, "run.json"), tt.run)
 		}
-		writeFile(t, filepath.Join(dir, "stderr.log"), tt.stderr)
+		labtest.WriteFile(t, filepath.Join(dir, "stderr.log"), tt.stderr)
 		var rep Repetition
 		got, reason := rep.read(dir, tt.code)
 		if got != tt.got || !strings.Contains(reason, tt.reason) {
@@ -51,7 +53,7 @@ func TestRunningPhase(t *testing.T) {
 	if got := runningPhase(dir); got != "" {
 		t.Errorf("without evidence: %q", got)
 	}
-	writeFile(t, filepath.Join(dir, "run.json"), `{"phases": [{"name": "pin", "outcome": "done"}, {"name": "release", "outcome": "running"}]}`)
+	labtest.WriteFile(t, filepath.Join(dir, "run.json"), `{"phases": [{"name": "pin", "outcome": "done"}, {"name": "release", "outcome": "running"}]}`)
 	if got := runningPhase(dir); got != "release" {
 		t.Errorf("%q, want release", got)
 	}

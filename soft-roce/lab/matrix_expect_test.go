@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
 
 const someExpectations = `# a comment
@@ -63,7 +65,7 @@ func TestParseExpectationsRefuses(t *testing.T) {
 
 func TestReadExpectationsNamesTheFile(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	writeFile(t, bad, "a/b/c/d: x\n")
+	labtest.WriteFile(t, bad, "a/b/c/d: x\n")
 	for _, path := range []string{bad, bad + ".none"} {
 		_, err := ReadExpectations(path)
 		var usage interface{ Usage() bool }
@@ -80,21 +82,25 @@ func TestOwnExpectations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernels := map[string][]string{}
+	entries, err := (&Store{Dir: t.TempDir()}).List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns := map[string][]string{}
 	quick := 0
 	for _, e := range expectations {
-		kernels[e.Scenario] = append(kernels[e.Scenario], e.Kernel)
+		columns[e.Scenario] = append(columns[e.Scenario], e.Kernel)
 		if e.Quick {
 			quick++
 		}
 	}
-	for scenario, names := range kernels {
-		for _, s := range knownSeries {
-			if !slices.Contains(names, s.name) {
-				t.Errorf("%s: no expectation for %s", scenario, s.name)
+	for scenario, names := range columns {
+		for _, known := range entries {
+			if !slices.Contains(names, known.Name) {
+				t.Errorf("%s: no expectation for %s", scenario, known.Name)
 			}
 		}
-		if len(names) != len(knownSeries) {
+		if len(names) != len(entries) {
 			t.Errorf("%s has expectations for %v: there are kernels that the lab does not know", scenario, names)
 		}
 	}

@@ -15,7 +15,22 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
+
+func bootable(t *testing.T) Kernel {
+	t.Helper()
+	s, err := DefaultStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := s.Find(t.Context(), "5.10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
 
 // twoCells are what 5.10 does, and what it does not do.
 const twoCells = `
@@ -35,7 +50,7 @@ func matrixCommand(t *testing.T) (cmd *exec.Cmd, dir string) {
 		t.Fatalf("go build: %v: %s", err, out)
 	}
 	expected := filepath.Join(tmp, "expected.yaml")
-	writeFile(t, expected, twoCells)
+	labtest.WriteFile(t, expected, twoCells)
 	dir = filepath.Join(tmp, "out")
 	return exec.Command(program, "lab", "matrix", "--expected", expected, "--format", "json", "-o", dir), dir
 }
@@ -101,7 +116,7 @@ func TestMatrixInterrupted(t *testing.T) {
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "pageout/none data-lost") {
-			if len(qemus(t, dir)) != 1 {
+			if len(labtest.QEMUs(t, dir)) != 1 {
 				t.Error("there is no guest to interrupt")
 			}
 			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -112,7 +127,7 @@ func TestMatrixInterrupted(t *testing.T) {
 	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
 		t.Errorf("%v, want exit code 130", err)
 	}
-	if left := qemus(t, dir); len(left) != 0 {
+	if left := labtest.QEMUs(t, dir); len(left) != 0 {
 		t.Errorf("QEMU is still there: %v", left)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "matrix.json"))
@@ -136,7 +151,7 @@ func TestMatrixOfBadCells(t *testing.T) {
 		"fails/a/b/c": "echo 'umemstress: no such thing' >&2; exit 2",
 		"works/a/b/c": "echo '{\"schema\": \"umemstress.run/v1\", \"verdict\": \"exposed\"}' > $DIR/run.json; exit 10",
 	}
-	kernel := MatrixKernel{Name: "5.10", Kernel: testKernel(t)}
+	kernel := MatrixKernel{Name: "5.10", Kernel: bootable(t)}
 	for _, name := range []string{"panics", "hangs", "stops", "fails", "works"} {
 		kernel.Cells = append(kernel.Cells, Expectation{Kernel: "5.10", Scenario: name + "/a/b/c", Verdict: "exposed"})
 	}
@@ -178,9 +193,9 @@ func TestMatrixOfBadCells(t *testing.T) {
 
 // TestMatrixWithoutGuests has a kernel that does not boot.
 func TestMatrixWithoutGuests(t *testing.T) {
-	kernel := MatrixKernel{Name: "5.10", Kernel: testKernel(t), Cells: []Expectation{{Kernel: "5.10", Scenario: "a/b/c/d", Verdict: "clean"}}}
+	kernel := MatrixKernel{Name: "5.10", Kernel: bootable(t), Cells: []Expectation{{Kernel: "5.10", Scenario: "a/b/c/d", Verdict: "clean"}}}
 	kernel.Kernel.Image = filepath.Join(t.TempDir(), "bzImage")
-	writeFile(t, kernel.Kernel.Image, "no kernel\n")
+	labtest.WriteFile(t, kernel.Kernel.Image, "no kernel\n")
 	m := Matrix{
 		Kernels: []MatrixKernel{kernel},
 		Command: func(string, string) []string { return []string{"true"} },

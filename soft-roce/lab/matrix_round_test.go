@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
 
 // testRound is a round of scenarios named a/a/a/a, b/b/b/b and so on, each of
@@ -105,7 +107,7 @@ func TestLostCell(t *testing.T) {
 	}
 	r, told := testRound(t, "", "", "", "")
 	begin(r, "0")
-	writeFile(t, filepath.Join(r.cellDir(0), "run.json"), `{"phases": [{"name": "settle", "outcome": "running"}]}`)
+	labtest.WriteFile(t, filepath.Join(r.cellDir(0), "run.json"), `{"phases": [{"name": "settle", "outcome": "running"}]}`)
 	r.settle(OutcomeCrashed, "kernel BUG at fs/ext4/inode.c:2569!")
 	if got := r.cells[0]; got.Got != OutcomeCrashed || got.Reason != "in phase settle: kernel BUG at fs/ext4/inode.c:2569!" {
 		t.Errorf("a crash: %+v", got)
@@ -129,7 +131,7 @@ func TestLostCell(t *testing.T) {
 		t.Errorf("a breakpoint, twice: %+v", got)
 	}
 	begin(r, "2")
-	writeFile(t, filepath.Join(r.cellDir(2), "run.json"), `{"schema": "umemstress.run/v1", "verdict": "clean"}`)
+	labtest.WriteFile(t, filepath.Join(r.cellDir(2), "run.json"), `{"schema": "umemstress.run/v1", "verdict": "clean"}`)
 	if err := r.line("end 2 0"); err != nil {
 		t.Fatal(err)
 	}

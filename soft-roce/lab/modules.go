@@ -25,14 +25,6 @@ type bootStage struct {
 	wanted   []string // which are loaded where they exist
 }
 
-const (
-	stageBus     = "0-bus" // before all others
-	stageHost    = "host"
-	stageScratch = "scratch"
-	stageLoop    = "loop"
-	stageDevice  = "device"
-)
-
 // bootStages tells what boots the guest. crc32_generic is what rxe's checksum
 // needs without saying so: modinfo names no dependency, and the link is refused
 // without it. Newer kernels have the checksum built in.
@@ -48,7 +40,7 @@ var bootStages = []bootStage{
 // directory dir is that of the release, .../lib/modules/RELEASE, and has been
 // through depmod.
 func stageFiles(dir string, stage bootStage) ([]string, error) {
-	modprobe, err := findTool("modprobe", "kmod")
+	modprobe, err := ToolModprobe.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +111,15 @@ func writeBootModules(w io.Writer, dir string) error {
 		}
 	}
 	return writeArchive(w, records)
+}
+
+// writeArchive writes the records, preceded by the directories that they are in.
+func writeArchive(w io.Writer, records []cpio.Record) error {
+	archive := cpio.NewDedupWriter(cpio.Newc.Writer(w))
+	if err := cpio.WriteRecordsAndDirs(archive, records); err != nil {
+		return err
+	}
+	return cpio.WriteTrailer(archive)
 }
 
 // prepareBootModules writes the archive into a file, if it is not there.

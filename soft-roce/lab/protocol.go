@@ -30,6 +30,24 @@ type spec struct {
 	Seed    []byte // of the guest's random numbers, seedBytes long
 }
 
+// The stages of boot modules, each a directory of modulesPath.
+const (
+	stageBus     = "0-bus" // before all others
+	stageHost    = "host"
+	stageScratch = "scratch"
+	stageLoop    = "loop"
+	stageDevice  = "device"
+)
+
+// guestTmp is a directory of the scratch disk itself. TMPDIR points to it: /tmp is
+// part of the overlay, so that files of the host's /tmp are seen, but an overlay is
+// no place for the backing file of a loop device.
+const guestTmp = "/run/umemstress/tmp"
+
+// initFailure begins the line on the serial console that tells why init gave up
+// before there was a control port to tell it on.
+const initFailure = "umemstress lab init: "
+
 // seedBytes are as many as the kernel wants before it calls its random numbers ready
 // (256 bits, drivers/char/random.c).
 const seedBytes = 32
@@ -47,19 +65,4 @@ type share struct {
 type loadedFile struct {
 	Name string // in the initramfs
 	Path string // on the host, without symbolic links
-}
-
-// Kinds of event.
-const (
-	eventReady  = "ready"  // the program is about to start
-	eventExited = "exited" // the program ended
-	eventFailed = "failed" // the program could not be started
-)
-
-type event struct {
-	Kind   string
-	Error  string `json:",omitempty"`
-	Code   int    `json:",omitempty"` // exit code; 128+n for signal n
-	Stdout int64  `json:",omitempty"` // bytes sent on the port
-	Stderr int64  `json:",omitempty"`
 }

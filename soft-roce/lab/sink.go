@@ -59,3 +59,12 @@ func (s *sink) waitFor(n int64) bool {
 	}
 	return s.n >= n
 }
+
+// wait waits for the end of what comes out of the port, and returns why it could not
+// be passed on.
+func (s *sink) wait() error {
+	<-s.done
+	return s.err
+}
+
+func (s *sink) close() { s.src.Close() }

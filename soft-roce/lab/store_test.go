@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"umemstress/soft-roce/lab/internal/labtest"
 )
 
 // buildPackage makes the package of a kernel that has everything built in.
@@ -30,12 +32,12 @@ func buildPackage(t *testing.T, dir, release, version string) string {
 			fmt.Fprintf(&builtin, "kernel/drivers/%s.ko\n", name)
 		}
 	}
-	writeFile(t, filepath.Join(modules, "modules.builtin"), builtin.String())
-	writeFile(t, filepath.Join(modules, "modules.builtin.modinfo"), "")
-	writeFile(t, filepath.Join(modules, "modules.order"), "")
-	writeFile(t, filepath.Join(tree, "boot/vmlinuz-"+release), "no image\n")
-	writeFile(t, filepath.Join(tree, "boot/config-"+release), "CONFIG_PVH=y\n")
-	writeFile(t, filepath.Join(tree, "DEBIAN/control"), "Package: linux-image-"+release+"\nVersion: "+version+
+	labtest.WriteFile(t, filepath.Join(modules, "modules.builtin"), builtin.String())
+	labtest.WriteFile(t, filepath.Join(modules, "modules.builtin.modinfo"), "")
+	labtest.WriteFile(t, filepath.Join(modules, "modules.order"), "")
+	labtest.WriteFile(t, filepath.Join(tree, "boot/vmlinuz-"+release), "no image\n")
+	labtest.WriteFile(t, filepath.Join(tree, "boot/config-"+release), "CONFIG_PVH=y\n")
+	labtest.WriteFile(t, filepath.Join(tree, "DEBIAN/control"), "Package: linux-image-"+release+"\nVersion: "+version+
 		"\nArchitecture: amd64\nMaintainer: nobody <nobody@example.org>\nDescription: test\n")
 	path := filepath.Join(dir, "linux-image-"+release+"_"+version+"_amd64.deb")
 	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, path).CombinedOutput(); err != nil {
@@ -148,7 +150,7 @@ func TestPackageDirBeforeMirror(t *testing.T) {
 		t.Fatal(err)
 	}
 	sums := filepath.Join(s.PackageDir, "SHA256SUMS")
-	writeFile(t, sums, sum+"  "+filepath.Base(path)+"\n")
+	labtest.WriteFile(t, sums, sum+"  "+filepath.Base(path)+"\n")
 	k, err := s.Find(t.Context(), "5.10")
 	if err != nil || k.Release != "5.10.0-30-amd64" {
 		t.Fatalf("Find = %q, %v", k.Release, err)
@@ -161,7 +163,7 @@ func TestPackageDirBeforeMirror(t *testing.T) {
 	if err != nil || again != k {
 		t.Errorf("Find(path) = %+v, %v; want %+v", again, err, k)
 	}
-	writeFile(t, sums, strings.Repeat("0", 64)+"  "+filepath.Base(path)+"\n")
+	labtest.WriteFile(t, sums, strings.Repeat("0", 64)+"  "+filepath.Base(path)+"\n")
 	if _, err := s.Find(t.Context(), "5.10"); err == nil || !strings.Contains(err.Error(), "SHA256SUMS") {
 		t.Errorf("with a wrong sum: %v", err)
 	}
@@ -192,7 +194,7 @@ func TestTwoFindersOneFetch(t *testing.T) {
 func TestBadPackageFiles(t *testing.T) {
 	s, _ := newTestStore(t)
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "junk.deb"), "junk")
+	labtest.WriteFile(t, filepath.Join(dir, "junk.deb"), "junk")
 	for _, path := range []string{filepath.Join(dir, "none.deb"), filepath.Join(dir, "junk.deb")} {
 		_, err := s.Find(t.Context(), path)
 		var usage interface{ Usage() bool }

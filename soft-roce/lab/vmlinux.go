@@ -67,7 +67,7 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 	case bytes.HasPrefix(packed, []byte("\xfd7zXZ\x00")):
 		// The kernel is packed with xz's filter for x86 code, which the Go
 		// packages for xz do not have.
-		xz, err := findTool("xz", "xz-utils")
+		xz, err := ToolXZ.Find()
 		if err != nil {
 			return nil, err
 		}
