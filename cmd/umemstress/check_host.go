@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/probes"
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload"
 )
 
@@ -56,7 +56,7 @@ func thisHost() (*host, error) {
 			Version: unix.ByteSliceToString(uname.Version[:]),
 		},
 		sys: "/sys", proc: "/proc", dev: "/dev",
-		packages:    os.Getenv(lab.KernelDirEnv),
+		packages:    os.Getenv(kernels.PackageDirEnv),
 		uid:         os.Geteuid(),
 		memlock:     limit.Cur,
 		needed:      uint64(quick.FileBytes + quick.AnonBytes),
@@ -69,7 +69,7 @@ func thisHost() (*host, error) {
 		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
-	if dir, err := lab.CacheDir(); err == nil {
+	if dir, err := kernels.CacheDir(); err == nil {
 		h.cache = dir
 	}
 	if dir, err := os.Getwd(); err == nil {

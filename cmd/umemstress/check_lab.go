@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 const noLab = "no lab"
@@ -17,15 +18,11 @@ const noLab = "no lab"
 // labItems are the things without which no guest starts.
 func (h *host) labItems() []item {
 	var items []item
-	for _, tool := range []struct{ program, pkg string }{
-		{"qemu-system-x86_64", "qemu-system-x86"},
-		{"modprobe", "kmod"},
-		{"mke2fs", "e2fsprogs"},
-	} {
-		i := item{Name: "lab: " + tool.program, State: stateOK, Detail: "installed"}
-		if !h.haveProgram(tool.program) {
+	for _, tool := range lab.Tools() {
+		i := item{Name: "lab: " + string(tool), State: stateOK, Detail: "installed"}
+		if !h.haveProgram(string(tool)) {
 			i = item{Name: i.Name, State: stateMissing, Detail: "not installed", Costs: noLab,
-				Remedy: "apt-get install " + tool.pkg}
+				Remedy: "apt-get install " + tool.Package()}
 		}
 		items = append(items, i)
 	}
@@ -59,18 +56,19 @@ func (h *host) cacheItem() item {
 // --kernel and --modules needs no source.
 func (h *host) kernelSourceItem() item {
 	var sources []string
-	if kept, err := os.ReadDir(filepath.Join(h.cache, "kernels", "by-name")); err == nil && h.cache != "" && len(kept) > 0 {
-		var names []string
-		for _, entry := range kept {
-			names = append(names, entry.Name())
+	if h.cache != "" {
+		if kept, err := kernels.Kept(h.cache); err == nil && len(kept) > 0 {
+			sources = append(sources, "in the cache: "+few(kept))
 		}
-		sources = append(sources, "in the cache: "+few(names))
 	}
-	unpacks := h.haveProgram("dpkg-deb") && h.haveProgram("depmod")
+	unpacks := true
+	for _, tool := range kernels.UnpackTools() {
+		unpacks = unpacks && h.haveProgram(string(tool))
+	}
 	if h.packages != "" && unpacks {
-		sources = append(sources, "package files in $"+lab.KernelDirEnv)
+		sources = append(sources, "package files in $"+kernels.PackageDirEnv)
 	}
-	if h.haveProgram("apt-get") && unpacks {
+	if h.haveProgram(string(kernels.MirrorTool)) && unpacks {
 		sources = append(sources, "the mirror of this machine's apt")
 	}
 	i := item{Name: "lab: kernels", State: stateOK, Detail: strings.Join(sources, "; ")}

@@ -9,11 +9,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/guest"
 )
 
 func main() {
-	lab.InitIfPID1()
+	guest.InitIfPID1()
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -6,23 +6,26 @@ import (
 	"path/filepath"
 
 	"github.com/sirupsen/logrus"
+
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/machine"
 )
 
 // Accelerator decides for this host what runs a guest's code, with a guest of the
 // kernel as the trial.
-func Accelerator(ctx context.Context, k Kernel) (Accel, error) {
-	cache, err := CacheDir()
+func Accelerator(ctx context.Context, k kernels.Kernel) (machine.Accel, error) {
+	cache, err := kernels.CacheDir()
 	if err != nil {
 		return "", err
 	}
-	host := accelHost{proc: "/proc", kvm: "/dev/kvm", remember: filepath.Join(cache, "kvm-trial.json")}
-	got, err := host.choose(ctx, func(ctx context.Context) error {
+	host := machine.AccelHost{Proc: "/proc", KVM: "/dev/kvm", Remember: filepath.Join(cache, "kvm-trial.json")}
+	got, err := host.Choose(ctx, func(ctx context.Context) error {
 		result, err := Run(ctx, Config{
 			Kernel:   k,
 			Program:  []string{"true"},
 			Dir:      "/",
 			NoDevice: true,
-			Accel:    KVM,
+			Accel:    machine.KVM,
 		})
 		if err == nil && result.ExitCode != 0 {
 			err = errors.New("'true' failed in it")
@@ -33,7 +36,7 @@ func Accelerator(ctx context.Context, k Kernel) (Accel, error) {
 		return "", err
 	}
 	what := "software emulation"
-	if got.Accel == KVM {
+	if got.Accel == machine.KVM {
 		what = "KVM"
 	}
 	logrus.Infof("lab: kernel %s runs under %s: %s", k.Release, what, got.Reason)

@@ -1,12 +1,16 @@
 package lab
 
-import "fmt"
+import (
+	"fmt"
+
+	"umemstress/soft-roce/lab/internal/host"
+)
 
 // Exit codes for what is not the program's doing. The program's own codes pass
 // through, so these lie outside of those of umemstress itself.
 const (
-	ExitCrashed = 20          // the guest's kernel crashed
-	ExitFailed  = ExitNoGuest // the lab could not boot the guest, or lost it
+	ExitCrashed = 20               // the guest's kernel crashed
+	ExitFailed  = host.ExitNoGuest // the lab could not boot the guest, or lost it
 )
 
 // CrashError says that the guest's kernel died before the program ended.

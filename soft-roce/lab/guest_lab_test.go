@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"umemstress/soft-roce/lab/internal/labtest"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // These tests boot guests, with the kernel that most of the lab's users want.
 
-func testKernel(t *testing.T) Kernel {
+func testKernel(t *testing.T) kernels.Kernel {
 	t.Helper()
-	s, err := DefaultStore()
+	s, err := kernels.DefaultStore()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestKilledLab(t *testing.T) {
 		_, err := Run(t.Context(), c)
 		t.Fatalf("Run = %v", err)
 	}
-	cache, err := CacheDir()
+	cache, err := kernels.CacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,18 +12,23 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/machine"
 )
 
 // hostSide is a QEMU process and the host's ends of everything that is connected
 // to it.
 type hostSide struct {
-	cfg     *Config
-	machine machine
-	lent    []*os.File // inherited by QEMU, closed here once it runs
+	cfg  *Config
+	qemu machine.Machine
+	lent []*os.File // inherited by QEMU, closed here once it runs
 
 	control        *os.File
-	stdout, stderr *sink
-	serial         *serialLog
+	stdout, stderr *machine.Sink
+	serial         *machine.SerialLog
 	complaints     bytes.Buffer // QEMU's stderr
 }
 
@@ -35,7 +40,7 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 			h.close()
 		}
 	}()
-	qemu, err := ToolQEMU.Find()
+	qemu, err := host.QEMU.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +56,9 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 	if err != nil {
 		return nil, err
 	}
-	seed := make([]byte, seedBytes)
+	seed := make([]byte, proto.SeedBytes)
 	rand.Read(seed) // never fails
-	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &spec{
+	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &proto.Spec{
 		Release: c.Kernel.Release,
 		Modules: c.Kernel.Modules,
 		Program: c.Program,
@@ -67,7 +72,7 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 		return nil, err
 	}
 	initramfsFD := h.lend(initramfs)
-	state, err := CacheDir()
+	state, err := kernels.CacheDir()
 	if err != nil {
 		return nil, err
 	}
@@ -76,48 +81,48 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 		return nil, err
 	}
 	diskFD := h.lend(disk)
-	if h.serial, err = newSerialLog(c.Serial, state); err != nil {
+	if h.serial, err = machine.NewSerialLog(c.Serial, state); err != nil {
 		return nil, err
 	}
-	devices := []device{
-		serialConsole{h.serial.path()},
-		scratchDisk{diskFD},
-		directory{tag: rootTag, path: "/", readOnly: true},
+	devices := []machine.Device{
+		machine.SerialConsole{Path: h.serial.Path()},
+		machine.ScratchDisk{FD: diskFD},
+		machine.Directory{Tag: proto.RootTag, Path: "/", ReadOnly: true},
 	}
 	for _, sh := range shares {
-		devices = append(devices, directory{tag: sh.Tag, path: sh.Path})
+		devices = append(devices, machine.Directory{Tag: sh.Tag, Path: sh.Path})
 	}
-	devices = append(devices, portBus{})
+	devices = append(devices, machine.PortBus{})
 	connect := func(name string) (*os.File, error) {
 		here, there, err := socketPair(name)
 		if err != nil {
 			return nil, err
 		}
-		devices = append(devices, port{name, h.lend(there)})
+		devices = append(devices, machine.Port{Name: name, FD: h.lend(there)})
 		return here, nil
 	}
-	if h.control, err = connect(portControl); err != nil {
+	if h.control, err = connect(proto.PortControl); err != nil {
 		return nil, err
 	}
-	stdout, err := connect(portStdout)
+	stdout, err := connect(proto.PortStdout)
 	if err != nil {
 		return nil, err
 	}
-	h.stdout = newSink(stdout, c.Stdout)
-	stderr, err := connect(portStderr)
+	h.stdout = machine.NewSink(stdout, c.Stdout)
+	stderr, err := connect(proto.PortStderr)
 	if err != nil {
 		return nil, err
 	}
-	h.stderr = newSink(stderr, c.Stderr)
-	h.machine = machine{
-		accel:     c.Accel,
-		qemu:      qemu,
-		memory:    c.Memory,
-		cpus:      c.CPUs,
-		kernel:    c.Kernel.Image,
-		initramfs: initramfsFD,
-		append:    c.Append,
-		devices:   devices,
+	h.stderr = machine.NewSink(stderr, c.Stderr)
+	h.qemu = machine.Machine{
+		Accel:     c.Accel,
+		QEMU:      qemu,
+		Memory:    c.Memory,
+		CPUs:      c.CPUs,
+		Kernel:    c.Kernel.Image,
+		Initramfs: initramfsFD,
+		Append:    c.Append,
+		Devices:   devices,
 	}
 	return h, nil
 }
@@ -148,13 +153,13 @@ func (h *hostSide) close() {
 	if h.control != nil {
 		h.control.Close()
 	}
-	for _, s := range []*sink{h.stdout, h.stderr} {
+	for _, s := range []*machine.Sink{h.stdout, h.stderr} {
 		if s != nil {
-			s.close()
+			s.Close()
 		}
 	}
 	if h.serial != nil {
-		h.serial.close()
+		h.serial.Close()
 	}
 }
 
@@ -167,21 +172,21 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	}
 	qemuCtx, kill := context.WithCancel(ctx)
 	defer kill()
-	line := h.machine.commandLine()
+	line := h.qemu.CommandLine()
 	cmd := exec.CommandContext(qemuCtx, line[0], line[1:]...)
 	cmd.ExtraFiles = h.lent
 	cmd.Stdout = &h.complaints
 	cmd.Stderr = &h.complaints
 	begin := time.Now()
-	ended, err := startBound(cmd)
+	ended, err := machine.StartBound(cmd)
 	if err != nil {
 		return Result{}, &LabError{Op: "start QEMU", Err: err}
 	}
 	h.closeLent()
-	go h.stdout.drain()
-	go h.stderr.drain()
+	go h.stdout.Drain()
+	go h.stderr.Drain()
 
-	result := Result{Accel: h.machine.accel}
+	result := Result{Accel: h.qemu.Accel}
 	exited, err := h.follow(&result, begin)
 	if err != nil || exited {
 		// As if its power was cut: nothing of the guest is to be kept, and what
@@ -189,7 +194,7 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 		kill()
 	}
 	qemuErr := <-ended
-	sinkErr := errors.Join(h.stdout.wait(), h.stderr.wait())
+	sinkErr := errors.Join(h.stdout.Wait(), h.stderr.Wait())
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return Result{}, err
@@ -208,20 +213,20 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 // all its output has been passed on, and false when the port was closed before
 // that, as it is when QEMU ends.
 func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
-	events := newEventStream(h.control)
+	events := proto.NewEventStream(h.control)
 	for {
-		ev, err := events.receive()
+		ev, err := events.Receive()
 		if err != nil {
 			return false, nil
 		}
 		switch ev.Kind {
-		case eventReady:
+		case proto.EventReady:
 			result.Boot = time.Since(begin)
-		case eventFailed:
+		case proto.EventFailed:
 			return false, h.labError("set up the guest", errors.New(ev.Error))
-		case eventExited:
+		case proto.EventExited:
 			result.ExitCode = ev.Code
-			if !h.stdout.waitFor(ev.Stdout) || !h.stderr.waitFor(ev.Stderr) {
+			if !h.stdout.WaitFor(ev.Stdout) || !h.stderr.WaitFor(ev.Stderr) {
 				return false, nil
 			}
 			return true, nil
@@ -230,5 +235,5 @@ func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
 }
 
 func (h *hostSide) labError(op string, err error) error {
-	return &LabError{Op: op, Err: err, Serial: h.serial.keep()}
+	return &LabError{Op: op, Err: err, Serial: h.serial.Keep()}
 }

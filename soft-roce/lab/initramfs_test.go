@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/u-root/u-root/pkg/cpio"
+
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // TestInitramfs reads the archives back as the kernel does, one after the other.
@@ -19,7 +22,7 @@ func TestInitramfs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = writeArchive(f, []cpio.Record{cpio.StaticFile(modulesPath+"/"+stageBus+"/000-virtio.ko", "module", 0o644)})
+	err = kernels.WriteArchive(f, []cpio.Record{cpio.StaticFile(proto.ModulesPath+"/"+proto.StageBus+"/000-virtio.ko", "module", 0o644)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +33,9 @@ func TestInitramfs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := spec{Release: "5.10.0-30-amd64", Program: []string{"sh", "-c", "a\nb"}, Dir: "/", Device: true,
-		Shares: []share{{"share0", "/srv"}}}
-	memory, err := buildInitramfs(&Kernel{bootModules: modules}, executable, "/bin/sh", &want)
+	want := proto.Spec{Release: "5.10.0-30-amd64", Program: []string{"sh", "-c", "a\nb"}, Dir: "/", Device: true,
+		Shares: []proto.Share{{Tag: "share0", Path: "/srv"}}}
+	memory, err := buildInitramfs(&kernels.Kernel{BootModules: modules}, executable, "/bin/sh", &want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +75,11 @@ func TestInitramfs(t *testing.T) {
 		if _, err := record.ReadAt(content, 0); err != nil {
 			t.Fatal(err)
 		}
-		var got spec
+		var got proto.Spec
 		if err := json.Unmarshal(content, &got); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(got.Loaded, func(f loadedFile) bool { return f.Name == initPath && f.Path == executable }) {
+		if !slices.ContainsFunc(got.Loaded, func(f proto.LoadedFile) bool { return f.Name == proto.InitPath && f.Path == executable }) {
 			t.Errorf("the guest would not find the executable in memory: %+v", got.Loaded)
 		}
 		if !slices.Equal(got.Program, want.Program) || !slices.Equal(got.Shares, want.Shares) || !got.Device {

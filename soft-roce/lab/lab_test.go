@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"umemstress/soft-roce/lab/internal/labtest"
+	"umemstress/soft-roce/lab/internal/proto"
 )
 
 func TestDefaults(t *testing.T) {
@@ -45,7 +46,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET", "x")
 	c := Config{Env: []string{"A=b c"}}
 	env := c.environment()
-	for _, want := range []string{"PATH=/bin", "TMPDIR=" + guestTmp, "A=b c"} {
+	for _, want := range []string{"PATH=/bin", "TMPDIR=" + proto.GuestTmp, "A=b c"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("no %s in %q", want, env)
 		}
@@ -59,7 +60,7 @@ func TestSharedDirs(t *testing.T) {
 	dir := t.TempDir()
 	c := Config{Shares: []string{dir, "."}}
 	shares, err := c.sharedDirs()
-	if err != nil || len(shares) != 2 || shares[0] != (share{"share0", dir}) || !filepath.IsAbs(shares[1].Path) {
+	if err != nil || len(shares) != 2 || shares[0] != (proto.Share{Tag: "share0", Path: dir}) || !filepath.IsAbs(shares[1].Path) {
 		t.Errorf("shares %+v, %v", shares, err)
 	}
 	file := filepath.Join(dir, "file")

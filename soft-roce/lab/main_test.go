@@ -3,9 +3,11 @@ package lab
 import (
 	"os"
 	"testing"
+
+	"umemstress/soft-roce/lab/guest"
 )
 
 func TestMain(m *testing.M) {
-	InitIfPID1()
+	guest.InitIfPID1()
 	os.Exit(m.Run())
 }

@@ -5,20 +5,22 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+
+	"umemstress/soft-roce/lab/internal/host"
 )
 
 // newScratchDisk makes the image of the guest's scratch disk, a sparse file with
 // an ext4 file system. The file has no name: it is gone with the last process
 // that has it open, however that process ends.
 func newScratchDisk(dir string, size int64) (*os.File, error) {
-	mke2fs, err := ToolMke2fs.Find()
+	mke2fs, err := host.Mke2fs.Find()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := unnamedFile(dir)
+	f, err := host.UnnamedFile(dir)
 	if err != nil {
 		return nil, fmt.Errorf("scratch disk: %w", err)
 	}
@@ -43,7 +45,7 @@ func makeExt4(mke2fs string, f *os.File, size int64) error {
 	cmd.ExtraFiles = []*os.File{f}
 	cmd.Env = []string{"MKE2FS_CONFIG=/dev/null"}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mke2fs: %w: %s", err, oneLine(out))
+		return fmt.Errorf("mke2fs: %w: %s", err, host.OneLine(out))
 	}
 	return nil
 }
