@@ -1,37 +1,21 @@
 package guest
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net"
+	"net/netip"
 	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
 	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/link"
 )
 
-const (
-	deviceName = "rxe0"
-	netdevName = "veth0"
-	netdevPeer = "veth1"
-)
-
-// netdevMTU has room for RoCE's greatest MTU of 4096 bytes. With 1500 it would be
-// 1024, and four packets to process in place of one.
-const netdevMTU = 9000
-
-// netdevAddr gives the port a GID of type RoCE v2 over IPv4. The network exists
-// in the guest only.
-func netdevAddr() *net.IPNet {
-	return &net.IPNet{IP: net.IPv4(10, 77, 0, 1), Mask: net.CIDRMask(24, 32)}
-}
-
-// linkUp creates rxe0 over a veth pair and waits until its port is ACTIVE.
+// linkUp makes the link rxe0 over a veth pair and waits until its port is ACTIVE. The
+// pair's address gives the port a GID of type RoCE v2 over IPv4; the network exists in
+// the guest only. The pair is none that 'umemstress soft-roce down' would take away.
 func linkUp() error {
 	if err := loadStage(proto.StageDevice); err != nil {
 		return err
@@ -42,51 +26,16 @@ func linkUp() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: netdevName}, PeerName: netdevPeer}
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("create %s: %w", netdevName, err)
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
 	}
-	for _, name := range []string{"lo", netdevPeer, netdevName} {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return fmt.Errorf("find %s: %w", name, err)
-		}
-		if name != "lo" {
-			if err := netlink.LinkSetMTU(link, netdevMTU); err != nil {
-				return fmt.Errorf("set the MTU of %s: %w", name, err)
-			}
-		}
-		if name == netdevName {
-			if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: netdevAddr()}); err != nil {
-				return fmt.Errorf("set the address of %s: %w", name, err)
-			}
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			return fmt.Errorf("bring up %s: %w", name, err)
-		}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return err
 	}
-	if err := netlink.RdmaLinkAdd(deviceName, "rxe", netdevName); err != nil {
-		return fmt.Errorf("create %s over %s: %w", deviceName, netdevName, err)
+	pair := link.Pair{First: "veth0", Second: "veth1", Addr: netip.MustParsePrefix("10.77.0.1/24")}
+	if err := pair.Make(); err != nil {
+		return err
 	}
-	return waitActive("/sys", deviceName, 10*time.Second)
-}
-
-// waitActive waits until port 1 of an RDMA device is ACTIVE.
-func waitActive(sys, device string, limit time.Duration) error {
-	path := filepath.Join(sys, "class/infiniband", device, "ports/1/state")
-	deadline := time.Now().Add(limit)
-	for {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		state := strings.TrimSpace(string(raw))
-		if strings.HasSuffix(state, ": ACTIVE") {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("port 1 of %s is not ACTIVE but %q after %s", device, state, limit)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	return link.Add(context.Background(), link.DefaultName, pair.First)
 }
