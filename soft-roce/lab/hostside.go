@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -211,13 +212,15 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 
 // follow reads the guest's events. It returns true when the program ended and
 // all its output has been passed on, and false when the port was closed before
-// that, as it is when QEMU ends.
+// that, as it is when QEMU ends. What init would not have sent ends the guest.
 func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
 	events := proto.NewEventStream(h.control)
 	for {
 		ev, err := events.Receive()
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return false, nil
+		} else if err != nil {
+			return false, h.labError("follow the guest", err)
 		}
 		switch ev.Kind {
 		case proto.EventReady:

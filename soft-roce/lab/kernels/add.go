@@ -72,6 +72,9 @@ func (s *Store) fromPackageFile(ctx context.Context, path string) (Kernel, error
 	}
 	release = strings.TrimPrefix(release, "unsigned-")
 	stock := stockKernel{Release: release, Version: fields["Version"]}
+	if err := stock.check(); err != nil {
+		return Kernel{}, host.Usagef("%s: %v", path, err)
+	}
 	dir := filepath.Join(s.Dir, stock.Release+"_"+stock.Version+"_"+sum[:12])
 	err = s.addOnce(ctx, dir, stock, func(string) ([]string, error) {
 		logrus.Infof("unpacking kernel %s (%s) from %s", stock.Release, stock.Version, path)

@@ -108,16 +108,21 @@ func (a *apt) list(ctx context.Context, suites []string, name string) ([]stockKe
 	if err != nil {
 		return nil, err
 	}
+	return packagesOf(string(out), name), nil
+}
+
+// packagesOf reads the kernels called name out of what apt-cache shows.
+func packagesOf(shown, name string) []stockKernel {
 	var found []stockKernel
-	for paragraph := range strings.SplitSeq(string(out), "\n\n") {
+	for paragraph := range strings.SplitSeq(shown, "\n\n") {
 		fields := controlFields(paragraph)
 		release, ok := releaseOfPackage(fields["Package"])
 		stock := stockKernel{Release: release, Version: fields["Version"]}
-		if ok && stock.is(name) {
+		if ok && stock.check() == nil && stock.is(name) {
 			found = append(found, stock)
 		}
 	}
-	return found, nil
+	return found
 }
 
 func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]string, error) {
@@ -139,7 +144,8 @@ func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]strin
 	return files, err
 }
 
-var dependency = regexp.MustCompile(`^\s*(\S+)\s*\(=\s*(\S+)\)\s*$`)
+// A package begins with a letter or a digit: apt-get would take -o for an option.
+var dependency = regexp.MustCompile(`^\s*([a-z0-9][a-z0-9+.-]*)\s*\(=\s*(\S+)\)\s*$`)
 
 // parts picks the packages that a kernel is split into from the Depends field of
 // its image: those of the same release and version. Before 7.x there are none.

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"fmt"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -32,6 +33,20 @@ type stockKernel struct {
 	Release string // as uname -r tells it, such as 5.10.0-30-amd64
 	Version string // of the package, such as 5.10.218-1
 }
+
+// check refuses what would be no name of a directory. The words come from a package's
+// control file, or from a file in the store.
+func (k stockKernel) check() error {
+	if !pathWord.MatchString(k.Release) {
+		return fmt.Errorf("%q is no release of a kernel", k.Release)
+	}
+	if !pathWord.MatchString(k.Version) {
+		return fmt.Errorf("%q is no version of a package", k.Version)
+	}
+	return nil
+}
+
+var pathWord = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~:_-]*$`)
 
 // imagePackage matches the packages of stock kernels, not those of their rt and
 // cloud flavours, of debug symbols, and not metapackages like linux-image-6.1-amd64.

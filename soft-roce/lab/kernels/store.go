@@ -197,15 +197,23 @@ const (
 )
 
 func readStock(dir string) (stockKernel, error) {
-	var stock stockKernel
 	raw, err := os.ReadFile(filepath.Join(dir, kernelFile))
 	if err != nil {
-		return stock, err
+		return stockKernel{}, err
 	}
-	if err := json.Unmarshal(raw, &stock); err != nil {
+	stock, err := parseStock(raw)
+	if err != nil {
 		return stock, fmt.Errorf("%s: %w; delete the directory to have the kernel fetched again", dir, err)
 	}
 	return stock, nil
+}
+
+func parseStock(raw []byte) (stockKernel, error) {
+	var stock stockKernel
+	if err := json.Unmarshal(raw, &stock); err != nil {
+		return stock, err
+	}
+	return stock, stock.check()
 }
 
 func (s *Store) load(dir string) (Kernel, error) {

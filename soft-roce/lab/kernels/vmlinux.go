@@ -62,9 +62,11 @@ func bzPayload(image []byte) ([]byte, error) {
 	return image[start:end], nil
 }
 
-// decompress unpacks a payload. Its last four bytes are its unpacked size.
+// decompress unpacks a payload. Its last four bytes are its unpacked size
+// (scripts/Makefile.lib, size_append), which bounds what is unpacked.
 func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 	packed := payload[:len(payload)-4]
+	size := int64(binary.LittleEndian.Uint32(payload[len(packed):]))
 	switch {
 	case bytes.HasPrefix(packed, []byte("\xfd7zXZ\x00")):
 		// The kernel is packed with xz's filter for x86 code, which the Go
@@ -75,16 +77,37 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 		}
 		cmd := exec.CommandContext(ctx, xz, "-dc", "--single-stream")
 		cmd.Stdin = bytes.NewReader(packed)
-		return cmd.Output()
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, err
+		}
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		kernel, readErr := readExactly(out, size)
+		out.Close() // ends an xz that has more
+		if err := cmd.Wait(); err != nil && readErr == nil {
+			return nil, fmt.Errorf("xz: %w", err)
+		}
+		return kernel, readErr
 	case bytes.HasPrefix(packed, []byte("\x28\xb5\x2f\xfd")):
 		d, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxWindow(1<<31))
 		if err != nil {
 			return nil, err
 		}
 		defer d.Close()
-		return io.ReadAll(d)
+		return readExactly(d, size)
 	}
 	return nil, fmt.Errorf("unknown compression %x", packed[:4])
+}
+
+// readExactly reads to the end, which has to be after size bytes.
+func readExactly(r io.Reader, size int64) ([]byte, error) {
+	kernel, err := io.ReadAll(io.LimitReader(r, size+1))
+	if err == nil && int64(len(kernel)) != size {
+		err = fmt.Errorf("the kernel does not unpack to the %d bytes that it says", size)
+	}
+	return kernel, err
 }
 
 // checkPVH looks for the note that names the PVH entry
@@ -95,10 +118,10 @@ func checkPVH(image []byte) error {
 		return err
 	}
 	const phys32Entry = 18
-	note := []byte("\x04\x00\x00\x00\x08\x00\x00\x00\x12\x00\x00\x00Xen\x00")
-	note[8] = phys32Entry
+	note := []byte("\x04\x00\x00\x00\x08\x00\x00\x00" + string(rune(phys32Entry)) + "\x00\x00\x00Xen\x00")
+	const maxNotes = 1 << 20 // a kernel has less than 4 KiB
 	for _, prog := range f.Progs {
-		if prog.Type != elf.PT_NOTE {
+		if prog.Type != elf.PT_NOTE || prog.Filesz > maxNotes {
 			continue
 		}
 		raw, err := io.ReadAll(prog.Open())

@@ -54,9 +54,17 @@ func TestDecompress(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, packed := range [][]byte{xz, encoder.EncodeAll(want, nil)} {
-		got, err := decompress(t.Context(), append(packed, 0, 0, 0, 0))
+		sized := func(size int) []byte {
+			return binary.LittleEndian.AppendUint32(bytes.Clone(packed), uint32(size))
+		}
+		got, err := decompress(t.Context(), sized(len(want)))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%x…: %d bytes, %v", packed[:4], len(got), err)
+		}
+		for _, size := range []int{0, len(want) - 1, len(want) + 1} {
+			if _, err := decompress(t.Context(), sized(size)); err == nil {
+				t.Errorf("%x…: taken as of %d bytes", packed[:4], size)
+			}
 		}
 	}
 	if _, err := decompress(t.Context(), []byte("unknown format")); err == nil {

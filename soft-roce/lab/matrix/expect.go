@@ -100,6 +100,11 @@ func parseExpectations(raw []byte) ([]Expectation, error) {
 // parse reads what stands after the kernel's name.
 func (e *Expectation) parse(cell *yaml.Node) error {
 	err := eachPair(cell, func(key, value *yaml.Node) error {
+		if value.Kind != yaml.ScalarNode {
+			// An alias (*word) has the name of its anchor as its Value, not what that
+			// stands for.
+			return at(value, "%s: expected a word", key.Value)
+		}
 		switch key.Value {
 		case "verdict":
 			e.Verdict = value.Value
@@ -144,6 +149,9 @@ func eachPair(node *yaml.Node, f func(key, value *yaml.Node) error) error {
 	lines := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
+		if key.Kind != yaml.ScalarNode {
+			return at(key, "expected a word for a key")
+		}
 		if line, ok := lines[key.Value]; ok {
 			return at(key, "%q is in line %d already", key.Value, line)
 		}

@@ -105,8 +105,14 @@ type lineReader struct {
 	rest []byte
 }
 
+// maxLine is ample for a line of the script. Another program of the guest may have got
+// hold of its stdout.
+const maxLine = 1 << 10
+
 func (l *lineReader) Write(p []byte) (int, error) {
-	l.rest = append(l.rest, p...)
+	if l.err == nil {
+		l.rest = append(l.rest, p...)
+	}
 	for l.err == nil {
 		line, rest, ok := bytes.Cut(l.rest, []byte("\n"))
 		if !ok {
@@ -114,6 +120,12 @@ func (l *lineReader) Write(p []byte) (int, error) {
 		}
 		l.rest = rest
 		l.err = l.line(string(line))
+	}
+	if l.err == nil && len(l.rest) > maxLine {
+		l.err = fmt.Errorf("the guest's shell said %q… without an end", l.rest[:40])
+	}
+	if l.err != nil {
+		l.rest = nil
 	}
 	return len(p), nil
 }
