@@ -76,7 +76,7 @@ everything: build guest-programs
 
 lab-test: build
 	$(call install,$(LAB_PACKAGES))
-	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab
+	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab/...
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: build

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // guestFlags are the flags of every command that boots a guest.
@@ -56,19 +57,19 @@ func (f *guestFlags) config(ctx context.Context) (lab.Config, error) {
 	return c, err
 }
 
-func (f *guestFlags) findKernel(ctx context.Context) (lab.Kernel, error) {
+func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 	if f.modules != "" {
-		return lab.CustomKernel(f.kernel, f.modules)
+		return kernels.Custom(f.kernel, f.modules)
 	}
-	store, err := lab.DefaultStore()
+	store, err := kernels.DefaultStore()
 	if err != nil {
-		return lab.Kernel{}, err
+		return kernels.Kernel{}, err
 	}
 	name := f.kernel
 	if strings.HasSuffix(name, ".deb") {
 		name, err = filepath.Abs(name)
 		if err != nil {
-			return lab.Kernel{}, err
+			return kernels.Kernel{}, err
 		}
 	}
 	return store.Find(ctx, name)

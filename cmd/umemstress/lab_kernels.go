@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 func newLabKernelsCommand() *cobra.Command {
@@ -20,14 +20,14 @@ func newLabKernelsCommand() *cobra.Command {
 		Long: `Lists the names that --kernel takes and the kernels that they stand for here.
 A kernel is fetched when it is first used, from the mirror that this machine's
 apt is configured for, and kept from then on. --fetch gets the newest of a name
-now. Package files in the directory ` + lab.KernelDirEnv + ` are preferred to
+now. Package files in the directory ` + kernels.PackageDirEnv + ` are preferred to
 the mirror.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			store, err := lab.DefaultStore()
+			store, err := kernels.DefaultStore()
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ the mirror.`,
 	return cmd
 }
 
-func printKernels(w io.Writer, entries []lab.Entry) error {
+func printKernels(w io.Writer, entries []kernels.Entry) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tRELEASE\tVERSION\tFROM")
 	for _, e := range entries {

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/matrix"
 )
 
 func newLabMatrixCommand() *cobra.Command {
@@ -26,8 +28,8 @@ the expectations. Leaves in the output directory: matrix.json; matrix.html, one
 page in which each cell opens what the channels saw; and the evidence of each
 run, in KERNEL/SCENARIO, with the consoles of the guests.
 
-The expectations are soft-roce/expected.yaml of the source tree: that below the
-current directory, or else the one beside this program's bin directory.
+The expectations are part of this program (soft-roce/lab/matrix/expected.yaml of its
+source); --expected gives others.
 --explore runs a scenario that has no expectation and shows what it ends in.
 
 Exit codes: 0 all as expected, 1 there are differences, 2 usage, 3 this host
@@ -37,16 +39,16 @@ lacks something, 130 interrupted: what was seen until then is written.`,
   umemstress lab matrix --kernels sid --explore rdma/ext4/none/none`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			matrix, err := flags.matrix(cmd.Context())
+			m, err := flags.matrix(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(matrix.Dir, 0o755); err != nil {
+			if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 				return usageErrorf("--output: %v", err)
 			}
-			progress := newMatrixProgress(cmd.ErrOrStderr(), matrix)
-			matrix.Progress = progress.tell
-			result, runErr := matrix.Run(cmd.Context())
+			progress := newMatrixProgress(cmd.ErrOrStderr(), m)
+			m.Progress = progress.tell
+			result, runErr := m.Run(cmd.Context())
 			progress.close()
 			if err := flags.report(cmd, result); err != nil {
 				return errors.Join(runErr, err)
@@ -80,7 +82,7 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&f.kernels, "kernels", "k", nil, "`NAMES` of kernels, as in 5.10,6.1 (default: all of the expectations)")
 	flags.StringArrayVar(&f.only, "only", nil, "run the scenarios that match `GLOB`, in which * matches any text; may be repeated")
 	flags.StringArrayVar(&f.explore, "explore", nil, "run `SCENARIO` and compare it with nothing; alone, without those of the expectations; may be repeated")
-	flags.StringVar(&f.expected, "expected", "", "`FILE` with the expectations (default: the source tree's)")
+	flags.StringVar(&f.expected, "expected", "", "`FILE` with the expectations (default: the program's own)")
 	flags.BoolVar(&f.subset, "subset", false, "run only the cells marked 'quick: true'")
 	flags.IntVarP(&f.jobs, "jobs", "j", 0, "guests at a time (default: one a CPU, as far as there is memory)")
 	flags.IntVar(&f.repeat, "repeat", 1, "run each cell `N` times; that they differ is a difference")
@@ -92,8 +94,8 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 }
 
 // matrix is what the flags ask for.
-func (f *matrixFlags) matrix(ctx context.Context) (lab.Matrix, error) {
-	var m lab.Matrix
+func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
+	var m matrix.Matrix
 	switch {
 	case f.jobs < 0:
 		return m, usageErrorf("--jobs %d: choose 1 or more", f.jobs)
@@ -107,7 +109,7 @@ func (f *matrixFlags) matrix(ctx context.Context) (lab.Matrix, error) {
 	if err := checkFormat(f.format); err != nil {
 		return m, err
 	}
-	most, err := lab.MaxJobs(int64(f.memory) << 20)
+	most, err := matrix.MaxJobs(int64(f.memory) << 20)
 	if err != nil {
 		return m, err
 	}
@@ -128,7 +130,7 @@ func (f *matrixFlags) matrix(ctx context.Context) (lab.Matrix, error) {
 	if err != nil {
 		return m, err
 	}
-	store, err := lab.DefaultStore()
+	store, err := kernels.DefaultStore()
 	if err != nil {
 		return m, err
 	}
@@ -142,8 +144,8 @@ func (f *matrixFlags) matrix(ctx context.Context) (lab.Matrix, error) {
 			}
 		}
 	}
-	return lab.Matrix{
-		Kernels:     columns,
+	return matrix.Matrix{
+		Columns:     columns,
 		Command:     func(scenario, dir string) []string { return matrixCommand(executable, scenario, dir) },
 		Dir:         f.output,
 		Jobs:        f.jobs,
@@ -177,7 +179,7 @@ func freshDir(dir string) (string, error) {
 }
 
 // report writes matrix.json and matrix.html, and one of table and JSON to stdout.
-func (f *matrixFlags) report(cmd *cobra.Command, result *lab.MatrixResult) error {
+func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	page := filepath.Join(f.output, "matrix.html")
 	err := errors.Join(
 		writeFile(filepath.Join(f.output, "matrix.json"), func(w *os.File) error { return printJSON(w, result) }),

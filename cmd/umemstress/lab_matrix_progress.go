@@ -10,7 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/matrix"
 )
 
 // matrixProgress shows a bar on a terminal, and elsewhere logs a line for each
@@ -24,14 +24,14 @@ type matrixProgress struct {
 	width    int // of the longest description, so that the bar keeps its place
 }
 
-func newMatrixProgress(stderr io.Writer, m lab.Matrix) *matrixProgress {
+func newMatrixProgress(stderr io.Writer, m matrix.Matrix) *matrixProgress {
 	p := &matrixProgress{stderr: stderr, repeated: m.Repeat > 1}
 	file, ok := stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return p
 	}
 	cells := 0
-	for _, kernel := range m.Kernels {
+	for _, kernel := range m.Columns {
 		cells += len(kernel.Cells)
 		for _, cell := range kernel.Cells {
 			p.width = max(p.width, len(kernel.Name+" "+cell.Scenario))
@@ -66,7 +66,7 @@ func (p *matrixProgress) Write(line []byte) (int, error) {
 	return n, err
 }
 
-func (p *matrixProgress) tell(now lab.MatrixProgress) {
+func (p *matrixProgress) tell(now matrix.Progress) {
 	cell := now.Kernel + " " + now.Scenario
 	if p.repeated {
 		cell += fmt.Sprintf(" #%d", now.Repetition)

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload"
 )
 
 // columns selects the cells to run, kernel by kernel.
-func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
+func (f *matrixFlags) columns() ([]matrix.Column, error) {
 	for i, scenario := range f.explore {
 		if _, err := workload.Scenarios().Parse(scenario); err != nil {
 			return nil, usageErrorf("--explore: %v", err)
@@ -23,14 +21,11 @@ func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
 	}
 	// What is explored needs no expectations, if it is said where.
 	exploreOnly := len(f.explore) > 0 && len(f.only) == 0 && !f.subset
-	var expectations []lab.Expectation
+	var expectations []matrix.Expectation
 	var file string
 	if !exploreOnly || len(f.kernels) == 0 {
 		var err error
-		if file, err = f.expectedFile(); err != nil {
-			return nil, err
-		}
-		if expectations, err = lab.ReadExpectations(file); err != nil {
+		if expectations, file, err = f.expectations(); err != nil {
 			return nil, err
 		}
 	}
@@ -46,7 +41,7 @@ func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
 	if exploreOnly {
 		cells = nil
 	}
-	var columns []lab.MatrixKernel
+	var columns []matrix.Column
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			return nil, usageErrorf("--kernels: %s is named twice", name)
@@ -57,14 +52,14 @@ func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
 		if len(f.explore) == 0 && !slices.Contains(known, name) {
 			return nil, usageErrorf("--kernels: %s has no expectations for %q; it has them for %s", file, name, strings.Join(known, ", "))
 		}
-		column := lab.MatrixKernel{Name: name}
+		column := matrix.Column{Name: name}
 		for _, cell := range cells {
 			if cell.Kernel == name && !slices.Contains(f.explore, cell.Scenario) {
 				column.Cells = append(column.Cells, cell)
 			}
 		}
 		for _, scenario := range f.explore {
-			column.Cells = append(column.Cells, lab.Expectation{Kernel: name, Scenario: scenario})
+			column.Cells = append(column.Cells, matrix.Expectation{Kernel: name, Scenario: scenario})
 		}
 		if len(column.Cells) > 0 {
 			columns = append(columns, column)
@@ -77,9 +72,9 @@ func (f *matrixFlags) columns() ([]lab.MatrixKernel, error) {
 }
 
 // selected are the expectations that --only and --subset leave.
-func (f *matrixFlags) selected(expectations []lab.Expectation, file string) ([]lab.Expectation, error) {
+func (f *matrixFlags) selected(expectations []matrix.Expectation, file string) ([]matrix.Expectation, error) {
 	matched := make([]bool, len(f.only))
-	var cells []lab.Expectation
+	var cells []matrix.Expectation
 	for _, e := range expectations {
 		keep := len(f.only) == 0
 		for i, glob := range f.only {
@@ -107,7 +102,7 @@ func matches(glob, scenario string) (bool, error) {
 	return path.Match(flat.Replace(glob), flat.Replace(scenario))
 }
 
-func kernelsOf(expectations []lab.Expectation) []string {
+func kernelsOf(expectations []matrix.Expectation) []string {
 	var names []string
 	for _, e := range expectations {
 		if !slices.Contains(names, e.Kernel) {
@@ -117,24 +112,12 @@ func kernelsOf(expectations []lab.Expectation) []string {
 	return names
 }
 
-// expectedPath is where the source tree has the expectations.
-const expectedPath = "soft-roce/expected.yaml"
-
-// expectedFile is the file of --expected, or that of the source tree which is
-// the current directory or has this program in its bin directory.
-func (f *matrixFlags) expectedFile() (string, error) {
-	if f.expected != "" {
-		return f.expected, nil
+// expectations are those of --expected, or the program's own, and where they stand.
+func (f *matrixFlags) expectations() (_ []matrix.Expectation, file string, err error) {
+	if f.expected == "" {
+		expectations, err := matrix.Expected()
+		return expectations, "this program", err
 	}
-	trees := []string{"."}
-	if executable, err := os.Executable(); err == nil {
-		trees = append(trees, filepath.Dir(filepath.Dir(executable)))
-	}
-	for _, tree := range trees {
-		file := filepath.Join(tree, expectedPath)
-		if _, err := os.Stat(file); err == nil {
-			return file, nil
-		}
-	}
-	return "", usageErrorf("there is no %s here: run this in the source tree, or name a file with --expected", expectedPath)
+	expectations, err := matrix.ReadExpectations(f.expected)
+	return expectations, f.expected, err
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/machine"
+	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload"
 )
 
@@ -79,7 +81,7 @@ func TestMatrixColumns(t *testing.T) {
 // TestLabMatrixBadInput has no case that gets as far as a guest or the mirror.
 func TestLabMatrixBadInput(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv(lab.KernelDirEnv, "")
+	t.Setenv(kernels.PackageDirEnv, "")
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("taken", nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -88,7 +90,8 @@ func TestLabMatrixBadInput(t *testing.T) {
 	with := " --expected " + file
 	for _, tt := range []struct{ args, says string }{
 		{"rdma", "takes no arguments"},
-		{"", "no soft-roce/expected.yaml here"},
+		{"--kernels 7.0", `this program has no expectations for "7.0"; it has them for 5.10, 6.1, 6.12, trixie, sid`},
+		{"--only sctp/*", `matches no scenario of this program`},
 		{"--expected none.yaml", "none.yaml: no such file"},
 		{"--jobs -1" + with, "--jobs -1"},
 		{"--jobs 1000000" + with, "memory for"},
@@ -118,16 +121,16 @@ func TestLabMatrixBadInput(t *testing.T) {
 }
 
 func TestMatrixText(t *testing.T) {
-	result := &lab.MatrixResult{
-		Seconds: 61, Jobs: 1, Repeat: 1, Host: lab.MatrixHost{Accel: lab.TCG, CPUs: 2}, Differences: 1,
-		Guests: []lab.GuestRecord{{Kernel: "6.1", Serial: "6.1/serial-1.1.log", Trouble: "it hung"}},
-		Cells: []lab.Cell{
-			{Kernel: "5.10", Release: "5.10.0-46-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "data-lost", Repetition: lab.Repetition{Got: "data-lost"}},
+	result := &matrix.Result{
+		Seconds: 61, Jobs: 1, Repeat: 1, Host: matrix.Host{Accel: machine.TCG, CPUs: 2}, Differences: 1,
+		Guests: []matrix.GuestRecord{{Kernel: "6.1", Serial: "6.1/serial-1.1.log", Trouble: "it hung"}},
+		Cells: []matrix.Cell{
+			{Kernel: "5.10", Release: "5.10.0-46-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "data-lost", Repetition: matrix.Repetition{Got: "data-lost"}},
 			{
-				Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "clean", Repetition: lab.Repetition{Got: "timeout"},
+				Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "clean", Repetition: matrix.Repetition{Got: "timeout"},
 				Difference: true, Differences: []string{"expected clean, got timeout: the guest hung"},
 			},
-			{Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "a/b/c/d", Repetition: lab.Repetition{Got: "clean"}},
+			{Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "a/b/c/d", Repetition: matrix.Repetition{Got: "clean"}},
 		},
 	}
 	var out bytes.Buffer
@@ -171,7 +174,7 @@ func TestMatrixCommand(t *testing.T) {
 
 // Every expectation is of a scenario that makes sense.
 func TestExpectationsAreOfScenarios(t *testing.T) {
-	expectations, err := lab.ReadExpectations("../../soft-roce/expected.yaml")
+	expectations, err := matrix.Expected()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/matrix"
 )
 
 // printMatrix writes the table, scenarios by kernels, and what is not as
 // expected.
-func printMatrix(w io.Writer, result *lab.MatrixResult) error {
+func printMatrix(w io.Writer, result *matrix.Result) error {
 	table := result.Table()
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "scenario\t  %s\n", strings.Join(table.Kernels, "\t  "))
@@ -47,13 +47,13 @@ func printMatrix(w io.Writer, result *lab.MatrixResult) error {
 }
 
 // cellText is two columns for the mark, and the verdict.
-func cellText(cell *lab.Cell) string {
+func cellText(cell *matrix.Cell) string {
 	switch {
 	case cell == nil:
 		return "  -"
 	case cell.Difference:
 		return "! " + cell.Got
-	case cell.Expected == "" && cell.Got != lab.OutcomeNotRun:
+	case cell.Expected == "" && cell.Got != matrix.OutcomeNotRun:
 		return "? " + cell.Got
 	}
 	return "  " + cell.Got

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // TestLabBadInput has no case that gets as far as a guest or the mirror.
 func TestLabBadInput(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv(lab.KernelDirEnv, "")
+	t.Setenv(kernels.PackageDirEnv, "")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)

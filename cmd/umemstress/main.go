@@ -9,12 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/guest"
 	"umemstress/workload"
 )
 
 func main() {
-	lab.InitIfPID1()
+	guest.InitIfPID1()
 	workload.RunChild()
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)

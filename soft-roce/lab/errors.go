@@ -2,14 +2,15 @@ package lab
 
 import (
 	"fmt"
-	"strings"
+
+	"umemstress/soft-roce/lab/internal/host"
 )
 
 // Exit codes for what is not the program's doing. The program's own codes pass
 // through, so these lie outside of those of umemstress itself.
 const (
-	ExitCrashed = 20 // the guest's kernel crashed
-	ExitFailed  = 21 // the lab could not boot the guest, or lost it
+	ExitCrashed = 20               // the guest's kernel crashed
+	ExitFailed  = host.ExitNoGuest // the lab could not boot the guest, or lost it
 )
 
 // CrashError says that the guest's kernel died before the program ended.
@@ -45,33 +46,3 @@ func (e *LabError) Unwrap() error { return e.Err }
 
 // ExitCode is the exit code of a command that failed with this error.
 func (e *LabError) ExitCode() int { return ExitFailed }
-
-// lacksError says that the host lacks a program that the lab calls.
-type lacksError struct {
-	what    string
-	install string // Debian package
-}
-
-func (e *lacksError) Error() string {
-	return fmt.Sprintf("the host has no %s: install it with 'apt-get install --no-install-recommends %s'", e.what, e.install)
-}
-
-// HostLacks marks the error as the host's lack.
-func (e *lacksError) HostLacks() bool { return true }
-
-// usageError says that the caller asked for something that there is not.
-type usageError struct{ msg string }
-
-func (e *usageError) Error() string { return e.msg }
-
-// Usage marks the error as the caller's.
-func (e *usageError) Usage() bool { return true }
-
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
-}
-
-// oneLine makes the output of a program fit into an error message.
-func oneLine(out []byte) string {
-	return strings.Join(strings.Fields(string(out)), " ")
-}

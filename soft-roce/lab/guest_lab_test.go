@@ -15,13 +15,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"umemstress/soft-roce/lab/internal/labtest"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // These tests boot guests, with the kernel that most of the lab's users want.
 
-func testKernel(t *testing.T) Kernel {
+func testKernel(t *testing.T) kernels.Kernel {
 	t.Helper()
-	s, err := DefaultStore()
+	s, err := kernels.DefaultStore()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +77,8 @@ sleep 1000 &
 func TestGuest(t *testing.T) {
 	t.Setenv("LEAK", "x")
 	dir, shared := t.TempDir(), t.TempDir()
-	writeFile(t, filepath.Join(dir, "own"), "the host's\n")
-	writeFile(t, filepath.Join(shared, "from-host"), "hello\n")
+	labtest.WriteFile(t, filepath.Join(dir, "own"), "the host's\n")
+	labtest.WriteFile(t, filepath.Join(shared, "from-host"), "hello\n")
 	c, stdout, stderr := shell(t, guestScript+"exit 7")
 	c.Dir = dir
 	c.Env = []string{"GIVEN=a b", "SHARED=" + shared}
@@ -184,7 +187,7 @@ func TestKernelThatDoesNotBoot(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c, _, _ := shell(t, "true")
 	bad := filepath.Join(t.TempDir(), "bzImage")
-	writeFile(t, bad, "no kernel\n")
+	labtest.WriteFile(t, bad, "no kernel\n")
 	c.Kernel.Image = bad
 	_, err := Run(t.Context(), c)
 	if failed := new(LabError); !errors.As(err, &failed) || !strings.Contains(err.Error(), "run QEMU") {
@@ -214,7 +217,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	go func() {
 		<-out.ready
-		if len(qemus(t, marker)) != 1 {
+		if len(labtest.QEMUs(t, marker)) != 1 {
 			t.Error("there is no guest to cancel")
 		}
 		cancel()
@@ -222,7 +225,7 @@ func TestCancel(t *testing.T) {
 	if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run = %v, want context.Canceled", err)
 	}
-	if left := qemus(t, marker); len(left) != 0 {
+	if left := labtest.QEMUs(t, marker); len(left) != 0 {
 		t.Errorf("QEMU is still there: %v", left)
 	}
 }
@@ -239,7 +242,7 @@ func TestKilledLab(t *testing.T) {
 		_, err := Run(t.Context(), c)
 		t.Fatalf("Run = %v", err)
 	}
-	cache, err := CacheDir()
+	cache, err := kernels.CacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +261,7 @@ func TestKilledLab(t *testing.T) {
 	if _, err := io.ReadFull(out, ready); err != nil || string(ready) != "ready\n" {
 		t.Fatalf("%q, %v", ready, err)
 	}
-	if len(qemus(t, marker)) != 1 {
+	if len(labtest.QEMUs(t, marker)) != 1 {
 		t.Error("there is no guest")
 	}
 	if err := cmd.Process.Kill(); err != nil {
@@ -268,7 +271,7 @@ func TestKilledLab(t *testing.T) {
 		t.Error("the lab was not killed")
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for len(qemus(t, marker)) > 0 {
+	for len(labtest.QEMUs(t, marker)) > 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("QEMU outlives the lab")
 		}
@@ -298,24 +301,4 @@ func listing(t *testing.T, dir string) string {
 		names = append(names, e.Name())
 	}
 	return fmt.Sprint(names)
-}
-
-// qemus lists the processes of QEMU with a marker on their command line.
-func qemus(t *testing.T, marker string) []string {
-	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var found []string
-	for _, path := range lines {
-		line, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has just ended
-		}
-		if bytes.Contains(line, []byte("qemu-system")) && bytes.Contains(line, []byte(marker)) {
-			found = append(found, filepath.Base(filepath.Dir(path)))
-		}
-	}
-	return found
 }

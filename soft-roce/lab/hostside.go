@@ -6,36 +6,42 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/machine"
 )
 
-// guest is a QEMU process and the host's ends of everything that is connected
+// hostSide is a QEMU process and the host's ends of everything that is connected
 // to it.
-type guest struct {
-	cfg     *Config
-	machine machine
-	lent    []*os.File // inherited by QEMU, closed here once it runs
+type hostSide struct {
+	cfg  *Config
+	qemu machine.Machine
+	lent []*os.File // inherited by QEMU, closed here once it runs
 
 	control        *os.File
-	stdout, stderr *sink
-	serial         *serialLog
+	stdout, stderr *machine.Sink
+	serial         *machine.SerialLog
 	complaints     bytes.Buffer // QEMU's stderr
 }
 
-// newGuest prepares everything up to the start of QEMU.
-func newGuest(c *Config) (_ *guest, err error) {
-	g := &guest{cfg: c}
+// newHostSide prepares everything up to the start of QEMU.
+func newHostSide(c *Config) (_ *hostSide, err error) {
+	h := &hostSide{cfg: c}
 	defer func() {
 		if err != nil {
-			g.close()
+			h.close()
 		}
 	}()
-	qemu, err := findTool("qemu-system-x86_64", "qemu-system-x86")
+	qemu, err := host.QEMU.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +57,9 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	seed := make([]byte, seedBytes)
+	seed := make([]byte, proto.SeedBytes)
 	rand.Read(seed) // never fails
-	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &spec{
+	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &proto.Spec{
 		Release: c.Kernel.Release,
 		Modules: c.Kernel.Modules,
 		Program: c.Program,
@@ -66,8 +72,8 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	initramfsFD := g.lend(initramfs)
-	state, err := CacheDir()
+	initramfsFD := h.lend(initramfs)
+	state, err := kernels.CacheDir()
 	if err != nil {
 		return nil, err
 	}
@@ -75,57 +81,57 @@ func newGuest(c *Config) (_ *guest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	diskFD := g.lend(disk)
-	if g.serial, err = newSerialLog(c.Serial, state); err != nil {
+	diskFD := h.lend(disk)
+	if h.serial, err = machine.NewSerialLog(c.Serial, state); err != nil {
 		return nil, err
 	}
-	devices := []device{
-		serialConsole{g.serial.path()},
-		scratchDisk{diskFD},
-		directory{tag: rootTag, path: "/", readOnly: true},
+	devices := []machine.Device{
+		machine.SerialConsole{Path: h.serial.Path()},
+		machine.ScratchDisk{FD: diskFD},
+		machine.Directory{Tag: proto.RootTag, Path: "/", ReadOnly: true},
 	}
 	for _, sh := range shares {
-		devices = append(devices, directory{tag: sh.Tag, path: sh.Path})
+		devices = append(devices, machine.Directory{Tag: sh.Tag, Path: sh.Path})
 	}
-	devices = append(devices, portBus{})
+	devices = append(devices, machine.PortBus{})
 	connect := func(name string) (*os.File, error) {
 		here, there, err := socketPair(name)
 		if err != nil {
 			return nil, err
 		}
-		devices = append(devices, port{name, g.lend(there)})
+		devices = append(devices, machine.Port{Name: name, FD: h.lend(there)})
 		return here, nil
 	}
-	if g.control, err = connect(portControl); err != nil {
+	if h.control, err = connect(proto.PortControl); err != nil {
 		return nil, err
 	}
-	stdout, err := connect(portStdout)
+	stdout, err := connect(proto.PortStdout)
 	if err != nil {
 		return nil, err
 	}
-	g.stdout = newSink(stdout, c.Stdout)
-	stderr, err := connect(portStderr)
+	h.stdout = machine.NewSink(stdout, c.Stdout)
+	stderr, err := connect(proto.PortStderr)
 	if err != nil {
 		return nil, err
 	}
-	g.stderr = newSink(stderr, c.Stderr)
-	g.machine = machine{
-		accel:     c.Accel,
-		qemu:      qemu,
-		memory:    c.Memory,
-		cpus:      c.CPUs,
-		kernel:    c.Kernel.Image,
-		initramfs: initramfsFD,
-		append:    c.Append,
-		devices:   devices,
+	h.stderr = machine.NewSink(stderr, c.Stderr)
+	h.qemu = machine.Machine{
+		Accel:     c.Accel,
+		QEMU:      qemu,
+		Memory:    c.Memory,
+		CPUs:      c.CPUs,
+		Kernel:    c.Kernel.Image,
+		Initramfs: initramfsFD,
+		Append:    c.Append,
+		Devices:   devices,
 	}
-	return g, nil
+	return h, nil
 }
 
 // lend gives f to QEMU and returns the number that it has there.
-func (g *guest) lend(f *os.File) int {
-	g.lent = append(g.lent, f)
-	return len(g.lent) + 2 // after stdin, stdout and stderr
+func (h *hostSide) lend(f *os.File) int {
+	h.lent = append(h.lent, f)
+	return len(h.lent) + 2 // after stdin, stdout and stderr
 }
 
 func socketPair(name string) (here, there *os.File, err error) {
@@ -136,90 +142,94 @@ func socketPair(name string) (here, there *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
 }
 
-func (g *guest) closeLent() {
-	for _, f := range g.lent {
+func (h *hostSide) closeLent() {
+	for _, f := range h.lent {
 		f.Close()
 	}
-	g.lent = nil
+	h.lent = nil
 }
 
-func (g *guest) close() {
-	g.closeLent()
-	if g.control != nil {
-		g.control.Close()
+func (h *hostSide) close() {
+	h.closeLent()
+	if h.control != nil {
+		h.control.Close()
 	}
-	for _, s := range []*sink{g.stdout, g.stderr} {
+	for _, s := range []*machine.Sink{h.stdout, h.stderr} {
 		if s != nil {
-			s.src.Close()
+			s.Close()
 		}
 	}
-	if g.serial != nil {
-		g.serial.close()
+	if h.serial != nil {
+		h.serial.Close()
 	}
 }
 
 // run starts QEMU and stays until it is gone.
-func (g *guest) run(ctx context.Context) (Result, error) {
-	if g.cfg.Timeout > 0 {
+func (h *hostSide) run(ctx context.Context) (Result, error) {
+	if h.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, g.cfg.Timeout, errTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, h.cfg.Timeout, errTimeout)
 		defer cancel()
 	}
 	qemuCtx, kill := context.WithCancel(ctx)
 	defer kill()
-	line := g.machine.commandLine()
+	line := h.qemu.CommandLine()
 	cmd := exec.CommandContext(qemuCtx, line[0], line[1:]...)
-	cmd.ExtraFiles = g.lent
-	cmd.Stdout = &g.complaints
-	cmd.Stderr = &g.complaints
+	cmd.ExtraFiles = h.lent
+	cmd.Stdout = &h.complaints
+	cmd.Stderr = &h.complaints
 	begin := time.Now()
-	ended, err := startBound(cmd)
+	ended, err := machine.StartBound(cmd)
 	if err != nil {
 		return Result{}, &LabError{Op: "start QEMU", Err: err}
 	}
-	g.closeLent()
-	go g.stdout.drain()
-	go g.stderr.drain()
+	h.closeLent()
+	go h.stdout.Drain()
+	go h.stderr.Drain()
 
-	result := Result{Accel: g.machine.accel}
-	exited, err := g.follow(&result, begin)
+	result := Result{Accel: h.qemu.Accel}
+	exited, err := h.follow(&result, begin)
 	if err != nil || exited {
 		// As if its power was cut: nothing of the guest is to be kept, and what
 		// it wrote to shares is on the host already. Powering off takes a second.
 		kill()
 	}
 	qemuErr := <-ended
-	<-g.stdout.done
-	<-g.stderr.done
+	sinkErr := errors.Join(h.stdout.Wait(), h.stderr.Wait())
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return Result{}, err
 	case !exited:
-		return Result{}, g.explain(ctx, qemuErr)
+		return Result{}, h.explain(ctx, qemuErr)
 	}
 	result.Total = time.Since(begin)
 	logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
-	return result, g.sinkError()
+	if sinkErr != nil {
+		return result, &LabError{Op: "pass on the program's output", Err: sinkErr}
+	}
+	return result, nil
 }
 
 // follow reads the guest's events. It returns true when the program ended and
 // all its output has been passed on, and false when the port was closed before
-// that, as it is when QEMU ends.
-func (g *guest) follow(result *Result, begin time.Time) (bool, error) {
-	events := newEventStream(g.control)
+// that, as it is when QEMU ends. What init would not have sent ends the guest.
+func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
+	events := proto.NewEventStream(h.control)
 	for {
-		ev, err := events.receive()
-		if err != nil {
+		ev, err := events.Receive()
+		if errors.Is(err, io.EOF) {
 			return false, nil
+		} else if err != nil {
+			return false, h.labError("follow the guest", err)
 		}
 		switch ev.Kind {
-		case eventReady:
+		case proto.EventReady:
 			result.Boot = time.Since(begin)
-		case eventFailed:
-			return false, g.labError("set up the guest", errors.New(ev.Error))
-		case eventExited:
+		case proto.EventFailed:
+			return false, h.labError("set up the guest", errors.New(ev.Error))
+		case proto.EventExited:
 			result.ExitCode = ev.Code
-			if !g.stdout.waitFor(ev.Stdout) || !g.stderr.waitFor(ev.Stderr) {
+			if !h.stdout.WaitFor(ev.Stdout) || !h.stderr.WaitFor(ev.Stderr) {
 				return false, nil
 			}
 			return true, nil
@@ -227,13 +237,6 @@ func (g *guest) follow(result *Result, begin time.Time) (bool, error) {
 	}
 }
 
-func (g *guest) labError(op string, err error) error {
-	return &LabError{Op: op, Err: err, Serial: g.serial.keep()}
-}
-
-func (g *guest) sinkError() error {
-	if err := errors.Join(g.stdout.err, g.stderr.err); err != nil {
-		return &LabError{Op: "pass on the program's output", Err: err}
-	}
-	return nil
+func (h *hostSide) labError(op string, err error) error {
+	return &LabError{Op: op, Err: err, Serial: h.serial.Keep()}
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +10,16 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/u-root/u-root/pkg/ldd"
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/kernels"
 )
 
 // buildInitramfs returns a file in memory with the archives that the guest boots
 // from: the modules, then init and its spec. The kernel unpacks archives that
 // follow each other into one tree.
-func buildInitramfs(k *Kernel, executable, program string, s *spec) (*os.File, error) {
+func buildInitramfs(k *kernels.Kernel, executable, program string, s *proto.Spec) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("initramfs: %w", err)
@@ -29,11 +32,11 @@ func buildInitramfs(k *Kernel, executable, program string, s *spec) (*os.File, e
 	return f, nil
 }
 
-func writeInitramfs(f *os.File, k *Kernel, executable, program string, s *spec) error {
-	if err := k.copyBootModules(f); err != nil {
+func writeInitramfs(f *os.File, k *kernels.Kernel, executable, program string, s *proto.Spec) error {
+	if err := k.CopyBootModules(f); err != nil {
 		return err
 	}
-	init, err := fileRecord(initPath, executable)
+	init, err := fileRecord(proto.InitPath, executable)
 	if err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func writeInitramfs(f *os.File, k *Kernel, executable, program string, s *spec) 
 		return err
 	}
 	for _, file := range files {
-		if file.Name == initPath {
+		if file.Name == proto.InitPath {
 			continue
 		}
 		record, err := fileRecord(file.Name, file.Path)
@@ -58,20 +61,17 @@ func writeInitramfs(f *os.File, k *Kernel, executable, program string, s *spec) 
 	if err != nil {
 		return err
 	}
-	return writeArchive(f, append(records, cpio.StaticFile(specPath, string(raw), 0o400)))
+	return kernels.WriteArchive(f, append(records, cpio.StaticFile(proto.SpecPath, string(raw), 0o400)))
 }
-
-// hotTools are what programs in the guest run most.
-var hotTools = []string{"sh", "mke2fs"}
 
 // loadedFiles lists the files of the host that the initramfs has: the executable
 // with the interpreter and the libraries that a dynamically linked one needs to
-// be init, and for speed the program to run and the hot tools with theirs.
-func loadedFiles(executable, program string) ([]loadedFile, error) {
+// be init, and for speed the program to run and what programs run most, with theirs.
+func loadedFiles(executable, program string) ([]proto.LoadedFile, error) {
 	programs := []string{executable, program}
-	for _, name := range hotTools {
-		if tool, err := findTool(name, ""); err == nil {
-			programs = append(programs, tool)
+	for _, tool := range []host.Tool{host.Shell, host.Mke2fs} {
+		if path, err := tool.Find(); err == nil {
+			programs = append(programs, path)
 		}
 	}
 	// Libraries are listed with the symbolic links on the way to them.
@@ -79,7 +79,7 @@ func loadedFiles(executable, program string) ([]loadedFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("libraries of %s: %w", strings.Join(programs, ", "), err)
 	}
-	var files []loadedFile
+	var files []proto.LoadedFile
 	seen := map[string]bool{}
 	for _, name := range append(programs, libs...) {
 		if seen[name] {
@@ -91,20 +91,11 @@ func loadedFiles(executable, program string) ([]loadedFile, error) {
 			return nil, err
 		}
 		if name == executable {
-			name = initPath
+			name = proto.InitPath
 		}
-		files = append(files, loadedFile{Name: name, Path: path})
+		files = append(files, proto.LoadedFile{Name: name, Path: path})
 	}
 	return files, nil
-}
-
-// writeArchive writes the records, preceded by the directories that they are in.
-func writeArchive(w io.Writer, records []cpio.Record) error {
-	archive := cpio.NewDedupWriter(cpio.Newc.Writer(w))
-	if err := cpio.WriteRecordsAndDirs(archive, records); err != nil {
-		return err
-	}
-	return cpio.WriteTrailer(archive)
 }
 
 // fileRecord archives the content of path, not a symbolic link, under name.

@@ -10,12 +10,17 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/machine"
 )
 
 // Config is a guest and the program that it runs. Only Kernel and Program are
 // required.
 type Config struct {
-	Kernel  Kernel
+	Kernel  kernels.Kernel
 	Program []string // a program of the host, and its arguments
 
 	Dir    string   // working directory; default: that of the caller
@@ -31,7 +36,7 @@ type Config struct {
 	NoDevice bool // do not bring up soft-RoCE
 
 	// Accel is decided by default: KVM where it really works, else TCG.
-	Accel Accel
+	Accel machine.Accel
 
 	// Serial is the file for what the guest's kernel writes to its console. By
 	// default it is a temporary file, which is kept only if there is an error.
@@ -43,7 +48,7 @@ type Config struct {
 // Result is how a program ended.
 type Result struct {
 	ExitCode int           // of the program; 128+n if signal n ended it
-	Accel    Accel         // what ran the guest's code
+	Accel    machine.Accel // what ran the guest's code
 	Boot     time.Duration // from the start of QEMU to the start of the program
 	Total    time.Duration // from the start of QEMU to its end
 }
@@ -52,7 +57,7 @@ type Result struct {
 func (c Config) defaults() (Config, error) {
 	var err error
 	if len(c.Program) == 0 {
-		return c, usagef("no program to run in the guest")
+		return c, host.Usagef("no program to run in the guest")
 	}
 	if c.Dir == "" {
 		if c.Dir, err = os.Getwd(); err != nil {
@@ -69,13 +74,13 @@ func (c Config) defaults() (Config, error) {
 		c.Disk = 8 << 30
 	}
 	if c.Memory < 256<<20 {
-		return c, usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
+		return c, host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
 	}
 	if c.CPUs < 1 || c.CPUs > 255 {
-		return c, usagef("%d CPUs: choose 1 to 255", c.CPUs)
+		return c, host.Usagef("%d CPUs: choose 1 to 255", c.CPUs)
 	}
 	if c.Disk < 64<<20 {
-		return c, usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
+		return c, host.Usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
 	}
 	if _, err := c.programPath(); err != nil {
 		return c, err
@@ -97,7 +102,7 @@ func (c *Config) programPath() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", usagef("program for the guest: %v", err)
+		return "", host.Usagef("program for the guest: %v", err)
 	}
 	return filepath.Abs(path)
 }
@@ -110,23 +115,23 @@ func (c *Config) environment() []string {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(append(env, "TMPDIR="+guestTmp), c.Env...)
+	return append(append(env, "TMPDIR="+proto.GuestTmp), c.Env...)
 }
 
 // sharedDirs makes the shares, with the mount tags of their order.
-func (c *Config) sharedDirs() ([]share, error) {
-	var shares []share
+func (c *Config) sharedDirs() ([]proto.Share, error) {
+	var shares []proto.Share
 	for i, dir := range c.Shares {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return nil, err
 		}
 		if st, err := os.Stat(abs); err != nil {
-			return nil, usagef("share: %v", err)
+			return nil, host.Usagef("share: %v", err)
 		} else if !st.IsDir() {
-			return nil, usagef("share: %s is not a directory", abs)
+			return nil, host.Usagef("share: %s is not a directory", abs)
 		}
-		shares = append(shares, share{Tag: fmt.Sprintf("share%d", i), Path: abs})
+		shares = append(shares, proto.Share{Tag: fmt.Sprintf("share%d", i), Path: abs})
 	}
 	return shares, nil
 }
@@ -142,14 +147,14 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		return Result{}, err
 	}
 	if c.Accel == "" {
-		if c.Accel, err = c.accelerator(ctx); err != nil {
+		if c.Accel, err = Accelerator(ctx, c.Kernel); err != nil {
 			return Result{}, err
 		}
 	}
-	g, err := newGuest(&c)
+	h, err := newHostSide(&c)
 	if err != nil {
 		return Result{}, err
 	}
-	defer g.close()
-	return g.run(ctx)
+	defer h.close()
+	return h.run(ctx)
 }

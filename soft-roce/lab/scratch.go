@@ -1,29 +1,26 @@
 package lab
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"umemstress/soft-roce/lab/internal/host"
 )
 
 // newScratchDisk makes the image of the guest's scratch disk, a sparse file with
 // an ext4 file system. The file has no name: it is gone with the last process
 // that has it open, however that process ends.
 func newScratchDisk(dir string, size int64) (*os.File, error) {
-	mke2fs, err := findTool("mke2fs", "e2fsprogs")
+	mke2fs, err := host.Mke2fs.Find()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := unnamedFile(dir)
+	f, err := host.UnnamedFile(dir)
 	if err != nil {
 		return nil, fmt.Errorf("scratch disk: %w", err)
 	}
@@ -48,27 +45,7 @@ func makeExt4(mke2fs string, f *os.File, size int64) error {
 	cmd.ExtraFiles = []*os.File{f}
 	cmd.Env = []string{"MKE2FS_CONFIG=/dev/null"}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mke2fs: %w: %s", err, oneLine(out))
+		return fmt.Errorf("mke2fs: %w: %s", err, host.OneLine(out))
 	}
 	return nil
-}
-
-func unnamedFile(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)")), nil
-	}
-	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) {
-		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: err}
-	}
-	// A file system without O_TMPFILE, such as overlayfs before 6.1.
-	f, err := os.CreateTemp(dir, "scratch")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

@@ -106,7 +106,27 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 	}
 	logrus.Debugf("made the link %s over %s", c.Name, netdev)
 	undo = append(undo, func() error { return net.handle.RdmaLinkDel(c.Name) })
-	return awaitActive(ctx, net, c.Name)
+	d, err := awaitActive(ctx, c.Name)
+	if err != nil {
+		return Link{}, err
+	}
+	return read(net, d)
+}
+
+// Add is the part of Up for a machine that is all one's own, such as the guest of the
+// lab: the module is there, the netdev is up, and nothing is taken back. It does not
+// read the port's 1,024 GIDs, which takes 0.3 s under software emulation.
+func Add(ctx context.Context, name, netdev string) error {
+	net, err := newNetwork()
+	if err != nil {
+		return &Error{Op: "create", Object: "link " + name, Err: err}
+	}
+	defer net.close()
+	if err := addLink(ctx, net, name, netdev); err != nil {
+		return addError(name, netdev, err)
+	}
+	_, err = awaitActive(ctx, name)
+	return err
 }
 
 // checkName rejects what the kernel would cut off or refuse: IB_DEVICE_NAME_MAX
@@ -135,7 +155,7 @@ func addLink(ctx context.Context, net *network, name, netdev string) error {
 
 // awaitActive waits until the link's port is ACTIVE, which it is soon after its
 // netdev is up.
-func awaitActive(ctx context.Context, net *network, name string) (Link, error) {
+func awaitActive(ctx context.Context, name string) (rdma.Device, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, activeWithin, errNotActive)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -143,10 +163,10 @@ func awaitActive(ctx context.Context, net *network, name string) (Link, error) {
 	for {
 		d, err := rdma.FindDevice(sysfs, name)
 		if err != nil {
-			return Link{}, &Error{Op: "create", Object: "link " + name, Err: err}
+			return rdma.Device{}, &Error{Op: "create", Object: "link " + name, Err: err}
 		}
 		if d.Active() {
-			return read(net, d)
+			return d, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -155,7 +175,7 @@ func awaitActive(ctx context.Context, net *network, name string) (Link, error) {
 				e.Remedy = fmt.Sprintf("does %s have a carrier (ip link show %s)?", d.NetDev, d.NetDev)
 				e.lacks = true
 			}
-			return Link{}, e
+			return rdma.Device{}, e
 		case <-tick.C:
 		}
 	}

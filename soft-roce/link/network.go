@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,9 +15,9 @@ const (
 	ownPrefix = "ums"
 	maxPairs  = 64
 
-	// ownMTU has room for RoCE's greatest MTU of 4096 bytes; the usual 1500 makes
+	// pairMTU has room for RoCE's greatest MTU of 4096 bytes; the usual 1500 makes
 	// it 1024, and four packets in place of one.
-	ownMTU = 9000
+	pairMTU = 9000
 )
 
 // network is the caller's network namespace.
@@ -58,7 +59,7 @@ func (n *network) addPair() (pair, error) {
 		if err != nil {
 			return pair{}, err
 		}
-		if err := n.setUpPair(p, addrAt(k)); err != nil {
+		if err := n.setUpPair(p, addrAt(k), ownAlias); err != nil {
 			return pair{}, errors.Join(err, n.removePair(p.first))
 		}
 		return p, nil
@@ -67,25 +68,53 @@ func (n *network) addPair() (pair, error) {
 }
 
 // setUpPair marks the pair first, so that whatever happens next it is known as
-// ours.
-func (n *network) setUpPair(p pair, addr *netlink.Addr) error {
+// ours. An empty alias leaves it unmarked.
+func (n *network) setUpPair(p pair, addr *netlink.Addr, alias string) error {
 	var devs []netlink.Link
 	for _, name := range []string{p.first, p.second} {
 		dev, err := n.handle.LinkByName(name)
 		if err != nil {
 			return err
 		}
-		if err := n.handle.LinkSetAlias(dev, ownAlias); err != nil {
-			return err
+		if alias != "" {
+			if err := n.handle.LinkSetAlias(dev, alias); err != nil {
+				return err
+			}
 		}
 		devs = append(devs, dev)
 	}
 	for _, dev := range devs {
-		if err := errors.Join(n.handle.LinkSetMTU(dev, ownMTU), n.handle.LinkSetUp(dev)); err != nil {
+		if err := errors.Join(n.handle.LinkSetMTU(dev, pairMTU), n.handle.LinkSetUp(dev)); err != nil {
 			return err
 		}
 	}
 	return n.handle.AddrAdd(devs[0], addr)
+}
+
+// Pair is a veth pair that somebody else than [Up] wants, under names of his own. Down
+// does not know it, and leaves it.
+type Pair struct {
+	First, Second string
+	Addr          netip.Prefix // of the first
+}
+
+// Make makes the pair, up and fit for a link over its first netdev.
+func (p Pair) Make() error {
+	object := "veth pair " + p.First + ", " + p.Second
+	n, err := newNetwork()
+	if err != nil {
+		return &Error{Op: "create", Object: object, Err: err}
+	}
+	defer n.close()
+	err = n.handle.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: p.First}, PeerName: p.Second})
+	if err != nil {
+		return newError("create", object, err)
+	}
+	addr := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr.Addr().AsSlice(), Mask: net.CIDRMask(p.Addr.Bits(), p.Addr.Addr().BitLen())}}
+	if err := n.setUpPair(pair{p.First, p.Second}, addr, ""); err != nil {
+		return newError("set up", object, errors.Join(err, n.removePair(p.First)))
+	}
+	return nil
 }
 
 // removePair removes both ends by one of them.

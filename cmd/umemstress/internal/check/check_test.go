@@ -14,6 +14,7 @@ import (
 
 	"umemstress/probes"
 	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/machine"
 	"umemstress/workload"
 )
 
@@ -203,7 +204,7 @@ func TestCheck(t *testing.T) {
 				h.lab = lab.Readiness{
 					Needs:    []lab.Need{{Program: "qemu", Package: "qemu-system-x86", Missing: true}},
 					CacheErr: fs.ErrPermission,
-					Emulated: &lab.Lack{Reason: "no /dev/kvm", Remedy: "modprobe kvm_intel"},
+					Emulated: &machine.Lack{Reason: "no /dev/kvm", Remedy: "modprobe kvm_intel"},
 				}
 			},
 			states: map[string]string{

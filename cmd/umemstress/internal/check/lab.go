@@ -3,7 +3,7 @@ package check
 import (
 	"strings"
 
-	"umemstress/soft-roce/lab"
+	"umemstress/soft-roce/lab/machine"
 )
 
 const noLab = "no lab"
@@ -49,5 +49,5 @@ func (h *host) kvmItem() Item {
 		return Item{Name: "lab: KVM", State: Warning, Detail: lack.Reason, Remedy: lack.Remedy,
 			Costs: "guests run in software emulation: slower, same results"}
 	}
-	return Item{Name: "lab: KVM", State: OK, Detail: "the CPU has it and " + lab.KVMDevice + " opens; the first guest tries it"}
+	return Item{Name: "lab: KVM", State: OK, Detail: "the CPU has it and " + machine.KVMDevice + " opens; the first guest tries it"}
 }

@@ -1,0 +1,41 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/link"
+)
+
+// linkUp makes the link rxe0 over a veth pair and waits until its port is ACTIVE. The
+// pair's address gives the port a GID of type RoCE v2 over IPv4; the network exists in
+// the guest only. The pair is none that 'umemstress soft-roce down' would take away.
+func linkUp() error {
+	if err := loadStage(proto.StageDevice); err != nil {
+		return err
+	}
+	// An IPv6 address is tentative for a second otherwise, and the GID of the
+	// link-local address appears only after that. No IPv6, no such file.
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return err
+	}
+	pair := link.Pair{First: "veth0", Second: "veth1", Addr: netip.MustParsePrefix("10.77.0.1/24")}
+	if err := pair.Make(); err != nil {
+		return err
+	}
+	return link.Add(context.Background(), link.DefaultName, pair.First)
+}

@@ -1,0 +1,136 @@
+package kernels
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/klauspost/compress/zstd"
+
+	"umemstress/soft-roce/lab/internal/host"
+)
+
+// extractImage unpacks the kernel in a bzImage, so that the guest need not do it
+// at each boot, which takes seconds under software emulation. QEMU boots an ELF
+// image through its PVH entry (Documentation/arch/x86/boot.rst tells the layout
+// of a bzImage).
+func extractImage(ctx context.Context, bzImage, elfImage string) error {
+	raw, err := os.ReadFile(bzImage)
+	if err != nil {
+		return err
+	}
+	payload, err := bzPayload(raw)
+	if err != nil {
+		return err
+	}
+	kernel, err := decompress(ctx, payload)
+	if err != nil {
+		return err
+	}
+	if err := checkPVH(kernel); err != nil {
+		return err
+	}
+	return os.WriteFile(elfImage, kernel, 0o644)
+}
+
+// bzPayload returns the compressed kernel in a bzImage of boot protocol 2.08 or
+// newer.
+func bzPayload(image []byte) ([]byte, error) {
+	const headerEnd = 0x250
+	if len(image) < headerEnd || string(image[0x202:0x206]) != "HdrS" {
+		return nil, errors.New("not a bzImage")
+	}
+	le := binary.LittleEndian
+	if version := le.Uint16(image[0x206:]); version < 0x208 {
+		return nil, fmt.Errorf("boot protocol %#x has no payload offset", version)
+	}
+	sectors := int(image[0x1f1]) // setup_sects
+	if sectors == 0 {
+		sectors = 4
+	}
+	start := uint64(sectors+1)*512 + uint64(le.Uint32(image[0x248:])) // payload_offset
+	end := start + uint64(le.Uint32(image[0x24c:]))                   // payload_length
+	if end > uint64(len(image)) || end-start < 8 {
+		return nil, errors.New("the bzImage is cut off")
+	}
+	return image[start:end], nil
+}
+
+// decompress unpacks a payload. Its last four bytes are its unpacked size
+// (scripts/Makefile.lib, size_append), which bounds what is unpacked.
+func decompress(ctx context.Context, payload []byte) ([]byte, error) {
+	packed := payload[:len(payload)-4]
+	size := int64(binary.LittleEndian.Uint32(payload[len(packed):]))
+	switch {
+	case bytes.HasPrefix(packed, []byte("\xfd7zXZ\x00")):
+		// The kernel is packed with xz's filter for x86 code, which the Go
+		// packages for xz do not have.
+		xz, err := host.XZ.Find()
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.CommandContext(ctx, xz, "-dc", "--single-stream")
+		cmd.Stdin = bytes.NewReader(packed)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, err
+		}
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		kernel, readErr := readExactly(out, size)
+		out.Close() // ends an xz that has more
+		if err := cmd.Wait(); err != nil && readErr == nil {
+			return nil, fmt.Errorf("xz: %w", err)
+		}
+		return kernel, readErr
+	case bytes.HasPrefix(packed, []byte("\x28\xb5\x2f\xfd")):
+		d, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxWindow(1<<31))
+		if err != nil {
+			return nil, err
+		}
+		defer d.Close()
+		return readExactly(d, size)
+	}
+	return nil, fmt.Errorf("unknown compression %x", packed[:4])
+}
+
+// readExactly reads to the end, which has to be after size bytes.
+func readExactly(r io.Reader, size int64) ([]byte, error) {
+	kernel, err := io.ReadAll(io.LimitReader(r, size+1))
+	if err == nil && int64(len(kernel)) != size {
+		err = fmt.Errorf("the kernel does not unpack to the %d bytes that it says", size)
+	}
+	return kernel, err
+}
+
+// checkPVH looks for the note that names the PVH entry
+// (XEN_ELFNOTE_PHYS32_ENTRY, xen/interface/elfnote.h).
+func checkPVH(image []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(image))
+	if err != nil {
+		return err
+	}
+	const phys32Entry = 18
+	note := []byte("\x04\x00\x00\x00\x08\x00\x00\x00" + string(rune(phys32Entry)) + "\x00\x00\x00Xen\x00")
+	const maxNotes = 1 << 20 // a kernel has less than 4 KiB
+	for _, prog := range f.Progs {
+		if prog.Type != elf.PT_NOTE || prog.Filesz > maxNotes {
+			continue
+		}
+		raw, err := io.ReadAll(prog.Open())
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(raw, note) {
+			return nil
+		}
+	}
+	return errors.New("the kernel has no PVH entry")
+}
