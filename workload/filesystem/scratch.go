@@ -11,9 +11,9 @@ import (
 	"slices"
 
 	"umemstress/workload/child"
+	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
-	"umemstress/workload/internal/loop"
 	"umemstress/workload/internal/mount"
 	"umemstress/workload/scenario"
 )
@@ -48,7 +48,7 @@ func NewScratch(ctx context.Context, dir string, kind Kind, fileBytes int64) (_ 
 	if err = kind.make(ctx, s.backing, fileBytes); err != nil {
 		return nil, err
 	}
-	if s.loop, err = loop.Attach(s.backing); err != nil || kind.Backing == scenario.OnDevice {
+	if s.loop, err = block.AttachLoop(s.backing); err != nil || kind.Backing == scenario.OnDevice {
 		return s, err
 	}
 	return s, s.mount(s.loop.Name())

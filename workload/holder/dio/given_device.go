@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fault"
-	"umemstress/workload/internal/loop"
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/record"
 )
@@ -76,7 +76,7 @@ func openLoopOver(path string) (*os.File, error) {
 		return nil, fault.Usagef("--dio-source %s: %w; name a file that this user may read", path, err)
 	}
 	defer backing.Close()
-	loop, err := loop.Attach(backing)
+	loop, err := block.AttachLoop(backing)
 	if err != nil {
 		return nil, fmt.Errorf("--dio-source %s: %w", path, err)
 	}

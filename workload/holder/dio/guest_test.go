@@ -12,7 +12,9 @@ import (
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
+	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/payload"
 )
@@ -88,7 +90,7 @@ func TestDIOSourceFile(t *testing.T) {
 
 // TestDIOSourceFast reads from a device that is too fast to hold, or too small.
 func TestDIOSourceFast(t *testing.T) {
-	device := worktest.FastDevice(t, sourceSize)
+	device := fastDevice(t, sourceSize)
 	r := holdertest.NewRig(t, dioSubject(Config{Source: device}), 3<<20, sourceSize)
 	err := r.Holder.Pin(t.Context(), r.Source, r.Region)
 	if err == nil {
@@ -99,4 +101,20 @@ func TestDIOSourceFast(t *testing.T) {
 	}
 	_, err = Open(t.Context(), Config{TargetBytes: 2 * sourceSize, SourceBytes: 2 * sourceSize, Source: device})
 	worktest.WantUsage(t, err, "it has 2097152 bytes and the reads take 4194304; give --anon-size 2097152 or a larger device")
+}
+
+// fastDevice is a loop device of so many bytes, which goes with the test.
+func fastDevice(t *testing.T, size int64) string {
+	t.Helper()
+	f, err := file.Nameless(os.TempDir(), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	loop, err := block.AttachLoop(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { loop.Close() })
+	return loop.Name()
 }

@@ -9,9 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/file"
-	"umemstress/workload/internal/loop"
-	"umemstress/workload/internal/mapper"
 	"umemstress/workload/record"
 )
 
@@ -34,7 +33,7 @@ type slowDevice interface {
 // device-mapper delay over it.
 type ownSlowDevice struct {
 	backing *os.File
-	delay   *mapper.Delay
+	delay   *block.Delay
 	size    int64 // bytes
 }
 
@@ -48,11 +47,11 @@ func newSlowDevice(ctx context.Context, dir string, size int64, delay time.Durat
 	if s.backing, err = file.Nameless(dir, size); err != nil {
 		return nil, err
 	}
-	loop, err := loop.Attach(s.backing)
+	loop, err := block.AttachLoop(s.backing)
 	if err != nil {
 		return nil, err
 	}
-	s.delay, err = mapper.New(ctx, loop, size, delay, dir)
+	s.delay, err = block.NewDelay(ctx, loop, size, delay, dir)
 	return s, errors.Join(err, loop.Close()) // the device above keeps it
 }
 

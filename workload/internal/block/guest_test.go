@@ -1,6 +1,6 @@
 //go:build guest
 
-package mapper
+package block
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 // whose number is another driver's.
 func TestOpenNode(t *testing.T) {
 	var want, got unix.Stat_t
-	if err := unix.Stat(worktest.FastDevice(t, 1<<20), &want); err != nil {
+	if err := unix.Stat(fastDevice(t, 1<<20), &want); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -46,7 +46,7 @@ func TestDelayFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(t.Context(), file, 1<<20, 0, t.TempDir()); err == nil {
+	if _, err := NewDelay(t.Context(), file, 1<<20, 0, t.TempDir()); err == nil {
 		t.Error("a delay device over a file, which is no device")
 	} else {
 		t.Log(err)
@@ -113,4 +113,20 @@ func mapped(t *testing.T, name string) bool {
 		t.Fatal(err)
 	}
 	return err == nil
+}
+
+// fastDevice is a loop device of so many bytes, which goes with the test.
+func fastDevice(t *testing.T, size int64) string {
+	t.Helper()
+	f, err := file.Nameless(os.TempDir(), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	loop, err := AttachLoop(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { loop.Close() })
+	return loop.Name()
 }

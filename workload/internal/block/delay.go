@@ -1,6 +1,7 @@
-// Package mapper makes device-mapper devices that hold a read until they are told to let
-// it go.
-package mapper
+// Package block makes block devices of the run's own: loop devices over files, and
+// device-mapper devices that hold a read until they are told to let it go. Both are gone with
+// their last user.
+package block
 
 import (
 	"bytes"
@@ -31,9 +32,9 @@ type Delay struct {
 	Number  uint64   // of the device
 }
 
-// New makes a device of the given size, in bytes, over the block device
+// NewDelay makes a device of the given size, in bytes, over the block device
 // below. Directory dir takes a device node for a moment where /dev has none.
-func New(ctx context.Context, below *os.File, size int64, delay time.Duration, dir string) (_ *Delay, err error) {
+func NewDelay(ctx context.Context, below *os.File, size int64, delay time.Duration, dir string) (_ *Delay, err error) {
 	control, err := loadMapper(ctx)
 	if err != nil {
 		return nil, err

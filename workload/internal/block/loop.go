@@ -1,5 +1,4 @@
-// Package loop makes loop devices that clear themselves.
-package loop
+package block
 
 import (
 	"errors"
@@ -11,12 +10,12 @@ import (
 	"umemstress/workload/internal/fault"
 )
 
-// Attach makes a loop device over the open file backing and returns the
+// AttachLoop makes a loop device over the open file backing and returns the
 // device, open. LO_FLAGS_AUTOCLEAR detaches it when its last user is gone, a
 // file system mounted on it included, so that nothing stays behind even if the
 // process is killed. Direct I/O keeps the scratch's pages from being cached
 // twice (include/uapi/linux/loop.h).
-func Attach(backing *os.File) (*os.File, error) {
+func AttachLoop(backing *os.File) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, fault.Lacksf("no loop device for the scratch file system: %w; load the module loop and run as root, or give --file PATH", err)
