@@ -79,14 +79,10 @@ func printJSON(w io.Writer, v any) error {
 
 // verdictStatus turns a verdict into the exit code of the contract.
 func verdictStatus(v record.Verdict) error {
-	code, known := v.ExitCode()
-	if !known {
-		return fmt.Errorf("%q is no verdict", v)
+	if code := v.ExitCode(); code != exitClean {
+		return statusError(code)
 	}
-	if code == exitClean {
-		return nil
-	}
-	return statusError(code)
+	return nil
 }
 
 func newVerdictCommand() *cobra.Command {

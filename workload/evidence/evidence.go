@@ -17,7 +17,7 @@ import (
 
 // The files of an evidence directory.
 const (
-	runFile    = "run.json"
+	RunFile    = "run.json"
 	eventsFile = "events.jsonl"
 	kmsgFile   = "kmsg.log"
 )
@@ -58,7 +58,7 @@ func Create(dir string) (_ *Directory, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fault.Usagef("--output %s: %w", dir, err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, runFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, RunFile)); err == nil {
 		return nil, fault.Usagef("--output %s: it already holds the evidence of a run; name a new directory", dir)
 	}
 	e := &Directory{}
@@ -84,9 +84,9 @@ func Create(dir string) (_ *Directory, err error) {
 func (e *Directory) SaveRecord(r *record.Record) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", runFile, err)
+		return fmt.Errorf("encode %s: %w", RunFile, err)
 	}
-	if err := e.replace(runFile, append(data, '\n')); err != nil {
+	if err := e.replace(RunFile, append(data, '\n')); err != nil {
 		return fmt.Errorf("write the evidence: %w", err)
 	}
 	return nil

@@ -100,7 +100,7 @@ func TestEvidenceOfADeadMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, runFile), string(data))
+	write(t, filepath.Join(dir, RunFile), string(data))
 	appendTo(t, filepath.Join(dir, eventsFile), `{"index": 8, "pa`)
 	again, err := Reexamine(dir, noFacts, quiet())
 	if err != nil || again.Verdict != record.Reproduced {
@@ -113,17 +113,17 @@ func TestBadEvidence(t *testing.T) {
 		spoil func(dir string)
 		want  string
 	}{
-		"cut off":         {func(dir string) { truncate(t, filepath.Join(dir, runFile)) }, "cut off"},
-		"other program's": {func(dir string) { write(t, filepath.Join(dir, runFile), `{"schema": "fio/v3"}`) }, "fio/v3"},
-		"no schema":       {func(dir string) { write(t, filepath.Join(dir, runFile), `{}`) }, "schema"},
-		"missing":         {func(dir string) { os.Remove(filepath.Join(dir, runFile)) }, "no run.json"},
+		"cut off":         {func(dir string) { truncate(t, filepath.Join(dir, RunFile)) }, "cut off"},
+		"other program's": {func(dir string) { write(t, filepath.Join(dir, RunFile), `{"schema": "fio/v3"}`) }, "fio/v3"},
+		"no schema":       {func(dir string) { write(t, filepath.Join(dir, RunFile), `{}`) }, "schema"},
+		"missing":         {func(dir string) { os.Remove(filepath.Join(dir, RunFile)) }, "no run.json"},
 		"wrong type": {func(dir string) {
-			write(t, filepath.Join(dir, runFile), `{"schema": "`+record.Schema+`", "phases": 7}`)
+			write(t, filepath.Join(dir, RunFile), `{"schema": "`+record.Schema+`", "phases": 7}`)
 		}, "phases"},
 		"events missing": {func(dir string) { truncate(t, filepath.Join(dir, eventsFile)) }, "tells of 2"},
 		"event damaged":  {func(dir string) { write(t, filepath.Join(dir, eventsFile), "nonsense\n") }, "events.jsonl:1"},
 		"verdict changed": {func(dir string) {
-			replace(t, filepath.Join(dir, runFile), `"verdict": "data-lost"`, `"verdict": "clean"`)
+			replace(t, filepath.Join(dir, RunFile), `"verdict": "data-lost"`, `"verdict": "clean"`)
 		}, "the record says clean"},
 	} {
 		dir := recorded(t)
@@ -184,7 +184,7 @@ func TestReexamineOldEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, runFile), string(data))
+	write(t, filepath.Join(dir, RunFile), string(data))
 	if _, err := Reexamine(dir, noFacts, quiet()); err == nil || !strings.Contains(err.Error(), "does not know the scenario") {
 		t.Errorf("a scenario that is not known: %v", err)
 	}

@@ -16,10 +16,10 @@ import (
 // Load reads the evidence in dir, which may come from another machine and may
 // end where that machine died.
 func Load(dir string) (*record.Record, error) {
-	path := filepath.Join(dir, runFile)
+	path := filepath.Join(dir, RunFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fault.Usagef("%s: no %s in it; name the directory that 'umemstress run' wrote", dir, runFile)
+		return nil, fault.Usagef("%s: no %s in it; name the directory that 'umemstress run' wrote", dir, RunFile)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the evidence: %w", err)

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"umemstress/workload/evidence"
+	"umemstress/workload/record"
 )
 
 // Repetition is one run of a cell.
@@ -24,41 +27,51 @@ type Repetition struct {
 	Evidence      string          `json:"evidence,omitempty"` // directory, relative to matrix.json
 }
 
+// cellRecord is what the matrix reads of run.json. The channels stay as they are: the page
+// shows what a later version adds, too.
+type cellRecord struct {
+	Schema        string          `json:"schema"`
+	Verdict       record.Verdict  `json:"verdict"`
+	Reason        string          `json:"reason"`
+	Channels      json.RawMessage `json:"channels"`
+	Disagreements []string        `json:"disagreements"`
+	Phases        []record.Phase  `json:"phases"`
+}
+
 // read takes in the evidence of a cell whose command exited with code, and says
 // what it amounts to. The exit code and run.json have to say the same.
 func (rep *Repetition) read(dir string, code int) (got, reason string) {
-	isVerdict := slices.Contains(slices.Collect(maps.Values(verdicts)), code)
-	if !isVerdict {
+	isVerdict := func(v record.Verdict) bool { return v.ExitCode() == code }
+	if !slices.ContainsFunc(record.Verdicts(), isVerdict) {
 		said := lastLine(readFile(filepath.Join(dir, "stderr.log")))
 		return OutcomeFailed, fmt.Sprintf("exit code %d: %s", code, strings.TrimPrefix(said, "umemstress: "))
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	raw, err := os.ReadFile(filepath.Join(dir, evidence.RunFile))
 	if err != nil {
 		return OutcomeFailed, fmt.Sprintf("exit code %d, but there is no evidence: %v", code, err)
 	}
-	var run runRecord
+	var run cellRecord
 	if err := json.Unmarshal(raw, &run); err != nil {
 		return OutcomeFailed, fmt.Sprintf("run.json: %v", err)
 	}
-	want, known := verdicts[run.Verdict]
 	switch {
-	case run.Schema != runSchema:
-		return OutcomeFailed, fmt.Sprintf("run.json: schema %q, want %q", run.Schema, runSchema)
-	case !known || want != code:
+	case run.Schema != record.Schema:
+		return OutcomeFailed, fmt.Sprintf("run.json: schema %q, want %q", run.Schema, record.Schema)
+	case !run.Verdict.Known() || !isVerdict(run.Verdict):
 		return OutcomeFailed, fmt.Sprintf("run.json has the verdict %q, but the exit code is %d", run.Verdict, code)
 	}
 	rep.Channels, rep.Disagreements = run.Channels, run.Disagreements
-	return run.Verdict, run.Reason
+	return string(run.Verdict), run.Reason
 }
 
 // runningPhase is the phase that a run was in when it died, if run.json tells.
 func runningPhase(dir string) string {
-	var run runRecord
-	if json.Unmarshal(readFile(filepath.Join(dir, "run.json")), &run) != nil {
+	var run cellRecord
+	if json.Unmarshal(readFile(filepath.Join(dir, evidence.RunFile)), &run) != nil {
 		return ""
 	}
 	for _, p := range run.Phases {
-		if p.Outcome == "running" {
+		if p.Outcome == record.OutcomeRunning {
 			return p.Name
 		}
 	}
@@ -121,21 +134,13 @@ func (e *Expectation) differences(rep *Repetition) []string {
 }
 
 func (e *Expectation) wrongPages(channels json.RawMessage) string {
-	fields := pageCounts[e.Verdict]
-	var all map[string]map[string]json.RawMessage
-	var hit, of uint64
-	err := json.Unmarshal(channels, &all)
-	if err == nil {
-		err = json.Unmarshal(all[fields[0]][fields[1]], &hit)
+	var counted record.Channels
+	if err := json.Unmarshal(channels, &counted); err != nil {
+		return fmt.Sprintf("%s does not count the pages: %v", evidence.RunFile, err)
 	}
-	if err == nil {
-		err = json.Unmarshal(all[fields[0]][fields[2]], &of)
-	}
-	switch {
-	case err != nil:
-		return fmt.Sprintf("run.json does not count the pages: channels.%s.%s and %s: %v", fields[0], fields[1], fields[2], err)
-	case hit == 0 || e.Pages == PagesAll && hit != of:
-		return fmt.Sprintf("expected %s pages, but %d of %d were hit (channel %s)", e.Pages, hit, of, fields[0])
+	hit, of, channel := record.Verdict(e.Verdict).HitPages(counted)
+	if hit == 0 || e.Pages == PagesAll && hit != of {
+		return fmt.Sprintf("expected %s pages, but %d of %d were hit (channel %s)", e.Pages, hit, of, channel)
 	}
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/workload/record"
 )
 
 // Expectation is what a scenario is expected to end in on a kernel.
@@ -97,6 +98,15 @@ func parseExpectations(raw []byte) ([]Expectation, error) {
 	return expectations, err
 }
 
+// verdictWords are the verdicts of a run, worst first.
+func verdictWords() []string {
+	var words []string
+	for _, v := range record.Verdicts() {
+		words = append(words, string(v))
+	}
+	return words
+}
+
 // parse reads what stands after the kernel's name.
 func (e *Expectation) parse(cell *yaml.Node) error {
 	err := eachPair(cell, func(key, value *yaml.Node) error {
@@ -108,8 +118,8 @@ func (e *Expectation) parse(cell *yaml.Node) error {
 		switch key.Value {
 		case "verdict":
 			e.Verdict = value.Value
-			if _, ok := verdicts[e.Verdict]; !ok {
-				return at(value, "unknown verdict %q: choose %s", e.Verdict, strings.Join(verdictWords, ", "))
+			if !record.Verdict(e.Verdict).Known() {
+				return at(value, "unknown verdict %q: choose %s", e.Verdict, strings.Join(verdictWords(), ", "))
 			}
 		case "pages":
 			e.Pages = value.Value
@@ -134,7 +144,7 @@ func (e *Expectation) parse(cell *yaml.Node) error {
 		return at(cell, "no verdict")
 	case strings.TrimSpace(e.Source) == "":
 		return at(cell, "no source: say how the verdict is known")
-	case e.Pages != "" && pageCounts[e.Verdict][0] == "":
+	case e.Pages != "" && !record.Verdict(e.Verdict).CountsPages():
 		return at(cell, "pages: a verdict of %s is about no pages", e.Verdict)
 	}
 	return nil

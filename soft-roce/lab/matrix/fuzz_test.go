@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"umemstress/soft-roce/lab/internal/labtest"
+	"umemstress/workload/record"
 )
 
 func FuzzParseExpectations(f *testing.F) {
@@ -99,10 +100,10 @@ func FuzzRunRecord(f *testing.F) {
 		var rep Repetition
 		rep.Got, rep.Reason = rep.read(dir, code)
 		runningPhase(dir)
-		if want, ok := verdicts[rep.Got]; ok && want != code || !ok && rep.Got != OutcomeFailed {
+		if v := record.Verdict(rep.Got); v.Known() && v.ExitCode() != code || !v.Known() && rep.Got != OutcomeFailed {
 			t.Errorf("exit code %d gives %s", code, rep.Got)
 		}
-		for verdict := range pageCounts {
+		for _, verdict := range verdictWords() {
 			e := Expectation{Verdict: verdict, Pages: PagesAll}
 			e.differences(&rep)
 		}

@@ -74,7 +74,7 @@ func newPage(result *Result) *page {
 		}
 		p.Rows = append(p.Rows, pr)
 	}
-	for _, word := range slices.Concat(verdictWords, []string{OutcomeFailed, OutcomeCrashed, OutcomeTimeout, OutcomeLabFailed, OutcomeNotRun}) {
+	for _, word := range slices.Concat(verdictWords(), []string{OutcomeFailed, OutcomeCrashed, OutcomeTimeout, OutcomeLabFailed, OutcomeNotRun}) {
 		if seen[word] {
 			p.Legend = append(p.Legend, word)
 		}

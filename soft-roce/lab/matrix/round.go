@@ -13,6 +13,7 @@ import (
 
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/machine"
+	"umemstress/workload/record"
 )
 
 // round is one repetition of a kernel's column.
@@ -92,7 +93,7 @@ func (r *round) boot(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	record := GuestRecord{
+	guest := GuestRecord{
 		Kernel: r.kernel.Name, Repetition: r.number, Serial: r.relative(c.Serial),
 		BootSeconds: result.Boot.Seconds(), Seconds: time.Since(begin).Seconds(),
 	}
@@ -100,24 +101,24 @@ func (r *round) boot(ctx context.Context) error {
 	var failed *lab.LabError
 	switch {
 	case errors.As(err, &crash):
-		record.Trouble = "its kernel crashed: " + crash.Reason
+		guest.Trouble = "its kernel crashed: " + crash.Reason
 		r.settle(OutcomeCrashed, crash.Reason)
 	case hung.Load():
-		record.Trouble = "it hung"
+		guest.Trouble = "it hung"
 		r.settle(OutcomeTimeout, "the guest hung"+r.trouble())
 	case errors.As(err, &failed):
-		record.Trouble = failed.Err.Error()
+		guest.Trouble = failed.Err.Error()
 		r.settle(OutcomeLabFailed, fmt.Sprintf("%s: %v", failed.Op, failed.Err))
 	case err != nil:
 		return err
 	case lines.err != nil:
-		record.Trouble = lines.err.Error()
-		r.settle(OutcomeLabFailed, record.Trouble)
+		guest.Trouble = lines.err.Error()
+		r.settle(OutcomeLabFailed, guest.Trouble)
 	case result.ExitCode != 0 || r.running >= 0 || r.begins == 0:
-		record.Trouble = fmt.Sprintf("its shell ended before its time, with exit code %d", result.ExitCode)
-		r.settle(OutcomeLabFailed, record.Trouble)
+		guest.Trouble = fmt.Sprintf("its shell ended before its time, with exit code %d", result.ExitCode)
+		r.settle(OutcomeLabFailed, guest.Trouble)
 	}
-	r.guests = append(r.guests, record)
+	r.guests = append(r.guests, guest)
 	return nil
 }
 
@@ -179,7 +180,7 @@ func (r *round) trouble() string {
 // own code, and on a busy host a processor in software emulation was seen to run
 // into it after it had been taken away.
 func (r *round) isLabs(outcome, reason string) bool {
-	if _, isVerdict := verdicts[outcome]; isVerdict {
+	if record.Verdict(outcome).Known() {
 		return false
 	}
 	return outcome == OutcomeLabFailed || r.m.Guest.Accel != machine.KVM && strings.Contains(reason, "int3")
