@@ -5,18 +5,14 @@ import (
 	"errors"
 )
 
-// The exit codes of the command, the same for every subcommand.
+// The exit codes of the command, the same for every subcommand, beside those of verdicts
+// (record.Verdict) and of guests (package lab).
 const (
-	exitClean        = 0
-	exitFailed       = 1
-	exitUsage        = 2
-	exitHostLacks    = 3
-	exitInconclusive = 4
-	exitExposed      = 10
-	exitReproduced   = 11
-	exitDataLost     = 12
-	exitCorrupted    = 13
-	exitInterrupted  = 130
+	exitClean       = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitHostLacks   = 3
+	exitInterrupted = 130
 )
 
 // statusError carries an exit code that is a result and not a failure, such as

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"umemstress/workload/record"
 )
 
 // timedRun runs the command with an evidence directory of its own, and says how
@@ -35,7 +37,7 @@ func BenchmarkRun16M(b *testing.B) {
 	var times []float64
 	for b.Loop() {
 		seconds, code, output := timedRun(b, "run", "--file-size", "16M", "--anon-size", "16M", "--observe", "require")
-		if !slices.Contains([]int{exitClean, exitDataLost}, code) {
+		if !slices.Contains([]int{exitClean, record.DataLost.ExitCode()}, code) {
 			b.Fatalf("exit code %d: %s", code, output)
 		}
 		times = append(times, seconds)
@@ -56,7 +58,7 @@ func BenchmarkTwentyRuns(b *testing.B) {
 	for b.Loop() {
 		runs++
 		_, code, output := timedRun(b, small()...)
-		if code == exitDataLost {
+		if code == record.DataLost.ExitCode() {
 			lost++
 		} else {
 			b.Errorf("run %d: exit code %d: %s", runs, code, output)

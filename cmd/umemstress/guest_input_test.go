@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"umemstress/workload/record"
 )
 
 // shell runs a step of a test's set-up.
@@ -164,7 +166,7 @@ func TestFileOnBtrfs(t *testing.T) {
 	defer shell(t, `umount "$1"`, mount)
 	file := filepath.Join(mount, "sub", "file")
 	stdout, stderr, code := outcome(t, small("--holder", "vmwritev", "--fs", "btrfs", "--strip", "none", "--file", file, "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != exitExposed || !strings.Contains(stdout, file) {
+	if code != record.Exposed.ExitCode() || !strings.Contains(stdout, file) {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {

@@ -112,7 +112,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s did not run", scenario)
 		}
 	}
-	if want := exitCode(worst(got)); code != want || code != exitCorrupted {
+	if want := exitCode(worst(got)); code != want || code != record.Corrupted.ExitCode() {
 		t.Errorf("exit code %d, want %d, the worst of all", code, want)
 	}
 	if after := tracks(t); after != before {

@@ -109,7 +109,7 @@ func TestQuick(t *testing.T) {
 	rise, _ := r.Channels.WarningRise()
 	switch r.Verdict {
 	case record.DataLost:
-		if code != exitDataLost {
+		if code != record.DataLost.ExitCode() {
 			t.Errorf("exit code %d", code)
 		}
 		if probes.BufferlessPages != pages || disk.StalePages != pages || disk.OldPages != pages || rise != pages {

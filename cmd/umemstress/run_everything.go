@@ -74,21 +74,24 @@ func (o scenarioOutcome) word() string {
 
 // severity orders the exit codes of outcomes, least first: a loss comes before a run
 // that failed, and that before one that proves nothing or that this host cannot do.
-var severity = []int{
-	exitClean, exitUsage, exitHostLacks, exitInconclusive, exitFailed,
-	exitExposed, exitReproduced, exitDataLost, exitCorrupted,
+func severity() []int {
+	codes := []int{exitClean, exitUsage, exitHostLacks, record.Inconclusive.ExitCode(), exitFailed}
+	for _, v := range []record.Verdict{record.Exposed, record.Reproduced, record.DataLost, record.Corrupted} {
+		codes = append(codes, v.ExitCode())
+	}
+	return codes
 }
 
 // worst is the status of the outcome that matters most.
 func worst(outcomes []scenarioOutcome) error {
-	rank := 0
+	order, rank := severity(), 0
 	for _, o := range outcomes {
-		rank = max(rank, slices.Index(severity, o.Exit))
+		rank = max(rank, slices.Index(order, o.Exit))
 	}
-	if severity[rank] == exitClean {
+	if order[rank] == exitClean {
 		return nil
 	}
-	return statusError(severity[rank])
+	return statusError(order[rank])
 }
 
 func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error {

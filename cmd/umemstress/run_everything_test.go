@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"umemstress/workload/record"
+)
 
 // The exit code is that of the outcome that matters most, whatever its number.
 func TestWorst(t *testing.T) {
@@ -10,10 +14,10 @@ func TestWorst(t *testing.T) {
 	}{
 		{nil, exitClean},
 		{[]int{exitClean, exitHostLacks, exitClean}, exitHostLacks},
-		{[]int{exitInconclusive, exitHostLacks}, exitInconclusive},
-		{[]int{exitHostLacks, exitFailed, exitInconclusive}, exitFailed},
-		{[]int{exitFailed, exitExposed}, exitExposed},
-		{[]int{exitCorrupted, exitDataLost, exitReproduced}, exitCorrupted},
+		{[]int{record.Inconclusive.ExitCode(), exitHostLacks}, record.Inconclusive.ExitCode()},
+		{[]int{exitHostLacks, exitFailed, record.Inconclusive.ExitCode()}, exitFailed},
+		{[]int{exitFailed, record.Exposed.ExitCode()}, record.Exposed.ExitCode()},
+		{[]int{record.Corrupted.ExitCode(), record.DataLost.ExitCode(), record.Reproduced.ExitCode()}, record.Corrupted.ExitCode()},
 	} {
 		var outcomes []scenarioOutcome
 		for _, exit := range c.exits {
