@@ -55,13 +55,14 @@ unit: build
 	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
 	CGO_ENABLED=1 $(GO) test -race ./...
 
-# One boot a kernel runs the tests of every package that needs one.
-GUEST_PACKAGES := rdma rdma/internal/softroce probes soft-roce/link workload cmd/umemstress
+# One boot a kernel runs the tests of every package that needs one. Each program is named
+# after its package's folder, with + for /.
+GUEST_PACKAGES := $(shell git grep -l '^//go:build guest' -- '*_test.go' | xargs -n1 dirname | sort -u)
 
 guest-programs:
 	$(call install,$(TEST_PACKAGES))
-	@mkdir -p $(TESTS)
-	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(basename $$p).test ./$$p || exit 1; done
+	@mkdir -p $(TESTS) && rm -f $(TESTS)/*.test
+	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(echo $$p | tr / +).test ./$$p || exit 1; done
 
 guest: build guest-programs
 	$(call install,$(LAB_PACKAGES))
@@ -72,7 +73,7 @@ guest: build guest-programs
 # Every scenario that makes sense, one after the other in one guest.
 everything: build guest-programs
 	$(call install,$(LAB_PACKAGES))
-	$(UMEM) lab exec --kernel 5.10 --timeout 20m -- $(TESTS)/umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
+	$(UMEM) lab exec --kernel 5.10 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
 
 lab-test: build
 	$(call install,$(LAB_PACKAGES))
