@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,8 +30,8 @@ func TestAttachments(t *testing.T) {
 			w := attach(t, Options{Holder: holder})
 			t.Logf("attached in %v", time.Since(start))
 			attachments := w.Attachments()
-			if len(attachments) != 1+len(w.hooks) {
-				t.Errorf("%d attachments for %d hooks and a tracepoint", len(attachments), len(w.hooks))
+			if hooks := stock().hooksFor(holder); len(attachments) != 1+len(hooks) {
+				t.Errorf("%d attachments for %d hooks and a tracepoint", len(attachments), len(hooks))
 			}
 			for _, a := range attachments {
 				t.Logf("%+v", a)
@@ -51,11 +52,11 @@ func cheapest(purpose string) Method {
 	case purpose == abandonedPurpose:
 		return RawTracepoint
 	case preemption{os.DirFS("/sys"), kernelBuild()}.preemptible() && *expect != "bufferless":
-		if purpose == dirtied.purpose && *expect == "refused" {
+		if purpose == dirtiedPurpose && *expect == "refused" {
 			return KprobeMulti
 		}
 		return Kprobe
-	case *expect != "bufferless" || purpose == dirtied.purpose || purpose == releases[event.HolderVMWritev].purpose:
+	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stock().releases[event.HolderVMWritev].purpose:
 		return Fentry
 	}
 	return Kprobe // 5.10 has no types for modules, and none for what gcc split off
@@ -88,6 +89,43 @@ func TestAttachKeepsMemlock(t *testing.T) {
 	if after != small {
 		t.Errorf("the limit is %+v, was %+v", after, small)
 	}
+}
+
+// Sessions may begin and end at once. Each sees what its own holder does, and the
+// limit on locked memory is what it was.
+func TestTwoSessionsAtOnce(t *testing.T) {
+	small := unix.Rlimit{Cur: 64 << 10, Max: 1 << 20}
+	var old, after unix.Rlimit
+	check(t, unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &small, &old))
+	t.Cleanup(func() { check(t, unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &old, nil)) })
+	holders := []string{event.HolderUmem, event.HolderVMWritev}
+	sessions, errs := make([]*Session, len(holders)), make([]error, len(holders))
+	var wg sync.WaitGroup
+	for i, holder := range holders {
+		wg.Go(func() { sessions[i], errs[i] = Attach(Options{Holder: holder}) })
+	}
+	wg.Wait()
+	check(t, errors.Join(errs...))
+	check(t, unix.Prlimit(0, unix.RLIMIT_MEMLOCK, nil, &after))
+	if after != small {
+		t.Errorf("the limit is %+v, was %+v", after, small)
+	}
+	const pages = 16
+	p := mapAnyFile(t, filepath.Join(mountTmpfs(t), "region"), pages)
+	p.writev(t)
+	want := []event.Count{
+		{Inode: p.inode},
+		{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages},
+	}
+	for i, s := range sessions {
+		w := &witness{Session: s}
+		if got := w.counted(t, p.inode); got != want[i] {
+			t.Errorf("%s: counted %+v, want %+v", holders[i], got, want[i])
+		}
+		wg.Go(func() { errs[i] = s.Close() })
+	}
+	wg.Wait()
+	check(t, errors.Join(errs...))
 }
 
 // A thread that dies in a release gives up its run. The release is made up, as
@@ -155,13 +193,12 @@ func TestAttachUnprivileged(t *testing.T) {
 
 // Without the module, the error says how to get it.
 func TestAttachWithoutModule(t *testing.T) {
-	saved := releases[event.HolderUmem]
-	t.Cleanup(func() { releases[event.HolderUmem] = saved })
-	absent := saved
+	table := stock()
+	absent := table.releases[event.HolderUmem]
 	absent.module = "nosuchmodule"
-	absent.sites = withoutSites(saved.sites, len(saved.sites))
-	releases[event.HolderUmem] = absent
-	_, err := Attach(Options{})
+	absent.sites = withoutSites(absent.sites, len(absent.sites))
+	table.releases[event.HolderUmem] = absent
+	_, err := attachBy(table, Options{})
 	var l *LacksError
 	if !errors.As(err, &l) || !l.HostLacks() || len(l.Attachments) != 3 ||
 		!strings.Contains(err.Error(), "module nosuchmodule is not loaded (load it with modprobe nosuchmodule)") {

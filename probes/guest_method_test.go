@@ -15,9 +15,9 @@ import (
 
 // useMethods has all sessions of the test try these methods only.
 func useMethods(t *testing.T, list ...Method) {
-	saved := methods
-	t.Cleanup(func() { methods = saved })
-	methods = func(preemption, func() (*btf.Spec, error)) []Method { return list }
+	saved := inUse
+	t.Cleanup(func() { inUse = saved })
+	inUse.methods = func(preemption, func() (*btf.Spec, error)) []Method { return list }
 }
 
 // Every method sees the same, on whichever it comes first.
@@ -30,7 +30,7 @@ func TestMethods(t *testing.T) {
 			useMethods(t, method, Kprobe) // where returns are too many for kprobe-multi
 			for _, a := range attach(t, Options{}).Attachments() {
 				t.Logf("%+v", a)
-				if a.Purpose == dirtied.purpose && a.Method != method || a.Without != "" {
+				if a.Purpose == dirtiedPurpose && a.Method != method || a.Without != "" {
 					t.Errorf("%s: %s by %q", a.Purpose, a.Symbol, a.Method)
 				}
 			}

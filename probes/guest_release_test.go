@@ -217,9 +217,9 @@ func testFileRefused(t *testing.T) {
 // Where the funnel cannot be had, ext4's own hook serves, and the session says
 // what it does not see.
 func testWithoutFunnel(t *testing.T) {
-	saved := dirtied
-	t.Cleanup(func() { dirtied = saved })
-	dirtied.sites = withoutSites(saved.sites, 2)
+	saved := inUse
+	t.Cleanup(func() { inUse = saved })
+	inUse.dirtied.sites = withoutSites(inUse.dirtied.sites, 2)
 	p := pinFile(t, openPD(t), 64)
 	w := attach(t, Options{})
 	w.read(t)

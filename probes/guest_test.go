@@ -169,9 +169,12 @@ type witness struct {
 	events []event.Event
 }
 
+// inUse is what the sessions of tests attach to.
+var inUse = stock()
+
 func attach(t *testing.T, opts Options) *witness {
 	t.Helper()
-	s, err := Attach(opts)
+	s, err := attachBy(inUse, opts)
 	check(t, err)
 	w := &witness{Session: s}
 	t.Cleanup(func() { check(t, s.Close()) })

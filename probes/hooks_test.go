@@ -12,16 +12,17 @@ import (
 )
 
 func everyHook() []hook {
-	list := []hook{dirtied}
+	t := stock()
+	list := []hook{t.dirtied}
 	for _, holder := range Holders() {
-		list = append(list, releases[holder])
+		list = append(list, t.releases[holder])
 	}
 	return list
 }
 
 // Every holder that an event can name can be asked for.
 func TestHolders(t *testing.T) {
-	if len(Holders()) != len(releases) {
+	if releases := stock().releases; len(Holders()) != len(releases) {
 		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
 	}
 	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV} {

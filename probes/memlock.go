@@ -2,23 +2,40 @@ package probes
 
 import (
 	"errors"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// withMemlock calls create and, if that is not permitted, once more with no
-// limit on locked memory: before Linux 5.11 BPF maps and programs are charged
-// to it. The limit is checked only when they are created, and pinned regions
-// are held to the same limit, so the caller restores it as soon as everything
-// has been created. restore must be called in any case.
-func withMemlock(create func() error) (restore func(), err error) {
+// memlock is the process's limit on locked memory. There is one of it, so whoever
+// lifts it keeps others from doing so until it is back: a second one would take no
+// limit for what it has to restore.
+var memlock = limit{set: func(to *unix.Rlimit, old *unix.Rlimit) error {
+	return unix.Prlimit(0, unix.RLIMIT_MEMLOCK, to, old)
+}}
+
+type limit struct {
+	mu  sync.Mutex // held while it is lifted, or could be
+	set func(to, old *unix.Rlimit) error
+}
+
+// lift calls create and, if that is not permitted, once more with no limit on
+// locked memory: before Linux 5.11 BPF maps and programs are charged to it. The
+// limit is checked only when they are created, and pinned regions are held to the
+// same limit, so the caller restores it as soon as everything has been created.
+// restore must be called in any case, once.
+func (l *limit) lift(create func() error) (restore func(), err error) {
+	l.mu.Lock()
 	err = create()
 	if !errors.Is(err, unix.EPERM) {
-		return func() {}, err
+		return l.mu.Unlock, err
 	}
 	var old unix.Rlimit
-	if unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, &old) != nil {
-		return func() {}, err
+	if l.set(&unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, &old) != nil {
+		return l.mu.Unlock, err
 	}
-	return func() { unix.Prlimit(0, unix.RLIMIT_MEMLOCK, &old, nil) }, create()
+	return func() {
+		_ = l.set(&old, nil)
+		l.mu.Unlock()
+	}, create()
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // methods returns those for functions, in the order in which they are tried: the
-// cheapest first, unless it would miss calls. A test puts its own in its place.
-var methods = func(host preemption, types func() (*btf.Spec, error)) []Method {
+// cheapest first, unless it would miss calls.
+func methods(host preemption, types func() (*btf.Spec, error)) []Method {
 	if host.preemptible() && skipsTrampolines(types) {
 		return []Method{KprobeMulti, Kprobe, Fentry}
 	}

@@ -8,25 +8,25 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// An attached program, kept open to be asked how often it did not run.
-type attached struct {
+// A placed program is attached, and kept open to be asked how often it did not run.
+type placed struct {
 	link link.Link
 	prog *ebpf.Program
 }
 
-func (a attached) close() error { return errors.Join(a.link.Close(), a.prog.Close()) }
+func (p placed) close() error { return errors.Join(p.link.Close(), p.prog.Close()) }
 
 // misses is how often the program should have run and did not, as far as the
 // kernel counts it: trampolines since 5.12, kprobe-multi and perf kprobes since
 // 6.7. Runs that would have done nothing are among them: an interrupt that
 // completes a bio, and has no page to dirty, can hit the program at work.
-func (a attached) misses() (uint64, error) {
-	stats, err := a.prog.Stats()
+func (p placed) misses() (uint64, error) {
+	stats, err := p.prog.Stats()
 	if err != nil {
 		return 0, err
 	}
 	missed := stats.RecursionMisses // the program was not run when it was its turn
-	info, err := a.link.Info()
+	info, err := p.link.Info()
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return missed, nil // a perf kprobe before 5.15, which is no link to the kernel
 	}
@@ -38,21 +38,21 @@ func (a attached) misses() (uint64, error) {
 	if multi := info.KprobeMulti(); multi != nil {
 		missed += multi.Missed
 	}
-	if event := info.PerfEvent(); event != nil && event.Kprobe() != nil {
-		missed += event.Kprobe().Missed
+	if perf := info.PerfEvent(); perf != nil && perf.Kprobe() != nil {
+		missed += perf.Kprobe().Missed
 	}
 	return missed, nil
 }
 
 // links are what keeps one hook attached.
-type links []attached
+type links []placed
 
 // keep takes a program and its link over.
 func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
 	if err != nil {
 		return errors.Join(err, prog.Close())
 	}
-	*l = append(*l, attached{one, prog})
+	*l = append(*l, placed{one, prog})
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
@@ -35,12 +34,10 @@ type Options struct {
 // A Session is a set of attached probes. Its methods may be called by several
 // goroutines at once.
 type Session struct {
-	hooks       []hook
-	links       []links
-	coll        *ebpf.Collection
-	reader      *ringbuf.Reader
-	attachments []Attachment
-	symbols     symbols
+	watches []watch // first the one for tasks that die
+	coll    *ebpf.Collection
+	reader  *ringbuf.Reader
+	symbols symbols
 
 	reading sync.Mutex // held by Events
 	closed  chan struct{}
@@ -49,11 +46,20 @@ type Session struct {
 	ready   []chan struct{} // Drain calls that the reader answers at its next flush
 }
 
+// A watch is a hook, where it was attached, and what keeps it there.
+type watch struct {
+	hook       hook
+	attachment Attachment
+	links      links
+}
+
 // Attach loads the programs and puts them on the kernel's functions. It fails
 // if a required hook cannot be attached, since a session that sees nothing
 // would be taken for a kernel that does nothing. Errors that are due to the
 // host are a *LacksError.
-func Attach(opts Options) (*Session, error) {
+func Attach(opts Options) (*Session, error) { return attachBy(stock(), opts) }
+
+func attachBy(t table, opts Options) (*Session, error) {
 	if n := opts.Events; n != 0 && (n < os.Getpagesize() || n&(n-1) != 0) {
 		return nil, optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", n))
 	}
@@ -76,7 +82,7 @@ func Attach(opts Options) (*Session, error) {
 	maps := *spec
 	maps.Programs = nil
 	var coll *ebpf.Collection
-	restore, err := withMemlock(func() (err error) {
+	restore, err := memlock.lift(func() (err error) {
 		coll, err = ebpf.NewCollection(&maps)
 		return err
 	})
@@ -84,12 +90,12 @@ func Attach(opts Options) (*Session, error) {
 	if err != nil {
 		return nil, lacks("create BPF maps", err)
 	}
-	s := &Session{hooks: hooksFor(opts.Holder), coll: coll, closed: make(chan struct{})}
+	s := &Session{coll: coll, closed: make(chan struct{})}
 	sysfs := os.DirFS("/sys")
 	s.attach(&attacher{
 		spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs,
-		order: methods(preemption{sysfs, kernelBuild()}, types),
-	})
+		order: t.methods(preemption{sysfs, kernelBuild()}, types),
+	}, t.hooksFor(opts.Holder))
 	err = s.complete(types, sysfs)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
@@ -112,13 +118,15 @@ func configure(spec *ebpf.CollectionSpec, opts Options) error {
 
 // attach attaches the hooks, all at once: to look up a function takes the
 // kernel long.
-func (s *Session) attach(a *attacher) {
-	s.attachments = make([]Attachment, 1+len(s.hooks))
-	s.links = make([]links, 1+len(s.hooks))
+func (s *Session) attach(a *attacher, hooks []hook) {
+	s.watches = make([]watch, 1+len(hooks))
 	var wg sync.WaitGroup
-	wg.Go(func() { s.attachments[0], s.links[0] = a.abandoned() })
-	for i, h := range s.hooks {
-		wg.Go(func() { s.attachments[1+i], s.links[1+i] = a.attach(h) })
+	dead := &s.watches[0]
+	wg.Go(func() { dead.attachment, dead.links = a.abandoned() })
+	for i, h := range hooks {
+		w := &s.watches[1+i]
+		w.hook = h
+		wg.Go(func() { w.attachment, w.links = a.attach(h) })
 	}
 	wg.Wait()
 }
@@ -128,16 +136,22 @@ func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS) error {
 	if _, err := types(); err != nil {
 		return &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
 	}
-	for i, h := range s.hooks {
-		if !s.attachments[1+i].Attached() {
-			return missing(h, s.attachments[1+i], s.attachments, sysfs)
+	for _, w := range s.watches {
+		if w.attachment.Required && !w.attachment.Attached() {
+			return missing(w.hook, w.attachment, s.Attachments(), sysfs)
 		}
 	}
 	return nil
 }
 
 // Attachments tells how each hook was attached.
-func (s *Session) Attachments() []Attachment { return slices.Clone(s.attachments) }
+func (s *Session) Attachments() []Attachment {
+	list := make([]Attachment, len(s.watches))
+	for i, w := range s.watches {
+		list[i] = w.attachment
+	}
+	return list
+}
 
 // Events calls handle for each event in the order of arrival, until ctx is done
 // or the session closed, and returns nil then. Events that had arrived before
@@ -277,13 +291,13 @@ func (s *Session) addMisses(lost *event.Lost) error {
 	if err := s.coll.Variables[dirtyVarActive].Get(&active); err != nil {
 		return err
 	}
-	for i, l := range s.links {
-		missed, err := l.misses()
+	for _, w := range s.watches {
+		missed, err := w.links.misses()
 		if err != nil {
 			return err
 		}
-		switch s.attachments[i].Purpose {
-		case dirtied.purpose:
+		switch w.attachment.Purpose {
+		case dirtiedPurpose:
 			lost.Pages += missed
 		case abandonedPurpose:
 			// Tasks die all the time. Only if a release is open can it be
@@ -329,10 +343,10 @@ func (s *Session) Close() error {
 	default:
 		close(s.closed)
 	}
-	errs := make([]error, len(s.links))
+	errs := make([]error, len(s.watches))
 	var wg sync.WaitGroup
-	for i, l := range s.links { // at once, as each waits for the kernel
-		wg.Go(func() { errs[i] = l.close() })
+	for i, w := range s.watches { // at once, as each waits for the kernel
+		wg.Go(func() { errs[i] = w.links.close() })
 	}
 	wg.Wait()
 	if s.reader != nil {

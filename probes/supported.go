@@ -30,7 +30,7 @@ func Supported() []Feature {
 	var list []Feature
 	add := func(name, without string, try func() error) {
 		f := Feature{Name: name, Without: without, Remedy: featureRemedies[name]}
-		restore, err := withMemlock(try)
+		restore, err := memlock.lift(try)
 		restore()
 		if f.Available = err == nil; !f.Available {
 			f.Reason = reason(Method(name), err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const table = `ffffffff81000000 T _text
+const symbolTable = `ffffffff81000000 T _text
 ffffffff81000100 T set_page_dirty_lock
 ffffffff81000180 d a_datum
 ffffffff81000200 t unpin_user_pages_dirty_lock
@@ -32,7 +32,7 @@ func (tb *tables) open() (io.ReadCloser, error) {
 }
 
 func TestStack(t *testing.T) {
-	tb := &tables{text: []string{table, table}}
+	tb := &tables{text: []string{symbolTable, symbolTable}}
 	s := symbols{open: tb.open}
 	frames := make([]uint64, stackDepth)
 	copy(frames, []uint64{0xffffffffc0100001, 0xffffffff81000190, 0xffffffff81000234, 0xffffffffc0200088, 0xffffffffc0200188})
@@ -64,7 +64,7 @@ func TestStack(t *testing.T) {
 }
 
 func TestStackLeavesOutBPF(t *testing.T) {
-	s := symbols{open: (&tables{text: []string{table}}).open}
+	s := symbols{open: (&tables{text: []string{symbolTable}}).open}
 	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffffc0100005, 0xffffffffc0300042})
 	want := []string{"ext4_set_page_dirty+0x5", "bpf_prog_0123456789abcdef_dirty_folio_fentry+0x42"}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -73,7 +73,7 @@ func TestStackLeavesOutBPF(t *testing.T) {
 }
 
 func TestStackBelowAllSymbols(t *testing.T) {
-	s := symbols{open: (&tables{text: []string{table}}).open}
+	s := symbols{open: (&tables{text: []string{symbolTable}}).open}
 	got, err := s.stack([]uint64{0x1000, 0xffffffff81000001})
 	if want := []string{"0x1000", "_text+0x1"}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)

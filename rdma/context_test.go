@@ -199,6 +199,9 @@ var somePath = Path{Port: 1, MTU: 1024}
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	_, c := newFake()
+	// However slow the machine is, Wait asks whether the device is in sysfs.
+	there, nowhere := tree(t, map[string]string{"class/infiniband_verbs/uverbs0/ibdev": "fake0"}), c.device.sysfs
+	c.device.sysfs = there
 	cq, err := c.CreateCQ(1)
 	if err != nil {
 		t.Fatal(err)
@@ -208,10 +211,11 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	if _, err := cq.Wait(done, make([]Completion, 1)); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	// The device of this context is in no sysfs.
+	c.device.sysfs = nowhere
 	if _, err := cq.Wait(t.Context(), make([]Completion, 1)); !errors.Is(err, ErrDeviceGone) {
 		t.Error(err)
 	}
+	c.device.sysfs = there
 	if err := cq.Close(); err != nil {
 		t.Fatal(err)
 	}

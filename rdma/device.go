@@ -189,17 +189,20 @@ func findUverbs(sysfs, name string) (uverbs string, abi int, err error) {
 }
 
 func readPort(dir string) (Port, error) {
-	number, err := strconv.Atoi(filepath.Base(dir))
+	number, err := strconv.ParseUint(filepath.Base(dir), 10, 8)
 	if err != nil {
 		return Port{}, err
 	}
-	p := Port{Number: number}
+	if number == 0 {
+		return Port{}, errors.New("port 0: they are counted from 1")
+	}
+	p := Port{Number: int(number)}
 	state, err := readLine(filepath.Join(dir, "state")) // "4: ACTIVE"
 	if err != nil {
 		return Port{}, err
 	}
 	value, _, _ := strings.Cut(state, ":")
-	n, err := strconv.Atoi(value)
+	n, err := strconv.ParseUint(value, 10, 8)
 	if err != nil {
 		return Port{}, fmt.Errorf("port state %q: %w", state, err)
 	}
@@ -223,5 +226,6 @@ func readNumber(path string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(text)
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err
 }

@@ -2,25 +2,11 @@
 // regions, completion queues and queue pairs that write into remote memory. It
 // knows no workload and needs no library.
 //
-// From a device to bytes moved, with every error left out:
-//
-//	d, _ := rdma.FindDevice("/sys", "")            // the first with an active port
-//	ctx, _ := rdma.Open(d)                         // owns all that follows
-//	defer ctx.Close()
-//	pd, _ := ctx.AllocPD()                         // what may reach what
-//	from, _ := pd.RegisterMR(a, rdma.AccessLocalWrite) // pins a and b, both from mmap
-//	to, _ := pd.RegisterMR(b, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
-//	cq, _ := ctx.CreateCQ(128)
-//	qp, _ := pd.CreateQP(rdma.QPConfig{SendCQ: cq})
-//	peer, _ := pd.CreateQP(rdma.QPConfig{SendCQ: cq})
-//	path, _ := ctx.Path(rdma.PathConfig{GIDIndex: rdma.AutoGID})
-//	_ = rdma.ConnectLoopback(qp, peer, path)
-//	_ = qp.PostWrite(rdma.WriteRequest{
-//		Local:      rdma.Slice{MR: from, Length: from.Len()},
-//		RemoteAddr: to.Addr(), RKey: to.RKey(), Signaled: true,
-//	})
-//	_, _ = cq.Wait(context.Background(), wc)       // then look at wc[0].Err()
-//	_ = to.Close()                                 // unpins b: the moment of truth
+// From a device to bytes moved, in order: [FindDevice], [Open], [Context.AllocPD],
+// [PD.RegisterMR] of memory from mmap, which pins it, [Context.CreateCQ],
+// [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.PostWrite]
+// and [CQ.Wait]. [MR.Close] unpins, which is the moment of truth for a file. The
+// package's example has all of it, with the errors.
 //
 // # How it works
 //

@@ -57,6 +57,9 @@ func readGID(port string, index int) (g GID, used bool, err error) {
 	if g.Addr, err = netip.ParseAddr(text); err != nil {
 		return GID{}, false, err
 	}
+	if !g.Addr.Is6() || g.Addr.Zone() != "" {
+		return GID{}, false, fmt.Errorf("%q is no GID", text)
+	}
 	if g.Addr == netip.IPv6Unspecified() {
 		return GID{}, false, nil
 	}

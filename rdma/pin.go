@@ -1,13 +1,10 @@
 package rdma
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"umemstress/rdma/internal/verbs"
@@ -55,39 +52,19 @@ func lockLimit() (limit, pinned uint64, privileged bool, err error) {
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &rlimit); err != nil {
 		return 0, 0, false, err
 	}
-	status, err := os.ReadFile("/proc/self/status")
+	self, err := procfs.Self()
 	if err != nil {
 		return 0, 0, false, err
 	}
-	pinned, privileged, err = parseLockStatus(status)
+	pinned, privileged, err = lockStatus(self)
 	return rlimit.Cur, pinned, privileged, err
 }
 
-// parseLockStatus reads VmPin (kB) and CapEff (hexadecimal) of /proc/PID/status.
-func parseLockStatus(status []byte) (pinned uint64, privileged bool, err error) {
-	found := 0
-	for line := range bytes.Lines(status) {
-		key, value, _ := strings.Cut(string(line), ":")
-		value = strings.TrimSpace(value)
-		switch key {
-		case "VmPin":
-			kB, err := strconv.ParseUint(strings.TrimSuffix(value, " kB"), 10, 64)
-			if err != nil {
-				return 0, false, err
-			}
-			pinned = kB * 1024
-			found++
-		case "CapEff":
-			mask, err := strconv.ParseUint(value, 16, 64)
-			if err != nil {
-				return 0, false, err
-			}
-			privileged = mask&(1<<unix.CAP_IPC_LOCK) != 0
-			found++
-		}
+// lockStatus reads VmPin and CapEff of /proc/PID/status.
+func lockStatus(p procfs.Proc) (pinned uint64, privileged bool, err error) {
+	status, err := p.NewStatus()
+	if err != nil {
+		return 0, false, err
 	}
-	if found != 2 {
-		return 0, false, errors.New("no VmPin or CapEff in the process status")
-	}
-	return pinned, privileged, nil
+	return status.VmPin, status.CapEff&(1<<unix.CAP_IPC_LOCK) != 0, nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // block is a queue in plain memory, as the kernel makes it.
-func block(t *testing.T, entries, elem int) []byte {
+func block(t testing.TB, entries, elem int) []byte {
 	t.Helper()
 	log2 := bits.Len(uint(elem - 1))
 	// Backed by words, so that it is aligned like mapped memory.

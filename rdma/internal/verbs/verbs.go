@@ -90,7 +90,8 @@ type QP interface {
 	//
 	// Requests complete in the order they were posted. One that fails, and every
 	// one behind it, completes even if it is not signaled; those behind with
-	// StatusFlushed.
+	// StatusFlushed, which a driver may also say of a request that is itself at fault
+	// here, not at the peer.
 	Post(wrs []WR) (n int, err error)
 	// Destroy drops requests under way without a completion.
 	Destroy() error

@@ -65,7 +65,10 @@ func testKeys(t testing.TB, target Target) {
 		w.Signaled = false // it completes all the same
 		change(r, &w)
 		r.post(w)
-		if c := r.await(1)[0]; c.ID != 1 || c.Status == verbs.StatusSuccess || c.Status == verbs.StatusFlushed {
+		c := r.await(1)[0]
+		// rdma_rxe of 6.12 flushes the very request whose local key is wrong.
+		flushed := c.Status == verbs.StatusFlushed && what != "a wrong local key"
+		if c.ID != 1 || c.Status == verbs.StatusSuccess || flushed {
 			t.Errorf("%s: %+v", what, c)
 		}
 		if !bytes.Equal(r.to.mem, make([]byte, areaSize)) {

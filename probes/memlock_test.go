@@ -1,0 +1,100 @@
+package probes
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a limit on locked memory, and what BPF before 5.11 makes of it.
+type process struct {
+	mu      sync.Mutex
+	current unix.Rlimit
+	fixed   bool // nobody may lift it
+}
+
+func (p *process) set(to, old *unix.Rlimit) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fixed {
+		return unix.EPERM
+	}
+	if old != nil {
+		*old = p.current
+	}
+	p.current = *to
+	return nil
+}
+
+func (p *process) create() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current.Cur != unix.RLIM_INFINITY {
+		return unix.EPERM
+	}
+	return nil
+}
+
+var small = unix.Rlimit{Cur: 64 << 10, Max: 1 << 20}
+
+func TestMemlockIsLiftedAndRestored(t *testing.T) {
+	p := &process{current: small}
+	l := limit{set: p.set}
+	restore, err := l.lift(p.create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.create(); err != nil {
+		t.Errorf("before it is restored: %v", err)
+	}
+	restore()
+	if p.current != small {
+		t.Errorf("the limit is %+v, was %+v", p.current, small)
+	}
+}
+
+func TestMemlockThatCannotBeLifted(t *testing.T) {
+	p := &process{current: small, fixed: true}
+	l := limit{set: p.set}
+	for range 2 { // and it is free for the next one
+		restore, err := l.lift(p.create)
+		if !errors.Is(err, unix.EPERM) {
+			t.Error(err)
+		}
+		restore()
+	}
+	other := errors.New("other")
+	restore, err := l.lift(func() error { return other })
+	if !errors.Is(err, other) {
+		t.Error(err)
+	}
+	restore()
+}
+
+// Sessions that begin at once leave the limit as it was, and none loses what it
+// still needs to another one's restoring.
+func TestMemlockOfSeveralSessions(t *testing.T) {
+	p := &process{current: small}
+	l := limit{set: p.set}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				restore, err := l.lift(p.create)
+				if err != nil {
+					t.Error(err)
+				}
+				if err := p.create(); err != nil {
+					t.Errorf("while a session attaches: %v", err)
+				}
+				restore()
+			}
+		})
+	}
+	wg.Wait()
+	if p.current != small {
+		t.Errorf("the limit is %+v, was %+v", p.current, small)
+	}
+}
