@@ -18,6 +18,7 @@ import (
 
 	"umemstress/probes/event"
 	"umemstress/rdma"
+	"umemstress/soft-roce/leaktest"
 )
 
 // The tests with the build tag guest need root and a soft-RoCE device. Run them
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 	default:
 		holdUntilKilled(role)
 	}
-	os.Exit(m.Run())
+	os.Exit(leaktest.Run(m))
 }
 
 // A pin is a registered region.

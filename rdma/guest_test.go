@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/leaktest"
 )
 
 // The tests with the build tag guest need a soft-RoCE device and root. Run them
@@ -28,7 +30,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(play(role))
 	}
-	os.Exit(m.Run())
+	os.Exit(leaktest.Run(m))
 }
 
 // endpoint is what most tests need: two queue pairs connected with each other,

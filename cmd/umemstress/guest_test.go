@@ -29,17 +29,6 @@ import (
 
 var expectVerdict = flag.String("expect-verdict", "", "what the preset quick proves on this kernel: data-lost, clean or refused")
 
-// asCommand makes the test binary the command.
-const asCommand = "UMEMSTRESS_TEST_AS_COMMAND"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
-		main()
-	}
-	flag.Parse()
-	os.Exit(m.Run())
-}
-
 // command is the command line args, not started yet.
 func command(args ...string) *exec.Cmd {
 	executable, err := os.Executable()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -48,7 +49,44 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand())
+	root.InitDefaultCompletionCmd()
+	strictArguments(root)
 	return root
+}
+
+// strictArguments makes wrong arguments of every command a usage error. Cobra has help
+// in place of one, and an error without a kind, where a command has only subcommands.
+func strictArguments(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		strictArguments(sub)
+	}
+	if !cmd.Runnable() {
+		cmd.Args = noSuchCommand
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		return
+	}
+	if validate := cmd.Args; validate != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := validate(cmd, args)
+			var kind interface{ Usage() bool }
+			if err == nil || errors.As(err, &kind) {
+				return err
+			}
+			return usageErrorf("%w; see '%s --help'", err, cmd.CommandPath())
+		}
+	}
+}
+
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := fmt.Sprintf("see '%s --help'", cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // as cobra itself has it
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageErrorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), hint)
 }
 
 func setUpLog(stderr io.Writer, verbose bool, format string) error {

@@ -14,8 +14,6 @@ func newSoftRoceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "soft-roce",
 		Short: "Make, show and remove soft-RoCE links: RDMA devices without RDMA hardware",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newSoftRoceUpCommand(), newSoftRoceDownCommand(), newSoftRoceStatusCommand())
 	return cmd

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"umemstress/rdma"
+	"umemstress/soft-roce/leaktest"
 )
 
 // The tests with the build tag guest need root and rdma_rxe. Run them in the lab:
@@ -300,5 +301,5 @@ func TestMain(m *testing.M) {
 		os.Stderr.WriteString("these tests need root: run them in the lab\n")
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(leaktest.Run(m))
 }

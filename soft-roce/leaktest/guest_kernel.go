@@ -1,0 +1,91 @@
+//go:build guest
+
+package leaktest
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// mounts are those that the mount table shows. What is attached nowhere lives as long as
+// a descriptor, and shows as one.
+func mounts(found things) error {
+	text, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			found.add("mount of %s (%s) on %s", fields[0], fields[2], fields[1])
+		}
+	}
+	return nil
+}
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+func cgroups(found things) error {
+	return filepath.WalkDir(cgroupRoot, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+			return nil
+		case err != nil:
+			return err
+		case entry.IsDir() && path != cgroupRoot:
+			found.add("cgroup %s", path)
+		}
+		return nil
+	})
+}
+
+// directory finds the entries of a directory of sysfs, which is not there while nothing
+// needs it.
+func directory(path, what string) func(things) error {
+	return func(found things) error {
+		entries, err := os.ReadDir(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, entry := range entries {
+			found.add("%s %s", what, entry.Name())
+		}
+		return nil
+	}
+}
+
+// kprobeEvents are those of tracefs, which outlive who set them; probes attached by
+// perf_event_open or links do not.
+func kprobeEvents(found things) error {
+	text, err := os.ReadFile("/sys/kernel/tracing/kprobe_events")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a kernel without them
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		found.add("kprobe event %s", strings.TrimSpace(line))
+	}
+	return nil
+}
+
+// settings are what runs change of the kernel for their time.
+func settings(found things) error {
+	for _, path := range []string{
+		"/proc/sys/vm/nr_hugepages",
+		filepath.Join(cgroupRoot, "cgroup.subtree_control"),
+	} {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found.add("the value %q of %s", strings.TrimSpace(string(text)), path)
+	}
+	return nil
+}

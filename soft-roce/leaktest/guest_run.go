@@ -1,0 +1,53 @@
+//go:build guest
+
+package leaktest
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// patience is how long what was left behind may take to go: a device-mapper device is
+// removed with its last user, and a killed process is cleaned up after by another.
+const patience = 20 * time.Second
+
+// Run runs the tests and returns their exit code, or 1 if they pass and leave something
+// behind.
+func Run(m M) int { return run(m, os.Stderr, patience) }
+
+func run(m M, stderr io.Writer, patience time.Duration) int {
+	before, err := look()
+	if err != nil {
+		fmt.Fprintf(stderr, "leaktest: before the tests: %v\n", err)
+		return 1
+	}
+	code := m.Run()
+	leaks, err := before.leaks(patience)
+	if err != nil {
+		leaks = append(leaks, fmt.Sprintf("after the tests: %v", err))
+	}
+	for _, leak := range leaks {
+		fmt.Fprintf(stderr, "leaktest: %s\n", leak)
+	}
+	if code == 0 && len(leaks) > 0 {
+		return 1
+	}
+	return code
+}
+
+// leaks waits until nothing is left that was not there before, and says what is all the
+// same when the patience is at its end.
+func (before state) leaks(patience time.Duration) ([]string, error) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		after, err := look()
+		if err != nil {
+			return nil, err
+		}
+		found := before.compare(after)
+		if len(found) == 0 || time.Now().After(deadline) {
+			return found, nil
+		}
+	}
+}
