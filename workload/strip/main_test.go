@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"umemstress/soft-roce/leaktest"
 	"umemstress/workload/child"
 	"umemstress/workload/internal/hog"
 )
@@ -11,5 +12,5 @@ import (
 // The test binary is also the hog that the strip pressure starts.
 func TestMain(m *testing.M) {
 	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main})
-	os.Exit(m.Run())
+	os.Exit(leaktest.Run(m))
 }

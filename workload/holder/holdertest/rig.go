@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"sync"
 	"testing"
 
 	"umemstress/workload/filesystem"
@@ -12,7 +11,6 @@ import (
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/payload"
-	"umemstress/workload/scenario"
 )
 
 // Subject is a holder that is tested.
@@ -48,13 +46,6 @@ func NewRig(t *testing.T, s Subject, fileBytes, sourceBytes int64) *Rig {
 	t.Cleanup(func() { r.Must(r.Source.Close()) })
 	return r
 }
-
-// sharedScratch is the file system that all files here are on. It goes with the
-// process.
-var sharedScratch = sync.OnceValues(func() (*filesystem.Scratch, error) {
-	ext4, _ := scenario.Find(filesystem.Kinds(), "ext4")
-	return filesystem.NewScratch(context.Background(), os.TempDir(), ext4, 64<<20)
-})
 
 func (r *Rig) mapFile(bytes int64) {
 	s, err := sharedScratch()

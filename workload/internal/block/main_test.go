@@ -4,11 +4,12 @@ import (
 	"os"
 	"testing"
 
+	"umemstress/soft-roce/leaktest"
 	"umemstress/workload/child"
 )
 
 // The test binary is also what removes a device that a killed process leaves.
 func TestMain(m *testing.M) {
 	child.RunIfChild(map[string]child.Main{RemoveChild: RemoveMain})
-	os.Exit(m.Run())
+	os.Exit(leaktest.Run(m))
 }
