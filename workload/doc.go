@@ -1,21 +1,24 @@
 // Package workload makes pages that a holder keeps pinned lose their data, and
 // proves it.
 //
-// A Scenario is holder × file system × strip × mutation. Run drives it through
-// fixed phases over a file-backed and an anonymous region:
+// It is the run itself. [Run] drives a scenario, holder × file system × strip × mutation,
+// through fixed phases over a file-backed and an anonymous region:
 //
 //	prepare → pin → write → clean → strip → mutate → write-again → release → settle → verify
 //
-// Each part of a scenario is a table of entries: holder.go, filesystem.go,
-// strip.go, mutation.go. Flags, help and validation read them; sense.go says
-// which combinations show nothing. A new holder is a file and a line.
+// What a scenario can name is in the packages below: holder and its folders, filesystem,
+// strip, mutation. Each has the facts of what it makes beside the code, and tables.go puts
+// them together: a new holder is a folder, and an entry there.
 //
-// Channels witness independently of each other: probes (eBPF, through the
-// Observer interface), kmsg (the kernel's log and ext4's own warning count),
-// disk, clone and cache (every page of the file on disk, of its reflink copy and
-// in the page cache) and accounting (nr_dirty). Everything goes into a Record,
-// the evidence's run.json, as it happens; Judge turns a Record into a Verdict
-// and reads nothing else, so the same evidence gives the same verdict anywhere.
+// Channels witness independently of each other: probes (eBPF, through witness.Observer), the
+// kernel's log, ext4's warning count, the disk, the clone and the page cache (every page of
+// the file read back), and nr_dirty. Everything goes into a record, the evidence's run.json,
+// as it happens; package record turns that into a verdict and reads nothing else, so the
+// same evidence gives the same verdict anywhere.
 //
-// Start reading at scenario.go, then run.go, phases.go and verdict.go.
+// A program that calls [Run] calls [RunChild] before anything else in its main function. A run
+// with the strip memcg moves the whole process into a cgroup and back, so one process makes one
+// such run at a time.
+//
+// Start reading at scenario/scenario.go, then tables.go, run.go, phases.go and record/judge.go.
 package workload
