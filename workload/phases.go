@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload/danger"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
@@ -122,7 +123,7 @@ func (r *run) pin(ctx context.Context) error {
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := dangers(r.options.Scenario.Filesystem); len(found) > 0 {
+	if found := danger.Sentences(r.options.Scenario.Filesystem); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; run it in a guest (umemstress lab run), or give --allow-crash", strings.Join(found, "; "))
 	}
 	return nil

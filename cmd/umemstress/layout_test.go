@@ -31,6 +31,7 @@ var layers = []string{
 	"workload/holder/vmwritev",
 	"workload/holder/holdertest",
 	"workload/holder",
+	"workload/danger",
 	"workload/strip",
 	"workload/mutation",
 	"workload/filesystem",

@@ -14,6 +14,12 @@ type Kind struct {
 	mount  map[string]string // options
 }
 
+// ToolOf is the Tool of the file system of that name.
+func ToolOf(name string) (program, pkg string) {
+	kind, _ := scenario.Find(Kinds(), name)
+	return kind.Tool()
+}
+
 // Tool is the program that makes the file system, and the package of Debian that has it;
 // both are empty where it takes none.
 func (k Kind) Tool() (name, pkg string) {

@@ -15,7 +15,7 @@ import (
 	"umemstress/probes"
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/machine"
-	"umemstress/workload"
+	"umemstress/workload/danger"
 )
 
 const allCapabilities = 0x1ffffffffff
@@ -75,7 +75,7 @@ func fixture(t *testing.T, files map[string]string) *host {
 		effective: allCapabilities,
 		memlock:   64 << 10, needed: 128 << 20,
 		features: features(nil),
-		dangers:  []workload.Danger{{Name: "panic_on_warn"}, {Name: "panic_on_oops"}, {Name: workload.BugOn}},
+		dangers:  []danger.Danger{{Name: "panic_on_warn"}, {Name: "panic_on_oops"}, {Name: danger.BugOn}},
 		lab: lab.Readiness{
 			Needs: []lab.Need{{Program: "qemu", Package: "qemu-system-x86"}, {Program: "modprobe", Package: "kmod"}},
 			Cache: "/cache", Kept: []string{"5.10"}, Sources: []string{"the mirror"},

@@ -3,7 +3,7 @@ package check
 import (
 	"path/filepath"
 
-	"umemstress/workload"
+	"umemstress/workload/danger"
 )
 
 const (
@@ -20,11 +20,11 @@ func (h *host) dangerItems() []Item {
 			i = Item{Name: d.Name, State: Warning, Detail: d.String(), Costs: "a run may panic this machine" + unlessAllowed, Remedy: inGuest}
 		}
 		switch {
-		case d.Name == workload.BugOn && !d.Real():
+		case d.Name == danger.BugOn && !d.Real():
 			i.Detail = "this ext4 survives a page without buffers"
-		case d.Name == workload.BugOn && d.Unknown != nil && h.uid != 0:
+		case d.Name == danger.BugOn && d.Unknown != nil && h.uid != 0:
 			i.Remedy += "; or " + remedyRoot
-		case d.Name != workload.BugOn && d.Present:
+		case d.Name != danger.BugOn && d.Present:
 			i.Remedy += ", or sysctl kernel." + d.Name + "=0 for the time of the run"
 		}
 		items = append(items, i)

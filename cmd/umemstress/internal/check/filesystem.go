@@ -10,7 +10,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload"
+	"umemstress/workload/filesystem"
 )
 
 // scratchFilesystem is that of a run by default.
@@ -102,7 +102,7 @@ func (h *host) scratchItem(mounts []*mountinfo.Info) Item {
 			remedy = append(remedy, "modprobe loop (in a container: pass /dev/loop-control and /dev/loopN in)")
 		}
 	}
-	mkfs, pkg := workload.ScratchTool(scratchFilesystem)
+	mkfs, pkg := filesystem.ToolOf(scratchFilesystem)
 	if !h.haveProgram(mkfs) {
 		lack = append(lack, "no "+mkfs)
 		remedy = append(remedy, "apt-get install "+pkg)

@@ -12,6 +12,7 @@ import (
 	"umemstress/soft-roce/lab"
 	"umemstress/workload"
 	"umemstress/workload/child"
+	"umemstress/workload/danger"
 )
 
 // host is where check looks, and what others answered for themselves. Tests give it
@@ -29,7 +30,7 @@ type host struct {
 	memlock     uint64 // bytes
 	needed      uint64 // bytes that a run locks by default
 	features    []probes.Feature
-	dangers     []workload.Danger
+	dangers     []danger.Danger
 	lab         lab.Readiness
 	haveProgram func(name string) bool
 	access      func(path string, mode uint32) error // access(2)
@@ -66,7 +67,7 @@ func thisHost() (*host, error) {
 		memlock:   limit.Cur,
 		needed:    uint64(quick.FileBytes + quick.AnonBytes),
 		features:  probes.Supported(),
-		dangers:   workload.Dangers(scratchFilesystem),
+		dangers:   danger.Find(scratchFilesystem),
 		lab:       lab.FindReadiness(),
 		haveProgram: func(name string) bool {
 			_, err := child.Find(name)

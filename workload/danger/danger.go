@@ -1,4 +1,6 @@
-package workload
+// Package danger says what on this machine would take it down if a buffer-less page were
+// written back.
+package danger
 
 import (
 	"errors"
@@ -35,9 +37,9 @@ func (d Danger) String() string {
 	return d.Effect
 }
 
-// Dangers looks for what would take the machine down in a run over the file system. It
+// Find looks for what would take the machine down in a run over the file system. It
 // reads the running kernel's settings and its memory, never its version.
-func Dangers(fs string) []Danger {
+func Find(fs string) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),
 		panicOn("panic_on_oops", "an oops panics it"),
@@ -68,10 +70,10 @@ func panicOn(sysctl, effect string) Danger {
 	return d
 }
 
-// dangers are those that keep a run from being made, in sentences.
-func dangers(fs string) []string {
+// Sentences are those that keep a run from being made, in sentences.
+func Sentences(fs string) []string {
 	var found []string
-	for _, d := range Dangers(fs) {
+	for _, d := range Find(fs) {
 		if d.Real() {
 			found = append(found, d.String())
 		}
@@ -93,11 +95,4 @@ func ext4Loaded() error {
 		}
 	}
 	return errNotLoaded
-}
-
-// ScratchTool is the program that makes the scratch file system of a kind, and the
-// package of Debian that has it; both are empty where it takes none.
-func ScratchTool(fs string) (name, pkg string) {
-	kind, _ := scenario.Find(filesystem.Kinds(), fs)
-	return kind.Tool()
 }

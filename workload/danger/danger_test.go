@@ -1,4 +1,4 @@
-package workload
+package danger
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 func TestDangers(t *testing.T) {
 	names := func(filesystem string) string {
 		var names []string
-		for _, d := range Dangers(filesystem) {
+		for _, d := range Find(filesystem) {
 			names = append(names, d.Name)
 			if d.Present && d.Unknown != nil {
 				t.Errorf("%s is there and not known", d.Name)
@@ -31,13 +31,5 @@ func TestDangers(t *testing.T) {
 	}
 	if absent := (Danger{}); absent.Real() {
 		t.Error("what is not there is real")
-	}
-}
-
-func TestScratchTool(t *testing.T) {
-	for filesystem, want := range map[string]string{"ext4": "mkfs.ext4 e2fsprogs", "btrfs": "mkfs.btrfs btrfs-progs", "tmpfs": " ", "none": " "} {
-		if name, pkg := ScratchTool(filesystem); name+" "+pkg != want {
-			t.Errorf("%s: %q %q", filesystem, name, pkg)
-		}
 	}
 }
