@@ -79,12 +79,12 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.MaxRecv == 0 {
 		cfg.MaxRecv = 1
 	}
-	for _, max := range []struct {
+	for _, queue := range []struct {
 		what string
 		n    int
 	}{{"MaxSend", cfg.MaxSend}, {"MaxRecv", cfg.MaxRecv}} {
-		if max.n < 1 || max.n > maxRequests {
-			return nil, &Error{Op: "create", Object: label, reason: limitError(max.what, max.n, 1, maxRequests)}
+		if queue.n < 1 || queue.n > maxRequests {
+			return nil, &Error{Op: "create", Object: label, reason: limitError(queue.what, queue.n, 1, maxRequests)}
 		}
 	}
 	ctx := pd.object.ctx
