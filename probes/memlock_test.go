@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,6 +72,41 @@ func TestMemlockThatCannotBeLifted(t *testing.T) {
 		t.Error(err)
 	}
 	restore()
+}
+
+// A session that begins while another one attaches waits. What it created under the
+// other one's limit would be followed by what it can no longer create.
+func TestMemlockOfTwoSessions(t *testing.T) {
+	p := &process{current: small}
+	l := limit{set: p.set}
+	restore, err := l.lift(p.create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, done := make(chan struct{}, 2), make(chan error, 1)
+	go func() {
+		restore, err := l.lift(func() error {
+			created <- struct{}{}
+			return p.create()
+		})
+		if err == nil {
+			err = p.create()
+		}
+		restore()
+		done <- err
+	}()
+	select {
+	case <-created:
+		t.Error("the second session does not wait")
+	case <-time.After(20 * time.Millisecond):
+	}
+	restore()
+	if err := <-done; err != nil {
+		t.Errorf("the second session: %v", err)
+	}
+	if p.current != small {
+		t.Errorf("the limit is %+v, was %+v", p.current, small)
+	}
 }
 
 // Sessions that begin at once leave the limit as it was, and none loses what it

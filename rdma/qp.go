@@ -56,7 +56,7 @@ type QP struct {
 
 	mu   sync.Mutex
 	pair verbs.QP // nil once destroyed
-	// What PostWrites gives to pair: element i of wrs has element i of sges.
+	// What PostWrites gives to pair: writes, each of its own element of sges.
 	wrs  []verbs.WR
 	sges []verbs.SGE
 }
@@ -79,12 +79,12 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.MaxRecv == 0 {
 		cfg.MaxRecv = 1
 	}
-	for _, max := range []struct {
+	for _, queue := range []struct {
 		what string
 		n    int
 	}{{"MaxSend", cfg.MaxSend}, {"MaxRecv", cfg.MaxRecv}} {
-		if max.n < 1 || max.n > maxRequests {
-			return nil, &Error{Op: "create", Object: label, reason: limitError(max.what, max.n, 1, maxRequests)}
+		if queue.n < 1 || queue.n > maxRequests {
+			return nil, &Error{Op: "create", Object: label, reason: limitError(queue.what, queue.n, 1, maxRequests)}
 		}
 	}
 	ctx := pd.object.ctx
@@ -185,10 +185,8 @@ func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 	for i := range ws {
 		w := &ws[i]
 		qp.sges[i] = verbs.SGE{Addr: w.Local.MR.Addr() + uint64(w.Local.Offset), Length: uint32(w.Local.Length), LKey: w.Local.MR.LKey()}
-		wrs[i] = verbs.WR{
-			ID: w.ID, Op: verbs.OpWrite, Signaled: w.Signaled, SGEs: qp.sges[i : i+1 : i+1],
-			Remote: verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey},
-		}
+		wrs[i].ID, wrs[i].Signaled = w.ID, w.Signaled
+		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
 	n, err := qp.pair.Post(wrs)
 	if err != nil {
@@ -202,8 +200,12 @@ func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 
 // room makes room for n requests to be posted at once.
 func (qp *QP) room(n int) {
-	if n > len(qp.wrs) {
-		qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n)
+	if n <= len(qp.wrs) {
+		return
+	}
+	qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n)
+	for i := range qp.wrs {
+		qp.wrs[i] = verbs.WR{Op: verbs.OpWrite, SGEs: qp.sges[i : i+1 : i+1]}
 	}
 }
 

@@ -1,0 +1,52 @@
+package rdma
+
+import (
+	"testing"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// sink is a queue pair that takes everything and does nothing.
+type sink struct{}
+
+func (sink) Number() uint32                   { return 1 }
+func (sink) Modify(verbs.QPAttr) error        { return nil }
+func (sink) Post(wrs []verbs.WR) (int, error) { return len(wrs), nil }
+func (sink) Destroy() error                   { return nil }
+
+// BenchmarkPostWrites is what this package itself does of a batch of 64.
+func BenchmarkPostWrites(b *testing.B) {
+	mr := &MR{mem: make([]byte, 4096)}
+	qp := &QP{pair: sink{}}
+	qp.room(defaultMaxSend)
+	batch := make([]WriteRequest, defaultMaxSend/2)
+	for i := range batch {
+		batch[i] = WriteRequest{ID: uint64(i), Local: Slice{MR: mr, Length: 4096}}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := qp.PostWrites(batch); n != len(batch) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+// spring is a completion queue that always has one more.
+type spring struct{ verbs.CQ }
+
+func (spring) Poll(wc []verbs.Completion) (int, error) {
+	wc[0] = verbs.Completion{ID: 1}
+	return 1, nil
+}
+
+// BenchmarkPoll is what this package itself does of one completion.
+func BenchmarkPoll(b *testing.B) {
+	q := &CQ{queue: spring{}}
+	wc := make([]Completion, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := q.Poll(wc); n != 1 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}

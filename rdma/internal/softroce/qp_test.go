@@ -1,0 +1,76 @@
+package softroce
+
+import (
+	"errors"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
+)
+
+// Every neutral attribute has its place in the request, and none is forgotten.
+func TestModifyRequest(t *testing.T) {
+	attr := verbs.QPAttr{
+		Mask: 1, State: 2, Access: 3, PKeyIndex: 4, Port: 5,
+		AH:      verbs.AH{DGID: [16]byte{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, Port: 10},
+		PathMTU: 11, DestQPN: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCount: 16, RNRRetry: 17,
+		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
+	}
+	want := uapi.ModifyQP{
+		QPHandle: 21, AttrMask: 1, QPState: 2, QPAccessFlags: 3, PkeyIndex: 4, PortNum: 5,
+		Dest:    uapi.QPDest{DGID: [16]uint8{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, PortNum: 10, IsGlobal: 1},
+		PathMTU: 11, DestQPNum: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCnt: 16, RNRRetry: 17,
+		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
+	}
+	if got := modifyRequest(21, attr); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	v := reflect.ValueOf(attr)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the test leaves %s out", v.Type().Field(i).Name)
+		}
+	}
+}
+
+func TestRefusedRequests(t *testing.T) {
+	good := verbs.WR{Op: verbs.OpWrite, SGEs: []verbs.SGE{{Length: 1}}}
+	for what, c := range map[string]struct {
+		change func(*verbs.WR)
+		want   error
+	}{
+		"write":         {func(*verbs.WR) {}, nil},
+		"read":          {func(w *verbs.WR) { w.Op = verbs.OpRead }, nil},
+		"send":          {func(w *verbs.WR) { w.Op = verbs.OpSend }, unix.EOPNOTSUPP},
+		"immediate":     {func(w *verbs.WR) { w.Op = verbs.OpWriteImm }, unix.EOPNOTSUPP},
+		"datagram":      {func(w *verbs.WR) { w.To = &verbs.Datagram{} }, unix.EOPNOTSUPP},
+		"no memory":     {func(w *verbs.WR) { w.SGEs = nil }, unix.EINVAL},
+		"two memories":  {func(w *verbs.WR) { w.SGEs = make([]verbs.SGE, 2) }, unix.EINVAL},
+		"no such thing": {func(w *verbs.WR) { w.Op = 1 << 31 }, unix.EOPNOTSUPP},
+	} {
+		w := good
+		c.change(&w)
+		if err := check(&w); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}
+
+func TestOpenSaysTheErrno(t *testing.T) {
+	if _, err := Open(filepath.Join(t.TempDir(), "uverbs0")); err != unix.ENOENT {
+		t.Errorf("%v, want ENOENT itself", err)
+	}
+}
+
+func TestRefusedQueuePairs(t *testing.T) {
+	if _, err := (&backend{}).CreateQP(verbs.QPInit{Type: verbs.UD}); err != unix.EOPNOTSUPP {
+		t.Errorf("a queue pair of type UD: %v", err)
+	}
+	if _, err := (&backend{}).CreateQP(verbs.QPInit{Type: verbs.RC, SendCQ: &cq{}, RecvCQ: &cq{}}); err != unix.EINVAL {
+		t.Errorf("queues of another backend: %v", err)
+	}
+}
