@@ -19,11 +19,11 @@ const Everything = "everything"
 // presets are all presets. Adding one takes a line here.
 func presets() []preset {
 	return []preset{
-		{scenario.Choice{Name: "quick", What: "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, quick},
-		{scenario.Choice{Name: "customer", What: "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, customer},
-		{scenario.Choice{Name: "kara", What: "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, kara},
-		{scenario.Choice{Name: "clone", What: "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, clone},
-		{scenario.Choice{Name: Everything, What: "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, everything},
+		{Choice: scenario.Choice{Name: "quick", What: "the shortest run that proves a loss: one pass over 64 MiB, seconds long"}, options: quick},
+		{Choice: scenario.Choice{Name: "customer", What: "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, options: customer},
+		{Choice: scenario.Choice{Name: "kara", What: "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, options: kara},
+		{Choice: scenario.Choice{Name: "clone", What: "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, options: clone},
+		{Choice: scenario.Choice{Name: Everything, What: "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, options: everything},
 	}
 }
 

@@ -22,19 +22,19 @@ type holderKind struct {
 // holderKinds are all holders. Adding one takes a folder and an entry here.
 func holderKinds() []holderKind {
 	return []holderKind{
-		{umem.Facts(), func(_ context.Context, o Options) (holder.Holder, error) {
+		{Holder: umem.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(umem.Config{
 				Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
 				QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
 			})
 		}},
-		{dio.Facts(), func(ctx context.Context, o Options) (holder.Holder, error) {
+		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return dio.Open(ctx, dio.Config{
 				TargetBytes: o.FileBytes, SourceBytes: o.AnonBytes, StoreBytes: o.MessageBytes,
 				Source: o.DIOSource, Dir: o.scratchDir(), Delay: o.dioDelay,
 			})
 		}},
-		{vmwritev.Facts(), func(_ context.Context, o Options) (holder.Holder, error) {
+		{Holder: vmwritev.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return vmwritev.Open(vmwritev.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 	}

@@ -28,12 +28,30 @@ type Kind struct {
 // Kinds are all mutations. Adding one takes a function and a line here.
 func Kinds() []Kind {
 	return []Kind{
-		{scenario.Mutation{Choice: scenario.Choice{Name: "none", What: "nothing happens to the file while it is pinned"}}, mutateNothing},
-		{scenario.Mutation{Choice: scenario.Choice{Name: "reflink", What: "a clone is taken (FICLONE): the file's blocks are shared from then on"}}, mutateReflink},
-		{scenario.Mutation{Choice: scenario.Choice{Name: "punch", What: "a hole is punched over the region (fallocate)"}, Detaches: true}, mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE)},
-		{scenario.Mutation{Choice: scenario.Choice{Name: "zero-range", What: "the region is zeroed (fallocate)"}, Detaches: true}, mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE)},
-		{scenario.Mutation{Choice: scenario.Choice{Name: "truncate", What: "the file is truncated to nothing and back to its size"}, Detaches: true}, mutateTruncate},
-		{scenario.Mutation{Choice: scenario.Choice{Name: "odirect-write", What: "the bytes that the file holds are written to it once more, with O_DIRECT"}, Detaches: true}, mutateDirectWrite},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "none", What: "nothing happens to the file while it is pinned"}},
+			Mutate:   mutateNothing,
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "reflink", What: "a clone is taken (FICLONE): the file's blocks are shared from then on"}},
+			Mutate:   mutateReflink,
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "punch", What: "a hole is punched over the region (fallocate)"}, Detaches: true},
+			Mutate:   mutateBy("punch a hole", unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE),
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "zero-range", What: "the region is zeroed (fallocate)"}, Detaches: true},
+			Mutate:   mutateBy("zero the range", unix.FALLOC_FL_ZERO_RANGE),
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "truncate", What: "the file is truncated to nothing and back to its size"}, Detaches: true},
+			Mutate:   mutateTruncate,
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "odirect-write", What: "the bytes that the file holds are written to it once more, with O_DIRECT"}, Detaches: true},
+			Mutate:   mutateDirectWrite,
+		},
 	}
 }
 

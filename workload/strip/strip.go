@@ -31,12 +31,30 @@ type Kind struct {
 // Kinds are all ways to strip. Adding one takes a file and a line here.
 func Kinds() []Kind {
 	return []Kind{
-		{scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, SinglePages: true}, just(stripPageout)},
-		{scenario.Strip{Choice: scenario.Choice{Name: "memcg", What: "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}}, openMemcg},
-		{scenario.Strip{Choice: scenario.Choice{Name: "pressure", What: "a child takes all free memory until kswapd comes to the pinned pages"}}, openPressure},
-		{scenario.Strip{Choice: scenario.Choice{Name: "drop-caches", What: "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}}, just(stripDropCaches)},
-		{scenario.Strip{Choice: scenario.Choice{Name: "fadvise", What: "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}}, just(stripFadvise)},
-		{scenario.Strip{Choice: scenario.Choice{Name: "none", What: "nothing is stripped"}}, just(stripNothing)},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, SinglePages: true},
+			Open:  just(stripPageout),
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "memcg", What: "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}},
+			Open:  openMemcg,
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pressure", What: "a child takes all free memory until kswapd comes to the pinned pages"}},
+			Open:  openPressure,
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "drop-caches", What: "munmap, then /proc/sys/vm/drop_caches, of the whole machine"}},
+			Open:  just(stripDropCaches),
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "fadvise", What: "munmap, then posix_fadvise(POSIX_FADV_DONTNEED)"}},
+			Open:  just(stripFadvise),
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "none", What: "nothing is stripped"}},
+			Open:  just(stripNothing),
+		},
 	}
 }
 
