@@ -108,7 +108,7 @@ var defects = map[string]map[string]hooks{
 		"no errno": {registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, a verbs.Access) (verbs.MR, error) {
 			mr, err := b.RegisterMR(pd, mem, a)
 			if err != nil {
-				err = fmt.Errorf("register: %v", err)
+				err = errors.New("register: " + err.Error())
 			}
 			return mr, err
 		}},
