@@ -32,7 +32,7 @@ func (rep *Repetition) read(dir string, code int) (got, reason string) {
 		said := lastLine(readFile(filepath.Join(dir, "stderr.log")))
 		return OutcomeFailed, fmt.Sprintf("exit code %d: %s", code, strings.TrimPrefix(said, "umemstress: "))
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	raw, err := os.ReadFile(filepath.Join(dir, runFile))
 	if err != nil {
 		return OutcomeFailed, fmt.Sprintf("exit code %d, but there is no evidence: %v", code, err)
 	}
@@ -54,11 +54,11 @@ func (rep *Repetition) read(dir string, code int) (got, reason string) {
 // runningPhase is the phase that a run was in when it died, if run.json tells.
 func runningPhase(dir string) string {
 	var run runRecord
-	if json.Unmarshal(readFile(filepath.Join(dir, "run.json")), &run) != nil {
+	if json.Unmarshal(readFile(filepath.Join(dir, runFile)), &run) != nil {
 		return ""
 	}
 	for _, p := range run.Phases {
-		if p.Outcome == "running" {
+		if p.Outcome == phaseRunning {
 			return p.Name
 		}
 	}

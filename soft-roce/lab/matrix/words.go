@@ -2,6 +2,12 @@ package matrix
 
 import "encoding/json"
 
+// What a run leaves in its evidence directory, and says of a phase that it is in.
+const (
+	runFile      = "run.json"
+	phaseRunning = "running"
+)
+
 // verdictWords are the verdicts of run.json, worst first.
 var verdictWords = []string{"corrupted", "data-lost", "reproduced", "exposed", "refused", "clean", "inconclusive"}
 
