@@ -18,8 +18,11 @@ func Accelerator(ctx context.Context, k kernels.Kernel) (machine.Accel, error) {
 	if err != nil {
 		return "", err
 	}
-	host := machine.AccelHost{Proc: "/proc", KVM: machine.KVMDevice, Remember: filepath.Join(cache, "kvm-trial.json")}
-	got, err := host.Choose(ctx, func(ctx context.Context) error {
+	where := machine.AccelHost{
+		Proc: "/proc", KVM: machine.KVMDevice, Remember: filepath.Join(cache, "kvm-trial.json"),
+		Stock: k.IsStock(),
+	}
+	got, err := where.Choose(ctx, func(ctx context.Context) error {
 		result, err := Run(ctx, Config{
 			Kernel:   k,
 			Program:  []string{"true"},

@@ -44,9 +44,9 @@ func (s *Store) packageFile(name string) (string, error) {
 			files[stock] = filepath.Join(s.PackageDir, entry.Name())
 		}
 	}
-	stock, ok := newest(found)
-	if !ok {
-		return "", nil
+	stock, ok, err := newest(found)
+	if err != nil || !ok {
+		return "", err
 	}
 	return files[stock], nil
 }

@@ -60,5 +60,8 @@ func Custom(image, modules string) (Kernel, error) {
 	return Kernel{Release: release, Image: image, Modules: modules}, nil
 }
 
+// IsStock tells whether the kernel is one of a store, and not of one's own.
+func (k *Kernel) IsStock() bool { return k.BootModules != "" }
+
 // dir is the kernel's directory in the store.
 func (k *Kernel) dir() string { return filepath.Dir(k.BootModules) }

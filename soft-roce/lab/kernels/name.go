@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -111,16 +112,41 @@ func suitesFor(name string) ([]string, error) {
 	return []string{"sid"}, nil
 }
 
-// newest returns the kernel with the greatest version in Debian's order.
-func newest(found []stockKernel) (stockKernel, bool) {
+// newest returns the kernel with the greatest version in Debian's order, and none of
+// none.
+func newest(found []stockKernel) (stockKernel, bool, error) {
 	if len(found) == 0 {
-		return stockKernel{}, false
+		return stockKernel{}, false, nil
 	}
 	best := found[0]
-	for _, i := range found[1:] {
-		if exec.Command(string(host.Dpkg), "--compare-versions", i.Version, "gt", best.Version).Run() == nil {
-			best = i
+	for _, k := range found[1:] {
+		if k.Version == best.Version {
+			continue
+		}
+		newer, err := isNewer(k.Version, best.Version)
+		if err != nil {
+			return stockKernel{}, false, err
+		}
+		if newer {
+			best = k
 		}
 	}
-	return best, true
+	return best, true, nil
+}
+
+// isNewer asks dpkg, which says no with exit code 1 and has others for failures.
+func isNewer(version, than string) (bool, error) {
+	dpkg, err := host.Dpkg.Find()
+	if err != nil {
+		return false, err
+	}
+	out, err := exec.Command(dpkg, "--compare-versions", version, "gt", than).CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &exit) && exit.ExitCode() == 1:
+		return false, nil
+	}
+	return false, fmt.Errorf("dpkg: is version %s newer than %s: %w: %s", version, than, err, host.OneLine(out))
 }

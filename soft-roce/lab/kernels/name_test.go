@@ -2,7 +2,10 @@ package kernels
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -82,15 +85,26 @@ func TestSuitesFor(t *testing.T) {
 }
 
 func TestNewest(t *testing.T) {
-	got, ok := newest([]stockKernel{
+	kernels := []stockKernel{
 		{"6.12.94+deb13-amd64", "6.12.94-1"},
 		{"6.12.117+deb12-amd64", "6.12.117-1~deb12u1"},
 		{"6.12.107+deb13-amd64", "6.12.107-1"},
-	})
-	if want := "6.12.117+deb12-amd64"; !ok || got.Release != want {
-		t.Errorf("newest = %v, want %s", got, want)
 	}
-	if _, ok := newest(nil); ok {
-		t.Error("there is a newest of none")
+	got, ok, err := newest(kernels)
+	if want := "6.12.117+deb12-amd64"; !ok || got.Release != want || err != nil {
+		t.Errorf("newest = %v, %v, want %s", got, err, want)
+	}
+	if _, ok, err := newest(nil); ok || err != nil {
+		t.Errorf("there is a newest of none, or %v", err)
+	}
+	// Who cannot be asked has not said that the first is the newest.
+	bin := t.TempDir()
+	dpkg := filepath.Join(bin, "dpkg")
+	if err := os.WriteFile(dpkg, []byte("#!/bin/sh\necho no such option\nexit 2\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	if got, ok, err := newest(kernels); ok || err == nil || !strings.Contains(err.Error(), "no such option") {
+		t.Errorf("with a dpkg that fails: %v, %v", got, err)
 	}
 }

@@ -107,9 +107,9 @@ func (s *Store) Cached(name string) (Kernel, error) {
 			dirs[stock] = filepath.Dir(path)
 		}
 	}
-	stock, ok := newest(found)
-	if !ok {
-		return Kernel{}, nil
+	stock, ok, err := newest(found)
+	if err != nil || !ok {
+		return Kernel{}, err
 	}
 	return s.load(dirs[stock])
 }
@@ -126,7 +126,10 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
-	stock, ok := newest(found)
+	stock, ok, err := newest(found)
+	if err != nil {
+		return Kernel{}, err
+	}
 	if !ok {
 		return Kernel{}, host.Usagef("no kernel %s in %s", name, strings.Join(suites, ", "))
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,6 +47,7 @@ type AccelHost struct {
 	Proc     string // the file system mounted on /proc
 	KVM      string // /dev/kvm
 	Remember string // file for the outcome of the trial
+	Stock    bool   // the trial's kernel works elsewhere: it hangs only where KVM does
 }
 
 // Choice is an accelerator and why it is taken.
@@ -61,7 +63,9 @@ const trialTime = 10 * time.Second
 // Choose takes KVM only if the CPU has virtualization, the device can be opened,
 // and a guest came up in a trial: there are hosts, virtual machines themselves,
 // whose /dev/kvm opens and whose guests then hang. The trial is made once per
-// boot of the host.
+// boot of the host. Of one that failed only the hang of a stock kernel tells of the
+// host; what else went wrong is tried again by the next guest, and an error that says
+// that the host or the caller lacks something is returned.
 func (h AccelHost) Choose(ctx context.Context, trial func(context.Context) error) (Choice, error) {
 	cpuinfo, err := os.ReadFile(filepath.Join(h.Proc, "cpuinfo"))
 	if err != nil {
@@ -88,10 +92,22 @@ func (h AccelHost) Choose(ctx context.Context, trial func(context.Context) error
 	defer cancel()
 	if err := trial(trialCtx); ctx.Err() != nil {
 		return Choice{}, ctx.Err()
+	} else if isFault(err) {
+		return Choice{}, err
 	} else if err != nil {
 		c.Accel, c.Reason = TCG, fmt.Sprintf("no guest came up with KVM: %v", err)
+		if trialCtx.Err() == nil || !h.Stock {
+			return c, nil
+		}
 	}
 	return c, h.keep(c)
+}
+
+// isFault tells whether an error is of the host or of the caller, and not of a guest.
+func isFault(err error) bool {
+	var lacks interface{ HostLacks() bool }
+	var usage interface{ Usage() bool }
+	return errors.As(err, &lacks) && lacks.HostLacks() || errors.As(err, &usage) && usage.Usage()
 }
 
 func hasVirtualization(cpuinfo string) bool {
@@ -120,8 +136,18 @@ func (h AccelHost) keep(c Choice) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(h.Remember), 0o755); err != nil {
+	dir := filepath.Dir(h.Remember)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(h.Remember, raw, 0o644)
+	f, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(raw)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), h.Remember)
 }
