@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -141,7 +140,7 @@ func (p *pin) inHugePage(t *testing.T) bool {
 		check(t, err)
 		return binary.LittleEndian.Uint64(word[:])
 	}
-	middle := uint64(uintptr(unsafe.Pointer(&p.mem[len(p.mem)/2])))
+	middle := uint64(addressOf(p.mem[len(p.mem)/2:]))
 	frame := number("/proc/self/pagemap", middle/pageSize) & (1<<55 - 1)
 	return number("/proc/kpageflags", frame)&thp != 0
 }

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -134,7 +133,7 @@ func (p *pin) writev(t *testing.T) {
 func writeVM(mem []byte) error {
 	bytes := make([]byte, len(mem))
 	local := []unix.Iovec{{Base: &bytes[0], Len: uint64(len(bytes))}}
-	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&mem[0])), Len: len(mem)}}
+	remote := []unix.RemoteIovec{{Base: addressOf(mem), Len: len(mem)}}
 	n, err := unix.ProcessVMWritev(unix.Getpid(), local, remote, 0)
 	if err == nil && n != len(bytes) {
 		err = fmt.Errorf("process_vm_writev wrote %d bytes of %d", n, len(bytes))
