@@ -20,7 +20,8 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup $(FS_PACKAGES)
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test lint unit guest guest-programs everything lab-test subset matrix bench generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix bench generate check-generate clean
+.PHONY: lab-packages test-packages
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -34,8 +35,13 @@ define install
 	fi
 endef
 
-run: build
+lab-packages:
 	$(call install,$(LAB_PACKAGES))
+
+test-packages: lab-packages
+	$(call install,$(TEST_PACKAGES))
+
+run: build lab-packages
 	@$(UMEM) lab run --kernel 5.10 -- --preset quick; code=$$?; echo; \
 	if [ $$code = 12 ]; then \
 		echo "Exit code 12, data-lost, is what a stock 5.10 kernel is expected to do: the proof worked."; \
@@ -43,7 +49,20 @@ run: build
 		echo "Expected exit code 12 (data-lost) on 5.10, but got $$code."; exit 1; \
 	fi
 
-test: lint unit guest everything lab-test subset
+# Two parts at a time, each with its output in one piece. A guest keeps one processor
+# busy, so that one can run beside another, or beside the linters and the tests of the host.
+test: kernels
+	$(MAKE) -j2 --output-sync=target parts
+
+# The kernels that the parts boot, one after the other: two first fetches do not wait for
+# each other.
+KERNELS := 5.10 6.1 6.12
+kernels: build lab-packages
+	@for k in $(KERNELS); do \
+		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
+	done
+
+parts: everything unit guest lab-test subset lint
 
 # The linters are built from source once (minutes), by a module file of their own.
 lint:
@@ -51,46 +70,47 @@ lint:
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
 	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab ./...
 
-unit: build
-	$(call install,$(LAB_PACKAGES) $(TEST_PACKAGES))
+unit: build test-packages
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 # One boot a kernel runs the tests of every package that needs one. Each program is named
 # after its package's folder, with + for /.
 GUEST_PACKAGES := $(shell git grep -l '^//go:build guest' -- '*_test.go' | xargs -n1 dirname | sort -u)
 
-guest-programs:
-	$(call install,$(TEST_PACKAGES))
+guest-programs: test-packages
 	@mkdir -p $(TESTS) && rm -f $(TESTS)/*.test
 	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(echo $$p | tr / +).test ./$$p || exit 1; done
 
-guest: build guest-programs
-	$(call install,$(LAB_PACKAGES))
-	sh soft-roce/guest-tests $(UMEM) $(TESTS) 5.10 granted bufferless data-lost
-	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.1 granted unannounced clean
-	sh soft-roce/guest-tests $(UMEM) $(TESTS) 6.12 refused refused refused
+# What each kernel is known to do: see soft-roce/guest-tests.
+GUEST_KERNELS := 5.10 6.1 6.12
+known-5.10    := granted bufferless data-lost
+known-6.1     := granted unannounced clean
+known-6.12    := refused refused refused
+
+guest: $(GUEST_KERNELS:%=guest-%)
+
+.PHONY: $(GUEST_KERNELS:%=guest-%)
+$(GUEST_KERNELS:%=guest-%): guest-%: build guest-programs
+	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
 
 # Every scenario that makes sense, one after the other in one guest.
 everything: build guest-programs
-	$(call install,$(LAB_PACKAGES))
-	$(UMEM) lab exec --kernel 5.10 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
+	$(UMEM) lab exec --kernel 5.10 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=29m
 
-lab-test: build
-	$(call install,$(LAB_PACKAGES))
-	$(GO) test -tags lab -count=1 -timeout 10m ./soft-roce/lab/...
+# The tests of one package after those of another: each has guests of its own.
+lab-test: build lab-packages
+	$(GO) test -tags lab -count=1 -timeout 15m -p 1 ./soft-roce/lab/...
 
 # The cells of the matrix that are marked quick, and all of them.
-subset: build
-	$(call install,$(LAB_PACKAGES) $(FS_PACKAGES))
-	$(UMEM) lab matrix --subset --output $(TESTS)/matrix-$$$$
+subset: build test-packages
+	$(UMEM) lab matrix --subset --jobs 1 --output $(TESTS)/matrix-$$$$
 
-matrix: build
-	$(call install,$(LAB_PACKAGES) $(FS_PACKAGES))
+matrix: build test-packages
 	$(UMEM) lab matrix
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs
-	$(call install,$(LAB_PACKAGES) $(BENCH_PACKAGES))
+	$(call install,$(BENCH_PACKAGES))
 	cc -O2 -o $(TESTS)/pin rdma/testdata/pin.c -libverbs
 	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10
 

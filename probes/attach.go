@@ -179,7 +179,7 @@ func (a *attacher) kprobe(s site, attached *links) error {
 	if prog, err = a.load(s.kretprobe, nil); err != nil {
 		return err
 	}
-	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: "umemstress"})
+	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: eventGroup()})
 	return attached.keep(prog, l, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 
 	"github.com/sirupsen/logrus"
 
@@ -17,10 +18,10 @@ func ExampleAttach() {
 	session, err := probes.Attach(probes.Options{Holder: event.HolderUmem})
 	var lacks *probes.LacksError
 	if errors.As(err, &lacks) {
-		logrus.Fatalf("not on this host: %v", lacks) // says how to get what is missing
+		log.Fatalf("not on this host: %v", lacks) // says how to get what is missing
 	}
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 	defer session.Close()
 
@@ -33,17 +34,17 @@ func ExampleAttach() {
 			e.Comm, e.Pages, e.Inode.Number, e.Filesystem, e.Stack)
 	})
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 
 	// Counts are exact where nothing was lost, also where events were.
 	counts, err := session.Counts()
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 	lost, err := session.Lost()
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 	fmt.Printf("%+v, lost %+v\n", counts, lost)
 }

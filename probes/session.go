@@ -72,6 +72,7 @@ func attachBy(t table, opts Options) (*Session, error) {
 	cache := btf.NewCache()
 	types := sync.OnceValues(cache.Kernel)
 	go types() // meanwhile, what needs no types goes ahead
+	removeLeftovers()
 	spec, err := loadDirty()
 	if err != nil {
 		return nil, fmt.Errorf("probes: %w", err)

@@ -2,8 +2,8 @@ package rdma_test
 
 import (
 	"context"
+	"log"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"umemstress/rdma"
@@ -13,7 +13,7 @@ import (
 // compiled and not run.
 func Example() {
 	if err := moveBytes(context.Background()); err != nil {
-		logrus.Fatal(err) // says what to do about it
+		log.Fatal(err) // says what to do about it
 	}
 }
 

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
-
-	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/guest"
@@ -20,11 +19,11 @@ func ExampleRun() {
 	ctx := context.Background()
 	store, err := kernels.DefaultStore()
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 	kernel, err := store.Find(ctx, "5.10") // fetched when it is first asked for
 	if err != nil {
-		logrus.Fatal(err)
+		log.Fatal(err)
 	}
 	result, err := lab.Run(ctx, lab.Config{
 		Kernel:  kernel,
@@ -37,7 +36,7 @@ func ExampleRun() {
 	case errors.As(err, &crash):
 		fmt.Println("the guest's kernel died:", crash.Reason)
 	case err != nil:
-		logrus.Fatal(err)
+		log.Fatal(err)
 	default:
 		fmt.Println("exit code", result.ExitCode, "after", result.Boot)
 	}

@@ -178,18 +178,18 @@ func TestErrnoIsBare(t *testing.T) {
 		} else if err := unix.Shutdown(kernel, unix.SHUT_RDWR); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.DeallocPD(1); err != error(errno) { //nolint:errorlint // itself, not wrapped
+		if err := f.DeallocPD(1); err != errno {
 			t.Errorf("%v, want %v itself", err, errno)
 		}
 	}
 }
 
 func TestOpen(t *testing.T) {
-	if _, err := Open(filepath.Join(t.TempDir(), "absent")); err != error(unix.ENOENT) { //nolint:errorlint // itself, not wrapped
+	if _, err := Open(filepath.Join(t.TempDir(), "absent")); err != unix.ENOENT {
 		t.Errorf("%v, want ENOENT itself", err)
 	}
 	before := openFiles(t)
-	if _, err := Open("/dev/full"); err != error(unix.ENOSPC) { //nolint:errorlint // itself, not wrapped
+	if _, err := Open("/dev/full"); err != unix.ENOSPC {
 		t.Errorf("a device that refuses its context: %v, want ENOSPC itself", err)
 	}
 	if after := openFiles(t); after != before {
