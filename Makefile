@@ -20,8 +20,8 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup $(FS_PACKAGES)
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix bench generate check-generate clean
-.PHONY: lab-packages test-packages
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix bench bench-once generate check-generate clean
+.PHONY: lab-packages test-packages bench-packages
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -41,6 +41,9 @@ lab-packages:
 test-packages: lab-packages
 	$(call install,$(TEST_PACKAGES))
 
+bench-packages: test-packages
+	$(call install,$(BENCH_PACKAGES))
+
 run: build lab-packages
 	@$(UMEM) lab run --kernel 5.10 -- --preset quick; code=$$?; echo; \
 	if [ $$code = 12 ]; then \
@@ -51,7 +54,7 @@ run: build lab-packages
 
 # Two parts at a time, each with its output in one piece. A guest keeps one processor
 # busy, so that one can run beside another, or beside the linters and the tests of the host.
-test: kernels
+test: kernels bench-packages
 	$(MAKE) -j2 --output-sync=target parts
 
 # The kernels that the parts boot, one after the other: two first fetches do not wait for
@@ -62,7 +65,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: everything unit guest lab-test subset lint
+parts: everything unit guest lab-test subset lint bench-once
 
 # The linters are built from source once (minutes), by a module file of their own.
 lint:
@@ -109,10 +112,17 @@ matrix: build test-packages
 	$(UMEM) lab matrix
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
-bench: build guest-programs
-	$(call install,$(BENCH_PACKAGES))
-	cc -O2 -o $(TESTS)/pin rdma/testdata/pin.c -libverbs
+bench: build guest-programs $(TESTS)/pin
 	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10
+
+# That every benchmark still works: the figures mean nothing.
+bench-once: build guest-programs $(TESTS)/pin
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./probes/... ./rdma/...
+	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10 once
+
+$(TESTS)/pin: rdma/testdata/pin.c | bench-packages
+	@mkdir -p $(TESTS)
+	cc -O2 -o $@ $< -libverbs
 
 generate:
 	$(call install,$(BPF_PACKAGES))
