@@ -52,10 +52,11 @@ run: build lab-packages
 		echo "Expected exit code 12 (data-lost) on 5.10, but got $$code."; exit 1; \
 	fi
 
-# Two parts at a time, each with its output in one piece. A guest keeps one processor
-# busy, so that one can run beside another, or beside the linters and the tests of the host.
-test: kernels bench-packages
-	$(MAKE) -j2 --output-sync=target parts
+# Two parts at a time, the long ones first, each with its output in one piece. A guest keeps
+# one processor busy, so that one can run beside another, or beside the linters and the
+# tests of the host. What they all need is made before.
+test: kernels guest-programs $(TESTS)/pin
+	$(MAKE) -j2 --output-sync=target READY=yes parts
 
 # The kernels that the parts boot, one after the other: two first fetches do not wait for
 # each other.
@@ -65,7 +66,13 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: everything unit guest lab-test subset lint bench-once
+parts: everything lint unit guest lab-test subset bench-once
+
+ifndef READY
+HOST_NEEDS  := build test-packages
+GUEST_NEEDS := build guest-programs
+BENCH_NEEDS := $(TESTS)/pin
+endif
 
 # The linters are built from source once (minutes), by a module file of their own.
 lint:
@@ -73,7 +80,7 @@ lint:
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
 	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab ./...
 
-unit: build test-packages
+unit: $(HOST_NEEDS)
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 # One boot a kernel runs the tests of every package that needs one. Each program is named
@@ -93,19 +100,19 @@ known-6.12    := refused refused refused
 guest: $(GUEST_KERNELS:%=guest-%)
 
 .PHONY: $(GUEST_KERNELS:%=guest-%)
-$(GUEST_KERNELS:%=guest-%): guest-%: build guest-programs
+$(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
 
 # Every scenario that makes sense, one after the other in one guest.
-everything: build guest-programs
+everything: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel 5.10 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=29m
 
 # The tests of one package after those of another: each has guests of its own.
-lab-test: build lab-packages
+lab-test: $(HOST_NEEDS)
 	$(GO) test -tags lab -count=1 -timeout 15m -p 1 ./soft-roce/lab/...
 
 # The cells of the matrix that are marked quick, and all of them.
-subset: build test-packages
+subset: $(HOST_NEEDS)
 	$(UMEM) lab matrix --subset --jobs 1 --output $(TESTS)/matrix-$$$$
 
 matrix: build test-packages
@@ -116,7 +123,7 @@ bench: build guest-programs $(TESTS)/pin
 	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10
 
 # That every benchmark still works: the figures mean nothing.
-bench-once: build guest-programs $(TESTS)/pin
+bench-once: $(GUEST_NEEDS) $(BENCH_NEEDS)
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./probes/... ./rdma/...
 	sh soft-roce/guest-benchmarks $(UMEM) $(TESTS) 5.10 once
 
