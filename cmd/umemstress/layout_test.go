@@ -106,7 +106,13 @@ func listed(t *testing.T) []goPackage {
 }
 
 func TestImportsPointDown(t *testing.T) {
-	for _, p := range listed(t) {
+	packages := listed(t)
+	for _, layer := range layers {
+		if !slices.ContainsFunc(packages, func(p goPackage) bool { return p.name() == layer }) {
+			t.Errorf("there is no package %s", layer)
+		}
+	}
+	for _, p := range packages {
 		layer := slices.Index(layers, p.name())
 		if layer < 0 {
 			t.Errorf("%s has no place in the layers", p.name())
