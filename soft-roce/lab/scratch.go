@@ -45,7 +45,7 @@ func makeExt4(mke2fs string, f *os.File, size int64) error {
 	cmd.ExtraFiles = []*os.File{f}
 	cmd.Env = []string{"MKE2FS_CONFIG=/dev/null"}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mke2fs: %w: %s", err, host.OneLine(out))
+		return host.Mke2fs.Failed(err, out)
 	}
 	return nil
 }

@@ -148,5 +148,5 @@ func isNewer(version, than string) (bool, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == 1:
 		return false, nil
 	}
-	return false, fmt.Errorf("dpkg: is version %s newer than %s: %w: %s", version, than, err, host.OneLine(out))
+	return false, fmt.Errorf("is version %s newer than %s: %w", version, than, host.Dpkg.Failed(err, out))
 }

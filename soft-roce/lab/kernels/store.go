@@ -122,7 +122,7 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 		return Kernel{}, err
 	}
 	logrus.Infof("looking for kernel %s in %s", name, strings.Join(suites, ", "))
-	found, err := s.mirror.list(ctx, suites, name)
+	found, err := s.look(ctx, suites, name)
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -147,6 +147,17 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 		}
 	}
 	return s.load(dir)
+}
+
+// look asks the mirror, one process at a time: apt-get refuses to read lists that
+// another one is reading.
+func (s *Store) look(ctx context.Context, suites []string, name string) ([]stockKernel, error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return s.mirror.list(ctx, suites, name)
 }
 
 // remember makes name mean the kernel in dir.

@@ -76,7 +76,8 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 			return nil, err
 		}
 		cmd := exec.CommandContext(ctx, xz, "-dc", "--single-stream")
-		cmd.Stdin = bytes.NewReader(packed)
+		var stderr bytes.Buffer
+		cmd.Stdin, cmd.Stderr = bytes.NewReader(packed), &stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			return nil, err
@@ -87,7 +88,7 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 		kernel, readErr := readExactly(out, size)
 		out.Close() // ends an xz that has more
 		if err := cmd.Wait(); err != nil && readErr == nil {
-			return nil, fmt.Errorf("xz: %w", err)
+			return nil, host.XZ.Failed(err, stderr.Bytes())
 		}
 		return kernel, readErr
 	case bytes.HasPrefix(packed, []byte("\x28\xb5\x2f\xfd")):

@@ -73,7 +73,13 @@ func (t Tool) RunIn(ctx context.Context, dir string, args ...string) ([]byte, er
 		return nil, ctx.Err()
 	}
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return nil, fmt.Errorf("%s: %w: %s", t, err, OneLine(exit.Stderr))
+		return nil, t.Failed(err, exit.Stderr)
 	}
 	return out, err
+}
+
+// Failed says that the tool ended with an error. It does not wrap that error, whose
+// method ExitCode would make the tool's exit code that of this command.
+func (t Tool) Failed(err error, said []byte) error {
+	return fmt.Errorf("%s: %v: %s", t, err, OneLine(said))
 }
