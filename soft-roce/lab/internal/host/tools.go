@@ -81,5 +81,5 @@ func (t Tool) RunIn(ctx context.Context, dir string, args ...string) ([]byte, er
 // Failed says that the tool ended with an error. It does not wrap that error, whose
 // method ExitCode would make the tool's exit code that of this command.
 func (t Tool) Failed(err error, said []byte) error {
-	return fmt.Errorf("%s: %v: %s", t, err, OneLine(said))
+	return fmt.Errorf("%s: %s: %s", t, err.Error(), OneLine(said))
 }
