@@ -34,11 +34,12 @@ type registration struct {
 
 // Config is what the holder rdma is opened with.
 type Config struct {
-	Device         string // empty: the first with an active port
-	Port, GIDIndex int    // from 1; negative: chosen by the library
-	QueuePairs     int    // connections that share the traffic
-	MessageBytes   int    // that an RDMA operation carries
-	Bidirectional  bool   // passes from the target back into the source as well
+	Device        string // empty: the first with an active port
+	Port          int    // of the device, from 1
+	GIDIndex      int    // into the port's table; negative: chosen by the library
+	QueuePairs    int    // connections that share the traffic
+	MessageBytes  int    // that an RDMA operation carries
+	Bidirectional bool   // passes from the target back into the source as well
 }
 
 // Facts is what is known of the holder rdma.
@@ -84,6 +85,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 	return h, nil
 }
 
+// Device is the RDMA device.
 func (h *registration) Device() record.Device {
 	return record.Device{Name: h.info.Name, Driver: h.info.Driver, Backend: "uverbs"}
 }
@@ -104,6 +106,7 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 	return err
 }
 
+// Write makes passes over the target, by RDMA WRITE.
 func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
 	t := transfer{
 		holder:        h,

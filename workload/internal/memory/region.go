@@ -16,6 +16,7 @@ type Region struct {
 	Bytes []byte
 }
 
+// MapFile maps the first bytes of a file, shared, to be read and written.
 func MapFile(f *os.File, bytes int) (*Region, error) {
 	mem, err := unix.Mmap(int(f.Fd()), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -35,6 +36,7 @@ func (r *Region) SinglePages() error {
 	return nil
 }
 
+// MapAnonymous maps bytes of memory of no file.
 func MapAnonymous(bytes int) (*Region, error) {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
