@@ -102,11 +102,11 @@ guest: $(GUEST_KERNELS:%=guest-%)
 
 .PHONY: $(GUEST_KERNELS:%=guest-%)
 $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
-	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
+	sh soft-roce/once-more sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
 
 # Every scenario that makes sense, one after the other in one guest.
 everything: $(GUEST_NEEDS)
-	$(UMEM) lab exec --kernel 5.10 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=29m
+	sh soft-roce/once-more $(UMEM) lab exec --kernel 5.10 --timeout 15m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=16m
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
