@@ -4,6 +4,7 @@ package leaktest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,12 +57,20 @@ func TestLeaks(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			// For a moment after exec, the kernel has a name and no arguments (mm->arg_start).
+			for line := ""; !strings.HasPrefix(line, "sleep"); time.Sleep(time.Millisecond) {
+				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+				if err != nil {
+					t.Fatal(err)
+				}
+				line = string(text)
+			}
 			return "", func() {
 				cmd.Process.Kill()
 				cmd.Wait()
 			}
 		}, []string{"(sleep 600), a child of the tests,", "is still there"}},
-		{"orphan", byShell(`sleep 700 >/dev/null 2>&1 & echo $!`, `kill "$1"`), []string{"process MADE (sleep 700)", "is still there"}},
+		{"orphan", byShell(`sleep 700 >/dev/null 2>&1 & until [ "$(tr "\\0" " " </proc/$!/cmdline)" = "sleep 700 " ]; do :; done; echo $!`, `kill "$1"`), []string{"process MADE (sleep 700)", "is still there"}},
 		{"zombie", func(t *testing.T) (string, func()) {
 			cmd := exec.Command("true")
 			if err := cmd.Start(); err != nil {
