@@ -112,7 +112,7 @@ everything: $(GUEST_NEEDS)
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
-	$(GO) test -tags lab -count=1 -timeout 15m -p 1 ./soft-roce/lab/...
+	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/...
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: $(HOST_NEEDS)
