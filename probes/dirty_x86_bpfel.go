@@ -14,12 +14,14 @@ import (
 )
 
 type dirtyCount struct {
-	_           structs.HostLayout
-	Dirtied     uint64
-	Bufferless  uint64
-	Unannounced uint64
-	Detached    uint64
-	Filesystem  [16]int8
+	_                structs.HostLayout
+	Dirtied          uint64
+	Bufferless       uint64
+	Unannounced      uint64
+	Detached         uint64
+	DirtiedFolios    uint64
+	BufferlessFolios uint64
+	Filesystem       [16]int8
 }
 
 type dirtyEvent struct {
@@ -36,6 +38,7 @@ type dirtyEvent struct {
 	Tid        uint32
 	Comm       [16]int8
 	Filesystem [16]int8
+	Folios     uint64
 }
 
 type dirtyFile struct {

@@ -115,7 +115,7 @@ func TestTwoSessionsAtOnce(t *testing.T) {
 	p.writev(t)
 	want := []event.Count{
 		{Inode: p.inode},
-		{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages},
+		{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages, DirtiedFolios: pages},
 	}
 	for i, s := range sessions {
 		w := &witness{Session: s}
@@ -158,7 +158,7 @@ func TestAbandonedRelease(t *testing.T) {
 		}
 	}
 	count := w.counted(t, p.inode)
-	if want := (event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: 1, UnannouncedPages: 1}); count != want {
+	if want := (event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: 1, UnannouncedPages: 1, DirtiedFolios: 1}); count != want {
 		t.Errorf("counted %+v, want %+v", count, want)
 	}
 	var sum uint64

@@ -34,7 +34,7 @@ func TestDirectRead(t *testing.T) {
 			}
 			finish()
 			n := uint64(pages)
-			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n}
+			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n, DirtiedFolios: n}
 			if *expect != "refused" { // older kernels' reads take plain references, which reclaim does not look at
 				want.BufferlessPages = n
 			}
@@ -87,7 +87,7 @@ func TestVMWritev(t *testing.T) {
 	}
 	p := mapAnyFile(t, filepath.Join(mountTmpfs(t), "region"), pages)
 	p.writev(t)
-	want := event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages}
+	want := event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages, DirtiedFolios: pages}
 	if got := w.counted(t, p.inode); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}

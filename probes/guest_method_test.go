@@ -65,7 +65,7 @@ func TestManyReleases(t *testing.T) {
 			p.cleanAndStrip(t)
 			finish()
 			n := uint64(many * 256)
-			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n}
+			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n, DirtiedFolios: n}
 			if *expect != "refused" {
 				want.BufferlessPages = n
 			}
@@ -132,6 +132,6 @@ func (w *witness) writeByMany(t *testing.T) (want, got event.Count) {
 		})
 	}
 	wg.Wait()
-	want = event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages}
+	want = event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages, DirtiedFolios: pages}
 	return want, w.counted(t, p.inode)
 }

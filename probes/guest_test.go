@@ -236,9 +236,9 @@ func (w *witness) wantLost(t *testing.T, want event.Lost) {
 // wantCount is what the kernel is to count when n pages are dirtied that had
 // been cleaned and, if it does that to pinned pages, stripped.
 func wantCount(file event.Inode, n uint64) event.Count {
-	c := event.Count{Inode: file, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n}
+	c := event.Count{Inode: file, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n, DirtiedFolios: n}
 	if *expect == "bufferless" {
-		c.BufferlessPages = n
+		c.BufferlessPages, c.BufferlessFolios = n, n
 	}
 	return c
 }

@@ -26,7 +26,7 @@ func TestHolders(t *testing.T) {
 		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
 	}
 	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV} {
-		if e := decode(t, dirtyEvent{Pages: 1, Holder: holder}); !knownHolder(e.Holder) {
+		if e := decode(t, dirtyEvent{Pages: 1, Folios: 1, Holder: holder}); !knownHolder(e.Holder) {
 			t.Errorf("no session can watch holder %q", e.Holder)
 		}
 	}
@@ -105,13 +105,13 @@ func TestObjectMatchesConstants(t *testing.T) {
 // event.Decode reads what the C struct, as clang laid it out, holds.
 func TestDecodeMatchesStruct(t *testing.T) {
 	in := dirtyEvent{
-		TimeNs: 1, Inode: 2, Index: 3, Pages: 4, Device: 5,
+		TimeNs: 1, Inode: 2, Index: 3, Pages: 4, Folios: 2, Device: 5,
 		State:  dirtyPageStatePAGE_BUFFERLESS,
 		Holder: dirtyHolderHOLDER_UMEM,
 		Stack:  -6, Pid: 7, Tid: 8, Comm: [16]int8{'c', 'o', 'm', 'm'}, Filesystem: [16]int8{'e', 'x', 't', '4'},
 	}
 	want := event.Event{
-		TimeNS: 1, Inode: event.Inode{Device: 5, Number: 2}, Index: 3, Pages: 4, Bufferless: true,
+		TimeNS: 1, Inode: event.Inode{Device: 5, Number: 2}, Index: 3, Pages: 4, Folios: 2, Bufferless: true,
 		Holder: event.HolderUmem, StackID: -6, PID: 7, TID: 8, Comm: "comm", Filesystem: "ext4",
 	}
 	if got := decode(t, in); !reflect.DeepEqual(got, want) {
@@ -121,7 +121,7 @@ func TestDecodeMatchesStruct(t *testing.T) {
 	if got := decode(t, in); got.Bufferless || !got.Unannounced || got.Detached {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
-	in = dirtyEvent{Pages: 4, State: dirtyPageStatePAGE_DETACHED, Holder: dirtyHolderHOLDER_DIO}
+	in = dirtyEvent{Pages: 4, Folios: 4, State: dirtyPageStatePAGE_DETACHED, Holder: dirtyHolderHOLDER_DIO}
 	if got := decode(t, in); got.Bufferless || got.Unannounced || !got.Detached {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}

@@ -244,6 +244,8 @@ func (s *Session) Counts() ([]event.Count, error) {
 				BufferlessPages:  count.Bufferless,
 				UnannouncedPages: count.Unannounced,
 				DetachedPages:    count.Detached,
+				DirtiedFolios:    count.DirtiedFolios,
+				BufferlessFolios: count.BufferlessFolios,
 				Filesystem:       name(count.Filesystem[:]),
 			})
 		}

@@ -31,6 +31,7 @@ struct event {
 	__u32 tid;
 	char comm[16];
 	char filesystem[FILESYSTEM_NAME]; /* file_system_type.name */
+	__u64 folios; /* that the pages are in: as many, where these are single ones */
 };
 
 /* A release in progress. */
@@ -55,6 +56,8 @@ struct count {
 	__u64 bufferless;
 	__u64 unannounced;
 	__u64 detached;
+	__u64 dirtied_folios;
+	__u64 bufferless_folios;
 	char filesystem[FILESYSTEM_NAME];
 };
 

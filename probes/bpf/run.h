@@ -20,8 +20,11 @@ static __always_inline void count_run(const struct event *run)
 		}
 	}
 	__sync_fetch_and_add(&count->dirtied, run->pages);
-	if (run->state & PAGE_BUFFERLESS)
+	__sync_fetch_and_add(&count->dirtied_folios, run->folios);
+	if (run->state & PAGE_BUFFERLESS) {
 		__sync_fetch_and_add(&count->bufferless, run->pages);
+		__sync_fetch_and_add(&count->bufferless_folios, run->folios);
+	}
 	if (run->state & PAGE_UNANNOUNCED)
 		__sync_fetch_and_add(&count->unannounced, run->pages);
 	if (run->state & PAGE_DETACHED)
@@ -43,6 +46,7 @@ static __always_inline void begin_run(void *ctx, struct release *release, __u64 
 	release->run.time_ns = bpf_ktime_get_ns();
 	release->run.index = index;
 	release->run.pages = pages;
+	release->run.folios = 1;
 	release->run.state = state;
 	release->next = index + pages;
 	release->run.stack = -1;
@@ -161,6 +165,7 @@ static __always_inline void dirtied(void *ctx, struct release *release, struct a
 		state |= PAGE_BUFFERLESS;
 	if (release->run.pages && release->next == index && release->run.state == state) {
 		release->run.pages += pages;
+		release->run.folios++;
 		release->next += pages;
 		return;
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // RecordSize is the length of a record: struct event in probes/bpf/events.h.
-const RecordSize = 88
+const RecordSize = 96
 
 // The bits of a record's state: enum page_state.
 const (
@@ -42,6 +42,10 @@ func Decode(record []byte) (Event, error) {
 	if pages == 0 || u64(16)+pages < pages {
 		return Event{}, fmt.Errorf("event: impossible run of %d pages at index %d", pages, u64(16))
 	}
+	folios := u64(88)
+	if folios == 0 || folios > pages {
+		return Event{}, fmt.Errorf("event: impossible run of %d pages in %d folios", pages, folios)
+	}
 	inode := Inode{Number: u64(8), Device: u32(32)}
 	comm, _, _ := bytes.Cut(record[56:72], []byte{0})
 	filesystem, _, ended := bytes.Cut(record[72:88], []byte{0})
@@ -57,6 +61,7 @@ func Decode(record []byte) (Event, error) {
 		Filesystem:  string(filesystem),
 		Index:       u64(16),
 		Pages:       pages,
+		Folios:      folios,
 		Bufferless:  state&stateBufferless != 0,
 		Unannounced: state&stateUnannounced != 0,
 		Detached:    state&stateDetached != 0,

@@ -24,6 +24,7 @@ func record() []byte {
 	binary.LittleEndian.PutUint32(r[52:], 4001)
 	copy(r[56:], "ib_write_bw")
 	copy(r[72:], "ext4")
+	binary.LittleEndian.PutUint64(r[88:], 32)
 	return r
 }
 
@@ -34,7 +35,7 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Event{
-		TimeNS: 123456789, Inode: Inode{Device: 7<<20 | 3, Number: 12}, Index: 100, Pages: 16384,
+		TimeNS: 123456789, Inode: Inode{Device: 7<<20 | 3, Number: 12}, Index: 100, Pages: 16384, Folios: 32,
 		Bufferless: true, Unannounced: true, Holder: "umem", PID: 4000, TID: 4001, Comm: "ib_write_bw", StackID: 77,
 		Filesystem: "ext4",
 	}
@@ -66,7 +67,7 @@ func detached(change func([]byte)) []byte {
 	r := record()
 	clear(r[8:16])
 	clear(r[32:36])
-	clear(r[72:])
+	clear(r[72:88])
 	binary.LittleEndian.PutUint32(r[36:], 4)
 	change(r)
 	return r
@@ -116,16 +117,16 @@ func TestDecodeRefuses(t *testing.T) {
 		return r
 	}
 	endless := record()
-	for at := 76; at < RecordSize; at++ {
+	for at := 76; at < 88; at++ {
 		endless[at] = 1
 	}
 	for name, c := range map[string]struct {
 		record []byte
 		want   string
 	}{
-		"nothing":               {nil, "record of 0 bytes, want 88"},
-		"cut off":               {record()[:RecordSize-1], "record of 87 bytes, want 88"},
-		"too long":              {append(record(), 0), "record of 89 bytes, want 88"},
+		"nothing":               {nil, "record of 0 bytes, want 96"},
+		"cut off":               {record()[:RecordSize-1], "record of 95 bytes, want 96"},
+		"too long":              {append(record(), 0), "record of 97 bytes, want 96"},
 		"unknown state":         {put(36, 8, 4), "unknown page state 0x8"},
 		"detached, bufferless":  {detached(func(r []byte) { r[36] |= 1 }), "detached pages of file 0 on device 0 (\"\") in state 0x5"},
 		"detached, unannounced": {detached(func(r []byte) { r[36] |= 2 }), "in state 0x6"},
@@ -136,6 +137,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"unknown holder":        {put(40, 9, 4), "unknown holder 9"},
 		"no holder":             {put(40, 0, 4), "unknown holder 0"},
 		"empty run":             {put(24, 0, 8), "impossible run of 0 pages at index 100"},
+		"no folios":             {put(88, 0, 8), "impossible run of 16384 pages in 0 folios"},
+		"more folios":           {put(88, 16385, 8), "impossible run of 16384 pages in 16385 folios"},
 		"run wraps round":       {put(24, math.MaxUint64, 8), "impossible run of 18446744073709551615 pages"},
 	} {
 		_, err := Decode(c.record)
@@ -168,6 +171,7 @@ func encode(e Event) []byte {
 	binary.LittleEndian.PutUint32(r[52:], e.TID)
 	copy(r[56:72], e.Comm)
 	copy(r[72:88], e.Filesystem)
+	binary.LittleEndian.PutUint64(r[88:], e.Folios)
 	return r
 }
 

@@ -31,6 +31,9 @@ type Event struct {
 	Inode  Inode  `json:"file"`
 	Index  uint64 `json:"index"` // first page's index in the file, in pages
 	Pages  uint64 `json:"pages"` // length of the run, in pages
+	// Folios is how many folios these pages are: as many, where all are single pages. A large
+	// folio is dirtied, and counted, as a whole, even if the holder has a part of it.
+	Folios uint64 `json:"folios"`
 	// Filesystem is its type's name ("ext4"), at most 15 bytes. "bdev" is a
 	// block device itself, "" the file system of a detached page.
 	Filesystem string `json:"filesystem"`
@@ -69,6 +72,9 @@ type Count struct {
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DetachedPages    uint64 `json:"detached_pages"`
 	DirtiedPages     uint64 `json:"dirtied_pages"` // every page that a release dirtied; not one that was dirty when it came to it
+	// Folios of these pages: see Event.Folios. ext4 warns once for each buffer-less folio.
+	DirtiedFolios    uint64 `json:"dirtied_folios"`
+	BufferlessFolios uint64 `json:"bufferless_folios"`
 }
 
 // Lost is everything that the kernel side could not deliver or count. Counts are
