@@ -18,7 +18,7 @@ func TestOopses(t *testing.T) {
 		}
 		got, others := Oopses{Comm: want.Comm}, Oopses{Comm: "somebody"}
 		for line := range strings.Lines(string(log)) {
-			line = strings.TrimSuffix(line, "\n")
+			line = strings.TrimRight(line, "\r\n") // a console ends its lines with both
 			got.Add(line)
 			others.Add(line)
 		}
