@@ -43,6 +43,8 @@ type Options struct {
 	File       string        // a new file on the user's file system; empty: a scratch file system
 	ScratchDir string        // where the scratch's space comes from; empty: os.TempDir
 	FileBytes  int64         // size of the file-backed region
+	FileOffset int64         // of the region in its file; negative: chosen, see geometry
+	FileLength int64         // of the file; 0: chosen, see geometry
 	AnonBytes  int64         // size of the anonymous region, the source of the traffic
 	Seed       uint64        // of the payload
 	dioDelay   time.Duration // of the slow device; 0: as long as the phases may take; for tests
@@ -59,7 +61,7 @@ type Options struct {
 // quick are the options of the shortest run that proves a loss.
 func quick() Options {
 	return Options{
-		Scenario:     scenario.Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none"},
+		Scenario:     scenario.Scenario{Holder: "rdma", Filesystem: "ext4", Strip: "pageout", Mutation: "none", Folios: scenario.Natural},
 		Port:         1,
 		GIDIndex:     -1,
 		Backend:      "auto",
@@ -68,6 +70,7 @@ func quick() Options {
 		Connection:   "RC",
 		Verb:         "write",
 		FileBytes:    64 << 20,
+		FileOffset:   -1,
 		AnonBytes:    64 << 20,
 		Seed:         1,
 		Observe:      ObserveAuto,
@@ -132,6 +135,9 @@ func (o Options) validate() error {
 		if region.bytes <= 0 || region.bytes%pageSize != 0 {
 			return fault.Usagef("--%s %d: give a positive multiple of the page size of %s, %d bytes", region.flag, region.bytes, fs.Name, pageSize)
 		}
+	}
+	if err := o.validateGeometry(pageSize); err != nil {
+		return err
 	}
 	return o.validateTraffic()
 }

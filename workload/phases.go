@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"umemstress/workload/danger"
 	"umemstress/workload/filesystem"
+	"umemstress/workload/folio"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
@@ -41,6 +43,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
 		File: r.record.File, Evidence: r.evidence, Log: r.options.log(),
+		Died: func() { close(r.died) },
 	}); err != nil {
 		return err
 	}
@@ -68,10 +71,15 @@ func (r *run) openActors(ctx context.Context) (err error) {
 func (r *run) openFile(ctx context.Context) (err error) {
 	o := r.options
 	kind, _ := scenario.Find(filesystem.Kinds(), o.Scenario.Filesystem)
+	folios, _ := scenario.Find(folio.Kinds(), o.Scenario.Folios)
+	if folios.Fill != nil {
+		kind = kind.InLargeFolios()
+	}
+	offset, length := o.geometry()
 	if o.File != "" {
 		r.file, err = filesystem.CreateUsers(o.File, kind)
 	} else {
-		if r.scratch, err = filesystem.NewScratch(ctx, o.scratchDir(), kind, o.FileBytes); err != nil {
+		if r.scratch, err = filesystem.NewScratch(ctx, o.scratchDir(), kind, length); err != nil {
 			return err
 		}
 		r.file, err = r.scratch.Create()
@@ -79,19 +87,30 @@ func (r *run) openFile(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if kind.Backing != scenario.OnDevice {
+		if err := r.file.Reserve(length); err != nil {
+			return err
+		}
+	}
+	r.file.Info.Bytes = length
 	r.record.File = r.file.Info
-	if kind.Backing == scenario.OnDevice {
+	if folios.Fill == nil {
 		return nil
 	}
-	return r.file.Reserve(o.FileBytes)
+	filling := folio.Filling{File: r.file.Handle, Bytes: length, From: offset, Until: offset + o.FileBytes}
+	if kind.Backing != scenario.InMemory {
+		filling.Evict = func() error { return r.file.Evict(length) }
+	}
+	return folios.Fill(filling)
 }
 
 func (r *run) mapRegions() (err error) {
-	if r.region, err = memory.MapFile(r.file.Handle, int(r.options.FileBytes)); err != nil {
+	offset, _ := r.options.geometry()
+	if r.region, err = memory.MapFile(r.file.Handle, offset, int(r.options.FileBytes)); err != nil {
 		return err
 	}
-	if strips, _ := scenario.Find(strip.Kinds(), r.options.Scenario.Strip); strips.SinglePages {
-		if err := r.region.SinglePages(); err != nil {
+	if folios, _ := scenario.Find(folio.Kinds(), r.options.Scenario.Folios); folios.Advise != nil {
+		if err := folios.Advise(r.region); err != nil {
 			return err
 		}
 	}
@@ -111,7 +130,7 @@ func (r *run) mapRegions() (err error) {
 }
 
 func describe(kind string, r *memory.Region) record.Region {
-	return record.Region{Kind: kind, Bytes: len(r.Bytes), Pages: len(r.Bytes) / os.Getpagesize()}
+	return record.Region{Kind: kind, Bytes: len(r.Bytes), Pages: len(r.Bytes) / os.Getpagesize(), Offset: r.Offset}
 }
 
 // pin pins the regions. It then looks at what a loss would do to this machine:
@@ -120,12 +139,32 @@ func (r *run) pin(ctx context.Context) error {
 	if err := r.holder.Pin(ctx, r.anon, r.region); err != nil {
 		return err
 	}
+	if err := r.lookAtFolios(); err != nil {
+		return err
+	}
 	if r.options.AllowCrash {
 		return nil
 	}
 	if found := danger.Sentences(r.options.Scenario.Filesystem); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; run it in a guest (umemstress lab run), or give --allow-crash", strings.Join(found, "; "))
 	}
+	return nil
+}
+
+// lookAtFolios notes in folios of what sizes the pinned pages are, and says with an
+// ineffective error that they are not those that were asked for.
+func (r *run) lookAtFolios() (err error) {
+	kind, _ := scenario.Find(folio.Kinds(), r.options.Scenario.Folios)
+	channel := &r.record.Channels.Folios
+	r.folios, err = folio.Look(r.region)
+	switch {
+	case err == nil:
+		channel.State, channel.Pinned = record.StateOK, r.folios.Sizes()
+		return kind.Check(r.folios)
+	case kind.Name != scenario.Natural:
+		return fault.Lacksf("--folios %s: of what sizes the folios are cannot be seen: %w", kind.Name, err)
+	}
+	channel.State, channel.Why = record.StateAbsent, err.Error()
 	return nil
 }
 
@@ -178,15 +217,28 @@ func (r *run) clean(context.Context) error {
 
 // strip takes the buffers, from pages that are still pinned when it is done.
 func (r *run) strip(ctx context.Context) error {
-	if err := r.stripper.Strip(ctx, r.region, r.file.Handle); err != nil {
+	if err := r.folios.Mark(); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		r.stripper.Strip(ctx, strip.Target{Region: r.region, File: r.file.Handle, Folios: r.folios}),
+		r.noteStripped(),
+	); err != nil {
 		return err
 	}
 	return r.holder.Held()
 }
 
+// noteStripped notes which of the pinned folios have lost their private data.
+func (r *run) noteStripped() (err error) {
+	channel := &r.record.Channels.Folios
+	channel.StrippedPages, channel.StrippedFolios, err = r.folios.Stripped()
+	return err
+}
+
 func (r *run) mutate(context.Context) (err error) {
 	kind, _ := scenario.Find(mutation.Kinds(), r.options.Scenario.Mutation)
-	if r.clone, err = kind.Mutate(r.file, r.options.FileBytes, r.payload); err != nil {
+	if r.clone, err = kind.Mutate(mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload}); err != nil {
 		return err
 	}
 	if kind.Detaches {

@@ -23,7 +23,8 @@ func presets() []preset {
 		{Choice: scenario.Choice{Name: "customer", What: "one region on ext4 and one anonymous, two minutes of traffic both ways, through writeback and memory pressure, stop, release, msync"}, options: customer},
 		{Choice: scenario.Choice{Name: "kara", What: "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, options: kara},
 		{Choice: scenario.Choice{Name: "clone", What: "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, options: clone},
-		{Choice: scenario.Choice{Name: Everything, What: "every scenario that makes sense, one after the other, each over 2 MiB; the exit code is the worst verdict's"}, options: everything},
+		{Choice: scenario.Choice{Name: "live", What: "the loss on the newest kernels: an O_DIRECT read into a part of a file that is held in large folios, stripped by MADV_PAGEOUT; a second long"}, options: live},
+		{Choice: scenario.Choice{Name: Everything, What: "every scenario that makes sense in any folios, one after the other, each over 2 MiB and in natural folios; the exit code is the worst verdict's"}, options: everything},
 	}
 }
 
@@ -66,6 +67,13 @@ func everything() Options {
 
 func clone() Options {
 	o := kara()
-	o.Scenario = scenario.Scenario{Holder: "dio", Filesystem: "xfs", Strip: "none", Mutation: "reflink"}
+	o.Scenario = scenario.Scenario{Holder: "dio", Filesystem: "xfs", Strip: "none", Mutation: "reflink", Folios: scenario.Natural}
+	return o
+}
+
+func live() Options {
+	o := quick()
+	o.Scenario = scenario.Scenario{Holder: "dio", Filesystem: "ext4", Strip: "pageout", Mutation: "none", Folios: "large"}
+	o.FileBytes, o.AnonBytes = 1<<20, 1<<20
 	return o
 }

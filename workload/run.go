@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"umemstress/workload/evidence"
 	"umemstress/workload/filesystem"
+	"umemstress/workload/folio"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
@@ -35,7 +37,9 @@ type run struct {
 	probes   *witness.Pending
 	watch    *witness.Watch
 	holder   holder.Holder
+	folios   *folio.Pinned // that hold the region; nil: not pinned yet, or nobody could look
 	stripper strip.Stripper
+	died     chan struct{} // closed when a thread of the kernel died
 }
 
 // Run drives the scenario through its phases and returns what was witnessed,
@@ -43,10 +47,11 @@ type run struct {
 // no verdict: the options were wrong, the host lacks something, or the run was
 // interrupted (context.Canceled); the record then says how far it came.
 func Run(ctx context.Context, o Options) (*record.Record, error) {
+	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	r := &run{options: o}
+	r := &run{options: o, died: make(chan struct{})}
 	var err error
 	if r.record, err = newRecord(o); err != nil {
 		return nil, err
@@ -57,7 +62,11 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	r.payload = payload.New(o.Seed, r.record.Host.PageSize, o.AnonBytes)
 	err = r.drive(ctx)
 	r.conclude()
-	err = errors.Join(err, r.Close(), r.evidence.SaveRecord(r.record), r.evidence.Close())
+	takeDown := r.Close
+	if r.kernelDied() {
+		takeDown = r.leave
+	}
+	err = errors.Join(err, takeDown(), r.evidence.SaveRecord(r.record), r.evidence.Close())
 	return r.record, err
 }
 
@@ -117,7 +126,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	}
 	phase := &r.record.Phases[len(r.record.Phases)-1]
 	started = time.Now() // without the time that saving took
-	err = do(ctx)
+	err = r.attend(ctx, do)
 	phase.Seconds = time.Since(started).Seconds()
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	r.noteHolds()
@@ -127,7 +136,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time
 // of a call.
 func (r *run) noteHolds() {
-	if r.holder != nil {
+	if r.holder != nil && !r.kernelDied() {
 		held := r.holder.Tally()
 		r.record.Traffic.Attempts, r.record.Traffic.Held = held.Attempts, held.Held
 	}
@@ -138,6 +147,8 @@ func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error)
 	switch {
 	case err == nil:
 		return record.OutcomeDone, "", nil
+	case errors.Is(err, errKernelDied):
+		return record.OutcomeCrashed, err.Error(), nil
 	case ctx.Err() != nil:
 		return record.OutcomeInterrupted, "", ctx.Err()
 	case fault.IsPinRefused(err):

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"umemstress/workload/filesystem"
+	"umemstress/workload/folio"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/dio"
 	"umemstress/workload/holder/umem"
@@ -54,6 +55,9 @@ func Scenarios() scenario.Catalogue {
 	}
 	for _, k := range mutation.Kinds() {
 		t.Mutations = append(t.Mutations, k.Mutation)
+	}
+	for _, k := range folio.Kinds() {
+		t.Folios = append(t.Folios, k.Folios)
 	}
 	return t
 }

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ func (r *run) verifyCache(ctx context.Context, channel *record.CacheChannel) err
 	file, err := file.Reopen(r.file.Handle, os.O_RDONLY)
 	if err == nil {
 		var c payload.Comparison
-		c, err = r.payload.Compare(ctx, file, r.options.FileBytes, 2)
+		c, err = r.payload.Compare(ctx, r.ofRegion(file), r.region.Length, 2)
 		channel.CheckedPages, channel.StalePages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}
@@ -42,8 +43,8 @@ func (r *run) verifyDisk(ctx context.Context, channel *record.DiskChannel) error
 	file, err := r.openDisk(kind)
 	if err == nil {
 		var c payload.Comparison
-		reader := &payload.InsistentReader{File: file, Tries: uint64(r.options.FileBytes) / uint64(r.payload.PageSize)}
-		c, err = r.payload.Compare(ctx, reader, r.options.FileBytes, 2)
+		reader := &payload.InsistentReader{File: file, Tries: uint64(r.region.Length) / uint64(r.payload.PageSize)}
+		c, err = r.payload.Compare(ctx, r.ofRegion(reader), r.region.Length, 2)
 		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.Checked, c.Different, c.Old, c.First
 		channel.RefusedWrites = reader.Refused
 		err = errors.Join(err, file.Close())
@@ -52,13 +53,18 @@ func (r *run) verifyDisk(ctx context.Context, channel *record.DiskChannel) error
 	return err
 }
 
+// ofRegion is the region's part of the file, or of its clone.
+func (r *run) ofRegion(file io.ReaderAt) io.ReaderAt {
+	return io.NewSectionReader(file, r.region.Offset, r.region.Length)
+}
+
 // openDisk opens the file so that what is read comes from the disk.
 func (r *run) openDisk(kind filesystem.Kind) (*os.File, error) {
 	if kind.JournalsData {
 		if err := r.region.Close(); err != nil {
 			return nil, err
 		}
-		if err := r.file.Evict(r.options.FileBytes); err != nil {
+		if err := r.file.Evict(r.file.Info.Bytes); err != nil {
 			return nil, err
 		}
 	}
@@ -73,7 +79,7 @@ func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) err
 	file, err := file.Reopen(r.clone, os.O_RDONLY|unix.O_DIRECT)
 	if err == nil {
 		var c payload.Comparison
-		c, err = r.payload.Compare(ctx, file, r.options.FileBytes, 1)
+		c, err = r.payload.Compare(ctx, r.ofRegion(file), r.region.Length, 1)
 		channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}

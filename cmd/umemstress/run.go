@@ -30,7 +30,7 @@ gone when it ends.
 
 Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 4 inconclusive, 10 exposed, 11 reproduced, 12 data-lost, 13 corrupted,
-130 interrupted.`,
+14 crashed, 130 interrupted.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := flags.options()

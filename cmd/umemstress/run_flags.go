@@ -104,6 +104,8 @@ type optionFlags struct {
 	seconds  int
 	fileSize string
 	anonSize string
+
+	fileOffset, fileLength string // empty: chosen
 }
 
 func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) {
@@ -124,14 +126,17 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
 	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")
 	flags.StringVar(&f.fileSize, "file-size", formatBytes(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")
+	flags.StringVar(&f.fileOffset, "file-offset", "", "where the region begins in its file, so that it is a part of it (default: 0; 516K where the folios or the mutation want a part)")
+	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
 	flags.StringVar(&f.anonSize, "anon-size", formatBytes(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
-	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
+	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
 	known := workload.Scenarios()
 	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+known.Describe(scenario.PartHolder))
 	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+known.Describe(scenario.PartFilesystem))
 	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+known.Describe(scenario.PartStrip))
 	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+known.Describe(scenario.PartMutation))
+	flags.StringVar(&o.Scenario.Folios, "folios", o.Scenario.Folios, "how the page cache holds the file: "+known.Describe(scenario.PartFolios))
 	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
 	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")
 	flags.BoolVar(&o.AllowCrash, "allow-crash", o.AllowCrash, "run even where it can take this machine down")
@@ -149,6 +154,16 @@ func (f *optionFlags) finish() (workload.Options, error) {
 	o.Duration = time.Duration(f.seconds) * time.Second
 	if o.FileBytes, err = parseBytes(f.fileSize); err != nil {
 		return o, usageErrorf("--file-size %w", err)
+	}
+	if f.fileOffset != "" {
+		if o.FileOffset, err = parseBytes(f.fileOffset); err != nil {
+			return o, usageErrorf("--file-offset %w", err)
+		}
+	}
+	if f.fileLength != "" {
+		if o.FileLength, err = parseBytes(f.fileLength); err != nil {
+			return o, usageErrorf("--file-length %w", err)
+		}
 	}
 	if o.AnonBytes, err = parseBytes(f.anonSize); err != nil {
 		return o, usageErrorf("--anon-size %w", err)

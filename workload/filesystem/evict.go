@@ -19,7 +19,7 @@ func (t *File) Evict(bytes int64) (err error) {
 	if err := unix.Fadvise(int(t.Handle.Fd()), 0, bytes, unix.FADV_DONTNEED); err != nil {
 		return fmt.Errorf("fadvise(FADV_DONTNEED): %w", err)
 	}
-	mapping, err := memory.MapFile(t.Handle, int(bytes))
+	mapping, err := memory.MapFile(t.Handle, 0, int(bytes))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,11 @@
 // on one of the user's. A new file system is an entry in [Kinds].
 package filesystem
 
-import "umemstress/workload/scenario"
+import (
+	"maps"
+
+	"umemstress/workload/scenario"
+)
 
 // Kind is one that a scenario can name, with how a scratch of it is made.
 type Kind struct {
@@ -12,6 +16,20 @@ type Kind struct {
 	pkg    string            // of Debian, that has the program
 	extra  int64             // bytes that it needs beside its files
 	mount  map[string]string // options
+	large  map[string]string // more options, without which it makes no large folios
+}
+
+// InLargeFolios is the kind as it is mounted to have its files in large folios.
+func (k Kind) InLargeFolios() Kind {
+	all := maps.Clone(k.mount)
+	for option, value := range k.large {
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[option] = value
+	}
+	k.mount = all
+	return k
 }
 
 // ToolOf is the Tool of the file system of that name.
@@ -51,7 +69,7 @@ func Kinds() []Kind {
 			// Without -b, mke2fs gives a small file system blocks of 1 KiB.
 			Filesystem: scenario.Filesystem{
 				Choice:     scenario.Choice{Name: "ext4", What: "buffer heads on every page; drops a dirty page that has none"},
-				BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+				BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
 			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", extra: 48 << 20,
 		},
@@ -72,14 +90,14 @@ func Kinds() []Kind {
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
-				Reflink: true, Punch: true, ZeroRange: true,
+				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
 			fstype: "xfs", mkfs: []string{"mkfs.xfs", "-q", "-f", "-K"}, pkg: "xfsprogs", extra: 320 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "btrfs", What: "copies on write; needs to be told of each"},
-				Reflink: true, Punch: true, ZeroRange: true,
+				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
 			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", extra: 256 << 20,
 		},
@@ -108,9 +126,9 @@ func Kinds() []Kind {
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "tmpfs", What: "memory alone: no writeback, no buffers"},
-				Backing: scenario.InMemory, Heals: true,
+				Backing: scenario.InMemory, Heals: true, LargeFolios: true, Punch: true,
 			},
-			fstype: "tmpfs",
+			fstype: "tmpfs", large: map[string]string{"huge": "always"},
 		},
 		{
 			Filesystem: scenario.Filesystem{

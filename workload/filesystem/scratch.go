@@ -102,6 +102,14 @@ func (s *Scratch) Create() (*File, error) {
 	return newFile(s.root, "region", true)
 }
 
+// Handles are the descriptors that keep the file system there.
+func (s *Scratch) Handles() []*os.File {
+	if s == nil {
+		return nil
+	}
+	return []*os.File{s.root, s.loop, s.backing}
+}
+
 // Close gives the file system, its loop device and its space back.
 func (s *Scratch) Close() error {
 	var errs []error

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/filesystem"
+	"umemstress/workload/folio"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/memory"
@@ -20,10 +21,20 @@ import (
 // Kind is something that happens to the file while it is pinned.
 type Kind struct {
 	scenario.Mutation
-	// Mutate does it to the first bytes of the target, whose pages are clean. It
-	// returns the clone where it makes one.
-	Mutate func(t *filesystem.File, bytes int64, known payload.Payload) (clone *os.File, err error)
+	// Mutate does it to the target, whose pages are clean. It returns the clone where it
+	// makes one.
+	Mutate func(t Target) (clone *os.File, err error)
 }
+
+// Target is what is changed.
+type Target struct {
+	File   *filesystem.File
+	Region *memory.Region
+	Folios *folio.Pinned   // that hold the region; nil: nobody could look
+	Known  payload.Payload // what the region holds is its generation 1
+}
+
+func (t Target) fd() int { return int(t.File.Handle.Fd()) }
 
 // Kinds are all mutations. Adding one takes a function and a line here.
 func Kinds() []Kind {
@@ -52,16 +63,36 @@ func Kinds() []Kind {
 			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "odirect-write", What: "the bytes that the file holds are written to it once more, with O_DIRECT"}, Detaches: true},
 			Mutate:   mutateDirectWrite,
 		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "punch-beside", What: "a hole of one page is punched next to the region, in the same folio"}, Beside: true},
+			Mutate:   besideInFolio(punch),
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "zero-beside", What: "one page next to the region is zeroed (fallocate), in the same folio"}, Beside: true},
+			Mutate:   besideInFolio(zero),
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "truncate-beside", What: "the file is truncated to where the region ends, in the same folio"}, Beside: true},
+			Mutate:   truncateBeside,
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "write-beside", What: "control: one page next to the region is written, in the same folio"}, Beside: true},
+			Mutate:   besideInFolio(write),
+		},
+		{
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "punch-apart", What: "control: a hole of one page is punched behind the region, in another folio"}, Beside: true},
+			Mutate:   punchApart,
+		},
 	}
 }
 
-func mutateNothing(*filesystem.File, int64, payload.Payload) (*os.File, error) { return nil, nil }
+func mutateNothing(Target) (*os.File, error) { return nil, nil }
 
 // mutateBy detaches the pages of the range from the file (truncate_pagecache_range,
 // mm/truncate.c). Who pins them goes on writing into pages that are nobody's.
-func mutateBy(what string, mode uint32) func(*filesystem.File, int64, payload.Payload) (*os.File, error) {
-	return func(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
-		if err := unix.Fallocate(int(t.Handle.Fd()), mode, 0, bytes); err != nil {
+func mutateBy(what string, mode uint32) func(Target) (*os.File, error) {
+	return func(t Target) (*os.File, error) {
+		if err := unix.Fallocate(t.fd(), mode, t.Region.Offset, t.Region.Length); err != nil {
 			return nil, fmt.Errorf("%s: fallocate: %w", what, err)
 		}
 		return nil, nil
@@ -69,8 +100,8 @@ func mutateBy(what string, mode uint32) func(*filesystem.File, int64, payload.Pa
 }
 
 // mutateTruncate detaches the pages as a hole does.
-func mutateTruncate(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
-	if err := errors.Join(t.Handle.Truncate(0), t.Handle.Truncate(bytes)); err != nil {
+func mutateTruncate(t Target) (*os.File, error) {
+	if err := errors.Join(t.File.Handle.Truncate(0), t.File.Handle.Truncate(t.File.Info.Bytes)); err != nil {
 		return nil, fmt.Errorf("truncate: %w", err)
 	}
 	return nil, nil
@@ -78,13 +109,13 @@ func mutateTruncate(t *filesystem.File, bytes int64, _ payload.Payload) (*os.Fil
 
 // mutateReflink shares the file's blocks with a new file that has no name. What
 // is written to either is then to be written elsewhere, if the file system is told.
-func mutateReflink(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File, error) {
-	fd, err := unix.Openat(int(t.Dir.Fd()), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+func mutateReflink(t Target) (*os.File, error) {
+	fd, err := unix.Openat(int(t.File.Dir.Fd()), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make the clone's file: %w", err)
 	}
 	clone := os.NewFile(uintptr(fd), "clone")
-	if err := unix.IoctlFileClone(fd, int(t.Handle.Fd())); err != nil {
+	if err := unix.IoctlFileClone(fd, t.fd()); err != nil {
 		return nil, errors.Join(fault.Lacksf("clone the file: FICLONE: %w; the file system was made without reflinks", err), clone.Close())
 	}
 	return clone, file.Sync(clone)
@@ -92,8 +123,8 @@ func mutateReflink(t *filesystem.File, bytes int64, _ payload.Payload) (*os.File
 
 // mutateDirectWrite invalidates the range in the page cache, which detaches pinned
 // pages, too (invalidate_inode_pages2_range, mm/truncate.c). On the disk nothing changes.
-func mutateDirectWrite(t *filesystem.File, bytes int64, known payload.Payload) (_ *os.File, err error) {
-	file, err := t.ReopenDirect(os.O_WRONLY)
+func mutateDirectWrite(t Target) (_ *os.File, err error) {
+	file, err := t.File.ReopenDirect(os.O_WRONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +134,10 @@ func mutateDirectWrite(t *filesystem.File, bytes int64, known payload.Payload) (
 		return nil, err
 	}
 	defer buffer.Close()
-	for offset := int64(0); offset < bytes; offset += payload.ChunkBytes {
-		chunk := buffer.Bytes[:min(payload.ChunkBytes, bytes-offset)]
-		known.FillFrom(chunk, 1, uint64(offset)/uint64(known.PageSize))
-		if _, err := file.WriteAt(chunk, offset); err != nil {
+	for at := int64(0); at < t.Region.Length; at += payload.ChunkBytes {
+		chunk := buffer.Bytes[:min(payload.ChunkBytes, t.Region.Length-at)]
+		t.Known.FillFrom(chunk, 1, uint64(at)/uint64(t.Known.PageSize))
+		if _, err := file.WriteAt(chunk, t.Region.Offset+at); err != nil {
 			return nil, fmt.Errorf("write the range with O_DIRECT: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ func NoChannels() Channels {
 
 		WarningCount: WarningCountChannel{State: StateAbsent},
 		Accounting:   AccountingChannel{State: StateAbsent},
+		Folios:       FoliosChannel{State: StateAbsent},
 	}
 }
 
@@ -39,6 +40,7 @@ type Channels struct {
 
 	WarningCount WarningCountChannel `json:"warning_count"`
 	Accounting   AccountingChannel   `json:"accounting"`
+	Folios       FoliosChannel       `json:"folios"`
 }
 
 // ProbesChannel is what the eBPF probes counted for the file, in pages.
@@ -49,6 +51,10 @@ type ProbesChannel struct {
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DirtiedPages     uint64 `json:"dirtied_pages"`
 	DetachedPages    uint64 `json:"detached_pages"` // dirtied after they had been taken from their file
+	// Folios of the pages above. A large folio is dirtied, and counted, as a whole: its pages may
+	// be more than the region's.
+	BufferlessFolios uint64 `json:"bufferless_folios"`
+	DirtiedFolios    uint64 `json:"dirtied_folios"`
 	Events           uint64 `json:"events"`
 	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
 	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
@@ -58,15 +64,51 @@ type ProbesChannel struct {
 	Stacks map[int32][]string `json:"stacks,omitempty"`
 }
 
+// FoliosChannel tells of what sizes the folios are that hold the pinned pages of the file,
+// and which of them lost their private data to the strip: their buffers, on ext4. It is
+// read from /proc/kpageflags, so it asks neither the probes nor the file system.
+type FoliosChannel struct {
+	State  string      `json:"state"`
+	Why    string      `json:"why,omitempty"`
+	Pinned []FolioSize `json:"pinned,omitempty"` // smallest first
+
+	StrippedPages  uint64 `json:"stripped_pages"` // of the region
+	StrippedFolios uint64 `json:"stripped_folios"`
+}
+
+// FolioSize counts the folios of one size.
+type FolioSize struct {
+	Bytes  int    `json:"bytes"` // of a folio
+	Folios uint64 `json:"folios"`
+	Pages  uint64 `json:"pages"` // of the region that are in them
+}
+
+// LargePages are the pages of the region that are in folios of more than one page, and
+// whether that is known.
+func (c FoliosChannel) LargePages(pageSize int) (pages uint64, known bool) {
+	for _, s := range c.Pinned {
+		if s.Bytes > pageSize {
+			pages += s.Pages
+		}
+	}
+	return pages, c.State == StateOK
+}
+
 // KmsgChannel is what the kernel itself said during the run: its log, which is
 // rate-limited.
 type KmsgChannel struct {
 	State           string `json:"state"`
 	Why             string `json:"why,omitempty"`
-	BufferlessPages uint64 `json:"bufferless_pages"` // messages that were printed, one a page
+	BufferlessPages uint64 `json:"bufferless_pages"` // messages that were printed, one a folio
 	Suppressed      uint64 `json:"suppressed"`       // messages that the rate limit swallowed
 	Warnings        uint64 `json:"warnings"`         // WARN()s, "WARNING: CPU: ..."
 	LostRecords     uint64 `json:"lost_records"`     // overwritten before they were read
+	// Oopses are deaths of a thread of the kernel (BUG, oops, general protection fault), and
+	// OwnOopses those of them that befell a thread of this run. Oops is what the kernel said of
+	// the first, and where it was.
+	Oopses    uint64 `json:"oopses"`
+	OwnOopses uint64 `json:"own_oopses"`
+	Oops      string `json:"oops,omitempty"`
 	// The same as in WarningCountChannel, where readers of earlier versions look for it.
 	WarningsBefore *uint64 `json:"warning_count_before,omitempty"`
 	WarningsAfter  *uint64 `json:"warning_count_after,omitempty"`

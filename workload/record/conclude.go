@@ -1,6 +1,9 @@
 package record
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Conclude completes the record with what follows from its channels.
 func (r *Record) Conclude() {
@@ -26,29 +29,38 @@ func consequences(r *Record) []string {
 	add(failed(w.settled.Fsync), "fsync-failed: %s", w.settled.Fsync)
 	add(c.Disk.RefusedWrites > 0, "writes-refused: %d pages after fsync", c.Disk.RefusedWrites)
 	add(w.detached() > 0, "dirtied-detached: %d pages", w.detached())
-	bufferless, _ := w.bufferless()
-	add(bufferless > 0 && c.Accounting.Leaked() > 0, "nr_dirty-leaked: %d pages", c.Accounting.Leaked())
+	add(c.Kmsg.Oopses > 0, "kernel-oops: %s", c.Kmsg.Oops)
+	add(w.bufferless() != "" && c.Accounting.Leaked() > 0, "nr_dirty-leaked: %d pages", c.Accounting.Leaked())
 	return found
 }
 
-// disagreements compares channels that count the same thing. Each page that was
-// dirtied without buffers is one warning of ext4's code and one stale page on the
-// disk, whatever the size of its blocks.
+// disagreements compares channels that count the same thing. Each folio that was dirtied
+// without buffers is one warning of ext4's code, whatever the size of its blocks, and its
+// pages are stale on the disk as far as they are the region's.
 func disagreements(r *Record) []string {
 	var found []string
-	c, facts := r.Channels, testimonyOf(r).facts
-	if c.Probes.State == StateOK && c.Probes.BufferlessPages > 0 && !facts.DropsBufferless {
-		found = append(found, fmt.Sprintf("probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, r.Scenario.Filesystem))
+	add := func(when bool, format string, args ...any) {
+		if when {
+			found = append(found, fmt.Sprintf(format, args...))
+		}
 	}
-	if r.Verdict != DataLost || !facts.DropsBufferless || r.Scenario.Mutation != "none" {
+	c, w := r.Channels, testimonyOf(r)
+	probed := c.Probes.State == StateOK
+	add(probed && c.Probes.BufferlessPages > 0 && !w.facts.DropsBufferless,
+		"probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, r.Scenario.Filesystem)
+	if r.Verdict != DataLost || !w.facts.DropsBufferless || r.Scenario.Mutation != "none" {
 		return found
 	}
-	if rise, known := c.WarningRise(); known && rise != c.Disk.StalePages {
-		found = append(found, fmt.Sprintf("warning_count rose by %d, and %d pages are stale on disk", rise, c.Disk.StalePages))
+	large, _ := c.Folios.LargePages(r.Host.PageSize)
+	stale, pages := c.Disk.StalePages, c.Probes.BufferlessPages
+	folios := cmp.Or(c.Probes.BufferlessFolios, pages) // evidence from before folios were counted has pages alone
+	if rise, known := c.WarningRise(); known {
+		add(large == 0 && rise != stale, "warning_count rose by %d, and %d pages are stale on disk", rise, stale)
+		add(large > 0 && probed && rise != folios, "warning_count rose by %d, and the probes counted %d buffer-less folios", rise, folios)
+		add(large > 0 && rise > stale, "warning_count rose by %d folios, and no more than %d pages are stale on disk", rise, stale)
 	}
-	if c.Probes.State == StateOK && c.Probes.BufferlessPages != c.Disk.StalePages {
-		found = append(found, fmt.Sprintf("the probes counted %d buffer-less pages, and %d are stale on disk", c.Probes.BufferlessPages, c.Disk.StalePages))
-	}
+	add(probed && large == 0 && pages != stale, "the probes counted %d buffer-less pages, and %d are stale on disk", pages, stale)
+	add(probed && large > 0 && pages < stale, "the probes counted no more than %d buffer-less pages, and %d are stale on disk", pages, stale)
 	return found
 }
 

@@ -30,30 +30,45 @@ type testimony struct {
 	facts    scenario.Facts
 	settled  Settled
 	scenario scenario.Scenario
+	pageSize int
 }
 
 func testimonyOf(r *Record) testimony {
-	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario}
+	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize}
 	if r.Facts != nil {
 		w.facts = *r.Facts
 	}
 	return w
 }
 
-// bufferless is the most that an intact channel saw of buffer-less dirty pages.
-// A warning of ext4 counts only as far as messages say that it was about
-// buffers, since warning_count counts every warning of the file system.
-func (w testimony) bufferless() (pages uint64, by string) {
-	if w.Probes.State == StateOK && w.Probes.BufferlessPages > 0 {
-		return w.Probes.BufferlessPages, "the probes"
+// bufferless is the most that an intact channel saw of buffer-less dirty pages, and how
+// it saw them; "" if none did. The kernel's own channels count folios. A warning of ext4
+// counts only as far as messages say that it was about buffers, since warning_count
+// counts every warning of the file system.
+func (w testimony) bufferless() (what string) {
+	const how = "dirtied with no buffers attached (seen by %s)"
+	p := w.Probes
+	switch {
+	case p.State == StateOK && p.BufferlessPages > 0 && p.BufferlessFolios > 0 && p.BufferlessFolios != p.BufferlessPages:
+		return fmt.Sprintf("%d pages, in %d folios, were "+how, p.BufferlessPages, p.BufferlessFolios, "the probes")
+	case p.State == StateOK && p.BufferlessPages > 0:
+		return fmt.Sprintf("%d pages were "+how, p.BufferlessPages, "the probes")
+	case w.Kmsg.State != StateOK || w.Kmsg.BufferlessPages == 0:
+		return ""
 	}
-	if w.Kmsg.State == StateOK && w.Kmsg.BufferlessPages > 0 {
-		if rise, known := w.WarningRise(); known && rise > 0 {
-			return rise, "ext4's warning_count"
-		}
-		return w.Kmsg.BufferlessPages + w.Kmsg.Suppressed, "the kernel's log"
+	count, by := w.Kmsg.BufferlessPages+w.Kmsg.Suppressed, "the kernel's log"
+	if rise, known := w.WarningRise(); known && rise > 0 {
+		count, by = rise, "ext4's warning_count"
 	}
-	return 0, ""
+	return fmt.Sprintf("%d %s were "+how, count, w.unit(), by)
+}
+
+// unit is what a warning of ext4 is about.
+func (w testimony) unit() string {
+	if large, _ := w.Folios.LargePages(w.pageSize); large > 0 {
+		return "folios"
+	}
+	return "pages"
 }
 
 // deniedBy names the intact channels, other than the disk, that saw no page
@@ -72,6 +87,9 @@ func (w testimony) deniedBy() string {
 // judgeHarm looks for what went wrong, worst first. Harm that was witnessed
 // stands even if a later phase did not happen.
 func judgeHarm(w testimony) (Verdict, string, bool) {
+	if w.Kmsg.OwnOopses > 0 {
+		return Crashed, "the kernel died in a thread of this run: " + w.Kmsg.Oops, true
+	}
 	if w.Clone.State == StateOK && w.Clone.ChangedPages > 0 {
 		return Corrupted, fmt.Sprintf("%d of %d pages of the clone changed after it was taken",
 			w.Clone.ChangedPages, w.Clone.CheckedPages), true
@@ -82,9 +100,8 @@ func judgeHarm(w testimony) (Verdict, string, bool) {
 	if w.facts.InMemory && w.Cache.State == StateOK && w.Cache.StalePages > 0 {
 		return DataLost, fmt.Sprintf("%d of %d pages of the file are not what was written", w.Cache.StalePages, w.Cache.CheckedPages), true
 	}
-	if pages, by := w.bufferless(); pages > 0 {
-		return Reproduced, fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s); %s",
-			pages, by, w.proof()), true
+	if what := w.bufferless(); what != "" {
+		return Reproduced, what + "; " + w.proof(), true
 	}
 	if what := w.untold(); what != "" && (w.detached() > 0 || !w.facts.Heals) {
 		return Exposed, what + "; " + w.proof(), true
@@ -132,15 +149,14 @@ func (w testimony) proof() string {
 func judgeStale(w testimony) (Verdict, string, bool) {
 	d := w.Disk
 	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
-	bufferless, by := w.bufferless()
-	untold := w.untold()
-	if bufferless > 0 {
-		untold = fmt.Sprintf("%d pages were dirtied with no buffers attached (seen by %s)", bufferless, by)
+	bufferless, untold := w.bufferless(), w.untold()
+	if bufferless != "" {
+		untold = bufferless
 	}
 	if !w.settled.Promised() {
 		told := fmt.Sprintf("%s, but the loss was reported (msync %s, fsync %s)", stale, w.settled.Msync, w.settled.Fsync)
 		switch {
-		case bufferless > 0:
+		case bufferless != "":
 			return Reproduced, told + "; " + untold, true
 		case untold != "":
 			return Exposed, told + "; " + untold, true
@@ -208,6 +224,9 @@ func judgeHarmless(w testimony) (Verdict, string) {
 	}
 	if w.Clone.State == StateFailed {
 		return Inconclusive, w.proof() + ", but the clone could not be read: " + w.Clone.Why
+	}
+	if w.Kmsg.Oopses > 0 {
+		return Inconclusive, fmt.Sprintf("%s, but the kernel died meanwhile of something that was not seen to be of this run: %s", w.proof(), w.Kmsg.Oops)
 	}
 	if rise, _ := w.WarningRise(); rise > 0 {
 		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", w.proof(), rise)

@@ -92,13 +92,15 @@ type File struct {
 	Device  string `json:"device"` // the kernel's name of the block device, as in /sys/fs/ext4; empty without one
 	Dev     uint32 `json:"dev"`    // as the probes see it: super_block.s_dev, or the block device itself; major<<20 | minor
 	Inode   uint64 `json:"inode"`  // 0: the block device itself
+	Bytes   int64  `json:"bytes"`  // its length; 0: evidence from when the file was the region
 }
 
 // Region is one pinned region.
 type Region struct {
-	Kind  string `json:"kind"` // "file" or "anonymous"
-	Bytes int    `json:"bytes"`
-	Pages int    `json:"pages"`
+	Kind   string `json:"kind"` // "file" or "anonymous"
+	Bytes  int    `json:"bytes"`
+	Pages  int    `json:"pages"`
+	Offset int64  `json:"offset"` // in its file, in bytes
 }
 
 // The outcomes of a phase. A phase that is still running in the evidence of a
@@ -110,6 +112,7 @@ const (
 	OutcomeIneffective = "ineffective" // it ran and did not do what it is for
 	OutcomeFailed      = "failed"
 	OutcomeInterrupted = "interrupted"
+	OutcomeCrashed     = "crashed" // a thread of the kernel died meanwhile
 )
 
 // Phase is one phase of a run.

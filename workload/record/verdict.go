@@ -7,6 +7,7 @@ type Verdict string
 
 // The verdicts, worst first.
 const (
+	Crashed      Verdict = "crashed"      // the kernel died of it
 	Corrupted    Verdict = "corrupted"    // bytes of another file or clone changed
 	DataLost     Verdict = "data-lost"    // fsync returned 0 and the bytes are not on disk
 	Reproduced   Verdict = "reproduced"   // buffer-less dirty pages, no loss seen
@@ -18,7 +19,7 @@ const (
 
 // Verdicts are all of them, worst first.
 func Verdicts() []Verdict {
-	return []Verdict{Corrupted, DataLost, Reproduced, Exposed, Refused, Clean, Inconclusive}
+	return []Verdict{Crashed, Corrupted, DataLost, Reproduced, Exposed, Refused, Clean, Inconclusive}
 }
 
 // ExitCode is that of a command whose result is the verdict. What is no verdict proves
@@ -35,6 +36,8 @@ func (v Verdict) ExitCode() int {
 		return 12
 	case Corrupted:
 		return 13
+	case Crashed:
+		return 14
 	}
 	return 4
 }

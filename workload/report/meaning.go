@@ -5,6 +5,8 @@ import "umemstress/workload/record"
 // meaning says what the run's verdict means to who reads it.
 func meaning(r *record.Record) string {
 	switch r.Verdict {
+	case record.Crashed:
+		return "The kernel died of what an ordinary program may do, and what it held locked stays locked: reboot this machine (echo b > /proc/sysrq-trigger where reboot hangs)."
 	case record.Corrupted:
 		return "A file that nobody wrote to has changed. On this kernel no bytes may arrive by " + arrival(r) +
 			" in a mapping of a file that shares blocks with another."

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Text writes what was done, what each channel saw, what it means and
@@ -17,13 +18,15 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	fmt.Fprintf(t, "verdict\t%s\n", strings.ToUpper(string(r.Verdict)))
 	fmt.Fprintf(t, "why\t%s\n", r.Reason)
 	fmt.Fprintf(t, "kernel\t%s, %s\n", r.Kernel, r.Host.Version)
-	fmt.Fprintf(t, "scenario\tholder %s, file system %s, strip %s, mutation %s\n",
-		r.Scenario.Holder, r.Scenario.Filesystem, r.Scenario.Strip, r.Scenario.Mutation)
+	fmt.Fprintf(t, "scenario\t%s\n", scenarioLine(r.Scenario))
 	if r.Device.Name != "" {
 		fmt.Fprintf(t, "device\t%s (%s), through %s\n", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
 	for _, region := range r.Regions {
 		fmt.Fprintf(t, "region\t%s, %d pages (%d bytes)%s\n", region.Kind, region.Pages, region.Bytes, where(region, r.File))
+	}
+	if r.Channels.Folios.State != record.StateAbsent || r.Channels.Folios.Why != "" {
+		fmt.Fprintf(t, "folios\t%s\n", foliosLine(r.Channels.Folios))
 	}
 	if r.Traffic.Seconds > 0 {
 		fmt.Fprintf(t, "traffic\t%s\n", trafficLine(r.Traffic))
@@ -43,6 +46,30 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	return t.Flush()
 }
 
+func scenarioLine(s scenario.Scenario) string {
+	line := fmt.Sprintf("holder %s, file system %s, strip %s, mutation %s", s.Holder, s.Filesystem, s.Strip, s.Mutation)
+	if s.Folios != "" {
+		line += ", folios " + s.Folios
+	}
+	return line
+}
+
+// foliosLine tells of the folios that the pinned pages are in, smallest first.
+func foliosLine(c record.FoliosChannel) string {
+	if c.State != record.StateOK {
+		return stateLine(c.State, c.Why)
+	}
+	var parts []string
+	for _, s := range c.Pinned {
+		parts = append(parts, fmt.Sprintf("%d of %d KiB", s.Folios, s.Bytes>>10))
+	}
+	line := strings.Join(parts, ", ")
+	if c.StrippedFolios > 0 {
+		line += fmt.Sprintf("; %d of them, with %d pages of the region, stripped while pinned", c.StrippedFolios, c.StrippedPages)
+	}
+	return line
+}
+
 func trafficLine(t record.Traffic) string {
 	line := fmt.Sprintf("%d operations, %d bytes in %.2f s", t.Operations, t.Bytes, t.Seconds)
 	if t.Attempts > 0 {
@@ -55,6 +82,15 @@ func where(region record.Region, file record.File) string {
 	switch {
 	case region.Kind != "file":
 		return ""
+	case file.Bytes > int64(region.Bytes):
+		return fmt.Sprintf(" from byte %d on of %d", region.Offset, file.Bytes) + place(file)
+	}
+	return place(file)
+}
+
+// place says where a file is.
+func place(file record.File) string {
+	switch {
 	case file.Scratch && file.Device == "": // of memory alone, or btrfs
 		return ", on a scratch file system"
 	case file.Scratch:
@@ -83,6 +119,9 @@ func probesLine(c record.ProbesChannel) string {
 	}
 	line := fmt.Sprintf("%d buffer-less pages, %d unannounced, of %d dirtied by the release",
 		c.BufferlessPages, c.UnannouncedPages, c.DirtiedPages)
+	if c.DirtiedFolios > 0 && c.DirtiedFolios != c.DirtiedPages {
+		line += fmt.Sprintf(" (%d and %d folios)", c.BufferlessFolios, c.DirtiedFolios)
+	}
 	if c.DetachedPages > 0 {
 		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
 	}
@@ -98,6 +137,9 @@ func kmsgLine(c record.Channels) string {
 	if c.Kmsg.State == record.StateOK {
 		line = fmt.Sprintf("%d messages of pages without buffers (%d more suppressed), %d warnings",
 			c.Kmsg.BufferlessPages, c.Kmsg.Suppressed, c.Kmsg.Warnings)
+		if c.Kmsg.Oopses > 0 {
+			line += fmt.Sprintf(", %d oopses, of which %d in threads of this run", c.Kmsg.Oopses, c.Kmsg.OwnOopses)
+		}
 	}
 	if rise, known := c.WarningRise(); known {
 		line += fmt.Sprintf("; warning_count rose by %d", rise)

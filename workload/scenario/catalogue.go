@@ -1,16 +1,18 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
-// Catalogue are all choices of the four parts of a scenario.
+// Catalogue are all choices of the parts of a scenario.
 type Catalogue struct {
 	Holders     []Holder
 	Filesystems []Filesystem
 	Strips      []Strip
 	Mutations   []Mutation
+	Folios      []Folios
 }
 
 // parts are the entries that a scenario names.
@@ -19,15 +21,17 @@ type parts struct {
 	fs       Filesystem
 	strip    Strip
 	mutation Mutation
+	folios   Folios
 }
 
 func (c Catalogue) parts(s Scenario) (p parts, known bool) {
-	var h, f, st, m bool
+	var h, f, st, m, fo bool
 	p.holder, h = Find(c.Holders, s.Holder)
 	p.fs, f = Find(c.Filesystems, s.Filesystem)
 	p.strip, st = Find(c.Strips, s.Strip)
 	p.mutation, m = Find(c.Mutations, s.Mutation)
-	return p, h && f && st && m
+	p.folios, fo = Find(c.Folios, cmp.Or(s.Folios, Natural))
+	return p, h && f && st && m && fo
 }
 
 // Facts returns what is known of the scenario's parts, and whether all of them are known.
@@ -38,7 +42,7 @@ func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
 		InMemory:        p.fs.Backing == InMemory,
 		DropsBufferless: p.fs.DropsBufferless,
 		Heals:           p.fs.Heals,
-		Detaches:        p.mutation.Detaches,
+		Detaches:        p.mutation.Detaches || p.mutation.Beside,
 	}, known
 }
 
@@ -51,8 +55,10 @@ func (c Catalogue) Choices(part Part) []Choice {
 		return ChoicesOf(c.Filesystems)
 	case PartStrip:
 		return ChoicesOf(c.Strips)
+	case PartMutation:
+		return ChoicesOf(c.Mutations)
 	}
-	return ChoicesOf(c.Mutations)
+	return ChoicesOf(c.Folios)
 }
 
 // Describe returns one line on the choices of a part, for help texts.

@@ -39,18 +39,30 @@ type Filesystem struct {
 	BlockBytes int64
 	// PageBytes is what a page of it holds; 0: a page of the machine.
 	PageBytes int64
+	// LargeFolios: kernels hold its files in large folios, if not all of them do.
+	LargeFolios bool
 }
 
 // Strip is what is known of a way to strip.
 type Strip struct {
 	Choice
-	SinglePages bool // it does not get to pinned pages of large folios
+	NeedsLarge bool // it does something to large folios alone
 }
 
 // Mutation is what is known of a mutation.
 type Mutation struct {
 	Choice
 	Detaches bool // the pages are to be nobody's afterwards, while they are still pinned
+	// Beside: it touches no byte of the region, but bytes next to it. Where the folio that
+	// holds both is large, and cannot be split because it is pinned, the kernel may take it
+	// from the file as a whole (mm/truncate.c, truncate_inode_partial_folio).
+	Beside bool
+}
+
+// Folios is what is known of the sizes in which the page cache is made to hold the file.
+type Folios struct {
+	Choice
+	Part bool // the region is a part of the file unless something else is asked for
 }
 
 // Facts are what the judge and the reports need to know of a scenario's parts. They
@@ -64,6 +76,7 @@ type Facts struct {
 	DropsBufferless bool `json:"drops_bufferless"`
 	// Heals: see Filesystem.
 	Heals bool `json:"heals"`
-	// Detaches: the mutation takes the pages from their file.
+	// Detaches: the mutation takes the pages from their file, or may do so where it works
+	// beside them.
 	Detaches bool `json:"detaches"`
 }

@@ -13,27 +13,39 @@ import (
 )
 
 // Scenario is what a run does: who pins, over which file system, how the pages
-// are stripped of their buffers and what happens to the file meanwhile. It is
-// written holder/filesystem/strip/mutation, the same in flags, in run.json and in
-// the expectations of the kernel matrix.
+// are stripped of their buffers, what happens to the file meanwhile, and in folios of
+// what sizes the page cache holds it. It is written holder/filesystem/strip/mutation, and
+// one more part, the folios, where they are not natural; the same in flags, in run.json
+// and in the expectations of the kernel matrix.
 type Scenario struct {
 	Holder     string `json:"holder"`
 	Filesystem string `json:"filesystem"`
 	Strip      string `json:"strip"`
 	Mutation   string `json:"mutation"`
+	Folios     string `json:"folios,omitempty"` // empty: evidence from before it was recorded
 }
 
+// Natural are the folios that the file system makes by itself.
+const Natural = "natural"
+
 func (s Scenario) String() string {
-	return strings.Join([]string{s.Holder, s.Filesystem, s.Strip, s.Mutation}, "/")
+	parts := []string{s.Holder, s.Filesystem, s.Strip, s.Mutation}
+	if s.Folios != "" && s.Folios != Natural {
+		parts = append(parts, s.Folios)
+	}
+	return strings.Join(parts, "/")
 }
 
 // Parse reads what Scenario.String writes, and validates it.
 func (c Catalogue) Parse(text string) (Scenario, error) {
 	parts := strings.Split(text, "/")
-	if len(parts) != 4 {
-		return Scenario{}, fault.Usagef("scenario %q: write holder/filesystem/strip/mutation, such as rdma/ext4/pageout/none", text)
+	if len(parts) == 4 {
+		parts = append(parts, Natural)
 	}
-	s := Scenario{parts[0], parts[1], parts[2], parts[3]}
+	if len(parts) != 5 {
+		return Scenario{}, fault.Usagef("scenario %q: write holder/filesystem/strip/mutation, such as rdma/ext4/pageout/none, or one more part for the folios, such as dio/ext4/pageout/none/large", text)
+	}
+	s := Scenario{parts[0], parts[1], parts[2], parts[3], parts[4]}
 	return s, c.Validate(s)
 }
 
@@ -46,10 +58,11 @@ const (
 	PartFilesystem Part = "fs"
 	PartStrip      Part = "strip"
 	PartMutation   Part = "mutation"
+	PartFolios     Part = "folios"
 )
 
 // Parts are all of them, in the order in which a scenario is written.
-func Parts() []Part { return []Part{PartHolder, PartFilesystem, PartStrip, PartMutation} }
+func Parts() []Part { return []Part{PartHolder, PartFilesystem, PartStrip, PartMutation, PartFolios} }
 
 // part is the choice that the scenario makes for a part.
 func (s Scenario) part(part Part) string {
@@ -60,8 +73,10 @@ func (s Scenario) part(part Part) string {
 		return s.Filesystem
 	case PartStrip:
 		return s.Strip
+	case PartMutation:
+		return s.Mutation
 	}
-	return s.Mutation
+	return s.Folios
 }
 
 // Validate says whether the scenario's parts exist and make sense together.

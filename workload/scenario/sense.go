@@ -1,18 +1,26 @@
 package scenario
 
+import "strings"
+
 // nonsense says why the scenario's parts, each of which exists, show nothing
 // together; empty where they do show something.
 func (c Catalogue) nonsense(s Scenario) string {
 	p, _ := c.parts(s)
 	fs := p.fs
 	switch {
+	case s.Folios == "large" && !fs.LargeFolios:
+		return "no kernel holds the files of " + fs.Name + " in large folios"
+	case p.strip.NeedsLarge && (!fs.LargeFolios || s.Folios == "single"):
+		return s.Strip + " takes nothing but what belongs to large folios"
+	case p.mutation.Beside && (!fs.LargeFolios || s.Folios == "single"):
+		return s.Mutation + " reaches the region through large folios alone"
 	case fs.Backing == InMemory && s.Strip != "none":
 		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
-	case fs.Backing == InMemory && s.Mutation != "none":
+	case fs.Backing == InMemory && s.Mutation != "none" && !p.mutation.Beside:
 		return fs.Name + " has its pages nowhere else, so who takes them from a file has asked for the loss"
 	case s.Mutation == "reflink" && !fs.Reflink:
 		return fs.Name + " has no reflink copies (FICLONE)"
-	case s.Mutation == "punch" && !fs.Punch, s.Mutation == "zero-range" && !fs.ZeroRange:
+	case strings.HasPrefix(s.Mutation, "punch") && !fs.Punch, strings.HasPrefix(s.Mutation, "zero") && !fs.ZeroRange:
 		return fs.Name + "'s own code has no fallocate for " + s.Mutation
 	case fs.JournalsData && s.Mutation == "odirect-write":
 		return fs.Name + " makes direct writes through the page cache, so they detach nothing"
@@ -31,20 +39,21 @@ func (c Catalogue) nonsense(s Scenario) string {
 type Explained struct {
 	Scenario Scenario `json:"scenario"`
 	Shows    string   `json:"shows,omitempty"`
+	Large    bool     `json:"large,omitempty"` // it shows nothing where no folio is large
 	Nonsense string   `json:"nonsense,omitempty"`
 }
 
-// All returns every combination of the tables.
+// All returns every combination of the tables, in natural folios.
 func (c Catalogue) All() []Explained {
 	var all []Explained
 	for _, holder := range c.Holders {
 		for _, fs := range c.Filesystems {
 			for _, strip := range c.Strips {
 				for _, mutation := range c.Mutations {
-					s := Scenario{holder.Name, fs.Name, strip.Name, mutation.Name}
+					s := Scenario{holder.Name, fs.Name, strip.Name, mutation.Name, Natural}
 					e := Explained{Scenario: s, Nonsense: c.nonsense(s)}
 					if e.Nonsense == "" {
-						e.Shows = c.shows(s)
+						e.Shows, e.Large = c.shows(s), strip.NeedsLarge || mutation.Beside
 					}
 					all = append(all, e)
 				}
@@ -61,10 +70,14 @@ func (c Catalogue) shows(s Scenario) string {
 	switch {
 	case s.Mutation == "reflink":
 		return "whether a clone is overwritten when its original's pages are dirtied unannounced " + by
+	case p.mutation.Beside:
+		return "whether bytes that arrive " + by + " are lost silently when " + s.Mutation + " changes the file at other offsets"
 	case s.Mutation != "none":
 		return "whether bytes that arrive " + by + " are lost silently once " + s.Mutation + " has detached the pages"
 	case fs.Backing == InMemory:
 		return "control: " + fs.Name + " needs to be told of nothing, so nothing may be reported"
+	case p.strip.NeedsLarge:
+		return "whether pages of large folios lose what " + fs.Name + " knows of them to " + s.Strip + " before they are dirtied " + by
 	case s.Strip == "none":
 		return "what becomes of pages of " + fs.Name + " dirtied unannounced " + by + ", with nothing stripped"
 	case fs.DropsBufferless:

@@ -31,7 +31,7 @@ func cleanRegion(t *testing.T, bytes int) (*memory.Region, *os.File) {
 	if err := f.Truncate(int64(bytes)); err != nil {
 		t.Fatal(err)
 	}
-	r, err := memory.MapFile(f, bytes)
+	r, err := memory.MapFile(f, 0, bytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestReclaim(t *testing.T) {
 			if machine(t) == before {
 				t.Error("opening it changed nothing that this test could see")
 			}
-			if err := s.Strip(t.Context(), r, f); err != nil {
+			if err := s.Strip(t.Context(), Target{Region: r, File: f}); err != nil {
 				t.Error(err)
 			}
 			if mapped, err := memory.MappedPages(r.Bytes); err != nil || mapped != 0 {
@@ -93,7 +93,7 @@ func TestReclaimOfLocked(t *testing.T) {
 			if err := unix.Mlock(r.Bytes); err != nil {
 				t.Fatal(err)
 			}
-			err = s.Strip(t.Context(), r, f)
+			err = s.Strip(t.Context(), Target{Region: r, File: f})
 			if !fault.IsIneffective(err) || !strings.Contains(err.Error(), "1024 of 1024 pages mapped") {
 				t.Error(err)
 			}

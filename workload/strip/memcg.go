@@ -41,7 +41,7 @@ const memcgBound = 30 * time.Second
 
 // Strip leaves the group first: its pages stay charged there, and nobody is in it
 // who could be throttled or killed for what it uses.
-func (m memcgStripper) Strip(ctx context.Context, r *memory.Region, file *os.File) error {
+func (m memcgStripper) Strip(ctx context.Context, t Target) error {
 	if err := m.group.Leave(); err != nil {
 		return err
 	}
@@ -49,14 +49,14 @@ func (m memcgStripper) Strip(ctx context.Context, r *memory.Region, file *os.Fil
 	defer cancel()
 	var mapped, passes int
 	for ; passes < memcgPasses && bounded.Err() == nil; passes++ {
-		if err := drainLRU(file, int64(len(r.Bytes))); err != nil {
+		if err := drainLRU(t); err != nil {
 			return err
 		}
 		if err := m.reclaim(bounded); err != nil {
 			return err
 		}
 		var err error
-		if mapped, err = memory.MappedPages(r.Bytes); err != nil || mapped == 0 {
+		if mapped, err = memory.MappedPages(t.Region.Bytes); err != nil || mapped == 0 {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func (m memcgStripper) Strip(ctx context.Context, r *memory.Region, file *os.Fil
 		return err
 	}
 	return fault.Ineffectivef("reclaim of the run's cgroup left %d of %d pages mapped after %d passes, and %d bytes charged to it",
-		mapped, len(r.Bytes)/os.Getpagesize(), passes, usage)
+		mapped, len(t.Region.Bytes)/os.Getpagesize(), passes, usage)
 }
 
 // reclaim has the kernel reclaim all that is charged to the group: memory.reclaim

@@ -13,10 +13,7 @@ import (
 )
 
 // pageoutBound is how long reclaim is asked again and again: it passes over a page
-// that is locked, or on some CPU's list of pages that are yet to join the LRU. It
-// never gets to a pinned page of a large folio, which would have to be split first
-// (madvise_cold_or_pageout_pte_range, mm/madvise.c; seen on XFS on 6.1 and on a block
-// device on 7.2), so the region is kept free of those.
+// that is locked, or on some CPU's list of pages that are yet to join the LRU.
 const pageoutBound = 3 * time.Second
 
 // stripPageout reclaims the region with MADV_PAGEOUT. Reclaim unmaps each page
@@ -25,21 +22,29 @@ const pageoutBound = 3 * time.Second
 // success is read from the page table: whether reclaim got to every page.
 // Whether it then took the buffers of a pinned page is what differs between
 // kernels, and what the channels witness.
-func stripPageout(ctx context.Context, r *memory.Region, file *os.File) error {
+//
+// A large folio of which only a part is mapped would have to be split first, which its pin
+// forbids, so its pages stay mapped (mm/madvise.c, madvise_cold_or_pageout_pte_range). It
+// is stripped all the same where the kernel takes the buffers before it looks at the pin
+// (mm/huge_memory.c, __folio_split; seen on 7.2).
+func stripPageout(ctx context.Context, t Target) error {
 	for deadline := time.Now().Add(pageoutBound); ; {
-		if err := drainLRU(file, int64(len(r.Bytes))); err != nil {
+		if err := drainLRU(t); err != nil {
 			return err
 		}
-		if err := unix.Madvise(r.Bytes, unix.MADV_PAGEOUT); err != nil {
+		if err := unix.Madvise(t.Region.Bytes, unix.MADV_PAGEOUT); err != nil {
 			return fmt.Errorf("madvise(MADV_PAGEOUT): %w; it came with Linux 5.4", err)
 		}
-		mapped, err := memory.MappedPages(r.Bytes)
+		mapped, err := memory.MappedPages(t.Region.Bytes)
 		if err != nil || mapped == 0 {
 			return err
 		}
+		if mapped <= t.Folios.LargePages() {
+			return t.strippedAfter(fmt.Sprintf("MADV_PAGEOUT leaves %d of %d pages mapped, which are in large folios", mapped, t.pages()))
+		}
 		if time.Now().After(deadline) {
-			return fault.Ineffectivef("MADV_PAGEOUT leaves %d of %d pages mapped; the file must be writable by this user and mapped only once, and pinned pages of large folios stay",
-				mapped, len(r.Bytes)/os.Getpagesize())
+			return fault.Ineffectivef("MADV_PAGEOUT leaves %d of %d pages mapped; the file must be writable by this user and mapped only once",
+				mapped, t.pages())
 		}
 		select {
 		case <-ctx.Done():
@@ -49,11 +54,38 @@ func stripPageout(ctx context.Context, r *memory.Region, file *os.File) error {
 	}
 }
 
+// stripCold deactivates the region with MADV_COLD, which does nothing to buffers but where
+// it comes to a large folio of which only a part is mapped: see stripPageout.
+func stripCold(_ context.Context, t Target) error {
+	if err := drainLRU(t); err != nil {
+		return err
+	}
+	if err := unix.Madvise(t.Region.Bytes, unix.MADV_COLD); err != nil {
+		return fmt.Errorf("madvise(MADV_COLD): %w; it came with Linux 5.4", err)
+	}
+	return t.strippedAfter("MADV_COLD was told of the region")
+}
+
+// strippedAfter says with an ineffective error that no folio has lost its private data,
+// after what was done.
+func (t Target) strippedAfter(done string) error {
+	if t.Folios == nil {
+		return fault.Ineffectivef("%s, and whether any of them lost its buffers cannot be seen: channels.folios says why", done)
+	}
+	stripped, _, err := t.Folios.Stripped()
+	if err == nil && stripped == 0 {
+		err = fault.Ineffectivef("%s, and no folio lost its buffers by it", done)
+	}
+	return err
+}
+
+func (t Target) pages() int { return int(t.Region.Length) / os.Getpagesize() }
+
 // drainLRU makes every CPU hand its pages over to the LRU, where reclaim finds
 // them: FADV_DONTNEED does so when it could not drop what it was asked to
 // (mm/fadvise.c, lru_add_drain_all), and it drops no page that is mapped.
-func drainLRU(file *os.File, bytes int64) error {
-	if err := unix.Fadvise(int(file.Fd()), 0, bytes, unix.FADV_DONTNEED); err != nil {
+func drainLRU(t Target) error {
+	if err := unix.Fadvise(int(t.File.Fd()), t.Region.Offset, t.Region.Length, unix.FADV_DONTNEED); err != nil {
 		return fmt.Errorf("fadvise(FADV_DONTNEED): %w", err)
 	}
 	return nil

@@ -47,9 +47,9 @@ func hogStep(available int64) int64 {
 
 // Strip lets the hog grow until reclaim has unmapped every page of the region (see
 // stripPageout), and then gives all memory back at once.
-func (p pressureStripper) Strip(ctx context.Context, r *memory.Region, file *os.File) (err error) {
+func (p pressureStripper) Strip(ctx context.Context, t Target) (err error) {
 	defer func() { err = errors.Join(err, p.hog.Close()) }()
-	if err := drainLRU(file, int64(len(r.Bytes))); err != nil {
+	if err := drainLRU(t); err != nil {
 		return err
 	}
 	unlock, err := memory.LockText()
@@ -58,10 +58,10 @@ func (p pressureStripper) Strip(ctx context.Context, r *memory.Region, file *os.
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
 	for {
-		if mapped, err := memory.MappedPages(r.Bytes); err != nil || mapped == 0 {
+		if mapped, err := memory.MappedPages(t.Region.Bytes); err != nil || mapped == 0 {
 			return err
 		}
-		if err := p.step(ctx, r); err != nil {
+		if err := p.step(ctx, t.Region); err != nil {
 			return err
 		}
 		select {

@@ -6,16 +6,24 @@ import (
 	"context"
 	"os"
 
+	"umemstress/workload/folio"
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/scenario"
 )
+
+// Target is what is to be stripped.
+type Target struct {
+	Region *memory.Region
+	File   *os.File
+	Folios *folio.Pinned // that hold the region; nil: nobody could look
+}
 
 // Stripper has reclaim, or whoever else can, take the buffers of a region's
 // pages while they are pinned.
 type Stripper interface {
 	// Strip returns an ineffective error when it ran and had no effect that can be
 	// seen from outside.
-	Strip(ctx context.Context, r *memory.Region, file *os.File) error
+	Strip(ctx context.Context, t Target) error
 	// Close undoes what opening the stripper and stripping changed on this machine; it may
 	// be called at any time.
 	Close() error
@@ -32,8 +40,12 @@ type Kind struct {
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, SinglePages: true},
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}},
 			Open:  just(stripPageout),
+		},
+		{
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "cold", What: "madvise(MADV_COLD): the kernel tries to split a large folio that is mapped in part, and takes its buffers first"}, NeedsLarge: true},
+			Open:  just(stripCold),
 		},
 		{
 			Strip: scenario.Strip{Choice: scenario.Choice{Name: "memcg", What: "memory.reclaim, or memory.high, of a cgroup of the run's own: reclaim takes the buffers"}},
@@ -59,10 +71,10 @@ func Kinds() []Kind {
 }
 
 // stripFunc is a stripper that needs no preparation.
-type stripFunc func(ctx context.Context, r *memory.Region, file *os.File) error
+type stripFunc func(ctx context.Context, t Target) error
 
-func (f stripFunc) Strip(ctx context.Context, r *memory.Region, file *os.File) error {
-	return f(ctx, r, file)
+func (f stripFunc) Strip(ctx context.Context, t Target) error {
+	return f(ctx, t)
 }
 
 func (stripFunc) Close() error { return nil }
@@ -71,4 +83,4 @@ func just(f stripFunc) func(context.Context) (Stripper, error) {
 	return func(context.Context) (Stripper, error) { return f, nil }
 }
 
-func stripNothing(context.Context, *memory.Region, *os.File) error { return nil }
+func stripNothing(context.Context, Target) error { return nil }

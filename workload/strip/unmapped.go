@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/internal/fault"
-	"umemstress/workload/internal/memory"
 )
 
 // The ways in this file want pages that no page table maps: invalidation skips
@@ -18,8 +17,8 @@ import (
 // the channels tell.
 
 // stripDropCaches unmaps the region and drops the page caches of the whole machine.
-func stripDropCaches(_ context.Context, r *memory.Region, _ *os.File) error {
-	if err := r.Close(); err != nil {
+func stripDropCaches(_ context.Context, t Target) error {
+	if err := t.Region.Close(); err != nil {
 		return err
 	}
 	const knob = "/proc/sys/vm/drop_caches"
@@ -30,12 +29,11 @@ func stripDropCaches(_ context.Context, r *memory.Region, _ *os.File) error {
 }
 
 // stripFadvise unmaps the region and drops the file's pages.
-func stripFadvise(_ context.Context, r *memory.Region, file *os.File) error {
-	bytes := int64(len(r.Bytes))
-	if err := r.Close(); err != nil {
+func stripFadvise(_ context.Context, t Target) error {
+	if err := t.Region.Close(); err != nil {
 		return err
 	}
-	if err := unix.Fadvise(int(file.Fd()), 0, bytes, unix.FADV_DONTNEED); err != nil {
+	if err := unix.Fadvise(int(t.File.Fd()), t.Region.Offset, t.Region.Length, unix.FADV_DONTNEED); err != nil {
 		return fmt.Errorf("fadvise(FADV_DONTNEED): %w", err)
 	}
 	return nil

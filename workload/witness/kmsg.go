@@ -2,6 +2,8 @@ package witness
 
 import (
 	"errors"
+	"os"
+	"strings"
 
 	"umemstress/probes/kmsg"
 	"umemstress/workload/record"
@@ -28,11 +30,22 @@ func (w *Watch) pumpKmsg() {
 			return
 		}
 		if !more {
-			return
+			break
 		}
 		w.counter.Add(line)
+		w.oopses.Add(line)
 		w.failed = errors.Join(w.failed, w.evidence.AddKmsg(line))
 	}
+	if w.oopses.Told() && w.died != nil {
+		w.died()
+		w.died = nil
+	}
+}
+
+// ownComm is what the kernel calls the threads of this process.
+func ownComm() string {
+	comm, _ := os.ReadFile("/proc/self/comm") // without it, no thread is known to be of the run
+	return strings.TrimSuffix(string(comm), "\n")
 }
 
 func (w *Watch) tallyKmsg() {
@@ -44,4 +57,5 @@ func (w *Watch) tallyKmsg() {
 	channel.Suppressed = w.counter.Counts.Suppressed
 	channel.Warnings = w.counter.Counts.Warnings
 	channel.LostRecords = w.kmsg.Lost
+	channel.Oopses, channel.OwnOopses, channel.Oops = w.oopses.All, w.oopses.Ours, w.oopses.First
 }

@@ -97,6 +97,8 @@ func (w *Watch) tallyProbes() {
 			channel.BufferlessPages = c.BufferlessPages
 			channel.UnannouncedPages = c.UnannouncedPages
 			channel.DirtiedPages = c.DirtiedPages
+			channel.BufferlessFolios = c.BufferlessFolios
+			channel.DirtiedFolios = c.DirtiedFolios
 		}
 	}
 }

@@ -30,6 +30,8 @@ type Watch struct {
 	mu       sync.Mutex // guards what follows, between the phases and the followers
 	failed   error      // to write the evidence
 	counter  kmsg.Counter
+	oopses   kmsg.Oopses
+	died     func()          // the kernel, in a thread; nil: told already
 	channels record.Channels // Probes, Kmsg and WarningCount alone
 	stacks   map[int32][]string
 	unnamed  []event.Event // one of each stack whose functions have no names yet
@@ -50,12 +52,14 @@ type Config struct {
 	File     record.File
 	Evidence *evidence.Directory
 	Log      logrus.FieldLogger
+	Died     func() // called once, soon after the kernel has said that a thread of it died
 }
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, stop: func() {}, stacks: map[int32][]string{}}
+	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
 	w.counter.Device = c.File.Device
+	w.oopses.Comm = ownComm()
 	w.openKmsg()
 	w.openWarningCount()
 	if err := w.attach(c.Probes, c.Required); err != nil {

@@ -91,7 +91,7 @@ func conformUnmapped(t *testing.T, s Subject) {
 			t.Errorf("%+v, want %d bytes", sent, size)
 		}
 		r.Must(r.Holder.Release(t.Context()))
-		r.Region, err = memory.MapFile(r.File.Handle, size)
+		r.Region, err = memory.MapFile(r.File.Handle, 0, size)
 		r.Must(err)
 		r.WantGeneration(2)
 	})

@@ -54,7 +54,7 @@ func (r *Rig) mapFile(bytes int64) {
 	r.Must(err)
 	r.Cleanup(func() { r.Must(r.File.Close()) })
 	r.Must(r.File.Reserve(bytes))
-	r.Region, err = memory.MapFile(r.File.Handle, int(bytes))
+	r.Region, err = memory.MapFile(r.File.Handle, 0, int(bytes))
 	r.Must(err)
 	r.Cleanup(func() { r.Must(r.Region.Close()) })
 }

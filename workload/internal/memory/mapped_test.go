@@ -18,7 +18,7 @@ func TestMappedDevice(t *testing.T) {
 	if err := f.Truncate(4096); err != nil {
 		t.Fatal(err)
 	}
-	region, err := MapFile(f, 4096)
+	region, err := MapFile(f, 0, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}

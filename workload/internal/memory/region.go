@@ -1,5 +1,6 @@
 // Package memory maps the regions that get pinned, and tells what the kernel has of them:
-// which pages are mapped, which are cached, and how much memory there is beside them.
+// which pages are mapped, which are cached, which frames hold them in folios of what sizes,
+// and how much memory there is beside them.
 package memory
 
 import (
@@ -13,27 +14,19 @@ import (
 // anonymous memory. It is whole pages long and lies outside Go's heap, so the
 // kernel may pin it for as long as it likes.
 type Region struct {
-	Bytes []byte
+	Bytes  []byte
+	Offset int64 // of its first byte in the file
+	Length int64 // in bytes; what Bytes had before it was unmapped
 }
 
-// MapFile maps the first bytes of a file, shared, to be read and written.
-func MapFile(f *os.File, bytes int) (*Region, error) {
-	mem, err := unix.Mmap(int(f.Fd()), 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+// MapFile maps bytes of a file from an offset on, a multiple of the page; shared, to be
+// read and written.
+func MapFile(f *os.File, offset int64, bytes int) (*Region, error) {
+	mem, err := unix.Mmap(int(f.Fd()), offset, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("mmap %d bytes of %s: %w", bytes, f.Name(), err)
+		return nil, fmt.Errorf("mmap %d bytes of %s at %d: %w", bytes, f.Name(), offset, err)
 	}
-	return &Region{Bytes: mem}, nil
-}
-
-// SinglePages keeps large folios out of a file's region, of which no page may be there
-// yet. The page cache makes them of what it reads ahead of a mapping's faults
-// (mm/readahead.c, page_cache_async_ra, since 5.18), and reads nothing ahead where
-// access is said to be random (mm/filemap.c, do_async_mmap_readahead).
-func (r *Region) SinglePages() error {
-	if err := unix.Madvise(r.Bytes, unix.MADV_RANDOM); err != nil {
-		return fmt.Errorf("madvise(MADV_RANDOM): %w", err)
-	}
-	return nil
+	return &Region{Bytes: mem, Offset: offset, Length: int64(bytes)}, nil
 }
 
 // MapAnonymous maps bytes of memory of no file.
@@ -42,8 +35,11 @@ func MapAnonymous(bytes int) (*Region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mmap %d anonymous bytes: %w; choose a smaller --anon-size", bytes, err)
 	}
-	return &Region{Bytes: mem}, nil
+	return &Region{Bytes: mem, Length: int64(bytes)}, nil
 }
+
+// End is where the region ends in its file.
+func (r *Region) End() int64 { return r.Offset + r.Length }
 
 // Touch makes every page present and writable, as an application's would be.
 func Touch(mem []byte) {

@@ -6,29 +6,46 @@ import (
 	"os"
 )
 
-// pagemapPresent is bit 63 of a page's entry in /proc/self/pagemap
-// (Documentation/admin-guide/mm/pagemap.rst).
-const pagemapPresent = 1 << 63
+// An entry of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+const (
+	pagemapPresent = 1 << 63
+	pagemapFrame   = 1<<55 - 1 // bits 0-54, which read as 0 without CAP_SYS_ADMIN
+)
 
-// MappedPages counts the pages of mem that the page table maps.
-func MappedPages(mem []byte) (int, error) {
+// pagemap returns the entry of each page of mem.
+func pagemap(mem []byte) ([]uint64, error) {
 	f, err := os.Open("/proc/self/pagemap")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer f.Close()
 	pageSize := uintptr(os.Getpagesize())
-	entries := make([]byte, uintptr(len(mem))/pageSize*8)
-	if _, err := f.ReadAt(entries, int64(AddressOf(mem)/pageSize*8)); err != nil {
-		return 0, fmt.Errorf("read /proc/self/pagemap: %w", err)
+	raw := make([]byte, uintptr(len(mem))/pageSize*8)
+	if _, err := f.ReadAt(raw, int64(AddressOf(mem)/pageSize*8)); err != nil {
+		return nil, fmt.Errorf("read /proc/self/pagemap: %w", err)
 	}
+	return words(raw), nil
+}
+
+// words reads 64-bit words as the kernel writes them.
+func words(raw []byte) []uint64 {
+	list := make([]uint64, len(raw)/8)
+	for i := range list {
+		list[i] = binary.NativeEndian.Uint64(raw[i*8:])
+	}
+	return list
+}
+
+// MappedPages counts the pages of mem that the page table maps.
+func MappedPages(mem []byte) (int, error) {
+	entries, err := pagemap(mem)
 	mapped := 0
-	for at := 0; at < len(entries); at += 8 {
-		if binary.NativeEndian.Uint64(entries[at:])&pagemapPresent != 0 {
+	for _, e := range entries {
+		if e&pagemapPresent != 0 {
 			mapped++
 		}
 	}
-	return mapped, nil
+	return mapped, err
 }
 
 // CachedPages counts the pages of a mapping's file that are in the page cache.
