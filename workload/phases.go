@@ -24,14 +24,19 @@ import (
 	"umemstress/workload/witness"
 )
 
-// prepare makes ready who holds and who strips, makes the file and the regions, and
-// posts the witnesses. Nothing is pinned yet.
+// prepare takes the place for the file, makes ready who holds and who strips, makes the
+// file and the regions, and posts the witnesses. Nothing is pinned yet. What the user
+// may have named wrongly comes before what takes long: to attach the probes, which also a
+// run that is refused would wait for, and meanwhile to make a file system.
 func (r *run) prepare(ctx context.Context) error {
-	r.probes = witness.AttachSoon(r.options.attach())
+	if err := r.takePlace(); err != nil {
+		return err
+	}
 	if err := r.openActors(ctx); err != nil {
 		return err
 	}
-	if err := r.openFile(ctx); err != nil {
+	r.probes = witness.AttachSoon(r.options.attach())
+	if err := r.makeFile(ctx); err != nil {
 		return err
 	}
 	if err := r.mapRegions(); err != nil {
@@ -65,25 +70,34 @@ func (r *run) openActors(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *run) openFile(ctx context.Context) (err error) {
+// takePlace creates the file that the user named, or takes the space of the scratch file
+// system. No page of either is there yet.
+func (r *run) takePlace() (err error) {
 	o := r.options
 	kind, _ := scenario.Find(filesystem.Kinds(), o.Scenario.Filesystem)
 	if o.File != "" {
 		r.file, err = filesystem.CreateUsers(o.File, kind)
-	} else {
-		if r.scratch, err = filesystem.NewScratch(ctx, o.scratchDir(), kind, o.FileBytes); err != nil {
-			return err
-		}
-		r.file, err = r.scratch.Create()
-	}
-	if err != nil {
 		return err
 	}
+	r.scratch, err = filesystem.NewScratch(o.scratchDir(), kind, o.FileBytes)
+	return err
+}
+
+// makeFile makes the scratch and its file, if it is not the user's, and gives the file its blocks.
+func (r *run) makeFile(ctx context.Context) (err error) {
+	if r.scratch != nil {
+		if err := r.scratch.Make(ctx); err != nil {
+			return err
+		}
+		if r.file, err = r.scratch.Create(); err != nil {
+			return err
+		}
+	}
 	r.record.File = r.file.Info
-	if kind.Backing == scenario.OnDevice {
+	if kind, _ := scenario.Find(filesystem.Kinds(), r.options.Scenario.Filesystem); kind.Backing == scenario.OnDevice {
 		return nil
 	}
-	return r.file.Reserve(o.FileBytes)
+	return r.file.Reserve(r.options.FileBytes)
 }
 
 func (r *run) mapRegions() (err error) {
