@@ -26,14 +26,19 @@ import (
 	"umemstress/workload/witness"
 )
 
-// prepare makes ready who holds and who strips, makes the file and the regions, and
-// posts the witnesses. Nothing is pinned yet.
+// prepare takes the place for the file, makes ready who holds and who strips, makes the
+// file and the regions, and posts the witnesses. Nothing is pinned yet. What the user
+// may have named wrongly comes before what takes long: to attach the probes, which also a
+// run that is refused would wait for, and meanwhile to make a file system.
 func (r *run) prepare(ctx context.Context) error {
-	r.probes = witness.AttachSoon(r.options.attach())
+	if err := r.takePlace(); err != nil {
+		return err
+	}
 	if err := r.openActors(ctx); err != nil {
 		return err
 	}
-	if err := r.openFile(ctx); err != nil {
+	r.probes = witness.AttachSoon(r.options.attach())
+	if err := r.makeFile(ctx); err != nil {
 		return err
 	}
 	if err := r.mapRegions(); err != nil {
@@ -66,42 +71,6 @@ func (r *run) openActors(ctx context.Context) (err error) {
 	r.record.Device = r.holder.Device()
 	r.payload.Content = r.holder.Content()
 	return nil
-}
-
-func (r *run) openFile(ctx context.Context) (err error) {
-	o := r.options
-	kind, _ := scenario.Find(filesystem.Kinds(), o.Scenario.Filesystem)
-	folios, _ := scenario.Find(folio.Kinds(), o.Scenario.Folios)
-	if folios.Fill != nil {
-		kind = kind.InLargeFolios()
-	}
-	offset, length := o.geometry()
-	if o.File != "" {
-		r.file, err = filesystem.CreateUsers(o.File, kind)
-	} else {
-		if r.scratch, err = filesystem.NewScratch(ctx, o.scratchDir(), kind, length); err != nil {
-			return err
-		}
-		r.file, err = r.scratch.Create()
-	}
-	if err != nil {
-		return err
-	}
-	if kind.Backing != scenario.OnDevice {
-		if err := r.file.Reserve(length); err != nil {
-			return err
-		}
-	}
-	r.file.Info.Bytes = length
-	r.record.File = r.file.Info
-	if folios.Fill == nil {
-		return nil
-	}
-	filling := folio.Filling{File: r.file.Handle, Bytes: length, From: offset, Until: offset + o.FileBytes}
-	if kind.Backing != scenario.InMemory {
-		filling.Evict = func() error { return r.file.Evict(length) }
-	}
-	return folios.Fill(filling)
 }
 
 func (r *run) mapRegions() (err error) {

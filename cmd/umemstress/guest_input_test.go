@@ -66,7 +66,7 @@ func TestBadInput(t *testing.T) {
 		if name == "no evidence space" {
 			shell(t, `head -c 60K /dev/zero >"$1/filler"`, full)
 		}
-		stdout, stderr, code := outcome(t, args...)
+		stdout, stderr, code := here(t, args...)
 		if name == "no evidence space" {
 			shell(t, `rm -r "$1"/*`, full)
 		}
@@ -85,7 +85,7 @@ func TestPortDown(t *testing.T) {
 	shell(t, `ip link set "$1" down`, netdev)
 	defer shell(t, `ip link set "$1" up; until grep -q ACTIVE /sys/class/infiniband/rxe0/ports/1/state; do sleep 0.1; done`, netdev)
 	for _, device := range []string{"", "rxe0"} {
-		_, stderr, code := outcome(t, small("-d", device, "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		_, stderr, code := here(t, small("-d", device, "-o", filepath.Join(t.TempDir(), "evidence"))...)
 		if code != exitHostLacks || !strings.Contains(stderr, "DOWN") || !strings.Contains(stderr, "up") {
 			t.Errorf("device %q: exit code %d: %s", device, code, stderr)
 		}

@@ -59,6 +59,17 @@ func outcome(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), log.String(), cmd.ProcessState.ExitCode()
 }
 
+// here runs the command in this process, which saves the start of another, and has
+// leaktest see the descriptors that it leaves open. What is to be signalled, or to be in a
+// cgroup or a user of its own, takes outcome or command.
+func here(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	defer logrus.SetOutput(os.Stderr)
+	var out, log bytes.Buffer
+	code = execute(t.Context(), args, &out, &log)
+	return out.String(), log.String(), code
+}
+
 // leftovers are what a run could leave behind on this machine.
 func leftovers(t *testing.T) string {
 	t.Helper()

@@ -23,35 +23,41 @@ import (
 // Each goes away with the last descriptor of this process, however it ends.
 type Scratch struct {
 	kind    Kind
+	bytes   int64     // of the file that there is to be room for
 	huge    io.Closer // the huge pages of a file system that is made of them
 	backing *os.File
 	loop    *os.File
 	root    *os.File // the mount's root directory
 }
 
-// NewScratch makes and mounts a file system of the given kind with room for a
-// file of fileBytes, in a nameless file in directory dir.
-func NewScratch(ctx context.Context, dir string, kind Kind, fileBytes int64) (_ *Scratch, err error) {
-	s := &Scratch{kind: kind}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+// NewScratch takes the space for a file system of the given kind with room for a
+// file of fileBytes: a nameless file in directory dir. It takes no time, and nothing
+// is there before Make.
+func NewScratch(dir string, kind Kind, fileBytes int64) (*Scratch, error) {
+	s := &Scratch{kind: kind, bytes: fileBytes}
 	if kind.Backing == scenario.InMemory {
-		return s, s.mountMemory(fileBytes)
+		return s, nil
 	}
 	// mke2fs wants a journal to take no more than half of the blocks.
+	var err error
 	if s.backing, err = file.Nameless(dir, fileBytes+fileBytes/8+kind.extra+2*kind.journalBytes(fileBytes)); err != nil {
 		return nil, err
 	}
-	if err = kind.make(ctx, s.backing, fileBytes); err != nil {
-		return nil, err
+	return s, nil
+}
+
+// Make makes the file system and mounts it. After an error, too, Close is to be called.
+func (s *Scratch) Make(ctx context.Context) (err error) {
+	if s.kind.Backing == scenario.InMemory {
+		return s.mountMemory()
 	}
-	if s.loop, err = block.AttachLoop(s.backing); err != nil || kind.Backing == scenario.OnDevice {
-		return s, err
+	if err = s.kind.make(ctx, s.backing, s.bytes); err != nil {
+		return err
 	}
-	return s, s.mount(s.loop.Name())
+	if s.loop, err = block.AttachLoop(s.backing); err != nil || s.kind.Backing == scenario.OnDevice {
+		return err
+	}
+	return s.mount(s.loop.Name())
 }
 
 // make runs the kind's mkfs on the open file, if it has one. The program sees it
@@ -77,9 +83,9 @@ func (k Kind) make(ctx context.Context, f *os.File, fileBytes int64) error {
 }
 
 // mountMemory mounts a file system that needs no device.
-func (s *Scratch) mountMemory(fileBytes int64) (err error) {
+func (s *Scratch) mountMemory() (err error) {
 	if s.kind.PageBytes > 0 {
-		if s.huge, err = reserveHugepages(int(fileBytes / s.kind.PageBytes)); err != nil {
+		if s.huge, err = reserveHugepages(int(s.bytes / s.kind.PageBytes)); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,8 @@ type Pending struct {
 
 var errSwitchedOff = errors.New("switched off")
 
-// AttachSoon begins to attach the probes, which takes as long as all else in the
-// prepare phase together. Without attach they are switched off.
+// AttachSoon begins to attach the probes, which takes as long as all that is left of the
+// prepare phase. Without attach they are switched off.
 func AttachSoon(attach func() (Observer, error)) *Pending {
 	p := &Pending{done: make(chan struct{}), err: errSwitchedOff}
 	if attach == nil {

@@ -20,7 +20,9 @@ var shared struct {
 func sharedScratch() (*filesystem.Scratch, error) {
 	shared.once.Do(func() {
 		ext4, _ := scenario.Find(filesystem.Kinds(), "ext4")
-		shared.scratch, shared.err = filesystem.NewScratch(context.Background(), os.TempDir(), ext4, 64<<20)
+		if shared.scratch, shared.err = filesystem.NewScratch(os.TempDir(), ext4, 64<<20); shared.err == nil {
+			shared.err = shared.scratch.Make(context.Background())
+		}
 	})
 	return shared.scratch, shared.err
 }
