@@ -115,10 +115,16 @@ func TestQuick(t *testing.T) {
 		if probes.BufferlessPages != pages || disk.StalePages != pages || disk.OldPages != pages || rise != pages {
 			t.Errorf("the channels disagree: probes %d, disk %d (%d old), warning_count %d", probes.BufferlessPages, disk.StalePages, disk.OldPages, rise)
 		}
+		if f := r.Channels.Folios; f.StrippedPages != pages || f.StrippedFolios != pages || probes.BufferlessFolios != pages {
+			t.Errorf("the frames say that %d pages in %d folios were stripped, and the probes that %d folios were buffer-less; want %d", f.StrippedPages, f.StrippedFolios, probes.BufferlessFolios, pages)
+		}
 		if r.Channels.Kmsg.BufferlessPages == 0 {
 			t.Error("no message of ext4 was read")
 		}
 	case record.Clean:
+		if f := r.Channels.Folios; f.State != record.StateOK || f.StrippedPages != 0 {
+			t.Errorf("folios %+v, of a kernel that leaves the buffers of pinned pages alone", f)
+		}
 		if code != exitClean || probes.BufferlessPages != 0 || probes.UnannouncedPages != pages || disk.StalePages != 0 || disk.CheckedPages != pages || rise != 0 {
 			t.Errorf("exit code %d, %+v, %+v, warning_count %d", code, probes, disk, rise)
 		}

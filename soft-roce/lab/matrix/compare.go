@@ -16,7 +16,7 @@ import (
 
 // Repetition is one run of a cell.
 type Repetition struct {
-	Got           string          `json:"got"` // a verdict, or an outcome such as crashed
+	Got           string          `json:"got"` // a verdict, or an outcome such as guest-crashed
 	Reason        string          `json:"reason,omitempty"`
 	Seconds       float64         `json:"seconds"`
 	Exit          *int            `json:"exit,omitempty"` // of the command

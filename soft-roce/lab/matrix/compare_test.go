@@ -73,7 +73,7 @@ func TestCompare(t *testing.T) {
 	}{
 		"as expected":          {Expectation{Verdict: "clean"}, []Repetition{clean}, "", 0},
 		"other verdict":        {Expectation{Verdict: "clean"}, []Repetition{lost}, "expected clean, got data-lost: gone", 0},
-		"crash":                {Expectation{Verdict: "clean"}, []Repetition{crashed}, "expected clean, got crashed: BUG", 0},
+		"crash":                {Expectation{Verdict: "clean"}, []Repetition{crashed}, "expected clean, got guest-crashed: BUG", 0},
 		"some pages":           {Expectation{Verdict: "data-lost", Pages: PagesSome}, []Repetition{lost}, "", 0},
 		"not all pages":        {Expectation{Verdict: "data-lost", Pages: PagesAll}, []Repetition{lost}, "expected all pages, but 1000 of 1024 were hit (channel disk)", 0},
 		"channels disagree":    {Expectation{Verdict: "clean"}, []Repetition{disagreeing}, "channels disagree: probes 3, disk 4", 0},

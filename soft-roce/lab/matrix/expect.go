@@ -19,7 +19,7 @@ import (
 // Expectation is what a scenario is expected to end in on a kernel.
 type Expectation struct {
 	Kernel   string // as --kernel takes it
-	Scenario string // HOLDER/FS/STRIP/MUTATION
+	Scenario string // HOLDER/FS/STRIP/MUTATION, and /FOLIOS where they are not natural
 	Verdict  string // empty: nothing is expected
 	Pages    string // PagesAll, PagesSome; empty: not compared
 	Quick    bool   // part of the subset
@@ -78,7 +78,7 @@ func parseExpectations(raw []byte) ([]Expectation, error) {
 	var expectations []Expectation
 	err := eachPair(file.Content[0], func(scenario, kernels *yaml.Node) error {
 		if !scenarioWord.MatchString(scenario.Value) {
-			return at(scenario, "scenario %q: expected HOLDER/FS/STRIP/MUTATION, such as rdma/ext4/pageout/none", scenario.Value)
+			return at(scenario, "scenario %q: expected HOLDER/FS/STRIP/MUTATION, such as rdma/ext4/pageout/none, and perhaps /FOLIOS", scenario.Value)
 		}
 		return eachPair(kernels, func(kernel, cell *yaml.Node) error {
 			e := Expectation{Kernel: kernel.Value, Scenario: scenario.Value}
@@ -181,5 +181,5 @@ var (
 	kernelWord = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~-]*$`)
 	// Which holders, file systems, strips and mutations there are, the command in
 	// the guest knows.
-	scenarioWord = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+){3}$`)
+	scenarioWord = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+){3,4}$`)
 )

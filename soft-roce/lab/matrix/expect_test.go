@@ -45,7 +45,7 @@ func TestParseExpectationsRefuses(t *testing.T) {
 		"kernel":             {"rdma/ext4/pageout/none:\n  ../x: {verdict: clean, source: x}\n", "line 2: \"../x\" is no name of a kernel"},
 		"no cells":           {"rdma/ext4/pageout/none: {}\n", "no cell"},
 		"a word for a cell":  {cell + "clean\n", "line 2: expected"},
-		"unknown verdict":    {cell + "{verdict: lost, source: x}\n", "line 2: unknown verdict \"lost\": choose corrupted, data-lost,"},
+		"unknown verdict":    {cell + "{verdict: lost, source: x}\n", "line 2: unknown verdict \"lost\": choose crashed, corrupted, data-lost,"},
 		"verdict by alias":   {cell + "{source: &clean x, verdict: *clean}\n", "line 2: verdict: expected a word"},
 		"list for a verdict": {cell + "{verdict: [clean], source: x}\n", "line 2: verdict: expected a word"},
 		"key by alias":       {cell + "{source: &verdict x, *verdict : clean}\n", "line 2: expected a word for a key"},

@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 			got = append(got, word)
 		}
 	}
-	if want := "data-lost crashed data-lost - - data-lost - not-run"; strings.Join(got, " ") != want {
+	if want := "data-lost guest-crashed data-lost - - data-lost - not-run"; strings.Join(got, " ") != want {
 		t.Errorf("cells %s, want %s", strings.Join(got, " "), want)
 	}
 }
@@ -129,7 +129,7 @@ func TestHTML(t *testing.T) {
 		}
 	}
 	for class, want := range map[string]int{
-		"a.cell data-lost": 2, "a.cell data-lost differs": 1, "a.cell crashed differs": 1, "a.cell not-run": 1, "td.none": 3,
+		"a.cell data-lost": 2, "a.cell data-lost differs": 1, "a.cell guest-crashed differs": 1, "a.cell not-run": 1, "td.none": 3,
 	} {
 		if classes[class] != want {
 			t.Errorf("%d elements of %s, want %d", classes[class], class, want)

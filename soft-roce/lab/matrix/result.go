@@ -11,11 +11,11 @@ const Schema = "umemstress.matrix/v1"
 
 // What becomes of a cell that gave no verdict.
 const (
-	OutcomeFailed    = "failed"     // the command failed: the reason is its own sentence
-	OutcomeCrashed   = "crashed"    // it took the guest's kernel down
-	OutcomeTimeout   = "timeout"    // it did not end in time
-	OutcomeLabFailed = "lab-failed" // the lab could not run it, twice
-	OutcomeNotRun    = "not-run"    // the matrix was interrupted before it
+	OutcomeFailed    = "failed"        // the command failed: the reason is its own sentence
+	OutcomeCrashed   = "guest-crashed" // it took the guest's kernel down
+	OutcomeTimeout   = "timeout"       // it did not end in time
+	OutcomeLabFailed = "lab-failed"    // the lab could not run it, twice
+	OutcomeNotRun    = "not-run"       // the matrix was interrupted before it
 )
 
 // Result is what a matrix saw: the content of matrix.json.

@@ -127,7 +127,7 @@ func TestLostCell(t *testing.T) {
 		t.Errorf("the evidence of the first attempt: %v", err)
 	}
 	r.settle(OutcomeCrashed, breakpoint)
-	if got := r.cells[1]; got.Got != OutcomeCrashed || got.Attempts != 2 || !slices.Equal(got.Earlier, []string{"crashed: " + breakpoint}) {
+	if got := r.cells[1]; got.Got != OutcomeCrashed || got.Attempts != 2 || !slices.Equal(got.Earlier, []string{"guest-crashed: " + breakpoint}) {
 		t.Errorf("a breakpoint, twice: %+v", got)
 	}
 	begin(r, "2")

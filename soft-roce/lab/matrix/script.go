@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"umemstress/workload/record"
 )
 
 // cellFunction is the shell's part: it runs a cell and says so on stdout, which
@@ -15,8 +17,8 @@ import (
 //	end INDEX EXIT-CODE
 //
 // What the cell prints is in its run.json already. A cell whose time was up
-// (124) or that was killed (128 and more) may have left the guest in any state,
-// so the guest ends there. It also ends when so many pages are counted as dirty that
+// (124) or that was killed (128 and more) may have left the guest in any state, and one
+// in which the kernel died has, so the guest ends there. It also ends when so many pages are counted as dirty that
 // the flusher writes unasked, long before writers are throttled: each page that ext4
 // drops stays counted for ever (mm/page-writeback.c, balance_dirty_pages).
 const cellFunction = `crowded() {
@@ -31,10 +33,10 @@ const cellFunction = `crowded() {
 cell() {
 	index=$1 dir=$2; shift 2
 	echo "begin $index"
-	timeout -k 5 %d "$@" >/dev/null 2>"$dir/stderr.log"
+	timeout -k 5 %[1]d "$@" >/dev/null 2>"$dir/stderr.log"
 	code=$?
 	echo "end $index $code"
-	if [ $code -ge 124 ] || crowded; then exit 0; fi
+	if [ $code -ge 124 ] || [ $code -eq %[2]d ] || crowded; then exit 0; fi
 }
 `
 
@@ -45,7 +47,7 @@ const timeoutExit = 124
 // script is the program of a guest that runs the pending cells.
 func (r *round) script() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, cellFunction, int(r.m.CellTimeout.Seconds()))
+	fmt.Fprintf(&b, cellFunction, int(r.m.CellTimeout.Seconds()), record.Crashed.ExitCode())
 	for _, i := range r.pending {
 		dir := r.cellDir(i)
 		fmt.Fprintf(&b, "cell %d %s", i, quote(dir))
