@@ -11,6 +11,7 @@ import (
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/mutation"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 	"umemstress/workload/witness"
@@ -21,6 +22,12 @@ const (
 	ObserveAuto    = "auto"    // with probes where the host can have them
 	ObserveOff     = "off"     // without
 	ObserveRequire = "require" // fail where the host cannot have them
+)
+
+// Who makes a mutation beside the region.
+const (
+	MutatorSelf  = "self"  // the run itself
+	MutatorChild = "child" // another process, which has nothing mapped or pinned
 )
 
 // Options say what a run does. Start from Preset.
@@ -48,6 +55,7 @@ type Options struct {
 	AnonBytes  int64         // size of the anonymous region, the source of the traffic
 	Seed       uint64        // of the payload
 	dioDelay   time.Duration // of the slow device; 0: as long as the phases may take; for tests
+	Mutator    string        // who makes a mutation beside the region: MutatorSelf or MutatorChild
 	DIOSource  string        // a block device that the holder dio reads from; empty: a slow one of the run's own
 
 	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
@@ -73,6 +81,7 @@ func quick() Options {
 		FileOffset:   -1,
 		AnonBytes:    64 << 20,
 		Seed:         1,
+		Mutator:      MutatorSelf,
 		Observe:      ObserveAuto,
 	}
 }
@@ -114,11 +123,15 @@ func (o Options) validate() error {
 		{"connection", o.Connection, []string{"RC"}},
 		{"verb", o.Verb, []string{"write"}},
 		{"backend", o.Backend, []string{"auto", "uverbs"}},
+		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
 	} {
 		if err := oneOf(choice.flag, choice.value, choice.choices); err != nil {
 			return err
 		}
+	}
+	if mutates, _ := scenario.Find(mutation.Kinds(), o.Scenario.Mutation); o.Mutator == MutatorChild && !mutates.Beside {
+		return fault.Usagef("--mutator child: the mutation %s is the run's own; give one beside the region, such as punch-beside", o.Scenario.Mutation)
 	}
 	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
 		return fault.Usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
@@ -181,6 +194,7 @@ func (o Options) settings() record.Settings {
 		Seed:          o.Seed,
 		Connection:    o.Connection,
 		Verb:          o.Verb,
+		Mutator:       o.Mutator,
 	}
 }
 

@@ -19,12 +19,24 @@ func TestOptionsRefused(t *testing.T) {
 		"--observe maybe":   func(o *Options) { o.Observe = "maybe" },
 		"--file-size 5000":  func(o *Options) { o.FileBytes = 5000 },
 		"--anon-size 0":     func(o *Options) { o.AnonBytes = 0 },
-		"--size 0":          func(o *Options) { o.MessageBytes = 0 },
-		"--qp 0":            func(o *Options) { o.QueuePairs = 0 },
-		"--ib-port 0":       func(o *Options) { o.Port = 0 },
-		"--iters -1":        func(o *Options) { o.Iterations = -1 },
-		"--iters 1023":      func(o *Options) { o.Iterations = 1023 },
-		"exclude each":      func(o *Options) { o.Iterations, o.Duration = 2000, time.Second },
+		"--folios huge":     func(o *Options) { o.Scenario.Folios = "huge" },
+		"--mutator nobody":  func(o *Options) { o.Mutator = "nobody" },
+		"--mutator child: the mutation none is the run's own": func(o *Options) { o.Mutator = MutatorChild },
+		"--file-offset 100":                                   func(o *Options) { o.FileOffset = 100 },
+		"ends at 67108864, beyond the file":                   func(o *Options) { o.FileLength = 4096 },
+		"ends at 67637248, beyond the file":                   func(o *Options) { o.Scenario.Folios, o.FileLength = "large", 64<<20 },
+		"--file-length 67108865":                              func(o *Options) { o.FileLength = 64<<20 + 1 },
+		"cold takes nothing but what belongs to large folios": func(o *Options) { o.Scenario.Strip, o.Scenario.Folios = "cold", "single" },
+		"punch-beside reaches the region through large folios": func(o *Options) {
+			o.Scenario.Strip, o.Scenario.Mutation, o.Scenario.Folios = "none", "punch-beside", "single"
+		},
+		"no kernel holds the files of vfat in large folios": func(o *Options) { o.Scenario.Filesystem, o.Scenario.Folios = "vfat", "large" },
+		"--size 0":     func(o *Options) { o.MessageBytes = 0 },
+		"--qp 0":       func(o *Options) { o.QueuePairs = 0 },
+		"--ib-port 0":  func(o *Options) { o.Port = 0 },
+		"--iters -1":   func(o *Options) { o.Iterations = -1 },
+		"--iters 1023": func(o *Options) { o.Iterations = 1023 },
+		"exclude each": func(o *Options) { o.Iterations, o.Duration = 2000, time.Second },
 	} {
 		o, err := Preset("quick")
 		if err != nil {
@@ -50,6 +62,28 @@ func TestHoldersBringOnce(t *testing.T) {
 			o.Scenario.Holder = holder
 			repeat(&o)
 			worktest.WantUsage(t, o.validate(), "the holder "+holder+" brings each byte once")
+		}
+	}
+}
+
+// A region is the whole of its file, unless the folios or the mutation want a part; what is
+// given stands.
+func TestGeometry(t *testing.T) {
+	for name, c := range map[string]struct {
+		choose         func(*Options)
+		offset, length int64
+	}{
+		"whole":           {func(*Options) {}, 0, 64 << 20},
+		"large":           {func(o *Options) { o.Scenario.Folios = "large" }, 516 << 10, 68 << 20},
+		"beside":          {func(o *Options) { o.Scenario.Mutation = "write-beside" }, 516 << 10, 68 << 20},
+		"offset":          {func(o *Options) { o.FileOffset = 4096 }, 4096, 64<<20 + 4096},
+		"large, at 0":     {func(o *Options) { o.Scenario.Folios, o.FileOffset = "large", 0 }, 0, 66 << 20},
+		"large, and tail": {func(o *Options) { o.Scenario.Folios, o.FileLength = "large", 128<<20 }, 516 << 10, 128 << 20},
+	} {
+		o := quick()
+		c.choose(&o)
+		if offset, length := o.geometry(); offset != c.offset || length != c.length {
+			t.Errorf("%s: from %d of %d, want from %d of %d", name, offset, length, c.offset, c.length)
 		}
 	}
 }

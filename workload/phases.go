@@ -207,7 +207,7 @@ func (r *run) noteStripped() (err error) {
 
 func (r *run) mutate(context.Context) (err error) {
 	kind, _ := scenario.Find(mutation.Kinds(), r.options.Scenario.Mutation)
-	if r.clone, err = kind.Mutate(mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload}); err != nil {
+	if r.clone, err = kind.Mutate(mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload, ByChild: r.options.Mutator == MutatorChild}); err != nil {
 		return err
 	}
 	if kind.Detaches {

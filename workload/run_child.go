@@ -5,11 +5,12 @@ import (
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
+	"umemstress/workload/mutation"
 )
 
 // RunChild has to be the first thing in the main function of every program that calls
 // Run: a run starts copies of its own program, a memory hog for one, and in such a copy
 // RunChild does not return.
 func RunChild() {
-	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main, block.RemoveChild: block.RemoveMain, keeper.Child: keeper.Main})
+	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main, block.RemoveChild: block.RemoveMain, keeper.Child: keeper.Main, mutation.ChangeChild: mutation.ChangeMain})
 }

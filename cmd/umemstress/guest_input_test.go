@@ -115,6 +115,29 @@ func TestLockedMemory(t *testing.T) {
 	}
 }
 
+// Where the frames of pages are hidden, folios that are asked for cannot be vouched for, and
+// natural ones are reported as not seen.
+func TestFoliosHidden(t *testing.T) {
+	dir := t.TempDir()
+	run := func(folios string) (string, int) {
+		cmd := command(small("--holder", "vmwritev", "--strip", "none", "--folios", folios, "--file", filepath.Join(dir, folios), "--observe", "off", "-o", filepath.Join(dir, "evidence-"+folios))...)
+		limited := exec.Command("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", cmd.Path)
+		limited.Args = append(limited.Args, cmd.Args[1:]...)
+		limited.Env = cmd.Env
+		out, err := limited.CombinedOutput()
+		if err != nil && limited.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), limited.ProcessState.ExitCode()
+	}
+	if out, code := run("single"); code != exitHostLacks || !strings.Contains(out, "--folios single: of what sizes the folios are cannot be seen") || !strings.Contains(out, "CAP_SYS_ADMIN") {
+		t.Errorf("single: exit code %d: %s", code, out)
+	}
+	if out, code := run("natural"); code != exitClean || !strings.Contains(out, "absent: /proc/self/pagemap hides the page frames") {
+		t.Errorf("natural: exit code %d: %s", code, out)
+	}
+}
+
 // An ordinary user is told what is missing.
 func TestNoPrivilege(t *testing.T) {
 	dir := t.TempDir()

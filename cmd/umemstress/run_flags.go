@@ -84,7 +84,7 @@ func partFlags() []string {
 
 // fitsEverything refuses flags that are not for every scenario.
 func (f *runFlags) fitsEverything() error {
-	for _, flag := range append([]string{"scenario", "file", "dio-source"}, partFlags()...) {
+	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source"}, partFlags()...) {
 		if f.given.Changed(flag) {
 			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
@@ -136,6 +136,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+known.Describe(scenario.PartFilesystem))
 	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+known.Describe(scenario.PartStrip))
 	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+known.Describe(scenario.PartMutation))
+	flags.StringVar(&o.Mutator, "mutator", o.Mutator, "who makes a mutation beside the region: self, or child, another process")
 	flags.StringVar(&o.Scenario.Folios, "folios", o.Scenario.Folios, "how the page cache holds the file: "+known.Describe(scenario.PartFolios))
 	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
 	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")

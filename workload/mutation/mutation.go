@@ -32,6 +32,8 @@ type Target struct {
 	Region *memory.Region
 	Folios *folio.Pinned   // that hold the region; nil: nobody could look
 	Known  payload.Payload // what the region holds is its generation 1
+	// ByChild: another process makes the changes beside the region.
+	ByChild bool
 }
 
 func (t Target) fd() int { return int(t.File.Handle.Fd()) }

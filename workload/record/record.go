@@ -60,6 +60,7 @@ type Settings struct {
 	Seed          uint64 `json:"seed"`
 	Connection    string `json:"connection"`
 	Verb          string `json:"verb"`
+	Mutator       string `json:"mutator,omitempty"` // who makes a mutation beside the region
 }
 
 // Settled is what msync and fsync answered after the release: "0", the error's name
