@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/workload/record"
 )
 
 func newLabRunCommand() *cobra.Command {
@@ -93,6 +94,9 @@ func runGuest(cmd *cobra.Command, config lab.Config) error {
 	result, err := lab.Run(cmd.Context(), config)
 	if err != nil {
 		return err
+	}
+	if result.Oops != nil && result.ExitCode != record.Crashed.ExitCode() {
+		return result.Oops // the program did not notice
 	}
 	if result.ExitCode != 0 {
 		return statusError(result.ExitCode)

@@ -203,6 +203,9 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 		return Result{}, h.explain(ctx, qemuErr)
 	}
 	result.Total = time.Since(begin)
+	if oops, died := machine.OopsReason(h.serial.Read()); died {
+		result.Oops = &CrashError{Reason: oops, Serial: h.serial.Keep()}
+	}
 	logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
 	if sinkErr != nil {
 		return result, &LabError{Op: "pass on the program's output", Err: sinkErr}

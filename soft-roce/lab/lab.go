@@ -51,6 +51,7 @@ type Result struct {
 	Accel    machine.Accel // what ran the guest's code
 	Boot     time.Duration // from the start of QEMU to the start of the program
 	Total    time.Duration // from the start of QEMU to its end
+	Oops     *CrashError   // a thread of the guest's kernel died, and the program ended all the same; nil: none did
 }
 
 // defaults returns the configuration with the zero values filled in.

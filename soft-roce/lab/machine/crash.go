@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 
+	"umemstress/probes/kmsg"
 	"umemstress/soft-roce/lab/internal/proto"
 )
 
@@ -30,6 +31,16 @@ func CrashReason(serial []byte) (string, bool) {
 		reason = cause + "; " + reason
 	}
 	return reason, true
+}
+
+// OopsReason returns the kernel's own words for the first death of one of its threads that
+// it survived.
+func OopsReason(serial []byte) (string, bool) {
+	var oopses kmsg.Oopses
+	for line := range bytes.Lines(serial) {
+		oopses.Add(string(bytes.TrimRight(line, "\r\n")))
+	}
+	return oopses.First, oopses.All > 0
 }
 
 var initFailureLine = regexp.MustCompile(regexp.QuoteMeta(proto.InitFailure) + `(.*)`)

@@ -56,3 +56,18 @@ func TestInitReason(t *testing.T) {
 		t.Error("a reason where there is none")
 	}
 }
+
+// A BUG in the context of a process is told of although the guest lives on; a warning, and a
+// line that only talks of one, are none.
+func TestOopsReason(t *testing.T) {
+	const serial = "[    9.66] kernel BUG at fs/ext4/inode.c:2662!\r\n[    9.67] invalid opcode: 0000 [#1] SMP NOPTI\r\n" +
+		"[    9.68] CPU: 0 PID: 99 Comm: cat Tainted: G        W         5.10.262 #1\r\n[    9.69] RIP: 0010:mpage_prepare_extent_to_map+0x267/0x290 [ext4]\r\n"
+	if reason, died := OopsReason([]byte(serial)); !died || reason != "kernel BUG at fs/ext4/inode.c:2662, in mpage_prepare_extent_to_map" {
+		t.Errorf("%q, %v", reason, died)
+	}
+	for _, alive := range []string{"", "[    1.00] WARNING: CPU: 1 PID: 103 at fs/ext4/inode.c:3707\r\n", "[    1.00] kernel BUG at nothing\r\n"} {
+		if reason, died := OopsReason([]byte(alive)); died {
+			t.Errorf("%q: %q", alive, reason)
+		}
+	}
+}
