@@ -3,7 +3,6 @@ package workload
 import (
 	"context"
 	"errors"
-	"os"
 	"syscall"
 	"time"
 
@@ -59,8 +58,5 @@ func (r *run) leave() error {
 		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if cmd.Dir, err = os.Getwd(); err != nil {
-		return err
-	}
 	return cmd.Start()
 }

@@ -114,7 +114,7 @@ func (r *run) pin(ctx context.Context) error {
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := danger.Sentences(r.options.Scenario.Filesystem); len(found) > 0 {
+	if found := danger.Sentences(r.options.Scenario); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; run it in a guest (umemstress lab run), or give --allow-crash", strings.Join(found, "; "))
 	}
 	return nil

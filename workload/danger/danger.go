@@ -1,5 +1,5 @@
-// Package danger says what on this machine would take it down if a buffer-less page were
-// written back.
+// Package danger says what on this machine would take it down if a run did to it what it is
+// for.
 package danger
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"umemstress/workload/filesystem"
 	"umemstress/workload/scenario"
+	"umemstress/workload/strip"
 )
 
 // A Danger is something that takes the machine down if a buffer-less page is written
@@ -37,19 +38,28 @@ func (d Danger) String() string {
 	return d.Effect
 }
 
-// Find looks for what would take the machine down in a run over the file system. It
-// reads the running kernel's settings and its memory, never its version.
-func Find(fs string) []Danger {
+// Find looks for what would take the machine down in a run of the scenario; a part that
+// is empty is none of a danger's. It reads the running kernel's settings, its symbols and
+// its memory, never its version.
+func Find(s scenario.Scenario) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),
 		panicOn("panic_on_oops", "an oops panics it"),
 	}
-	if kind, _ := scenario.Find(filesystem.Kinds(), fs); kind.DropsBufferless {
+	if kind, _ := scenario.Find(filesystem.Kinds(), s.Filesystem); kind.DropsBufferless {
 		survives, err := ext4Survives()
 		dangers = append(dangers, Danger{
 			Name: BugOn, Present: err == nil && !survives, Unknown: err,
 			question: "whether ext4 has a BUG_ON for a page without buffers",
 			Effect:   "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)",
+		})
+	}
+	if strips, _ := scenario.Find(strip.Kinds(), s.Strip); strips.Splits && s.Filesystem == "btrfs" && s.Folios != "single" {
+		there, err := btrfsFixup()
+		dangers = append(dangers, Danger{
+			Name: BtrfsFixup, Present: there, Unknown: err,
+			question: "whether this btrfs has " + fixupFunction,
+			Effect:   "this btrfs (" + fixupFunction + ") oopses at the release of a large folio that " + s.Strip + " tried to split",
 		})
 	}
 	return dangers
@@ -71,9 +81,9 @@ func panicOn(sysctl, effect string) Danger {
 }
 
 // Sentences are those that keep a run from being made, in sentences.
-func Sentences(fs string) []string {
+func Sentences(s scenario.Scenario) []string {
 	var found []string
-	for _, d := range Find(fs) {
+	for _, d := range Find(s) {
 		if d.Real() {
 			found = append(found, d.String())
 		}

@@ -4,14 +4,16 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"umemstress/workload/scenario"
 )
 
 // A file system that ext4's code does not write has no BUG_ON to fear, and what is not
 // known is reckoned with.
 func TestDangers(t *testing.T) {
-	names := func(filesystem string) string {
+	names := func(filesystem, strip, folios string) string {
 		var names []string
-		for _, d := range Find(filesystem) {
+		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}) {
 			names = append(names, d.Name)
 			if d.Present && d.Unknown != nil {
 				t.Errorf("%s is there and not known", d.Name)
@@ -19,11 +21,19 @@ func TestDangers(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	if got := names("ext4"); got != "panic_on_warn panic_on_oops BUG_ON" {
+	if got := names("ext4", "pageout", "large"); got != "panic_on_warn panic_on_oops BUG_ON" {
 		t.Errorf("ext4: %s", got)
 	}
-	if got := names("xfs"); got != "panic_on_warn panic_on_oops" {
+	if got := names("xfs", "pageout", "large"); got != "panic_on_warn panic_on_oops" {
 		t.Errorf("xfs: %s", got)
+	}
+	for _, c := range []struct{ strip, folios, want string }{
+		{"pageout", "large", "panic_on_warn panic_on_oops btrfs-fixup"}, {"cold", "natural", "panic_on_warn panic_on_oops btrfs-fixup"},
+		{"pageout", "single", "panic_on_warn panic_on_oops"}, {"memcg", "large", "panic_on_warn panic_on_oops"},
+	} {
+		if got := names("btrfs", c.strip, c.folios); got != c.want {
+			t.Errorf("btrfs, %s, %s: %s", c.strip, c.folios, got)
+		}
 	}
 	unknown := Danger{Unknown: errors.New("denied"), question: "whether"}
 	if got := unknown.String(); !unknown.Real() || got != "whether could not be read (denied)" {

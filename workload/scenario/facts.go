@@ -47,6 +47,7 @@ type Filesystem struct {
 type Strip struct {
 	Choice
 	NeedsLarge bool // it does something to large folios alone
+	Splits     bool // it has the kernel split a large folio that is mapped in part
 }
 
 // Mutation is what is known of a mutation.

@@ -40,11 +40,11 @@ type Kind struct {
 func Kinds() []Kind {
 	return []Kind{
 		{
-			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}},
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "pageout", What: "madvise(MADV_PAGEOUT): reclaim takes the buffers of the pinned pages"}, Splits: true},
 			Open:  just(stripPageout),
 		},
 		{
-			Strip: scenario.Strip{Choice: scenario.Choice{Name: "cold", What: "madvise(MADV_COLD): the kernel tries to split a large folio that is mapped in part, and takes its buffers first"}, NeedsLarge: true},
+			Strip: scenario.Strip{Choice: scenario.Choice{Name: "cold", What: "madvise(MADV_COLD): the kernel tries to split a large folio that is mapped in part, and takes its buffers first"}, NeedsLarge: true, Splits: true},
 			Open:  just(stripCold),
 		},
 		{

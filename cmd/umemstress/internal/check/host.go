@@ -13,6 +13,7 @@ import (
 	"umemstress/workload"
 	"umemstress/workload/child"
 	"umemstress/workload/danger"
+	"umemstress/workload/scenario"
 )
 
 // host is where check looks, and what others answered for themselves. Tests give it
@@ -67,7 +68,7 @@ func thisHost() (*host, error) {
 		memlock:   limit.Cur,
 		needed:    uint64(quick.FileBytes + quick.AnonBytes),
 		features:  probes.Supported(),
-		dangers:   danger.Find(scratchFilesystem),
+		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}),
 		lab:       lab.FindReadiness(),
 		haveProgram: func(name string) bool {
 			_, err := child.Find(name)
