@@ -58,12 +58,10 @@ run: build lab-packages
 	$(call expect,12,data-lost,5.10,--preset quick)
 	$(call expect,12,data-lost,sid,--preset live)
 
-# Two parts at a time, the long ones first, each with its output in one piece. A guest keeps
+# Two parts at a time, the long one first, each with its output in one piece. A guest keeps
 # one processor busy, so that one can run beside another, or beside the linters and the
-# tests of the host. What they all need is made before. Every scenario goes alone: beside
-# another guest, one was seen to hang.
+# tests of the host. What they all need is made before.
 test: kernels guest-programs $(TESTS)/pin
-	$(MAKE) READY=yes everything
 	$(MAKE) -j2 --output-sync=target READY=yes parts
 
 # The kernels that the parts boot, one after the other: two first fetches do not wait for
@@ -74,7 +72,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: lint unit guest lab-test subset bench-once
+parts: everything guest lint unit lab-test subset bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
@@ -122,7 +120,7 @@ lab-test: $(HOST_NEEDS)
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: $(HOST_NEEDS)
-	$(UMEM) lab matrix --subset --jobs 1 --output $(TESTS)/matrix-$$$$
+	$(UMEM) lab matrix --subset --jobs 1 --cpus 1 --output $(TESTS)/matrix-$$$$
 
 matrix: build test-packages
 	$(UMEM) lab matrix
