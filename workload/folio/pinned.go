@@ -8,12 +8,14 @@ import (
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Pinned is what is known of the folios that hold a region's pages. As long as these are
 // pinned they stay in the same frames, mapped or not.
 type Pinned struct {
-	frames []uint64       // of the pages that were mapped
+	pages  int            // of the region
+	frames []uint64       // of those that were mapped
 	folios []memory.Folio // of each of these
 	first  bool           // whether frames has the region's first page, and
 	last   bool           // its last
@@ -25,7 +27,7 @@ func Look(r *memory.Region) (*Pinned, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pinned{first: frames[0] != 0, last: frames[len(frames)-1] != 0}
+	p := &Pinned{pages: len(frames), first: frames[0] != 0, last: frames[len(frames)-1] != 0}
 	p.frames = slices.DeleteFunc(frames, func(frame uint64) bool { return frame == 0 })
 	p.folios, err = p.look()
 	return p, err
@@ -68,6 +70,9 @@ func (p *Pinned) Sizes() []record.FolioSize {
 
 // Check says with an ineffective error that the folios are not those that were asked for.
 func (k Kind) Check(p *Pinned) error {
+	if seen := len(p.frames); seen < p.pages && k.Name != scenario.Natural {
+		return fault.Ineffectivef("--folios %s: %d of %d pinned pages are not mapped, so of what sizes their folios are cannot be seen", k.Name, p.pages-seen, p.pages)
+	}
 	misfits := 0
 	for _, f := range p.folios {
 		if !k.fits(f.Pages) {
