@@ -24,10 +24,11 @@ type Counts struct {
 //	EXT4-fs warning (device loop0): ext4_writepages...: page 7 does not have buffers attached   (fs/ext4/inode.c, mpage_prepare_extent_to_map)
 //	EXT4-fs warning: 8182 callbacks suppressed   (lib/ratelimit.c)
 //	WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707 ext4_set_page_dirty+0x48/0x50 [ext4]   (kernel/panic.c, __warn)
+//	WARNING: fs/ext4/inode.c:3953 at ext4_dirty_folio+0x5e/0x80 [ext4], CPU#1: umemstress/152  (the same since 6.19, 28ea295f941e)
 var (
 	bufferlessLine = regexp.MustCompile(`EXT4-fs warning \(device ([^)]+)\): .* does not have buffers attached`)
 	suppressedLine = regexp.MustCompile(`EXT4-fs warning: ([0-9]+) callbacks suppressed`)
-	warningLine    = regexp.MustCompile(`\] WARNING: .* at fs/`)
+	warningLine    = regexp.MustCompile(`\] WARNING: (.* at )?fs/`)
 )
 
 // Add takes a line into account.
