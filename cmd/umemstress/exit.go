@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+
+	"umemstress/soft-roce/lab"
 )
 
 // The exit codes of the command, the same for every subcommand, beside those of verdicts
@@ -29,14 +31,15 @@ func (e usageError) Unwrap() error { return e.error }
 
 // exitCode maps an error to the exit code of the contract. Packages do not know
 // exit codes: their errors say what kind they are by behaviour, so that a
-// package needs no import for it.
+// package needs no import for it. Only the lab's errors bring a code of their own: that of
+// a child process (*exec.ExitError) is never ours.
 //
-//	ExitCode() int     the code itself (lab: guest crashed, lab failed)
 //	Usage() bool       the caller asked for something impossible
 //	HostLacks() bool   the host lacks a device, a privilege or a kernel feature
 func exitCode(err error) int {
 	var status statusError
-	var coded interface{ ExitCode() int }
+	var crashed *lab.CrashError
+	var failed *lab.LabError
 	var usage interface{ Usage() bool }
 	var lacks interface{ HostLacks() bool }
 	switch {
@@ -44,8 +47,10 @@ func exitCode(err error) int {
 		return exitClean
 	case errors.As(err, &status):
 		return int(status)
-	case errors.As(err, &coded):
-		return coded.ExitCode()
+	case errors.As(err, &crashed):
+		return crashed.ExitCode()
+	case errors.As(err, &failed):
+		return failed.ExitCode()
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &usage) && usage.Usage():
