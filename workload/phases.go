@@ -257,8 +257,11 @@ func msync(r *memory.Region) error { return unix.Msync(r.Bytes, unix.MS_SYNC) }
 // A page that ext4 drops stays counted for ever, and in the end such pages
 // throttle every writer.
 func (r *run) account(pages *uint64) {
-	n, err := witness.DirtyPages()
 	channel := &r.record.Channels.Accounting
+	if channel.State == record.StateFailed {
+		return // for good: a count without the one before it would be no difference
+	}
+	n, err := witness.DirtyPages()
 	channel.State, channel.Why = record.StateOf(err)
 	*pages = n
 }
