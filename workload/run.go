@@ -45,7 +45,8 @@ type run struct {
 // Run drives the scenario through its phases and returns what was witnessed,
 // judged. The evidence directory holds the same. An error means that there is
 // no verdict: the options were wrong, the host lacks something, or the run was
-// interrupted (context.Canceled); the record then says how far it came.
+// interrupted (context.Canceled); the record then says how far it came. That the run could
+// not be taken down takes no verdict back: the record says so (CleanupError).
 func Run(ctx context.Context, o Options) (*record.Record, error) {
 	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
 	if err := o.validate(); err != nil {
@@ -62,12 +63,23 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	r.payload = payload.New(o.Seed, r.record.Host.PageSize, o.AnonBytes)
 	err = r.drive(ctx)
 	r.conclude()
-	takeDown := r.Close
-	if r.kernelDied() {
-		takeDown = r.leave
+	// On disk before anything is taken down: that may take minutes, or fail, or never end.
+	err = errors.Join(err, r.evidence.SaveRecord(r.record))
+	if failed := r.takeDown(); failed != nil {
+		r.record.CleanupError = failed.Error()
+		if err != nil {
+			err = errors.Join(err, failed)
+		}
 	}
-	err = errors.Join(err, takeDown(), r.evidence.SaveRecord(r.record), r.evidence.Close())
-	return r.record, err
+	return r.record, errors.Join(err, r.evidence.SaveRecord(r.record), r.evidence.Close())
+}
+
+// takeDown gives back what the run took, or leaves it where the kernel has died.
+func (r *run) takeDown() error {
+	if r.kernelDied() {
+		return r.leave()
+	}
+	return r.Close()
 }
 
 func newRecord(o Options) (*record.Record, error) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/workload/record"
 )
 
 // A child's exit code is never ours, whatever it stands for here.
@@ -31,6 +32,23 @@ func TestExitCode(t *testing.T) {
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// A verdict of harm stands when the run could not be taken down; good news does not.
+func TestRunStatus(t *testing.T) {
+	for _, c := range []struct {
+		verdict record.Verdict
+		cleanup string
+		want    int
+	}{
+		{record.DataLost, "", 12}, {record.DataLost, "clean up: rmdir: busy", 12},
+		{record.Clean, "", exitClean}, {record.Clean, "clean up: rmdir: busy", exitFailed},
+		{record.Inconclusive, "clean up: rmdir: busy", 4},
+	} {
+		if got := exitCode(runStatus(&record.Record{Verdict: c.verdict, CleanupError: c.cleanup})); got != c.want {
+			t.Errorf("%s, %q: %d, want %d", c.verdict, c.cleanup, got, c.want)
 		}
 	}
 }

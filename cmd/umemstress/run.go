@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -47,7 +48,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err := printRecord(cmd.OutOrStdout(), flags.format, record, options.Output); err != nil {
 				return err
 			}
-			return verdictStatus(record.Verdict)
+			return runStatus(record)
 		},
 	}
 	flags.register(cmd.Flags())
@@ -75,6 +76,16 @@ func printJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
+}
+
+// runStatus is the verdict's, also of a run that left something behind; but where the
+// verdict is good news, that is worse.
+func runStatus(r *record.Record) error {
+	status := verdictStatus(r.Verdict)
+	if status == nil && r.CleanupError != "" {
+		return errors.New(r.CleanupError)
+	}
+	return status
 }
 
 // verdictStatus turns a verdict into the exit code of the contract.

@@ -64,7 +64,10 @@ func runOne(ctx context.Context, o workload.Options) scenarioOutcome {
 		return result
 	}
 	result.Verdict, result.Reason = record.Verdict, record.Reason
-	result.Exit = exitCode(verdictStatus(record.Verdict))
+	if record.CleanupError != "" {
+		result.Reason += "; " + record.CleanupError
+	}
+	result.Exit = exitCode(runStatus(record))
 	return result
 }
 

@@ -85,7 +85,7 @@ func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 	kmsgSaw := kmsg == "bufferless" || kmsg == "log alone"
 	bufferless := probes == "bufferless" || kmsgSaw
 	untold := probes == "unannounced" // detached pages are not known to be this run's: see TestJudgeDetached
-	kmsgCouldSee := fs == "ext4" // XFS says nothing of such pages
+	kmsgCouldSee := fs == "ext4"      // XFS says nothing of such pages
 	somebodySawNothing := probes == "nothing" || probes == "detached" || kmsgCouldSee && (kmsg == "nothing" || kmsg == "other")
 	switch {
 	case clone == "changed":

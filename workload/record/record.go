@@ -25,6 +25,9 @@ type Record struct {
 	// Disagreements are channels that count the same thing and differ.
 	Disagreements []string `json:"disagreements,omitempty"`
 
+	// CleanupError is what could not be given back after the verdict; the verdict stands.
+	CleanupError string `json:"cleanup_error,omitempty"`
+
 	Tool     string            `json:"tool"`
 	Kernel   string            `json:"kernel"` // uname -r
 	Host     Host              `json:"host"`

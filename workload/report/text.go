@@ -41,6 +41,9 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	if len(r.Disagreements) > 0 {
 		fmt.Fprintf(t, "disagreement\t%s\n", strings.Join(r.Disagreements, "; "))
 	}
+	if r.CleanupError != "" {
+		fmt.Fprintf(t, "left behind\t%s\n", r.CleanupError)
+	}
 	fmt.Fprintf(t, "meaning\t%s\n", meaning(r))
 	fmt.Fprintf(t, "evidence\t%s\n", dir)
 	return t.Flush()
