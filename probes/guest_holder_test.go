@@ -36,7 +36,7 @@ func TestDirectRead(t *testing.T) {
 			n := uint64(pages)
 			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n, DirtiedFolios: n}
 			if *expect != "refused" { // older kernels' reads take plain references, which reclaim does not look at
-				want.BufferlessPages = n
+				want.BufferlessPages, want.BufferlessFolios = n, n
 			}
 			w.waitFor(t, want)
 			var sum uint64

@@ -67,7 +67,7 @@ func TestManyReleases(t *testing.T) {
 			n := uint64(many * 256)
 			want := event.Count{Inode: p.inode, Filesystem: "ext4", DirtiedPages: n, UnannouncedPages: n, DirtiedFolios: n}
 			if *expect != "refused" {
-				want.BufferlessPages = n
+				want.BufferlessPages, want.BufferlessFolios = n, n
 			}
 			w.waitFor(t, want)
 		}
