@@ -78,7 +78,7 @@ func Kinds() []Kind {
 			Mutate:   truncateBeside,
 		},
 		{
-			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "write-beside", What: "control: one page next to the region is written, in the same folio"}, Beside: true},
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "write-beside", What: "one page next to the region is written, as anybody may, in the same folio"}, Beside: true},
 			Mutate:   besideInFolio(write),
 		},
 		{
