@@ -30,7 +30,7 @@ func TestOptionsRefused(t *testing.T) {
 		"punch-beside reaches the region through large folios": func(o *Options) {
 			o.Scenario.Strip, o.Scenario.Mutation, o.Scenario.Folios = "none", "punch-beside", "single"
 		},
-		"no kernel holds the files of vfat in large folios": func(o *Options) { o.Scenario.Filesystem, o.Scenario.Folios = "vfat", "large" },
+		"large folios of vfat are not made here; use ext4, xfs, btrfs or tmpfs": func(o *Options) { o.Scenario.Filesystem, o.Scenario.Folios = "vfat", "large" },
 		"--size 0":     func(o *Options) { o.MessageBytes = 0 },
 		"--qp 0":       func(o *Options) { o.QueuePairs = 0 },
 		"--ib-port 0":  func(o *Options) { o.Port = 0 },

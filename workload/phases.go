@@ -131,7 +131,7 @@ func (r *run) lookAtFolios() (err error) {
 		channel.State, channel.Pinned = record.StateOK, r.folios.Sizes()
 		return kind.Check(r.folios)
 	case kind.Name != scenario.Natural:
-		return fault.Lacksf("--folios %s: of what sizes the folios are cannot be seen: %w", kind.Name, err)
+		return fmt.Errorf("--folios %s: %w", kind.Name, err)
 	}
 	channel.State, channel.Why = record.StateAbsent, err.Error()
 	return nil

@@ -73,7 +73,7 @@ func (f Filling) large() (_ bool, err error) {
 	}
 	pinned, err := Look(r)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("--folios large: %w", err)
 	}
 	for _, size := range pinned.Sizes() {
 		if size.Bytes == os.Getpagesize() {

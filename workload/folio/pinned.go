@@ -21,16 +21,23 @@ type Pinned struct {
 	last   bool           // its last
 }
 
-// Look looks at the folios of a region whose pages are mapped. It takes root.
+// Look looks at the folios of a region whose pages are mapped. It takes root; without, the
+// error says what this host lacks.
 func Look(r *memory.Region) (*Pinned, error) {
 	frames, err := memory.Frames(r.Bytes)
 	if err != nil {
-		return nil, err
+		return nil, unseen(err)
 	}
 	p := &Pinned{pages: len(frames), first: frames[0] != 0, last: frames[len(frames)-1] != 0}
 	p.frames = slices.DeleteFunc(frames, func(frame uint64) bool { return frame == 0 })
-	p.folios, err = p.look()
-	return p, err
+	if p.folios, err = p.look(); err != nil {
+		return nil, unseen(err)
+	}
+	return p, nil
+}
+
+func unseen(err error) error {
+	return fault.Lacksf("of what sizes the folios are cannot be seen: %w", err)
 }
 
 // look returns the folio of each frame, as it is now.

@@ -39,7 +39,7 @@ type Filesystem struct {
 	BlockBytes int64
 	// PageBytes is what a page of it holds; 0: a page of the machine.
 	PageBytes int64
-	// LargeFolios: kernels hold its files in large folios, if not all of them do.
+	// LargeFolios: some kernels hold its files in large folios, and runs are known to get them.
 	LargeFolios bool
 }
 

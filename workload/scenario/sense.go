@@ -9,7 +9,7 @@ func (c Catalogue) nonsense(s Scenario) string {
 	fs := p.fs
 	switch {
 	case s.Folios == "large" && !fs.LargeFolios:
-		return "no kernel holds the files of " + fs.Name + " in large folios"
+		return "large folios of " + fs.Name + " are not made here; use ext4, xfs, btrfs or tmpfs"
 	case p.strip.NeedsLarge && (!fs.LargeFolios || s.Folios == "single"):
 		return s.Strip + " takes nothing but what belongs to large folios"
 	case p.mutation.Beside && (!fs.LargeFolios || s.Folios == "single"):
