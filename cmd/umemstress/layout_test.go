@@ -55,6 +55,7 @@ var layers = []string{
 	"workload/internal/memory",
 	"workload/internal/file",
 	"workload/internal/fault",
+	"workload/internal/printable",
 	"workload/child",
 	"workload/internal/worktest",
 	"probes/event",
@@ -70,7 +71,7 @@ var layers = []string{
 
 // pure are packages that judge and render what may come from another machine: they ask
 // nothing of this one.
-var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/internal/fault", "probes/event"}
+var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/internal/fault", "workload/internal/printable", "probes/event"}
 
 // impure is what a pure package does without.
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}

@@ -7,46 +7,53 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"umemstress/workload/internal/printable"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
 
 // Text writes what was done, what each channel saw, what it means and
-// where the evidence lies.
+// where the evidence lies. Whatever it shows of a record, which may be anybody's, is text
+// and nothing that a terminal obeys.
 func Text(w io.Writer, r *record.Record, dir string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "verdict\t%s\n", strings.ToUpper(string(r.Verdict)))
-	fmt.Fprintf(t, "why\t%s\n", r.Reason)
-	fmt.Fprintf(t, "kernel\t%s, %s\n", r.Kernel, r.Host.Version)
-	fmt.Fprintf(t, "scenario\t%s\n", scenarioLine(r.Scenario))
+	t := table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	t.row("verdict", "%s", strings.ToUpper(string(r.Verdict)))
+	t.row("why", "%s", r.Reason)
+	t.row("kernel", "%s, %s", r.Kernel, r.Host.Version)
+	t.row("scenario", "%s", scenarioLine(r.Scenario))
 	if r.Device.Name != "" {
-		fmt.Fprintf(t, "device\t%s (%s), through %s\n", r.Device.Name, r.Device.Driver, r.Device.Backend)
+		t.row("device", "%s (%s), through %s", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
 	for _, region := range r.Regions {
-		fmt.Fprintf(t, "region\t%s, %d pages (%d bytes)%s\n", region.Kind, region.Pages, region.Bytes, where(region, r.File))
+		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r.File))
 	}
 	if r.Channels.Folios.State != record.StateAbsent || r.Channels.Folios.Why != "" {
-		fmt.Fprintf(t, "folios\t%s\n", foliosLine(r.Channels.Folios))
+		t.row("folios", "%s", foliosLine(r.Channels.Folios))
 	}
 	if r.Traffic.Seconds > 0 {
-		fmt.Fprintf(t, "traffic\t%s\n", trafficLine(r.Traffic))
+		t.row("traffic", "%s", trafficLine(r.Traffic))
 	}
-	fmt.Fprintf(t, "phases\t%s\n", phaseLine(r.Phases))
-	fmt.Fprintf(t, "probes\t%s\n", probesLine(r.Channels.Probes))
-	fmt.Fprintf(t, "kmsg\t%s\n", kmsgLine(r.Channels))
-	fmt.Fprintf(t, "disk\t%s\n", diskLine(r))
-	for _, line := range moreLines(r.Channels) {
-		fmt.Fprintln(t, line)
-	}
+	t.row("phases", "%s", phaseLine(r.Phases))
+	t.row("probes", "%s", probesLine(r.Channels.Probes))
+	t.row("kmsg", "%s", kmsgLine(r.Channels))
+	t.row("disk", "%s", diskLine(r))
+	t.more(r.Channels)
 	if len(r.Disagreements) > 0 {
-		fmt.Fprintf(t, "disagreement\t%s\n", strings.Join(r.Disagreements, "; "))
+		t.row("disagreement", "%s", strings.Join(r.Disagreements, "; "))
 	}
 	if r.CleanupError != "" {
-		fmt.Fprintf(t, "left behind\t%s\n", r.CleanupError)
+		t.row("left behind", "%s", r.CleanupError)
 	}
-	fmt.Fprintf(t, "meaning\t%s\n", meaning(r))
-	fmt.Fprintf(t, "evidence\t%s\n", dir)
+	t.row("meaning", "%s", meaning(r))
+	t.row("evidence", "%s", dir)
 	return t.Flush()
+}
+
+// table is lines of a name and what there is to say of it.
+type table struct{ *tabwriter.Writer }
+
+func (t table) row(name, format string, args ...any) {
+	fmt.Fprintf(t, "%s\t%s\n", name, printable.Text(fmt.Sprintf(format, args...)))
 }
 
 func scenarioLine(s scenario.Scenario) string {
@@ -164,21 +171,19 @@ func diskLine(r *record.Record) string {
 	return line
 }
 
-// moreLines are the channels that not every run has something to say of.
-func moreLines(c record.Channels) []string {
-	var lines []string
+// more tells of the channels that not every run has something to say of.
+func (t table) more(c record.Channels) {
 	if c.Clone.State == record.StateOK {
-		lines = append(lines, fmt.Sprintf("clone\t%d of %d pages changed since it was taken", c.Clone.ChangedPages, c.Clone.CheckedPages))
+		t.row("clone", "%d of %d pages changed since it was taken", c.Clone.ChangedPages, c.Clone.CheckedPages)
 	} else if c.Clone.State == record.StateFailed {
-		lines = append(lines, "clone\t"+stateLine(c.Clone.State, c.Clone.Why))
+		t.row("clone", "%s", stateLine(c.Clone.State, c.Clone.Why))
 	}
 	if c.Cache.State == record.StateOK {
-		lines = append(lines, fmt.Sprintf("cache\t%d of %d pages stale", c.Cache.StalePages, c.Cache.CheckedPages))
+		t.row("cache", "%d of %d pages stale", c.Cache.StalePages, c.Cache.CheckedPages)
 	}
 	if a := c.Accounting; a.State == record.StateOK {
-		lines = append(lines, fmt.Sprintf("accounting\t%d pages of this machine dirty before, %d after the release, %d after fsync (%d more)", a.Before, a.Released, a.Settled, a.Leaked()))
+		t.row("accounting", "%d pages of this machine dirty before, %d after the release, %d after fsync (%d more)", a.Before, a.Released, a.Settled, a.Leaked())
 	}
-	return lines
 }
 
 func stateLine(state, why string) string {

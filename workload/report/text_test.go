@@ -1,0 +1,69 @@
+package report
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"umemstress/workload/record"
+)
+
+// poison fills every text of a record with what a terminal would obey, and every number
+// with one that makes the report tell of it.
+func poison(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("\x1b[31mX\x1b[0m\nverdict  CLEAN\t\u009b\u202e\xff")
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				poison(v.Field(i))
+			}
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		poison(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		poison(v.Index(0))
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		v.SetInt(7)
+	case reflect.Uint64, reflect.Uint32:
+		v.SetUint(7)
+	case reflect.Float64:
+		v.SetFloat(7)
+	}
+}
+
+// A record may be anybody's: whatever stands in it, each line is one line of ours, and
+// nothing in it moves the cursor or the eye.
+func TestTextOfAStranger(t *testing.T) {
+	for _, state := range []string{"", record.StateOK, record.StateAbsent, record.StateFailed} {
+		var r record.Record
+		poison(reflect.ValueOf(&r).Elem())
+		if state != "" {
+			c := &r.Channels
+			for _, s := range []*string{&c.Probes.State, &c.Kmsg.State, &c.Disk.State, &c.Clone.State, &c.Cache.State, &c.WarningCount.State, &c.Accounting.State, &c.Folios.State} {
+				*s = state
+			}
+		}
+		var b strings.Builder
+		if err := Text(&b, &r, "dir\x1b[2J\n"); err != nil {
+			t.Fatal(err)
+		}
+		names := 0
+		for line := range strings.Lines(b.String()) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) }) {
+				t.Errorf("state %q: %q", state, line)
+			}
+			if strings.HasPrefix(line, "verdict ") {
+				names++
+			}
+		}
+		if names != 1 || !strings.Contains(b.String(), `\x1b[31mX`) {
+			t.Errorf("state %q: %d verdicts in\n%s", state, names, b.String())
+		}
+	}
+}
