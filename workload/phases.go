@@ -91,9 +91,9 @@ func (r *run) mapRegions() (err error) {
 	if r.anon, err = memory.MapAnonymous(int(r.options.AnonBytes)); err != nil {
 		return err
 	}
-	r.record.Regions = []record.Region{describe("file", r.region)}
+	r.record.Regions = []record.Region{describe(record.RegionFile, r.region)}
 	if holds, _ := scenario.Find(holderKinds(), r.options.Scenario.Holder); holds.PinsSource {
-		r.record.Regions = append(r.record.Regions, describe("anonymous", r.anon))
+		r.record.Regions = append(r.record.Regions, describe(record.RegionAnonymous, r.anon))
 	}
 	return nil
 }

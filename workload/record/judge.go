@@ -11,6 +11,9 @@ import (
 // what the phases did, what the channels recorded and the facts in the record, and by
 // nothing else: not the kernel's version, nor anything of this machine.
 func Judge(r *Record) (Verdict, string) {
+	if why := doubt(r); why != "" {
+		return Inconclusive, "the record cannot be believed: " + why
+	}
 	w := testimonyOf(r)
 	if v, why, ok := judgeHarm(w); ok {
 		return v, why
@@ -31,10 +34,11 @@ type testimony struct {
 	settled  Settled
 	scenario scenario.Scenario
 	pageSize int
+	pages    uint64 // of the file that were pinned
 }
 
 func testimonyOf(r *Record) testimony {
-	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize}
+	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages()}
 	if r.Facts != nil {
 		w.facts = *r.Facts
 	}
@@ -192,7 +196,7 @@ func unfinished(r *Record) string {
 			return fmt.Sprintf("phase %s did not happen", name)
 		case p.Outcome == OutcomeDone:
 		case p.Outcome == OutcomeRunning:
-			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there", name)
+			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there, or could write no more", name)
 		default:
 			return strings.TrimSuffix(fmt.Sprintf("phase %s: %s: %s", name, p.Outcome, p.Detail), ": ")
 		}
@@ -204,6 +208,9 @@ func unfinished(r *Record) string {
 func judgeRefused(w testimony, pin Phase) (Verdict, string) {
 	if w.Probes.State == StateOK && w.Probes.DirtiedPages > 0 {
 		return Inconclusive, fmt.Sprintf("channels disagree: the pin was refused, yet the probes saw %d pages of the file dirtied by a release", w.Probes.DirtiedPages)
+	}
+	if why := w.broken(); why != "" {
+		return Inconclusive, "the pin was refused, but " + why
 	}
 	return Refused, pin.Detail
 }
@@ -220,11 +227,14 @@ func judgeHarmless(w testimony) (Verdict, string) {
 	if checked == 0 {
 		return Inconclusive, "no page of the file was checked"
 	}
+	if checked < w.pages {
+		return Inconclusive, fmt.Sprintf("only %d of %d pages of the file were checked", checked, w.pages)
+	}
 	if !w.settled.Promised() {
 		return Inconclusive, fmt.Sprintf("%s, but syncing them failed (msync %s, fsync %s)", w.proof(), w.settled.Msync, w.settled.Fsync)
 	}
-	if w.Clone.State == StateFailed {
-		return Inconclusive, w.proof() + ", but the clone could not be read: " + w.Clone.Why
+	if why := w.unseen(); why != "" {
+		return Inconclusive, w.proof() + ", but " + why
 	}
 	if w.Kmsg.Oopses > 0 {
 		return Inconclusive, fmt.Sprintf("%s, but the kernel died meanwhile of something that was not seen to be of this run: %s", w.proof(), w.Kmsg.Oops)
@@ -237,10 +247,7 @@ func judgeHarmless(w testimony) (Verdict, string) {
 
 // judgeUnharmed is reached when the bytes are right.
 func judgeUnharmed(w testimony) (Verdict, string) {
-	switch w.Probes.State {
-	case StateFailed:
-		return Inconclusive, w.proof() + ", but the probes failed: " + w.Probes.Why
-	case StateAbsent:
+	if w.Probes.State != StateOK {
 		return Clean, w.proof() + "; without probes, how the pages were dirtied was not watched"
 	}
 	if w.Probes.LostCounts > 0 {

@@ -75,6 +75,7 @@ func record(fs, phases, probes, kmsg, disk, clone string) *Record {
 	return &Record{
 		Facts:    &facts,
 		Scenario: scenario.Scenario{Holder: "rdma", Filesystem: fs, Strip: "pageout", Mutation: "none"},
+		Regions:  []Region{{Kind: RegionFile, Bytes: 8 << 12, Pages: 8}},
 		Phases:   phaseStates[phases],
 		Channels: Channels{Probes: probesStates[probes], Kmsg: kmsgStates[kmsg], Disk: diskStates[disk], Clone: cloneStates[clone]},
 	}
@@ -87,7 +88,11 @@ func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 	untold := probes == "unannounced" // detached pages are not known to be this run's: see TestJudgeDetached
 	kmsgCouldSee := fs == "ext4"      // XFS says nothing of such pages
 	somebodySawNothing := probes == "nothing" || probes == "detached" || kmsgCouldSee && (kmsg == "nothing" || kmsg == "other")
+	watched := probes != "absent" || kmsg != "absent"
+	read := disk != "absent" || clone != "absent"
 	switch {
+	case phases == "none" && watched, phases != "done" && phases != "failed" && read:
+		return Inconclusive // nobody can tell of a phase that did not take place
 	case clone == "changed":
 		return Corrupted
 	case disk == "stale" && (bufferless || untold || !somebodySawNothing):
@@ -104,11 +109,13 @@ func expected(fs, phases, probes, kmsg, disk, clone string) Verdict {
 		return Exposed
 	case phases == "refused" && probes == "unannounced":
 		return Inconclusive // refused, yet dirtied
+	case phases == "refused" && (probes == "failed" || kmsg == "failed"):
+		return Inconclusive // nobody can tell what a broken witness would have said
 	case phases == "refused":
 		return Refused
 	case phases != "done":
 		return Inconclusive
-	case disk != "intact" || probes == "failed" || probes == "lossy" || clone == "failed":
+	case disk != "intact" || probes == "failed" || probes == "lossy" || clone == "failed" || kmsg == "failed":
 		return Inconclusive
 	case kmsg == "other":
 		return Inconclusive // the file system warned of something
@@ -150,7 +157,7 @@ func TestJudgeEveryCombination(t *testing.T) {
 // and then no file system makes up for them.
 func TestJudgeDetached(t *testing.T) {
 	for mutation, want := range map[string]Verdict{"punch": Exposed, "odirect-write": Exposed, "none": Clean, "reflink": Clean} {
-		r := record("ext4", "done", "detached", "nothing", "intact", "absent")
+		r := record("ext4", "done", "detached", "nothing", "intact", "intact")
 		r.Scenario.Mutation = mutation
 		r.Facts.Detaches = mutation == "punch" || mutation == "odirect-write"
 		if got, why := Judge(r); got != want || (want == Exposed) != strings.Contains(why, "taken from their file") {

@@ -99,9 +99,15 @@ type File struct {
 	Bytes   int64  `json:"bytes"`  // its length; 0: evidence from when the file was the region
 }
 
+// The kinds of regions.
+const (
+	RegionFile      = "file"
+	RegionAnonymous = "anonymous"
+)
+
 // Region is one pinned region.
 type Region struct {
-	Kind   string `json:"kind"` // "file" or "anonymous"
+	Kind   string `json:"kind"` // RegionFile or RegionAnonymous
 	Bytes  int    `json:"bytes"`
 	Pages  int    `json:"pages"`
 	Offset int64  `json:"offset"` // in its file, in bytes

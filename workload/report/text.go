@@ -90,7 +90,7 @@ func trafficLine(t record.Traffic) string {
 
 func where(region record.Region, file record.File) string {
 	switch {
-	case region.Kind != "file":
+	case region.Kind != record.RegionFile:
 		return ""
 	case file.Bytes > int64(region.Bytes):
 		return fmt.Sprintf(" from byte %d on of %d", region.Offset, file.Bytes) + place(file)
