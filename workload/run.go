@@ -140,6 +140,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	started = time.Now() // without the time that saving took
 	err = r.attend(ctx, do)
 	phase.Seconds = time.Since(started).Seconds()
+	phase.HostLacks = hostLacks(err)
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	r.noteHolds()
 	return phase.Outcome == record.OutcomeDone, errors.Join(err, r.persist(ctx))
@@ -169,6 +170,14 @@ func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error)
 		return record.OutcomeIneffective, err.Error(), nil
 	}
 	return record.OutcomeFailed, err.Error(), err
+}
+
+// hostLacks says whether a run that ends with the error ends so for want of something on
+// this host. What is also the caller's mistake is told as that.
+func hostLacks(err error) bool {
+	var lacks interface{ HostLacks() bool }
+	var usage interface{ Usage() bool }
+	return errors.As(err, &lacks) && lacks.HostLacks() && !(errors.As(err, &usage) && usage.Usage())
 }
 
 // drainBound is how long the probes may take to hand over their events.

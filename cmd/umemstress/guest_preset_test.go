@@ -107,7 +107,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s: %s, evidence in %s", o.Scenario, o.word(), o.Evidence)
 			continue
 		}
-		if r, err := evidence.Reexamine(o.Evidence, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
+		if r, err := evidence.Reexamine(t.Context(), o.Evidence, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || r.Verdict != o.Verdict || len(r.Disagreements) > 0 {
 			t.Errorf("%s: %s, but its evidence: %+v, %v", o.Scenario, o.Verdict, r, err)
 		}
 	}

@@ -221,7 +221,7 @@ func TestInterrupt(t *testing.T) {
 		if code := state.ExitCode(); code != exitInterrupted && !last {
 			t.Errorf("in phase %s: exit code %d: %s", phase, code, stderr)
 		}
-		if _, err := evidence.Reexamine(dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil {
+		if _, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil {
 			t.Errorf("in phase %s: %v", phase, err)
 		}
 		if after := leftovers(t); after != before {
@@ -243,7 +243,7 @@ func TestKill(t *testing.T) {
 	if state.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Fatalf("it was not killed: %v", state)
 	}
-	if r, err := evidence.Reexamine(dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
+	if r, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || !strings.Contains(r.Reason, "the evidence ends in phase") {
 		t.Errorf("its evidence: %+v, %v", r, err)
 	}
 	if after := leftovers(t); after != before {

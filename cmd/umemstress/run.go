@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"umemstress/probes"
 	"umemstress/workload"
-	"umemstress/workload/evidence"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
 	"umemstress/workload/witness"
@@ -94,35 +92,6 @@ func verdictStatus(v record.Verdict) error {
 		return statusError(code)
 	}
 	return nil
-}
-
-func newVerdictCommand() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "verdict DIR",
-		Short: "Judge the evidence of a run again, on any machine",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError{fmt.Errorf("verdict takes one evidence directory, not %d arguments", len(args))}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(format); err != nil {
-				return err
-			}
-			record, err := evidence.Reexamine(args[0], workload.Scenarios().Facts, logrus.StandardLogger())
-			if err != nil {
-				return err
-			}
-			if err := printRecord(cmd.OutOrStdout(), format, record, args[0]); err != nil {
-				return err
-			}
-			return verdictStatus(record.Verdict)
-		},
-	}
-	addFormatFlag(cmd.Flags(), &format)
-	return cmd
 }
 
 func addFormatFlag(flags *pflag.FlagSet, format *string) {

@@ -22,6 +22,9 @@ const (
 	kmsgFile   = "kmsg.log"
 )
 
+// newSuffix is of a file that is written and not yet whole.
+const newSuffix = ".new"
+
 // Directory is a directory that is written as the run goes. Everything in it is
 // on disk before the next phase begins, since the machine may die there.
 type Directory struct {
@@ -93,7 +96,7 @@ func (e *Directory) SaveRecord(r *record.Record) error {
 }
 
 func (e *Directory) replace(name string, data []byte) error {
-	temporary := name + ".new"
+	temporary := name + newSuffix
 	f, err := e.dir.Create(temporary)
 	if err != nil {
 		return err

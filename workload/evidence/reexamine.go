@@ -1,47 +1,104 @@
 package evidence
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/sirupsen/logrus"
 
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/printable"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
 
-// Reexamine judges the evidence in dir again. The record's verdict is the one
-// that follows from its channels; it is an error if the record says another.
-// What streamed files miss, because the machine died while writing them, is
-// logged and changes nothing: the counts in the record are whole. Evidence from before
-// facts were recorded is judged by those that the caller knows, which is logged as well.
-func Reexamine(dir string, known func(scenario.Scenario) (scenario.Facts, bool), log logrus.FieldLogger) (*record.Record, error) {
+// Known tells the facts of a scenario, and whether all of its parts are known.
+type Known func(scenario.Scenario) (scenario.Facts, bool)
+
+// Reexamine judges the evidence in dir again, which may be anybody's. The record's verdict
+// is the one that follows from its channels; it is an error if the record says another.
+// What the streamed files miss, or tell otherwise, changes nothing, since the record counts
+// what the kernel counted: it is logged, and stands among the record's disagreements.
+// Evidence from before facts were recorded is judged by those that the caller knows, which
+// is logged as well.
+func Reexamine(ctx context.Context, dir string, known Known, log logrus.FieldLogger) (*record.Record, error) {
+	return interruptible(ctx, func() (*record.Record, error) {
+		r, err := judgeAgain(dir, known, log)
+		if err != nil {
+			return nil, err
+		}
+		differences, err := compareStreams(ctx, dir, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range differences {
+			log.Warnf("%s: %s", printable.Text(dir), printable.Text(d))
+		}
+		r.Disagreements = append(r.Disagreements, differences...)
+		return r, nil
+	})
+}
+
+// judgeAgain judges what the record says.
+func judgeAgain(dir string, known Known, log logrus.FieldLogger) (*record.Record, error) {
 	r, err := Load(dir)
 	if err != nil {
 		return nil, err
 	}
+	shown := printable.Text(dir)
+	facts, all := known(r.Scenario)
+	if !all {
+		return nil, fault.Usagef("%s: this version does not know the scenario %q; judge it with the version that wrote it", shown, r.Scenario)
+	}
 	if r.Facts == nil {
-		facts, all := known(r.Scenario)
-		if !all {
-			return nil, fault.Usagef("%s: this version does not know the scenario %s, and the record has no facts of it; judge it with the version that wrote it", dir, r.Scenario)
-		}
-		log.Infof("%s: the record has no facts of its scenario: it is judged by what this version knows", dir)
+		log.Infof("%s: the record has no facts of its scenario: it is judged by what this version knows", shown)
 		r.Facts = &facts
 	}
 	recorded := r.Verdict
 	r.Conclude()
 	if recorded != "" && recorded != r.Verdict {
-		return nil, fmt.Errorf("%s: the record says %s, but its channels amount to %s; the evidence was changed, or written by another version", dir, recorded, r.Verdict)
+		return nil, fmt.Errorf("%s: the record says %s, but its channels amount to %s (%s); the evidence was changed, or written by another version",
+			shown, recorded, r.Verdict, printable.Text(r.Reason))
 	}
-	events, whole, err := LoadEvents(dir)
+	r.Disagreements = append(r.Disagreements, differentFacts(*r.Facts, facts)...)
+	return r, nil
+}
+
+// differentFacts says which facts the record does not take for what this version does. Those
+// of the record stand, since what is learnt later is to rejudge nothing.
+func differentFacts(recorded, known scenario.Facts) (differences []string) {
+	for _, f := range []struct {
+		name            string
+		recorded, known bool
+	}{
+		{"in_memory", recorded.InMemory, known.InMemory},
+		{"drops_bufferless", recorded.DropsBufferless, known.DropsBufferless},
+		{"heals", recorded.Heals, known.Heals},
+		{"detaches", recorded.Detaches, known.Detaches},
+	} {
+		if f.recorded != f.known {
+			differences = append(differences, fmt.Sprintf("the record has the fact %s as %t, and this version as %t", f.name, f.recorded, f.known))
+		}
+	}
+	return differences
+}
+
+// compareStreams says where the streamed files and the record differ. Names of stacks that
+// the record has no more of, because the machine died first, are taken from the events.
+func compareStreams(ctx context.Context, dir string, r *record.Record) ([]string, error) {
+	differences, stacks, err := compareEvents(ctx, dir, r)
 	if err != nil {
 		return nil, err
 	}
-	if !whole {
-		log.Warnf("%s: the last event was cut off", dir)
+	for id, frames := range stacks {
+		if len(r.Channels.Probes.Stacks[id]) > 0 {
+			continue
+		}
+		if r.Channels.Probes.Stacks == nil {
+			r.Channels.Probes.Stacks = map[int32][]string{}
+		}
+		r.Channels.Probes.Stacks[id] = frames
 	}
-	if n := uint64(len(events)); n < r.Channels.Probes.Events {
-		return nil, fmt.Errorf("%s: %s holds %d events and the record tells of %d; copy the evidence again", dir, eventsFile, n, r.Channels.Probes.Events)
-	}
-	return r, nil
+	more, err := compareLog(ctx, dir, r)
+	return append(differences, more...), err
 }

@@ -132,6 +132,10 @@ type Phase struct {
 	Seconds float64   `json:"seconds"`
 	Outcome string    `json:"outcome"`
 	Detail  string    `json:"detail,omitempty"`
+
+	// HostLacks: it failed because the host lacks something, so that the run had no verdict and
+	// ended with that exit code.
+	HostLacks bool `json:"host_lacks,omitempty"`
 }
 
 // Traffic is what both write phases sent.
@@ -160,6 +164,21 @@ func (r *Record) Answers() Settled {
 		return *r.Settled
 	}
 	return Settled{Msync: r.Channels.Disk.Msync, Fsync: r.Channels.Disk.Fsync}
+}
+
+// HostLacked says whether there is no verdict because the host lacked something.
+func (r *Record) HostLacked() bool {
+	if r.Verdict != Inconclusive || len(r.Phases) == 0 {
+		return false
+	}
+	last := r.Phases[len(r.Phases)-1]
+	return last.Outcome == OutcomeFailed && last.HostLacks
+}
+
+// Done says whether the named phase did its work.
+func (r *Record) Done(name string) bool {
+	p, ok := r.phase(name)
+	return ok && p.Outcome == OutcomeDone
 }
 
 // phase returns the record of the named phase.

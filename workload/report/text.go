@@ -27,7 +27,7 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	for _, region := range r.Regions {
 		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r.File))
 	}
-	if r.Channels.Folios.State != record.StateAbsent || r.Channels.Folios.Why != "" {
+	if f := r.Channels.Folios; f.State != record.StateAbsent && f.State != "" || f.Why != "" {
 		t.row("folios", "%s", foliosLine(r.Channels.Folios))
 	}
 	if r.Traffic.Seconds > 0 {
