@@ -15,7 +15,7 @@ func TestKmsgCounter(t *testing.T) {
 		"[   31.900000] WARNING: drivers/net/veth.c:10 at veth_xmit+0x1/0x2 [veth], CPU#0: ping/163",
 		"[   23.000000] WARNING: CPU: 0 PID: 1 at drivers/net/veth.c:10 veth_xmit+0x1/0x2 [veth]",
 	} {
-		c.Add(line)
+		c.Add(Classify(line))
 	}
 	if c.Counts.BufferlessPages != 1 || c.Counts.Suppressed != 8182 || c.Counts.Warnings != 2 {
 		t.Errorf("%+v", c.Counts)

@@ -29,7 +29,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q", line)
 		}
 		c := Counter{Device: "loop0"}
-		c.Add(line)
+		c.Add(Classify(line))
 		if c.Counts.BufferlessPages+c.Counts.Warnings > 1 {
 			t.Errorf("%q counts as %+v", line, c.Counts)
 		}

@@ -11,6 +11,8 @@ func TestOopses(t *testing.T) {
 	for name, want := range map[string]Oopses{
 		"btrfs-7.2": {Comm: "dio3", All: 1, Ours: 1, First: "BUG: kernel NULL pointer dereference, address: 0000000000000000, in _raw_spin_lock_irqsave ← btrfs_folio_set_fixup_dirty ← btrfs_data_dirty_folio ← __bio_release_pages"},
 		"ext4-5.10": {Comm: "umemstress", All: 1, Ours: 1, First: "kernel BUG at fs/ext4/inode.c:2662, in mpage_prepare_extent_to_map ← ext4_writepages ← do_writepages ← __filemap_fdatawrite_range"},
+		// It lists its modules before it says whose thread it is; its end is missing.
+		"ext4-3.10": {Comm: "node_runner_w8", All: 1, Ours: 1, First: "kernel BUG at fs/ext4/inode.c:2297, in mpage_prepare_extent_to_map ← ext4_writepages ← do_writepages ← __filemap_fdatawrite_range"},
 	} {
 		log, err := os.ReadFile("testdata/oops/" + name + ".txt")
 		if err != nil {
@@ -18,11 +20,10 @@ func TestOopses(t *testing.T) {
 		}
 		got, others := Oopses{Comm: want.Comm}, Oopses{Comm: "somebody"}
 		for line := range strings.Lines(string(log)) {
-			line = strings.TrimRight(line, "\r\n") // a console ends its lines with both
-			got.Add(line)
-			others.Add(line)
+			got.Add(Classify(line))
+			others.Add(Classify(line))
 		}
-		if !got.Told() || got.All != want.All || got.Ours != want.Ours || got.First != want.First {
+		if cut := name == "ext4-3.10"; got.Told() == cut || got.All != want.All || got.Ours != want.Ours || got.First != want.First {
 			t.Errorf("%s: %+v\nwant %+v", name, got, want)
 		}
 		if others.All != want.All || others.Ours != 0 {
@@ -40,7 +41,7 @@ func TestWarningIsNoOops(t *testing.T) {
 [    9.169171] RIP: 0010:ext4_set_page_dirty+0x48/0x50 [ext4]
 [    9.170000] ---[ end trace 0000000000000000 ]---
 `) {
-		o.Add(line)
+		o.Add(Classify(line))
 	}
 	if o.All != 0 || o.Told() || o.First != "" {
 		t.Errorf("%+v", o)

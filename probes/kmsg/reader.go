@@ -1,4 +1,5 @@
-// Package kmsg reads the kernel's log and counts what it says about a file system.
+// Package kmsg reads the kernel's log, tells what each line of it is about, whichever kernel and
+// console it is of, and counts what it says about a file system.
 package kmsg
 
 import (

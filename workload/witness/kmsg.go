@@ -32,8 +32,9 @@ func (w *Watch) pumpKmsg() {
 		if !more {
 			break
 		}
-		w.counter.Add(line)
-		w.oopses.Add(line)
+		l := kmsg.Classify(line)
+		w.counter.Add(l)
+		w.oopses.Add(l)
 		w.failed = errors.Join(w.failed, w.evidence.AddKmsg(line))
 	}
 	if w.oopses.Told() && w.died != nil {

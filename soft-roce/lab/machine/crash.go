@@ -8,26 +8,19 @@ import (
 	"umemstress/soft-roce/lab/internal/proto"
 )
 
-// Lines of the serial log that tell how a guest ended, best explanation first:
-// a BUG tells more than the panic that follows it.
-var crashLines = []*regexp.Regexp{
-	regexp.MustCompile(`kernel BUG at .*`),
-	regexp.MustCompile(`BUG: .*`),
-	regexp.MustCompile(`(general protection fault|Oops|double fault|stack segment|invalid opcode): .*`),
-	regexp.MustCompile(`Kernel panic - .*`),
-}
-
-var panicLine = crashLines[len(crashLines)-1]
+// troubles are the kinds of lines that tell how a guest ended, best explanation first: a BUG
+// tells more than the panic that follows it.
+var troubles = []kmsg.Kind{kmsg.Bug, kmsg.Fault, kmsg.Lockup, kmsg.Report, kmsg.Oops, kmsg.Hung, kmsg.Panic}
 
 // CrashReason returns the kernel's own words for its crash. Without a panic
 // there is none: a guest lives on after a BUG in the context of a process.
 func CrashReason(serial []byte) (string, bool) {
-	panicked := panicLine.Find(serial)
-	if panicked == nil {
+	first := firstOf(serial)
+	reason, panicked := first[kmsg.Panic]
+	if !panicked {
 		return "", false
 	}
-	reason := string(bytes.TrimSpace(panicked))
-	if cause, ok := TroubleLine(serial); ok && cause != reason {
+	if cause, ok := worst(first); ok && cause != reason {
 		reason = cause + "; " + reason
 	}
 	return reason, true
@@ -38,7 +31,7 @@ func CrashReason(serial []byte) (string, bool) {
 func OopsReason(serial []byte) (string, bool) {
 	var oopses kmsg.Oopses
 	for line := range bytes.Lines(serial) {
-		oopses.Add(string(bytes.TrimRight(line, "\r\n")))
+		oopses.Add(kmsg.Classify(string(line)))
 	}
 	return oopses.First, oopses.All > 0
 }
@@ -55,10 +48,25 @@ func InitReason(serial []byte) (string, bool) {
 }
 
 // TroubleLine returns the first sign of trouble that the kernel survived.
-func TroubleLine(serial []byte) (string, bool) {
-	for _, re := range crashLines {
-		if line := re.Find(serial); line != nil {
-			return string(bytes.TrimSpace(line)), true
+func TroubleLine(serial []byte) (string, bool) { return worst(firstOf(serial)) }
+
+// firstOf returns the kernel's words in the first line of each kind.
+func firstOf(serial []byte) map[kmsg.Kind]string {
+	first := map[kmsg.Kind]string{}
+	for line := range bytes.Lines(serial) {
+		l := kmsg.Classify(string(line))
+		if _, found := first[l.Kind]; !found {
+			first[l.Kind] = l.Text
+		}
+	}
+	return first
+}
+
+// worst returns the best explanation of them.
+func worst(first map[kmsg.Kind]string) (string, bool) {
+	for _, kind := range troubles {
+		if line, ok := first[kind]; ok {
+			return line, true
 		}
 	}
 	return "", false

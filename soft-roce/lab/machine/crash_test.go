@@ -30,6 +30,10 @@ func TestCrashReason(t *testing.T) {
 			"the tail of a lockup", "watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\nKernel panic - not syncing: softlockup: hung tasks\n",
 			"BUG: soft lockup - CPU#0 stuck for 22s!; Kernel panic - not syncing: softlockup: hung tasks",
 		},
+		{
+			"a task that waits for ever", "[  242.1] INFO: task touch:107 blocked for more than 120 seconds.\n[  242.2] Kernel panic - not syncing: hung_task: blocked tasks\n",
+			"INFO: task touch:107 blocked for more than 120 seconds.; Kernel panic - not syncing: hung_task: blocked tasks",
+		},
 	} {
 		got, ok := CrashReason([]byte(tt.log))
 		if got != tt.want || ok != (tt.want != "") {
@@ -41,6 +45,10 @@ func TestCrashReason(t *testing.T) {
 func TestTroubleLine(t *testing.T) {
 	if got, ok := TroubleLine([]byte(oops)); !ok || got != "kernel BUG at fs/ext4/inode.c:2725!" {
 		t.Errorf("troubleLine = %q, %v", got, ok)
+	}
+	const hung = "[    6.893015] INFO: task touch:107 blocked for more than 2 seconds."
+	if got, ok := TroubleLine([]byte("[    1.00] x\r\n" + hung + "\r\n")); !ok || got != hung[len("[    6.893015] "):] {
+		t.Errorf("troubleLine of a hung task = %q, %v", got, ok)
 	}
 	if got, ok := TroubleLine([]byte("[ 1.0] debugfs: BUGS are fine\n")); ok {
 		t.Errorf("troubleLine found %q", got)

@@ -1,0 +1,126 @@
+package kmsg
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// What comes before a message: the time, in seconds or as dmesg -T writes it, and who said it
+// where the kernel is made to tell (CONFIG_PRINTK_CALLER); what a program had written on the
+// console without ending its line may stand before that. Or the head of a line of syslog, or
+// the level, as on some consoles.
+var before = regexp.MustCompile(`^.*?\[(?: *[0-9]+\.[0-9]+|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4})\](?:\[ *[TC][0-9]+\])? ?` +
+	`|^(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+) [^ ]+ kernel: ` +
+	`|^<[0-9]+>`)
+
+// rule says how lines of a kind begin. Named groups are fields of Line; text is what of the
+// line the kernel's words are, where that is not all of it.
+type rule struct {
+	kind Kind
+	is   *regexp.Regexp
+}
+
+// rules are tried one after the other. What is behind a message tells where kernels have it.
+var rules = func() []rule {
+	const (
+		number   = `[0-9]+`
+		function = `(?P<function>[A-Za-z_][^+\s]*)`
+		source   = `(?P<file>[^\s:]+):(?P<number>` + number + `)`
+		ext4     = `^(?P<filesystem>EXT4)-fs `
+		ext4Head = ` \(device (?P<device>[^)]+)\): ` + function + `:` + number + `: (?:inode #` + number + `: )?(?:block ` + number + `: )?(?:comm (?P<comm>.*?): )?`
+		btrfs    = `^(?P<filesystem>BTRFS) `
+		btrfsDev = ` \(device (?P<device>[^) ]+)[^)]*\)`
+	)
+	var all []rule
+	add := func(kind Kind, is string) { all = append(all, rule{kind, regexp.MustCompile(is)}) }
+
+	// kernel/panic.c, __warn; the second since 6.19 (28ea295f941e), the third until 3.10.
+	add(Warning, `^WARNING: CPU: (?P<cpu>`+number+`) PID: (?P<pid>`+number+`) at (?:`+source+` )?`+function+`\+`)
+	add(Warning, `^WARNING: (?:\[.*\] )?(?:`+source+` )?at `+function+`\+0x[^,]*, CPU#(?P<cpu>`+number+`): (?P<comm>.*)/(?P<pid>`+number+`)$`)
+	add(Warning, `^WARNING: at `+source+` `+function+`\+`)
+	// lib/bug.c, report_bug; the source is said where the kernel was built to know it.
+	add(Bug, `^kernel BUG at (?:`+source+`)?.*`)
+	// arch/x86/mm/fault.c, show_fault_oops; arch/arm64/mm/fault.c, die_kernel_fault.
+	add(Fault, `^(?P<text>BUG: (?:kernel |unable to handle ).*|Unable to handle kernel .*)`)
+	// kernel/watchdog.c, kernel/watchdog_perf.c (watchdog_hld.c), kernel/rcu/tree_stall.h.
+	add(Lockup, `^(?:watchdog: )?(?P<text>BUG: soft lockup - CPU#(?P<cpu>`+number+`) stuck for .*?(?:\[(?P<comm>.*):(?P<pid>`+number+`)\])?)$`)
+	add(Lockup, `^(?:NMI )?(?:watchdog: )?(?P<text>Watchdog detected hard LOCKUP on cpu (?P<cpu>`+number+`).*)`)
+	add(Lockup, `^(?:rcu: )?(?P<text>INFO: rcu_[a-z_]+ (?:self-)?detected .*stall.*)`)
+	add(Report, `^BUG: .*`)
+	// arch/x86/kernel/dumpstack.c, __die_header; arch/arm64/kernel/traps.c, __die.
+	add(Oops, `^.*: [0-9a-f]{4,16} \[#`+number+`\]`)
+	add(Panic, `^Kernel panic - .*`)
+	// kernel/hung_task.c, check_hung_task.
+	add(Hung, `^INFO: task (?P<comm>.*):(?P<pid>`+number+`) (?:is )?blocked (?:for|in I/O wait for) more than .*`)
+	// fs/ext4/inode.c, mpage_prepare_extent_to_map; fs/ext4/super.c, __ext4_warning_inode and its like.
+	add(Bufferless, ext4+`warning`+ext4Head+`(?:page|folio) (?P<page>`+number+`) does not have buffers attached`)
+	add(FSWarning, ext4+`warning`+ext4Head)
+	add(FSError, ext4+`error`+ext4Head)
+	// fs/btrfs/extent_io.c, extent_writepage; fs/btrfs/messages.c, with the file system's state in newer ones.
+	add(Untold, btrfs+`[a-z]+`+btrfsDev+`: .* (?:folio|page) (?P<page>`+number+`) is marked dirty without notifying the fs`)
+	add(FSWarning, btrfs+`warning`+btrfsDev)
+	add(FSError, btrfs+`(?:error|critical|alert|emergency)`+btrfsDev)
+	// lib/ratelimit.c, ___ratelimit.
+	add(Suppressed, `^(?P<what>.*): (?P<count>`+number+`) callbacks suppressed$`)
+
+	// lib/dump_stack.c, with UID since 6.11.
+	add(Task, `^CPU: (?P<cpu>`+number+`) (?:UID: `+number+` )?PID: (?P<pid>`+number+`) Comm: (?P<comm>.*?) (?:Not tainted|Tainted: )`)
+	// The code segment tells the kernel's from a program's; addresses until 4.10 (bb5e5ce545f2).
+	add(Place, `^RIP: 0010:(?:\[<[0-9a-f]+>\] )*`+function+`\+`)
+	add(Call, `^ +(?:\[<[0-9a-f]+>\] )?`+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
+	add(Call, `^\[<[0-9a-f]+>\] `+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
+	add(TraceEnd, `^(?: ?</TASK>|RIP: 0033:|Modules linked in:|---\[ end trace)`)
+	return all
+}()
+
+// Classify tells what a line of the kernel's log is about, as /dev/kmsg, a console, dmesg or
+// syslog has it. Kind is empty for one that tells nothing of what is looked for.
+func Classify(line string) Line {
+	line = strings.TrimRight(line, "\r\n") // a console ends its lines with both
+	line = line[len(before.FindString(line)):]
+	for _, r := range rules {
+		if found := r.is.FindStringSubmatch(line); found != nil {
+			l := Line{Kind: r.kind, Text: strings.TrimSpace(line)}
+			for i, name := range r.is.SubexpNames() {
+				l.set(name, found[i])
+			}
+			return l
+		}
+	}
+	return Line{Text: strings.TrimSpace(line)}
+}
+
+// set sets the field that is named so, if that was said.
+func (l *Line) set(name, value string) {
+	if value == "" {
+		return
+	}
+	number, _ := strconv.ParseUint(value, 10, 64) // of what is digits by the expression; the most there is for more
+	switch name {
+	case "text":
+		l.Text = value
+	case "filesystem":
+		l.Filesystem = value
+	case "device":
+		l.Device = value
+	case "function":
+		l.Function = value
+	case "file":
+		l.File = value
+	case "number":
+		l.Number = number
+	case "cpu":
+		l.CPU = value
+	case "pid":
+		l.PID = number
+	case "comm":
+		l.Comm = value
+	case "page":
+		l.Page = number
+	case "what":
+		l.What = value
+	case "count":
+		l.Count = number
+	}
+}
