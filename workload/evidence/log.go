@@ -16,7 +16,7 @@ func compareLog(ctx context.Context, dir string, r *record.Record) (differences 
 	counted := r.Channels.Kmsg
 	counter := kmsg.Counter{Device: r.File.Device}
 	whole, err := readLines(ctx, dir, kmsgFile, func(_ int, line []byte) error {
-		counter.Add(string(line))
+		counter.Add(kmsg.Classify(string(line)))
 		return nil
 	})
 	switch {
