@@ -44,6 +44,7 @@ type attacher struct {
 	types func() (*btf.Spec, error)
 	sysfs fs.FS
 	order []Method // in which functions are tried
+	undo  *undo
 	// loading is held by who loads a program. cilium/ebpf guards the kernel's
 	// BTF against concurrent use, but not against use by way of a module's
 	// BTF, which builds on it.
@@ -179,7 +180,10 @@ func (a *attacher) kprobe(s site, attached *links) error {
 	if prog, err = a.load(s.kretprobe, nil); err != nil {
 		return err
 	}
-	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: eventGroup()})
+	if err := a.undo.ready(); err != nil {
+		return errors.Join(err, prog.Close())
+	}
+	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: a.undo.group})
 	return attached.keep(prog, l, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -29,12 +30,17 @@ type Options struct {
 	Events int
 	// NoStacks leaves the kernel stacks out of the events.
 	NoStacks bool
+	// Janitor starts a shell that runs the script when this process ends, however it
+	// ends, or when it is closed. It is asked for one where the kernel keeps a probe of
+	// a process that was killed. nil: the next session takes such a probe away.
+	Janitor func(script string, args ...string) (io.Closer, error)
 }
 
 // A Session is a set of attached probes. Its methods may be called by several
 // goroutines at once.
 type Session struct {
 	watches []watch // first the one for tasks that die
+	undo    *undo
 	coll    *ebpf.Collection
 	reader  *ringbuf.Reader
 	symbols symbols
@@ -91,11 +97,12 @@ func attachBy(t table, opts Options) (*Session, error) {
 	if err != nil {
 		return nil, lacks("create BPF maps", err)
 	}
-	s := &Session{coll: coll, closed: make(chan struct{})}
+	s := &Session{coll: coll, undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{})}
 	sysfs := os.DirFS("/sys")
 	s.attach(&attacher{
 		spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs,
 		order: t.methods(preemption{sysfs, kernelBuild()}, types),
+		undo:  s.undo,
 	}, t.hooksFor(opts.Holder))
 	err = s.complete(types, sysfs)
 	if err == nil {
@@ -352,6 +359,7 @@ func (s *Session) Close() error {
 		wg.Go(func() { errs[i] = w.links.close() })
 	}
 	wg.Wait()
+	errs = append(errs, s.undo.close())
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
 	}

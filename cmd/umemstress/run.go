@@ -11,6 +11,7 @@ import (
 
 	"umemstress/probes"
 	"umemstress/workload"
+	"umemstress/workload/child"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
 	"umemstress/workload/witness"
@@ -56,11 +57,15 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 // attachProbes is a function of its own so that a nil *probes.Session never
 // becomes a non-nil Observer.
 func attachProbes(holder string) (witness.Observer, error) {
-	session, err := probes.Attach(probes.Options{Holder: holder})
+	session, err := probes.Attach(probes.Options{Holder: holder, Janitor: startJanitor})
 	if err != nil {
 		return nil, err
 	}
 	return session, nil
+}
+
+func startJanitor(script string, args ...string) (io.Closer, error) {
+	return child.StartJanitor(nil, script, args...)
 }
 
 func printRecord(w io.Writer, format string, r *record.Record, dir string) error {

@@ -1,0 +1,69 @@
+//go:build guest
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload/record"
+)
+
+// kprobeEvents are the lines of tracefs's list of events that have the text.
+func kprobeEvents(t *testing.T, text string) []string {
+	t.Helper()
+	events, err := os.ReadFile("/sys/kernel/tracing/kprobe_events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(events)) {
+		if strings.Contains(line, text) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// A killed run leaves no kprobe event, whenever it is killed, and takes away none of
+// others.
+func TestKillLeavesNoEvent(t *testing.T) {
+	const bound = 2 * time.Second
+	had := 0
+	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGHUP} {
+		// The events come at some time of the prepare phase.
+		for _, after := range []time.Duration{200, 400, 700, 1000, 1400, 2000} {
+			cmd := command(small("--observe", "require", "-D", "2", "-o", filepath.Join(t.TempDir(), "killed"))...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ours := fmt.Sprintf("umemstress_%d_", cmd.Process.Pid)
+			time.Sleep(after * time.Millisecond)
+			if len(kprobeEvents(t, ours)) > 0 {
+				had++
+			}
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // "signal: killed"
+			ended := time.Now()
+			for len(kprobeEvents(t, ours)) > 0 && time.Since(ended) < bound {
+				time.Sleep(50 * time.Millisecond)
+			}
+			if left := kprobeEvents(t, ours); len(left) > 0 {
+				t.Errorf("%v after %v: %s later there still is %q", signal, after*time.Millisecond, bound, left)
+			}
+		}
+	}
+	t.Logf("killed with events: %d", had)
+	// The kernel that is known to lose data is the one that has to be asked this way.
+	if *expectVerdict == string(record.DataLost) && had == 0 {
+		t.Error("no run had an event when it was killed")
+	}
+}
