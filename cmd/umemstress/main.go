@@ -3,11 +3,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-
-	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/guest"
 	"umemstress/workload"
@@ -16,7 +12,7 @@ import (
 func main() {
 	guest.InitIfPID1()
 	workload.RunChild()
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	ctx, stop := interruptible(os.Exit)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

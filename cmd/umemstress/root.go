@@ -17,20 +17,44 @@ var version = "devel"
 // execute runs the command line args and returns the exit code. The result goes
 // to stdout alone, everything else to stderr.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRootCommand()
+	result := &resultWriter{Writer: stdout}
+	root := newRootCommandTo(result)
 	root.SetArgs(args)
-	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	code := exitCode(err)
+	told := err
 	var status statusError
-	if err != nil && !errors.As(err, &status) {
-		fmt.Fprintf(stderr, "umemstress: %v\n", err)
+	if err == nil || errors.As(err, &status) {
+		told = result.err
 	}
-	return code
+	if told != nil {
+		text := strings.ReplaceAll(told.Error(), context.Canceled.Error(), "interrupted")
+		fmt.Fprintf(stderr, "umemstress: %s\n", text)
+	}
+	return exitCode(errors.Join(err, result.err))
 }
 
-func newRootCommand() *cobra.Command {
+// resultWriter remembers that the result could not be written: cobra does not look, nor
+// does who prints a line.
+type resultWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *resultWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil && w.err == nil {
+		w.err = fmt.Errorf("write the result: %w", err)
+	}
+	return n, err
+}
+
+// newRootCommand is the command line for who only reads it.
+func newRootCommand() *cobra.Command { return newRootCommandTo(io.Discard) }
+
+// newRootCommandTo takes the writer of the results now, as cobra's own commands keep the
+// one that there is when they are made.
+func newRootCommandTo(result io.Writer) *cobra.Command {
 	var verbose bool
 	var logFormat string
 	root := &cobra.Command{
@@ -48,8 +72,10 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand())
+	root.SetOut(result)
+	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	strictArguments(root)
 	return root
 }
@@ -87,6 +113,18 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return usageErrorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), hint)
+}
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Say which version this is, as --version does",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", cmd.Root().Name(), cmd.Root().Version)
+			return err
+		},
+	}
 }
 
 func setUpLog(stderr io.Writer, verbose bool, format string) error {

@@ -37,6 +37,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
+			defer outlivePipes()() // what the run did to this machine is undone first
 			if flags.preset == workload.Everything {
 				return runEverything(cmd.Context(), cmd.OutOrStdout(), flags.format, options)
 			}
@@ -44,10 +45,8 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
-			if err := printRecord(cmd.OutOrStdout(), flags.format, record, options.Output); err != nil {
-				return err
-			}
-			return runStatus(record)
+			err = printRecord(cmd.OutOrStdout(), flags.format, record, options.Output)
+			return errors.Join(runStatus(record), err)
 		},
 	}
 	flags.register(cmd.Flags())

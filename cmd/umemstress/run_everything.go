@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -47,13 +48,11 @@ func runEverything(ctx context.Context, stdout io.Writer, format string, options
 			break // nothing that this machine still does proves anything
 		}
 	}
-	if err := printOutcomes(stdout, format, outcomes); err != nil {
-		return err
+	err := printOutcomes(stdout, format, outcomes)
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return worst(outcomes)
+	return errors.Join(worst(outcomes), err)
 }
 
 func runOne(ctx context.Context, o workload.Options) scenarioOutcome {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sirupsen/logrus"
@@ -30,10 +31,8 @@ func newVerdictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := printRecord(cmd.OutOrStdout(), format, record, args[0]); err != nil {
-				return err
-			}
-			return judgedStatus(record)
+			err = printRecord(cmd.OutOrStdout(), format, record, args[0])
+			return errors.Join(judgedStatus(record), err)
 		},
 	}
 	addFormatFlag(cmd.Flags(), &format)

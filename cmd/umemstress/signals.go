@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sameRequest is how soon after the first a signal still means the same: timeout(1) sends
+// its own twice, and at the end of a terminal both the kernel and the shell send one.
+const sameRequest = 500 * time.Millisecond
+
+// interruptible returns a context that ends with the first signal that asks the program
+// to end, so that it ends in order. A later one calls exit, for who does not want to wait
+// for that; what then stays is undone by janitors.
+func interruptible(exit func(code int)) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(s) { // as by nohup
+			asked = append(asked, s)
+		}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, asked...)
+	go func() {
+		<-signals
+		first := time.Now()
+		cancel()
+		for range signals {
+			if time.Since(first) > sameRequest {
+				exit(exitInterrupted)
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
+}
+
+// outlivePipes has a write to a pipe that nobody reads fail like any other, instead of
+// ending the program in the middle of what it does. Children get the default again, which
+// they would not if the signal were ignored.
+func outlivePipes() (stop func()) {
+	ignored := make(chan os.Signal, 1)
+	signal.Notify(ignored, unix.SIGPIPE)
+	return func() { signal.Stop(ignored) }
+}

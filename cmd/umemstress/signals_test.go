@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func signalSelf(t *testing.T, s unix.Signal) {
+	t.Helper()
+	if err := unix.Kill(os.Getpid(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The first signal ends the context, one that comes with it changes nothing, and a later
+// one ends the program.
+func TestInterruptible(t *testing.T) {
+	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		exited := make(chan int, 1)
+		ctx, stop := interruptible(func(code int) { exited <- code })
+		signalSelf(t, s)
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%v ends nothing", s)
+		}
+		signalSelf(t, s)
+		select {
+		case <-exited:
+			t.Errorf("%v, sent twice, is taken for a second thought", s)
+		case <-time.After(sameRequest + 100*time.Millisecond):
+		}
+		signalSelf(t, s)
+		select {
+		case code := <-exited:
+			if code != exitInterrupted {
+				t.Errorf("%v: exit code %d", s, code)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%v: the later one does not end the program", s)
+		}
+		stop()
+	}
+}
+
+// What nohup has the program ignore stays ignored.
+func TestInterruptibleUnderNohup(t *testing.T) {
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	ctx, stop := interruptible(func(int) {})
+	defer stop()
+	signalSelf(t, unix.SIGHUP)
+	signalSelf(t, unix.SIGTERM) // it comes after the other
+	<-ctx.Done()
+	if !signal.Ignored(unix.SIGHUP) {
+		t.Error("SIGHUP is not ignored any more")
+	}
+}
+
+// While pipes are outlived, a write to one that nobody reads is an error, also on standard
+// output; without, this test would end here.
+func TestOutlivePipes(t *testing.T) {
+	defer outlivePipes()()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	saved, err := unix.Dup(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(saved)
+	if err := unix.Dup2(int(w.Fd()), 1); err != nil {
+		t.Fatal(err)
+	}
+	_, err = os.Stdout.WriteString("x")
+	if restored := unix.Dup2(saved, 1); restored != nil {
+		t.Fatal(restored)
+	}
+	if !errors.Is(err, unix.EPIPE) {
+		t.Error(err)
+	}
+}
+
+// A result that cannot be written is a failure, of every command and of its help.
+func TestResultNotWritten(t *testing.T) {
+	for _, args := range []string{
+		"--help", "--version", "version", "run --help", "completion bash", "soft-roce", "soft-roce status", "scenarios",
+		"scenarios --format json", "check",
+	} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		code := execute(t.Context(), strings.Fields(args), full, &log)
+		if code != exitFailed || strings.Count(log.String(), "no space left on device") != 1 {
+			t.Errorf("%s: exit code %d: %s", args, code, log.String())
+		}
+		full.Close()
+	}
+}
