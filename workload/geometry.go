@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"math"
+
 	"umemstress/workload/folio"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/mutation"
@@ -36,6 +38,9 @@ func (o Options) geometry() (offset, length int64) {
 
 // validateGeometry refuses a region that no mapping could have, or beyond its file.
 func (o Options) validateGeometry(pageSize int64) error {
+	if most := math.MaxInt64 - o.FileBytes - 2*partBehind; o.FileOffset > most {
+		return fault.Usagef("--file-offset %d: no file is that long; give at most %d", o.FileOffset, most&^(pageSize-1))
+	}
 	offset, length := o.geometry()
 	switch {
 	case offset%pageSize != 0:

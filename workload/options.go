@@ -148,12 +148,18 @@ func (o Options) validate() error {
 		if region.bytes <= 0 || region.bytes%pageSize != 0 {
 			return fault.Usagef("--%s %d: give a positive multiple of the page size of %s, %d bytes", region.flag, region.bytes, fs.Name, pageSize)
 		}
+		if region.bytes > maxRegionBytes {
+			return fault.Usagef("--%s %d: give at most %d bytes, which is all that a process can map", region.flag, region.bytes, maxRegionBytes)
+		}
 	}
 	if err := o.validateGeometry(pageSize); err != nil {
 		return err
 	}
 	return o.validateTraffic()
 }
+
+// maxRegionBytes is the address space of a process on amd64 with four levels of page tables.
+const maxRegionBytes = 1 << 47
 
 // maxMessageBytes is the largest message of an RC queue pair (InfiniBand
 // Architecture Specification, volume 1, 9.7.4.1.4; max_msg_sz of ib_port_attr).

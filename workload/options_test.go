@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -19,8 +20,11 @@ func TestOptionsRefused(t *testing.T) {
 		"--observe maybe":   func(o *Options) { o.Observe = "maybe" },
 		"--file-size 5000":  func(o *Options) { o.FileBytes = 5000 },
 		"--anon-size 0":     func(o *Options) { o.AnonBytes = 0 },
-		"--folios huge":     func(o *Options) { o.Scenario.Folios = "huge" },
-		"--mutator nobody":  func(o *Options) { o.Mutator = "nobody" },
+		"--file-size 9223372036854771712: give at most 140737488355328": func(o *Options) { o.FileBytes = math.MaxInt64 &^ 4095 },
+		"--anon-size 281474976710656: give at most":                     func(o *Options) { o.AnonBytes = 1 << 48 },
+		"--file-offset 9223372036854771712: no file is that long":       func(o *Options) { o.FileOffset = math.MaxInt64 &^ 4095 },
+		"--folios huge":    func(o *Options) { o.Scenario.Folios = "huge" },
+		"--mutator nobody": func(o *Options) { o.Mutator = "nobody" },
 		"--mutator child: the mutation none is the run's own": func(o *Options) { o.Mutator = MutatorChild },
 		"--file-offset 100":                                   func(o *Options) { o.FileOffset = 100 },
 		"ends at 67108864, beyond the file":                   func(o *Options) { o.FileLength = 4096 },

@@ -18,6 +18,8 @@ import (
 var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
+	"cmd/umemstress/internal/bytesize",
+	"cmd/umemstress/internal/signals",
 	"soft-roce/lab/matrix",
 	"soft-roce/lab",
 	"soft-roce/lab/machine",

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 
+	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/soft-roce/lab/guest"
 	"umemstress/workload"
 )
@@ -12,7 +13,7 @@ import (
 func main() {
 	guest.InitIfPID1()
 	workload.RunChild()
-	ctx, stop := interruptible(os.Exit)
+	ctx, stop := signals.Interruptible(func() { os.Exit(exitInterrupted) })
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

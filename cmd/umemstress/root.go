@@ -22,14 +22,13 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	told := err
+	failed := err
 	var status statusError
 	if err == nil || errors.As(err, &status) {
-		told = result.err
+		failed = result.err
 	}
-	if told != nil {
-		text := strings.ReplaceAll(told.Error(), context.Canceled.Error(), "interrupted")
-		fmt.Fprintf(stderr, "umemstress: %s\n", text)
+	if failed != nil {
+		fmt.Fprintf(stderr, "umemstress: %s\n", told(failed, args))
 	}
 	return exitCode(errors.Join(err, result.err))
 }
@@ -64,6 +63,9 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := refuseEmpty(cmd); err != nil {
+				return err
+			}
 			return setUpLog(cmd.ErrOrStderr(), verbose, logFormat)
 		},
 	}
@@ -85,6 +87,13 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 func strictArguments(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		strictArguments(sub)
+	}
+	if cmd.Name() == "help" {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			found, rest, _ := cmd.Root().Find(args) // what is wrong, the rest tells
+			return noSuchCommand(found, rest)
+		}
+		return
 	}
 	if !cmd.Runnable() {
 		cmd.Args = noSuchCommand
@@ -109,7 +118,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	}
 	hint := fmt.Sprintf("see '%s --help'", cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2 // as cobra itself has it
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := cmd.SuggestionsFor(args[0]); args[0] != "" && len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return usageErrorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), hint)

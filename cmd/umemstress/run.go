@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/probes"
 	"umemstress/workload"
 	"umemstress/workload/child"
@@ -37,7 +38,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
-			defer outlivePipes()() // what the run did to this machine is undone first
+			defer signals.OutlivePipes()() // what the run did to this machine is undone first
 			if flags.preset == workload.Everything {
 				return runEverything(cmd.Context(), cmd.OutOrStdout(), flags.format, options)
 			}

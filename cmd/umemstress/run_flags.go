@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/bytesize"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
 )
@@ -125,10 +127,10 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto or uverbs")
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
 	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")
-	flags.StringVar(&f.fileSize, "file-size", formatBytes(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")
+	flags.StringVar(&f.fileSize, "file-size", bytesize.Format(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")
 	flags.StringVar(&f.fileOffset, "file-offset", "", "where the region begins in its file, so that it is a part of it (default: 0; 516K where the folios or the mutation want a part)")
 	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
-	flags.StringVar(&f.anonSize, "anon-size", formatBytes(o.AnonBytes), "size of the anonymous region, the source of the traffic")
+	flags.StringVar(&f.anonSize, "anon-size", bytesize.Format(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
 	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
 	known := workload.Scenarios()
@@ -152,21 +154,24 @@ func (f *optionFlags) finish() (workload.Options, error) {
 			return o, err
 		}
 	}
+	if f.seconds > int(math.MaxInt64/time.Second) {
+		return o, usageErrorf("--duration %d: give the seconds that a write phase takes, at most %d", f.seconds, math.MaxInt64/time.Second)
+	}
 	o.Duration = time.Duration(f.seconds) * time.Second
-	if o.FileBytes, err = parseBytes(f.fileSize); err != nil {
+	if o.FileBytes, err = bytesize.Parse(f.fileSize); err != nil {
 		return o, usageErrorf("--file-size %w", err)
 	}
 	if f.fileOffset != "" {
-		if o.FileOffset, err = parseBytes(f.fileOffset); err != nil {
+		if o.FileOffset, err = bytesize.Parse(f.fileOffset); err != nil {
 			return o, usageErrorf("--file-offset %w", err)
 		}
 	}
 	if f.fileLength != "" {
-		if o.FileLength, err = parseBytes(f.fileLength); err != nil {
+		if o.FileLength, err = bytesize.Parse(f.fileLength); err != nil {
 			return o, usageErrorf("--file-length %w", err)
 		}
 	}
-	if o.AnonBytes, err = parseBytes(f.anonSize); err != nil {
+	if o.AnonBytes, err = bytesize.Parse(f.anonSize); err != nil {
 		return o, usageErrorf("--anon-size %w", err)
 	}
 	if o.Output == "" {

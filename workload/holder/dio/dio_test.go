@@ -23,3 +23,12 @@ func TestDIOSourceRefused(t *testing.T) {
 		worktest.WantUsage(t, err, want)
 	}
 }
+
+// The size that is advised is one that is accepted.
+func TestDIOSourceTooSmall(t *testing.T) {
+	worktest.WantUsage(t, suffices("disk", 4096+1024, 8192), "it has 5120 bytes and the reads take 8192; give --anon-size 4096 or a larger device")
+	worktest.WantUsage(t, suffices("disk", 1024, 8192), "it has 1024 bytes, less than a page, and the reads take 8192; name a larger one")
+	if err := suffices("disk", 8192, 8192); err != nil {
+		t.Error(err)
+	}
+}

@@ -90,10 +90,18 @@ func (g *givenDevice) checkSize(path string) error {
 	if err != nil {
 		return fmt.Errorf("--dio-source %s: its size: %w", path, err)
 	}
-	if has < g.size {
-		return fault.Usagef("--dio-source %s: it has %d bytes and the reads take %d; give --anon-size %d or a larger device", path, has, g.size, has&^int64(os.Getpagesize()-1))
+	return suffices(path, has, g.size)
+}
+
+func suffices(path string, has, wanted int64) error {
+	pages := has &^ int64(os.Getpagesize()-1)
+	switch {
+	case has >= wanted:
+		return nil
+	case pages == 0:
+		return fault.Usagef("--dio-source %s: it has %d bytes, less than a page, and the reads take %d; name a larger one", path, has, wanted)
 	}
-	return nil
+	return fault.Usagef("--dio-source %s: it has %d bytes and the reads take %d; give --anon-size %d or a larger device", path, has, wanted, pages)
 }
 
 func (g *givenDevice) direct() *os.File { return g.file }

@@ -3,6 +3,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -31,7 +32,9 @@ func Detached(fstype, source string, options map[string]string) (*os.File, error
 			return nil, fmt.Errorf("mount %s as %s: %s=%s: %w", source, fstype, key, value, err)
 		}
 	}
-	if err := unix.FsconfigCreate(fs); err != nil {
+	if err := unix.FsconfigCreate(fs); errors.Is(err, unix.EPERM) {
+		return nil, fault.Lacksf("mount %s as %s: %w; it takes root, and a root of this user namespace alone (unshare, a rootless container) may not mount it", source, fstype, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("mount %s as %s: %w; the kernel's log says why", source, fstype, err)
 	}
 	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOSUID)

@@ -1,4 +1,5 @@
-package main
+// Package bytesize reads and writes sizes as people give them.
+package bytesize
 
 import (
 	"fmt"
@@ -6,9 +7,9 @@ import (
 	"strconv"
 )
 
-// parseBytes reads a size such as 4096, 64K, 64M or 1G; the units are powers of
+// Parse reads a size such as 4096, 64K, 64M or 1G; the units are powers of
 // 1024.
-func parseBytes(text string) (int64, error) {
+func Parse(text string) (int64, error) {
 	digits, shift := text, 0
 	if n := len(text); n > 0 {
 		switch text[n-1] {
@@ -30,9 +31,9 @@ func parseBytes(text string) (int64, error) {
 	return n << shift, nil
 }
 
-// formatBytes writes a size as parseBytes reads it, in the largest unit that
+// Format writes a size as Parse reads it, in the largest unit that
 // divides it.
-func formatBytes(n int64) string {
+func Format(n int64) string {
 	const units = "GMK"
 	for i := range units {
 		if shift := 30 - 10*i; n > 0 && n>>shift<<shift == n {

@@ -1,4 +1,5 @@
-package main
+// Package signals ends the program in order when it is asked to, and not for a pipe.
+package signals
 
 import (
 	"context"
@@ -13,10 +14,10 @@ import (
 // its own twice, and at the end of a terminal both the kernel and the shell send one.
 const sameRequest = 500 * time.Millisecond
 
-// interruptible returns a context that ends with the first signal that asks the program
+// Interruptible returns a context that ends with the first signal that asks the program
 // to end, so that it ends in order. A later one calls exit, for who does not want to wait
 // for that; what then stays is undone by janitors.
-func interruptible(exit func(code int)) (_ context.Context, stop func()) {
+func Interruptible(exit func()) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	asked := []os.Signal{unix.SIGINT, unix.SIGTERM}
 	for _, s := range []unix.Signal{unix.SIGHUP, unix.SIGQUIT} {
@@ -32,7 +33,7 @@ func interruptible(exit func(code int)) (_ context.Context, stop func()) {
 		cancel()
 		for range signals {
 			if time.Since(first) > sameRequest {
-				exit(exitInterrupted)
+				exit()
 			}
 		}
 	}()
@@ -43,10 +44,10 @@ func interruptible(exit func(code int)) (_ context.Context, stop func()) {
 	}
 }
 
-// outlivePipes has a write to a pipe that nobody reads fail like any other, instead of
+// OutlivePipes has a write to a pipe that nobody reads fail like any other, instead of
 // ending the program in the middle of what it does. Children get the default again, which
 // they would not if the signal were ignored.
-func outlivePipes() (stop func()) {
+func OutlivePipes() (stop func()) {
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, unix.SIGPIPE)
 	return func() { signal.Stop(ignored) }

@@ -1,11 +1,9 @@
-package main
+package signals
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/signal"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,8 +21,8 @@ func signalSelf(t *testing.T, s unix.Signal) {
 // one ends the program.
 func TestInterruptible(t *testing.T) {
 	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
-		exited := make(chan int, 1)
-		ctx, stop := interruptible(func(code int) { exited <- code })
+		exited := make(chan struct{})
+		ctx, stop := Interruptible(func() { close(exited) })
 		signalSelf(t, s)
 		select {
 		case <-ctx.Done():
@@ -39,10 +37,7 @@ func TestInterruptible(t *testing.T) {
 		}
 		signalSelf(t, s)
 		select {
-		case code := <-exited:
-			if code != exitInterrupted {
-				t.Errorf("%v: exit code %d", s, code)
-			}
+		case <-exited:
 		case <-time.After(10 * time.Second):
 			t.Errorf("%v: the later one does not end the program", s)
 		}
@@ -54,7 +49,7 @@ func TestInterruptible(t *testing.T) {
 func TestInterruptibleUnderNohup(t *testing.T) {
 	signal.Ignore(unix.SIGHUP)
 	defer signal.Reset(unix.SIGHUP)
-	ctx, stop := interruptible(func(int) {})
+	ctx, stop := Interruptible(func() {})
 	defer stop()
 	signalSelf(t, unix.SIGHUP)
 	signalSelf(t, unix.SIGTERM) // it comes after the other
@@ -67,7 +62,7 @@ func TestInterruptibleUnderNohup(t *testing.T) {
 // While pipes are outlived, a write to one that nobody reads is an error, also on standard
 // output; without, this test would end here.
 func TestOutlivePipes(t *testing.T) {
-	defer outlivePipes()()
+	defer OutlivePipes()()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -88,24 +83,5 @@ func TestOutlivePipes(t *testing.T) {
 	}
 	if !errors.Is(err, unix.EPIPE) {
 		t.Error(err)
-	}
-}
-
-// A result that cannot be written is a failure, of every command and of its help.
-func TestResultNotWritten(t *testing.T) {
-	for _, args := range []string{
-		"--help", "--version", "version", "run --help", "completion bash", "soft-roce", "soft-roce status", "scenarios",
-		"scenarios --format json", "check",
-	} {
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var log bytes.Buffer
-		code := execute(t.Context(), strings.Fields(args), full, &log)
-		if code != exitFailed || strings.Count(log.String(), "no space left on device") != 1 {
-			t.Errorf("%s: exit code %d: %s", args, code, log.String())
-		}
-		full.Close()
 	}
 }
