@@ -251,7 +251,9 @@ func (r *run) settle(context.Context) error {
 	return nil
 }
 
-func msync(r *memory.Region) error { return unix.Msync(r.Bytes, unix.MS_SYNC) }
+func msync(r *memory.Region) error {
+	return file.Again(func() error { return unix.Msync(r.Bytes, unix.MS_SYNC) })
+}
 
 // account notes how many pages of the whole machine the kernel counts as dirty.
 // A page that ext4 drops stays counted for ever, and in the end such pages

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/memory"
 )
 
@@ -13,7 +14,8 @@ import (
 // that the next read finds what is on the disk. It checks that they are gone.
 func (t *File) Evict(bytes int64) (err error) {
 	// What the journal has is written in place by the second of the two.
-	if err := errors.Join(unix.Syncfs(int(t.Handle.Fd())), unix.Syncfs(int(t.Handle.Fd()))); err != nil {
+	syncfs := func() error { return unix.Syncfs(int(t.Handle.Fd())) }
+	if err := errors.Join(file.Again(syncfs), file.Again(syncfs)); err != nil {
 		return fmt.Errorf("syncfs: %w", err)
 	}
 	if err := unix.Fadvise(int(t.Handle.Fd()), 0, bytes, unix.FADV_DONTNEED); err != nil {

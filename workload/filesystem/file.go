@@ -91,12 +91,13 @@ func (t *File) describe(scratch bool) error {
 // Reserve gives the file its size and its blocks. Without blocks, a full file
 // system would fail the pin with EFAULT, which looks like a kernel's refusal.
 func (t *File) Reserve(bytes int64) error {
-	err := unix.Fallocate(int(t.Handle.Fd()), 0, 0, bytes)
+	err := file.Allocate(t.Handle, 0, 0, bytes)
 	if errors.Is(err, unix.EOPNOTSUPP) { // ext2 has no extents that could be marked unwritten
 		err = t.fillWithZeros(bytes)
 	}
 	if err != nil {
-		return fmt.Errorf("reserve %d MiB for the file-backed region: %w; free some space or choose a smaller --file-size", bytes>>20, err)
+		return fmt.Errorf("reserve %d MiB for the file-backed region: %w%s", bytes>>20, err,
+			file.RoomAdvice(err, "free some space or choose a smaller --file-size"))
 	}
 	return nil
 }

@@ -56,17 +56,31 @@ func reserveHugepages(n int) (_ io.Closer, err error) {
 	if err := tellHugepages(undo, n, before); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(nrHugepages, []byte(strconv.Itoa(before+n)), 0); err != nil {
-		return nil, fault.Lacksf("hugetlbfs: %w; it takes root", err)
-	}
-	after, err := hugepages()
+	got, err := growPool(before, n)
 	if err != nil {
 		return nil, err
 	}
-	if got := after - before; got < n {
+	if got < n {
 		return nil, fault.Lacksf("hugetlbfs: the kernel found %d of the %d huge pages that the file takes; free memory, or choose a smaller --file-size", max(got, 0), n)
 	}
 	return undo, tellHugepages(undo, n, 0)
+}
+
+// growPool asks for n pages more than there were, and returns how many there are. The
+// kernel breaks off for a signal without an error (alloc_pool_huge_page, mm/hugetlb.c), so
+// it is asked again for as long as that brings more.
+func growPool(before, n int) (got int, err error) {
+	for try, last := 0, 0; got < n && (try < 2 || got > last); try++ {
+		if err := os.WriteFile(nrHugepages, []byte(strconv.Itoa(before+n)), 0); err != nil {
+			return got, fault.Lacksf("hugetlbfs: %w; it takes root", err)
+		}
+		after, err := hugepages()
+		if err != nil {
+			return got, err
+		}
+		last, got = got, after-before
+	}
+	return got, nil
 }
 
 // canReserveHugepages refuses what cannot be had, before the kernel empties its caches in

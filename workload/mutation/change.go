@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/child"
+	"umemstress/workload/internal/file"
 )
 
 // change is what can be done to a part of a file.
@@ -26,9 +27,9 @@ const (
 func (c change) apply(f *os.File, offset, bytes int64) (err error) {
 	switch c {
 	case punch:
-		err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, bytes)
+		err = file.Allocate(f, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, bytes)
 	case zero:
-		err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_ZERO_RANGE, offset, bytes)
+		err = file.Allocate(f, unix.FALLOC_FL_ZERO_RANGE, offset, bytes)
 	case write:
 		_, err = f.WriteAt(make([]byte, bytes), offset)
 	case truncate:

@@ -94,7 +94,7 @@ func mutateNothing(Target) (*os.File, error) { return nil, nil }
 // mm/truncate.c). Who pins them goes on writing into pages that are nobody's.
 func mutateBy(what string, mode uint32) func(Target) (*os.File, error) {
 	return func(t Target) (*os.File, error) {
-		if err := unix.Fallocate(t.fd(), mode, t.Region.Offset, t.Region.Length); err != nil {
+		if err := file.Allocate(t.File.Handle, mode, t.Region.Offset, t.Region.Length); err != nil {
 			return nil, fmt.Errorf("%s: fallocate: %w", what, err)
 		}
 		return nil, nil
@@ -117,7 +117,7 @@ func mutateReflink(t Target) (*os.File, error) {
 		return nil, fmt.Errorf("make the clone's file: %w", err)
 	}
 	clone := os.NewFile(uintptr(fd), "clone")
-	if err := unix.IoctlFileClone(fd, t.fd()); err != nil {
+	if err := file.Again(func() error { return unix.IoctlFileClone(fd, t.fd()) }); err != nil {
 		return nil, errors.Join(fault.Lacksf("clone the file: FICLONE: %w; the file system was made without reflinks", err), clone.Close())
 	}
 	return clone, file.Sync(clone)

@@ -10,13 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sync retries when a signal of Go's scheduler interrupted the call.
-func Sync(f *os.File) error {
+// Again makes a system call once more for as long as signals interrupt it: Go's scheduler
+// sends some, and a program that was stopped and goes on is interrupted as well.
+func Again(call func() error) error {
 	for {
-		if err := unix.Fsync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
+}
+
+// Sync is fsync(2).
+func Sync(f *os.File) error {
+	return Again(func() error { return unix.Fsync(int(f.Fd())) })
+}
+
+// Allocate is fallocate(2). Most file systems break it off for a signal.
+func Allocate(f *os.File, mode uint32, offset, bytes int64) error {
+	return Again(func() error { return unix.Fallocate(int(f.Fd()), mode, offset, bytes) })
+}
+
+// RoomAdvice is what to do, in the words of an error, where err is of space that ran out.
+func RoomAdvice(err error, advice string) string {
+	for _, errno := range []error{unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			return "; " + advice
+		}
+	}
+	return ""
 }
 
 // Reopen opens once more what f is open on, which may have no name.
@@ -29,20 +50,31 @@ func Reopen(f *os.File, mode int) (*os.File, error) {
 func Nameless(dir string, size int64) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) { // overlayfs before 6.1 (2b1a77461f16)
-		if f, err = os.CreateTemp(dir, "umemstress-scratch-*"); err == nil {
-			err = os.Remove(f.Name())
-		}
+		f, err = createUnlinked(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make the scratch file in %s: %w; choose another directory with --scratch-dir", dir, err)
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
+	err = Allocate(f, 0, 0, size)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		err = f.Truncate(size)
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("reserve %d MiB for the scratch file system in %s: %w; choose another directory with --scratch-dir or a smaller --file-size", size>>20, dir, err)
+		return nil, fmt.Errorf("reserve %d MiB for the scratch file system in %s: %w%s", size>>20, dir, err,
+			RoomAdvice(err, "choose another directory with --scratch-dir or a smaller --file-size"))
+	}
+	return f, nil
+}
+
+// createUnlinked leaves nothing behind where it fails.
+func createUnlinked(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "umemstress-scratch-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
