@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"umemstress/rdma/internal/verbs"
 )
 
@@ -24,6 +26,9 @@ type Device struct {
 	ABI    int    // version of the driver's user ABI (abi_version)
 	NetDev string // soft-RoCE only: the netdev that the link was made over
 	Ports  []Port
+	// Err is what kept the rest of it from being read; nil: nothing did. A port of a
+	// device in reset answers EIO.
+	Err error `json:"-"`
 
 	sysfs string // where it was found
 }
@@ -72,7 +77,7 @@ func (d Device) Active() bool {
 
 // Devices lists the RDMA devices below a sysfs root, "/sys" on a live system,
 // in the order of their names. A host without any, or without the RDMA core, has
-// none and that is no error.
+// none and that is no error. One that cannot be read has its Err and hides no other.
 func Devices(sysfs string) ([]Device, error) {
 	class := filepath.Join(sysfs, "class/infiniband")
 	entries, err := os.ReadDir(class)
@@ -104,10 +109,19 @@ func FindDevice(sysfs, name string) (Device, error) {
 	if err != nil {
 		return Device{}, err
 	}
+	var unread error
 	for _, d := range devices {
-		if d.Name == name || name == "" && d.Active() {
+		switch {
+		case d.Name == name:
+			return d, d.Err
+		case name == "" && d.Err == nil && d.Active():
 			return d, nil
+		case unread == nil:
+			unread = d.Err
 		}
+	}
+	if name == "" && unread != nil {
+		return Device{}, unread
 	}
 	e := &Error{Op: "find", Object: "device " + name, Remedy: remedyLoad, lacks: true}
 	switch {
@@ -132,42 +146,65 @@ func describe(devices []Device) string {
 		for _, p := range d.Ports {
 			states = append(states, fmt.Sprintf("port %d %v", p.Number, p.State))
 		}
+		if d.Err != nil {
+			states = append(states, "not all of it can be read")
+		}
 		list = append(list, fmt.Sprintf("%s (%s)", d.Name, strings.Join(states, ", ")))
 	}
 	return strings.Join(list, ", ")
 }
 
+// readDevice fails where there is no such device; what of it cannot be read is its Err.
 func readDevice(sysfs, name string) (Device, error) {
 	dir := filepath.Join(sysfs, "class/infiniband", name)
 	if _, err := os.Stat(dir); err != nil {
 		return Device{}, err
 	}
 	d := Device{Name: name, sysfs: sysfs}
+	var failed []error
+	keep := func(what string, err error) {
+		if err != nil {
+			failed = append(failed, newSysfsError(what, err))
+		}
+	}
+	label := "device " + name + " in sysfs"
 	// A soft-RoCE device is told by its attribute parent, which rxe alone has
 	// (parent_show, rxe_verbs.c). Its link device says nothing: there is none
 	// over a veth pair, and up to 5.10 it is the network card's own otherwise.
-	if netdev, err := readLine(filepath.Join(dir, "parent")); err == nil {
+	netdev, err := readLine(filepath.Join(dir, "parent"))
+	if err == nil {
 		d.Driver, d.NetDev = DriverRxe, netdev
-	} else if link, err := os.Readlink(filepath.Join(dir, "device/driver")); err == nil {
-		d.Driver = filepath.Base(link)
+	} else if err = unlessAbsent(err); err == nil {
+		if link, err := os.Readlink(filepath.Join(dir, "device/driver")); err == nil {
+			d.Driver = filepath.Base(link)
+		}
 	}
-	var err error
-	if d.Uverbs, d.ABI, err = findUverbs(sysfs, name); err != nil {
-		return Device{}, err
-	}
+	keep(label, err)
+	d.Uverbs, d.ABI, err = findUverbs(sysfs, name)
+	keep(label, err)
 	ports, err := os.ReadDir(filepath.Join(dir, "ports"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Device{}, err
-	}
+	keep(label, unlessAbsent(err))
 	for _, entry := range ports {
 		port, err := readPort(filepath.Join(dir, "ports", entry.Name()))
-		if err != nil {
-			return Device{}, err
+		if keep("port "+entry.Name()+" of "+label, err); err == nil {
+			d.Ports = append(d.Ports, port)
 		}
-		d.Ports = append(d.Ports, port)
 	}
 	slices.SortFunc(d.Ports, func(a, b Port) int { return a.Number - b.Number })
+	if d.Err = errors.Join(failed...); d.Err != nil {
+		if _, err := os.Stat(dir); err != nil {
+			return Device{}, err // it was removed meanwhile
+		}
+	}
 	return d, nil
+}
+
+// unlessAbsent drops the error of an attribute that there need not be.
+func unlessAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil
+	}
+	return err
 }
 
 // findUverbs looks for the character device whose ibdev is name.
@@ -179,8 +216,12 @@ func findUverbs(sysfs, name string) (uverbs string, abi int, err error) {
 	}
 	for _, entry := range entries {
 		dir := filepath.Join(class, entry.Name())
-		if ibdev, err := readLine(filepath.Join(dir, "ibdev")); err != nil || ibdev != name {
-			continue // abi_version of the class itself has no ibdev
+		ibdev, err := readLine(filepath.Join(dir, "ibdev"))
+		if err := unlessAbsent(err); err != nil {
+			return "", 0, err
+		}
+		if ibdev != name {
+			continue // or abi_version of the class itself, which has no ibdev
 		}
 		abi, err := readNumber(filepath.Join(dir, "abi_version"))
 		return entry.Name(), abi, err

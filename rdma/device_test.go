@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // tree writes a sysfs: paths ending in @ are links.
@@ -181,8 +183,20 @@ func TestBrokenSysfs(t *testing.T) {
 	} {
 		files := rxe0("4: ACTIVE")
 		change(files)
-		_, err := Devices(tree(t, files))
-		wantText(t, err, false, "read device rxe0 in sysfs")
+		_, err := FindDevice(tree(t, files), "")
+		wantText(t, err, false, "device rxe0 in sysfs")
+		// It hides no other, and is refused itself.
+		root := tree(t, mlx(files))
+		devices, err := Devices(root)
+		if err != nil || len(devices) != 2 || devices[0].Err != nil {
+			t.Fatalf("%+v, %v", devices, err)
+		}
+		wantText(t, devices[1].Err, false, "device rxe0 in sysfs")
+		if d, err := FindDevice(root, "mlx5_0"); err != nil || d.Name != "mlx5_0" {
+			t.Errorf("%+v, %v", d, err)
+		}
+		_, err = FindDevice(root, "rxe0")
+		wantText(t, err, false, "device rxe0 in sysfs")
 	}
 	files := rxe0("4: ACTIVE")
 	files["class/infiniband/rxe0/ports/1/gids/1"] = "not a GID"
@@ -192,6 +206,80 @@ func TestBrokenSysfs(t *testing.T) {
 	}
 	_, err = chooseGID(d, 1, AutoGID)
 	wantText(t, err, false, "read GID 1 of port 1 of device rxe0")
+}
+
+// A port that cannot be read leaves the device its others. A directory in place of a file
+// fails as a device in reset does, with another errno.
+func TestUnreadablePort(t *testing.T) {
+	files := mlx(rxe0("4: ACTIVE"))
+	files["class/infiniband/mlx5_0/ports/2/state"] = "4: ACTIVE"
+	delete(files, "class/infiniband/mlx5_0/ports/1/state")
+	files["class/infiniband/mlx5_0/ports/1/state/x"] = ""
+	d, err := FindDevice(tree(t, files), "mlx5_0")
+	wantText(t, err, false, "read port 1 of device mlx5_0 in sysfs: is a directory (EISDIR)")
+	if len(d.Ports) != 1 || !d.Active() || !errors.Is(d.Err, unix.EISDIR) {
+		t.Fatalf("%+v", d)
+	}
+	if port, err := choosePort(d, 2); err != nil || port.Number != 2 {
+		t.Errorf("the port that is well: %+v, %v", port, err)
+	}
+	_, err = choosePort(d, 1)
+	wantText(t, err, false, "read port 1 of device mlx5_0 in sysfs")
+	wantText(t, newSysfsError("port 1", unix.EIO), true, "read port 1: input/output error (EIO); the device may be in reset")
+	d.Err = nil
+	_, err = choosePort(d, 3)
+	wantText(t, err, true, "port 3 of device mlx5_0: the device has 1 port")
+}
+
+// Where too few descriptors are allowed, that is what is said, and no device is taken for
+// one that is gone or of another kind.
+func TestTooFewDescriptors(t *testing.T) {
+	root := tree(t, rxe0("4: ACTIVE"))
+	d, err := FindDevice(root, "rxe0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exhaustDescriptors(t)
+	for _, attempt := range []func() error{
+		func() error { _, err := FindDevice(root, ""); return err },
+		func() error { _, err := FindDevice(root, "rxe0"); return err },
+		func() error { _, err := (&Context{device: d}).Path(PathConfig{GIDIndex: AutoGID}); return err },
+		func() error { _, err := chooseGID(d, 1, AutoGID); return err },
+	} {
+		err := attempt()
+		wantText(t, err, true, "too many open files (EMFILE); raise the limit of open files (ulimit -n)")
+		if errors.Is(err, ErrDeviceGone) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// exhaustDescriptors takes all descriptors that this process may have, for the test.
+func exhaustDescriptors(t *testing.T) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	var taken []int
+	t.Cleanup(func() {
+		for _, fd := range taken {
+			unix.Close(fd)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		fd, err := unix.Dup(2)
+		if err != nil {
+			return
+		}
+		taken = append(taken, fd)
+	}
 }
 
 // wantText checks what a user sees and which exit code it leads to.

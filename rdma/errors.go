@@ -72,9 +72,10 @@ func (e *Error) HostLacks() bool { return e.lacks }
 
 // Remedies that several operations share.
 const (
-	remedyPermission = "give the user access to the device node (udev group rdma, or run as root)"
-	remedyRemoved    = "the device was removed; add it again (umemstress soft-roce up) and start over"
-	remedyLoad       = "load the device's driver, or make a soft-RoCE device: umemstress soft-roce up"
+	remedyPermission  = "give the user access to the device node (udev group rdma, or run as root)"
+	remedyRemoved     = "the device was removed; add it again (umemstress soft-roce up) and start over"
+	remedyDescriptors = "raise the limit of open files (ulimit -n)"
+	remedyLoad        = "load the device's driver, or make a soft-RoCE device: umemstress soft-roce up"
 	// The kernel compares the opener's credentials with the writer's
 	// (ib_safe_file_access) and answers EACCES, whatever the mode of the node.
 	// It compares pointers, and a Go program that gives up privileges does so
@@ -97,6 +98,8 @@ func newError(op, object string, err error) *Error {
 	case unix.EIO, unix.ENODEV:
 		// EIO is what an open device answers after it was removed.
 		e.reason, e.Remedy, e.lacks = ErrDeviceGone, remedyRemoved, true
+	case unix.EMFILE, unix.ENFILE:
+		e.Remedy, e.lacks = remedyDescriptors, true
 	}
 	return e
 }
@@ -108,6 +111,16 @@ func newOpenError(object string, err error) *Error {
 		e.Remedy, e.lacks = remedyPermission, true
 	case unix.ENOENT, unix.ENXIO, unix.ENODEV:
 		e.reason, e.Remedy, e.lacks = nil, remedyLoad, true
+	}
+	return e
+}
+
+// newSysfsError wraps what an attribute could not be read for. There, EIO says that the
+// device does not answer, and not that it is gone.
+func newSysfsError(object string, err error) *Error {
+	e := newError("read", object, err)
+	if e.Errno == unix.EIO {
+		e.reason, e.Remedy = nil, "the device may be in reset: look at the kernel's log"
 	}
 	return e
 }

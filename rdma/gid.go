@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // GID is an entry of a port's address table.
@@ -51,6 +53,9 @@ func (d Device) GIDs(port int) iter.Seq2[GID, error] {
 func readGID(port string, index int) (g GID, used bool, err error) {
 	name := strconv.Itoa(index)
 	text, err := readLine(filepath.Join(port, "gids", name))
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return GID{}, false, err
+	}
 	if err != nil {
 		return GID{}, false, nil
 	}

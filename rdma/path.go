@@ -1,7 +1,9 @@
 package rdma
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 
@@ -32,8 +34,11 @@ const remedyPortDown = "bring its netdev up (ip link set DEV up, or umemstress s
 // that is not active.
 func (c *Context) Path(cfg PathConfig) (Path, error) {
 	d, err := readDevice(c.device.sysfs, c.device.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = unix.ENODEV
+	}
 	if err != nil {
-		return Path{}, newError("find", "path on device "+c.device.Name, unix.ENODEV)
+		return Path{}, newError("find", "path on device "+c.device.Name, err)
 	}
 	port, err := choosePort(d, cfg.Port)
 	if err != nil {
@@ -83,15 +88,26 @@ func portDownError(d Device, number int, state PortState) error {
 		reason: fmt.Errorf("it is %v", state), Remedy: remedyPortDown}
 }
 
+// count is a number of things, in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func choosePort(d Device, number int) (Port, error) {
 	for _, p := range d.Ports {
 		if p.Number == number || number == 0 && p.State == PortActive {
 			return p, nil
 		}
 	}
+	if d.Err != nil { // it may be the one
+		return Port{}, d.Err
+	}
 	if number == 0 && len(d.Ports) > 0 {
 		return Port{}, portDownError(d, d.Ports[0].Number, d.Ports[0].State)
 	}
 	return Port{}, &Error{Op: "use", Object: portLabel(d, number), lacks: true,
-		reason: fmt.Errorf("the device has %d ports", len(d.Ports))}
+		reason: fmt.Errorf("the device has %s", count(len(d.Ports), "port"))}
 }

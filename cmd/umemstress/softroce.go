@@ -27,7 +27,8 @@ func newSoftRoceUpCommand() *cobra.Command {
 		Long: `Make a soft-RoCE link and wait until its port is ACTIVE.
 
 Without --netdev it goes over a new veth pair (ums0 and ums1), for traffic within
-this host. With --netdev the netdev is brought up and stays up.`,
+this host. With --netdev the netdev is brought up and stays up. A link that is there
+already is shown, and brought up if it is down.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := link.Up(cmd.Context(), config)

@@ -24,7 +24,7 @@ func Down(name string) ([]string, error) {
 	if name != "" {
 		object = "link " + name
 	}
-	devices, err := rdma.Devices(sysfs)
+	devices, err := rdmaDevices()
 	if err != nil {
 		return nil, err
 	}

@@ -65,15 +65,14 @@ func moduleError(object string, err error) error {
 	return e
 }
 
-// checkFree finds the names taken, which the kernel reports with an errno that
-// says little (ENFILE for a device's name).
-func checkFree(c Config) error {
-	devices, err := rdma.Devices(sysfs)
-	if err != nil {
-		return err
-	}
+// existing finds the link that is asked for among the devices, and the names that are taken
+// otherwise, which the kernel reports with an errno that says little (ENFILE for a device's
+// name).
+func existing(devices []rdma.Device, c Config) (*rdma.Device, error) {
 	for _, d := range devices {
 		switch {
+		case d.Name == c.Name && d.Driver == rdma.DriverRxe && (c.NetDev == "" || c.NetDev == d.NetDev):
+			return &d, nil
 		case d.Name == c.Name:
 			e := &Error{Op: "create", Object: "link " + c.Name, Err: errors.New("there is an RDMA device of this name"), usage: true,
 				Remedy: "choose another with --name"}
@@ -81,12 +80,12 @@ func checkFree(c Config) error {
 				e.Err = fmt.Errorf("there is a link of this name over %s", d.NetDev)
 				e.Remedy = "use it, choose another with --name, or remove it: umemstress soft-roce down --name " + c.Name
 			}
-			return e
+			return nil, e
 		case c.NetDev != "" && d.NetDev == c.NetDev:
-			return linkedError(c.NetDev, d.Name)
+			return nil, linkedError(c.NetDev, d.Name)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func linkedError(netdev, device string) error {

@@ -171,8 +171,21 @@ func TestUpOverNetdevOfTheUser(t *testing.T) {
 	}
 	_, err = Up(t.Context(), Config{Name: testName + "2", NetDev: netdev})
 	wantError(t, err, "has the link rxetest already", usage)
-	_, err = Up(t.Context(), Config{Name: testName})
+	_, err = Up(t.Context(), Config{Name: testName, NetDev: "lo"})
 	wantError(t, err, "there is a link of this name over usernet0", usage)
+	// Asked for again it is the same, and up again if it had gone down.
+	for _, again := range []Config{{Name: testName, NetDev: netdev}, {Name: testName}} {
+		dev, err := netlink.LinkByName(netdev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetDown(dev); err != nil {
+			t.Fatal(err)
+		}
+		if second, err := Up(t.Context(), again); err != nil || second.Name != l.Name || second.NetDev != netdev || second.State != rdma.PortActive {
+			t.Errorf("%+v again: %+v, %v", again, second, err)
+		}
+	}
 	if removed, err := Down(""); err != nil || len(removed) != 0 {
 		t.Errorf("Down of our own removed %v, %v", removed, err)
 	}

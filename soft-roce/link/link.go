@@ -53,7 +53,8 @@ type Link struct {
 }
 
 // Up makes a link and waits until its port is ACTIVE. It brings a given netdev up
-// and leaves it so; it gives its own an address, for a GID of RoCE v2 over IPv4.
+// and leaves it so; it gives its own an address, for a GID of RoCE v2 over IPv4. Where the
+// link is there already, over that netdev or whichever if none is given, it is the result.
 func Up(ctx context.Context, c Config) (_ Link, err error) {
 	if c.Name == "" {
 		c.Name = DefaultName
@@ -62,16 +63,22 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 	if err := checkName(c.Name); err != nil {
 		return Link{}, &Error{Op: "create", Object: object, Err: err, usage: true}
 	}
-	if err := loadModule(ctx, "rdma_rxe"); err != nil {
-		return Link{}, moduleError(object, err)
-	}
 	net, err := newNetwork()
 	if err != nil {
 		return Link{}, &Error{Op: "create", Object: object, Err: err}
 	}
 	defer net.close()
-	if err := checkFree(c); err != nil {
+	devices, err := rdmaDevices()
+	if err != nil {
 		return Link{}, err
+	}
+	if d, err := existing(devices, c); err != nil {
+		return Link{}, err
+	} else if d != nil {
+		return reuse(ctx, net, *d)
+	}
+	if err := loadModule(ctx, "rdma_rxe"); err != nil {
+		return Link{}, moduleError(object, err)
 	}
 
 	var undo []func() error
@@ -109,6 +116,21 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 	d, err := awaitActive(ctx, c.Name)
 	if err != nil {
 		return Link{}, err
+	}
+	return read(net, d)
+}
+
+// reuse has a link that is there do what a new one would.
+func reuse(ctx context.Context, net *network, d rdma.Device) (Link, error) {
+	logrus.Infof("the link %s is there already, over %s", d.Name, d.NetDev)
+	if !d.Active() {
+		if _, err := net.bringUp(d.NetDev); err != nil {
+			return Link{}, netdevError(d.NetDev, err)
+		}
+		var err error
+		if d, err = awaitActive(ctx, d.Name); err != nil {
+			return Link{}, err
+		}
 	}
 	return read(net, d)
 }
@@ -181,9 +203,21 @@ func awaitActive(ctx context.Context, name string) (rdma.Device, error) {
 	}
 }
 
+// rdmaDevices are those of this host. One that is or may be a link has to be readable: what
+// is not seen cannot be told or removed.
+func rdmaDevices() ([]rdma.Device, error) {
+	devices, err := rdma.Devices(sysfs)
+	for _, d := range devices {
+		if d.Driver == "" || d.Driver == rdma.DriverRxe {
+			err = errors.Join(err, d.Err)
+		}
+	}
+	return devices, err
+}
+
 // List returns the soft-RoCE links in the order of their names.
 func List() ([]Link, error) {
-	devices, err := rdma.Devices(sysfs)
+	devices, err := rdmaDevices()
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
 )
 
 func TestPairsHaveSubnetsOfTheirOwn(t *testing.T) {
@@ -60,6 +62,27 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		if e.Usage() != test.usage || e.HostLacks() != test.lacks {
 			t.Errorf("%v: usage %v, host lacks %v", e, e.Usage(), e.HostLacks())
 		}
+	}
+}
+
+// A link that is there already is taken; a name or a netdev that something else has is not.
+func TestExisting(t *testing.T) {
+	devices := []rdma.Device{{Name: "mlx5_0", Driver: "mlx5_core"}, {Name: "rxe0", Driver: rdma.DriverRxe, NetDev: "eth0"}}
+	for c, want := range map[Config]string{
+		{Name: "rxe0"}:                   "",
+		{Name: "rxe0", NetDev: "eth0"}:   "",
+		{Name: "rxe0", NetDev: "eth1"}:   "there is a link of this name over eth0",
+		{Name: "rxe1", NetDev: "eth0"}:   "it has the link rxe0 already",
+		{Name: "mlx5_0"}:                 "there is an RDMA device of this name",
+		{Name: "mlx5_0", NetDev: "eth1"}: "there is an RDMA device of this name",
+	} {
+		d, err := existing(devices, c)
+		if want == "" && (err != nil || d == nil || d.Name != "rxe0") || want != "" && (d != nil || err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%+v: %+v, %v; want %q", c, d, err, want)
+		}
+	}
+	if d, err := existing(devices, Config{Name: "rxe1"}); d != nil || err != nil {
+		t.Errorf("a new one: %+v, %v", d, err)
 	}
 }
 

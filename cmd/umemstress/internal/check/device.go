@@ -75,6 +75,9 @@ func (h *host) deviceItem(d rdma.Device) Item {
 	}
 	i.Detail = strings.Join(parts, ", ")
 	switch {
+	case d.Err != nil:
+		i.State, i.Costs = Missing, "no run with this device"
+		i.Detail += "; " + strings.ReplaceAll(d.Err.Error(), "\n", "; ")
 	case len(d.Ports) == 0:
 		i.State, i.Costs, i.Remedy = Missing, "no run with this device: it shows no port", "look at the kernel's log"
 	case !d.Active():
