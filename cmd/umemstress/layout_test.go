@@ -18,6 +18,7 @@ import (
 var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
+	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
 	"cmd/umemstress/internal/signals",
 	"soft-roce/lab/matrix",

@@ -9,6 +9,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"umemstress/cmd/umemstress/internal/completion"
 )
 
 // version is set by the Makefile from git describe.
@@ -71,15 +74,38 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVarP(&verbose, "verbose", "v", false, "log what is done, step by step")
 	root.PersistentFlags().StringVar(&logFormat, "log-format", "text", "format of the log on stderr: text or json")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
-	})
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
+	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
 	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)
+	completion.AddTo(root)
 	return root
+}
+
+// helpColumns is how wide the help is at most.
+const helpColumns = 100
+
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && cmd.CommandPath() == "umemstress lab run" && runHas(cmd.Root(), unknown) {
+		return usageErrorf("%w; it is one of run's, which follow --, as in: umemstress lab run -- --preset quick", err)
+	}
+	return usageErrorf("%w; see '%s --help'", err, cmd.CommandPath())
+}
+
+// runHas says whether what the command lab run does not know is a flag of run.
+func runHas(root *cobra.Command, unknown *pflag.NotExistError) bool {
+	run, _, err := root.Find([]string{"run"})
+	if err != nil {
+		return false
+	}
+	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+		return run.Flags().ShorthandLookup(letters[:1]) != nil
+	}
+	return run.Flags().Lookup(unknown.GetSpecifiedName()) != nil
 }
 
 // strictArguments makes wrong arguments of every command a usage error. Cobra has help

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -22,11 +21,7 @@ type runFlags struct {
 }
 
 func (f *runFlags) register(flags *pflag.FlagSet) {
-	var names []string
-	for _, p := range workload.Presets() {
-		names = append(names, fmt.Sprintf("%s (%s)", p.Name, p.What))
-	}
-	flags.StringVar(&f.preset, "preset", "quick", "what the other flags start from: "+strings.Join(names, "; "))
+	flags.StringVar(&f.preset, "preset", "quick", "what the other flags start from: "+names(workload.Presets()))
 	addFormatFlag(flags, &f.format)
 	quick, err := workload.Preset("quick")
 	if err != nil {
@@ -60,6 +55,15 @@ func (f *runFlags) options() (workload.Options, error) {
 		return preset, err
 	}
 	return joined.finish()
+}
+
+// names are what a flag takes; what each of them is, 'umemstress scenarios' tells.
+func names(choices []scenario.Choice) string {
+	var list []string
+	for _, c := range choices {
+		list = append(list, c.Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // exclusive refuses flags that name the scenario in two ways.
@@ -132,14 +136,14 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
 	flags.StringVar(&f.anonSize, "anon-size", bytesize.Format(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
-	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none: see umemstress scenarios")
+	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none")
 	known := workload.Scenarios()
-	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+known.Describe(scenario.PartHolder))
-	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+known.Describe(scenario.PartFilesystem))
-	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+known.Describe(scenario.PartStrip))
-	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+known.Describe(scenario.PartMutation))
+	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+names(known.Choices(scenario.PartHolder)))
+	flags.StringVar(&o.Scenario.Filesystem, "fs", o.Scenario.Filesystem, "file system: "+names(known.Choices(scenario.PartFilesystem)))
+	flags.StringVar(&o.Scenario.Strip, "strip", o.Scenario.Strip, "how buffers go: "+names(known.Choices(scenario.PartStrip)))
+	flags.StringVar(&o.Scenario.Mutation, "mutation", o.Scenario.Mutation, "what happens to the file: "+names(known.Choices(scenario.PartMutation)))
 	flags.StringVar(&o.Mutator, "mutator", o.Mutator, "who makes a mutation beside the region: self, or child, another process")
-	flags.StringVar(&o.Scenario.Folios, "folios", o.Scenario.Folios, "how the page cache holds the file: "+known.Describe(scenario.PartFolios))
+	flags.StringVar(&o.Scenario.Folios, "folios", o.Scenario.Folios, "how the page cache holds the file: "+names(known.Choices(scenario.PartFolios)))
 	flags.StringVar(&o.Observe, "observe", o.Observe, "the probes: auto, off or require")
 	flags.StringVarP(&o.Output, "output", "o", o.Output, "evidence directory (default: ./umemstress-TIME)")
 	flags.BoolVar(&o.AllowCrash, "allow-crash", o.AllowCrash, "run even where it can take this machine down")

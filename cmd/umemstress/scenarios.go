@@ -14,13 +14,14 @@ import (
 
 func newScenariosCommand() *cobra.Command {
 	var format string
-	var all bool
+	var list, all bool
 	cmd := &cobra.Command{
 		Use:   "scenarios",
-		Short: "List every scenario that makes sense, and what it shows",
-		Long: `Lists the scenarios that 'umemstress run --scenario' takes, holder/fs/strip/mutation,
-with a line on what each shows, and why the other combinations make no sense.
---all lists those one by one.`,
+		Short: "Say what scenarios are made of, and which make sense",
+		Long: `Lists what each part of a scenario can be, and the presets. --list adds the scenarios
+that 'umemstress run --scenario' takes, holder/fs/strip/mutation, with a line on what
+each shows, and why the other combinations make no sense; --all has those, too, one
+by one. As JSON they are listed in any case.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
@@ -30,9 +31,17 @@ with a line on what each shows, and why the other combinations make no sense.
 			if format == "json" {
 				return printJSON(cmd.OutOrStdout(), chosen(scenarios, all))
 			}
-			return printScenarios(cmd.OutOrStdout(), scenarios, all)
+			if err := printChoices(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if list || all {
+				return printScenarios(cmd.OutOrStdout(), scenarios, all)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "scenario\n  %d of %d combinations make sense: see --list\n", len(chosen(scenarios, false)), len(scenarios))
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&list, "list", false, "also every scenario, and what it shows")
 	cmd.Flags().BoolVar(&all, "all", false, "also the combinations that make no sense")
 	addFormatFlag(cmd.Flags(), &format)
 	return cmd
@@ -43,14 +52,23 @@ func chosen(scenarios []scenario.Explained, all bool) []scenario.Explained {
 	return slices.DeleteFunc(slices.Clone(scenarios), func(e scenario.Explained) bool { return e.Nonsense != "" && !all })
 }
 
-func printScenarios(w io.Writer, scenarios []scenario.Explained, all bool) error {
+func printChoices(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, part := range scenario.Parts() {
-		fmt.Fprintln(table, part)
-		for _, c := range workload.Scenarios().Choices(part) {
+	section := func(name string, choices []scenario.Choice) {
+		fmt.Fprintln(table, name)
+		for _, c := range choices {
 			fmt.Fprintf(table, "  %s\t%s\n", c.Name, c.What)
 		}
 	}
+	for _, part := range scenario.Parts() {
+		section(string(part), workload.Scenarios().Choices(part))
+	}
+	section("preset", workload.Presets())
+	return table.Flush()
+}
+
+func printScenarios(w io.Writer, scenarios []scenario.Explained, all bool) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "scenario")
 	for _, e := range chosen(scenarios, all) {
 		line := e.Shows

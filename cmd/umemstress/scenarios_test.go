@@ -19,10 +19,27 @@ func scenariosSay(t *testing.T, args ...string) string {
 	return out.String()
 }
 
+// Without a list it fits a screen or two, and has each choice with what it is.
+func TestScenariosShort(t *testing.T) {
+	text := scenariosSay(t)
+	if lines := strings.Count(text, "\n"); lines > 50 {
+		t.Errorf("%d lines", lines)
+	}
+	choices := workload.Presets()
+	for _, part := range scenario.Parts() {
+		choices = append(choices, workload.Scenarios().Choices(part)...)
+	}
+	for _, c := range choices {
+		if !strings.Contains(text, "\n  "+c.Name+" ") || !strings.Contains(text, " "+c.What+"\n") {
+			t.Errorf("%s is not there: %s", c.Name, c.What)
+		}
+	}
+}
+
 // The list has each scenario that makes sense once, with what it shows, and each
 // reason why others make none; --all has those themselves.
 func TestScenariosCommand(t *testing.T) {
-	list, all := scenariosSay(t), scenariosSay(t, "--all")
+	list, all := scenariosSay(t, "--list"), scenariosSay(t, "--all")
 	for _, e := range workload.Scenarios().All() {
 		name := "  " + e.Scenario.String() + " "
 		sensible := e.Nonsense == ""

@@ -1,10 +1,6 @@
 package scenario
 
-import (
-	"cmp"
-	"fmt"
-	"strings"
-)
+import "cmp"
 
 // Catalogue are all choices of the parts of a scenario.
 type Catalogue struct {
@@ -59,13 +55,4 @@ func (c Catalogue) Choices(part Part) []Choice {
 		return ChoicesOf(c.Mutations)
 	}
 	return ChoicesOf(c.Folios)
-}
-
-// Describe returns one line on the choices of a part, for help texts.
-func (c Catalogue) Describe(part Part) string {
-	var lines []string
-	for _, choice := range c.Choices(part) {
-		lines = append(lines, fmt.Sprintf("%s (%s)", choice.Name, choice.What))
-	}
-	return strings.Join(lines, "; ")
 }

@@ -1,0 +1,152 @@
+// Package completion tells a shell what values the command's flags take.
+package completion
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"umemstress/rdma"
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload"
+	"umemstress/workload/scenario"
+)
+
+// choices are the values of a flag, each as cobra.CompletionWithDesc writes it.
+type choices func() []cobra.Completion
+
+// flags are those whose values are known, by their names, which mean the same in every
+// command.
+func flags() map[string]choices {
+	known := map[string]choices{
+		"format":     words("text", "json"),
+		"log-format": words("text", "json"),
+		"preset":     func() []cobra.Completion { return described(workload.Presets()) },
+		"scenario":   scenarios,
+		"explore":    scenarios,
+		"only":       scenarios,
+		"ib-dev":     devices,
+		"netdev":     netdevs,
+		"kernel":     kernelNames,
+		"kernels":    kernelNames,
+		"fetch":      kernelNames,
+		"connection": words("RC"),
+		"verb":       words("write"),
+		"backend":    words("auto", "uverbs"),
+		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),
+		"observe":    words(workload.ObserveAuto, workload.ObserveOff, workload.ObserveRequire),
+	}
+	for _, part := range scenario.Parts() {
+		known[string(part)] = func() []cobra.Completion { return described(workload.Scenarios().Choices(part)) }
+	}
+	return known
+}
+
+// Paths, which the shell completes better.
+var (
+	files       = []string{"file", "dio-source", "serial", "expected"}
+	directories = []string{"output", "scratch-dir", "modules", "share"}
+	// A kernel can also be a package or an image.
+	alsoFiles = []string{"kernel"}
+)
+
+// AddTo has every flag of a command, and of those below it, complete its values.
+func AddTo(cmd *cobra.Command) {
+	known := flags()
+	cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
+		if _, there := cmd.GetFlagCompletionFunc(flag.Name); there || slices.Contains(files, flag.Name) {
+			return
+		}
+		complete := values(known[flag.Name], directive(flag.Name))
+		if err := cmd.RegisterFlagCompletionFunc(flag.Name, complete); err != nil {
+			panic(err) // the flag was just visited, and has no function yet
+		}
+	})
+	for _, sub := range cmd.Commands() {
+		AddTo(sub)
+	}
+}
+
+func directive(flag string) cobra.ShellCompDirective {
+	switch {
+	case slices.Contains(directories, flag):
+		return cobra.ShellCompDirectiveFilterDirs
+	case slices.Contains(alsoFiles, flag):
+		return cobra.ShellCompDirectiveDefault
+	}
+	return cobra.ShellCompDirectiveNoFileComp
+}
+
+// values completes the last of the words that are separated by commas, as in
+// --kernels 5.10,6.1; no name has a comma in it.
+func values(list choices, directive cobra.ShellCompDirective) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if list == nil {
+			return nil, directive
+		}
+		before := begun[:strings.LastIndexByte(begun, ',')+1]
+		var found []cobra.Completion
+		for _, choice := range list() {
+			if choice = before + choice; strings.HasPrefix(choice, begun) {
+				found = append(found, choice)
+			}
+		}
+		return found, directive
+	}
+}
+
+func words(list ...string) choices { return func() []cobra.Completion { return list } }
+
+func described(list []scenario.Choice) []cobra.Completion {
+	var found []cobra.Completion
+	for _, c := range list {
+		found = append(found, cobra.CompletionWithDesc(c.Name, c.What))
+	}
+	return found
+}
+
+func scenarios() []cobra.Completion {
+	var found []cobra.Completion
+	for _, e := range workload.Scenarios().All() {
+		if e.Nonsense == "" {
+			found = append(found, cobra.CompletionWithDesc(e.Scenario.String(), e.Shows))
+		}
+	}
+	return found
+}
+
+// What cannot be looked up has no completion: a shell has no place for the error.
+
+func devices() []cobra.Completion {
+	var found []cobra.Completion
+	list, _ := rdma.Devices("/sys")
+	for _, d := range list {
+		found = append(found, cobra.CompletionWithDesc(d.Name, d.Driver))
+	}
+	return found
+}
+
+func netdevs() []cobra.Completion {
+	var found []cobra.Completion
+	list, _ := net.Interfaces()
+	for _, i := range list {
+		found = append(found, i.Name)
+	}
+	return found
+}
+
+func kernelNames() []cobra.Completion {
+	store, err := kernels.DefaultStore()
+	if err != nil {
+		return nil
+	}
+	list, _ := store.List()
+	var found []cobra.Completion
+	for _, e := range list {
+		found = append(found, cobra.CompletionWithDesc(e.Name, e.Version))
+	}
+	return found
+}
