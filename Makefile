@@ -16,7 +16,7 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl $(FS_PACKAGES)
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 

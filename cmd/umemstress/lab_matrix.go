@@ -12,9 +12,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/cireport"
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
+	"umemstress/workload/report/ci"
 )
 
 func newLabMatrixCommand() *cobra.Command {
@@ -42,6 +44,9 @@ lacks something, 130 interrupted: what was seen until then is written.`,
 			m, err := flags.matrix(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if err := flags.reports.Open(); err != nil {
+				return usageError{err}
 			}
 			if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 				return usageErrorf("--output: %v", err)
@@ -76,6 +81,7 @@ type matrixFlags struct {
 	cellTimeout time.Duration
 	output      string
 	format      string
+	reports     cireport.Flags
 }
 
 func (f *matrixFlags) register(flags *pflag.FlagSet) {
@@ -91,6 +97,7 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.cellTimeout, "cell-timeout", time.Minute, "end a run that takes longer")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the result and the evidence (default: ./matrix-TIME)")
 	addFormatFlag(flags, &f.format)
+	f.reports.Register(flags)
 }
 
 // matrix is what the flags ask for.
@@ -179,12 +186,16 @@ func freshDir(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// report writes matrix.json and matrix.html, and one of table and JSON to stdout.
+// report writes matrix.json, matrix.html and what CI systems read, and one of table and JSON
+// to stdout.
 func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	page := filepath.Join(f.output, "matrix.html")
 	err := errors.Join(
 		writeFile(filepath.Join(f.output, "matrix.json"), func(w *os.File) error { return printJSON(w, result) }),
 		writeFile(page, func(w *os.File) error { return result.WriteHTML(w) }),
+		f.reports.Save(func(inconclusive ci.Outcome) ci.Report {
+			return result.Report(cireport.FromHere(f.output), inconclusive)
+		}),
 	)
 	if err != nil {
 		return err

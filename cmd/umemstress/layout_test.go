@@ -18,6 +18,7 @@ import (
 var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
+	"cmd/umemstress/internal/cireport",
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
 	"cmd/umemstress/internal/signals",
@@ -47,6 +48,7 @@ var layers = []string{
 	"workload/witness",
 	"workload/evidence",
 	"workload/report",
+	"workload/report/ci",
 	"workload/record",
 	"workload/scenario",
 	"workload/internal/userfault",
@@ -74,7 +76,7 @@ var layers = []string{
 
 // pure are packages that judge and render what may come from another machine: they ask
 // nothing of this one.
-var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/internal/fault", "workload/internal/printable", "probes/event"}
+var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/internal/fault", "workload/internal/printable", "probes/event"}
 
 // impure is what a pure package does without.
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}

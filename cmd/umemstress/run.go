@@ -15,6 +15,7 @@ import (
 	"umemstress/workload/child"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
+	"umemstress/workload/report/ci"
 	"umemstress/workload/witness"
 )
 
@@ -41,14 +42,17 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			}
 			defer signals.OutlivePipes()() // what the run did to this machine is undone first
 			if flags.preset == workload.Everything {
-				return runEverything(cmd.Context(), cmd.OutOrStdout(), flags.format, options)
+				return runEverything(cmd.Context(), cmd.OutOrStdout(), &flags, options)
 			}
 			record, err := workload.Run(cmd.Context(), options)
+			reported := flags.reports.Save(func(inconclusive ci.Outcome) ci.Report {
+				return reportOf([]scenarioOutcome{newOutcome(options, record, err)}, inconclusive)
+			})
 			if err != nil {
-				return err
+				return errors.Join(err, reported)
 			}
 			err = printRecord(cmd.OutOrStdout(), flags.format, record, options.Output)
-			return errors.Join(runStatus(record), err)
+			return errors.Join(runStatus(record), err, reported)
 		},
 	}
 	flags.register(cmd.Flags())

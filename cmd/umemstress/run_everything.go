@@ -9,11 +9,15 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"umemstress/cmd/umemstress/internal/cireport"
 	"umemstress/workload"
 	"umemstress/workload/record"
+	"umemstress/workload/report"
+	"umemstress/workload/report/ci"
 	"umemstress/workload/scenario"
 )
 
@@ -24,12 +28,14 @@ type scenarioOutcome struct {
 	Reason   string            `json:"reason"`
 	Exit     int               `json:"exit"`
 	Evidence string            `json:"evidence"`
+
+	record *record.Record // nil without a verdict
 }
 
 // runEverything runs every scenario that makes sense and ends with the worst
 // verdict's exit code. What this host lacks for one does not stop the others. An
 // interruption ends it after it has told what was seen until then.
-func runEverything(ctx context.Context, stdout io.Writer, format string, options workload.Options) error {
+func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, options workload.Options) error {
 	outcomes := []scenarioOutcome{}
 	for _, e := range workload.Scenarios().All() {
 		if e.Nonsense != "" || e.Large {
@@ -48,7 +54,10 @@ func runEverything(ctx context.Context, stdout io.Writer, format string, options
 			break // nothing that this machine still does proves anything
 		}
 	}
-	err := printOutcomes(stdout, format, outcomes)
+	err := errors.Join(
+		printOutcomes(stdout, flags.format, outcomes),
+		flags.reports.Save(func(inconclusive ci.Outcome) ci.Report { return reportOf(outcomes, inconclusive) }),
+	)
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), err)
 	}
@@ -56,13 +65,18 @@ func runEverything(ctx context.Context, stdout io.Writer, format string, options
 }
 
 func runOne(ctx context.Context, o workload.Options) scenarioOutcome {
-	result := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output}
 	record, err := workload.Run(ctx, o)
+	return newOutcome(o, record, err)
+}
+
+// newOutcome is what a run came to that gave a record, or failed.
+func newOutcome(o workload.Options, record *record.Record, err error) scenarioOutcome {
+	result := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output}
 	if err != nil {
 		result.Reason, result.Exit = err.Error(), exitCode(err)
 		return result
 	}
-	result.Verdict, result.Reason = record.Verdict, record.Reason
+	result.record, result.Verdict, result.Reason = record, record.Verdict, record.Reason
 	if record.CleanupError != "" {
 		result.Reason += "; " + record.CleanupError
 	}
@@ -108,4 +122,30 @@ func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error
 		fmt.Fprintf(table, "%s\t%s\n", o.Scenario, o.word())
 	}
 	return table.Flush()
+}
+
+// reportOf is the outcomes as CI systems read them, in one suite.
+func reportOf(outcomes []scenarioOutcome, inconclusive ci.Outcome) ci.Report {
+	suite := ci.Suite{Name: "umemstress run", Started: time.Now()}
+	for _, o := range outcomes {
+		if o.record != nil && suite.Kernel == "" {
+			suite.Kernel, suite.Started = o.record.Kernel, o.record.Started
+		}
+		suite.Cases = append(suite.Cases, o.testCase(inconclusive))
+	}
+	return ci.Report{Name: suite.Name, Suites: []ci.Suite{suite}}
+}
+
+// testCase passes with a good verdict. What this host lacks skips it, and a run that failed
+// did not get as far as to fail the test.
+func (o scenarioOutcome) testCase(inconclusive ci.Outcome) ci.Case {
+	dir := cireport.FromHere(o.Evidence)
+	if o.record != nil {
+		return report.Case(o.record, dir, inconclusive)
+	}
+	test := ci.Case{Name: o.Scenario.String(), Outcome: ci.Errored, Why: o.Reason, Evidence: dir}
+	if o.Exit == exitHostLacks {
+		test.Outcome = ci.Skipped
+	}
+	return test
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/cmd/umemstress/internal/bytesize"
+	"umemstress/cmd/umemstress/internal/cireport"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
 )
@@ -15,14 +16,16 @@ import (
 // runFlags are the flags of run. Those that are not given keep what the preset
 // says.
 type runFlags struct {
-	preset string
-	format string
-	given  *pflag.FlagSet
+	preset  string
+	format  string
+	reports cireport.Flags
+	given   *pflag.FlagSet
 }
 
 func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.preset, "preset", "quick", "what the other flags start from: "+names(workload.Presets()))
 	addFormatFlag(flags, &f.format)
+	f.reports.Register(flags)
 	quick, err := workload.Preset("quick")
 	if err != nil {
 		panic(err) // the name stands in workload's own table

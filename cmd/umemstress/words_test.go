@@ -20,7 +20,7 @@ func TestErrorsArePrintable(t *testing.T) {
 		{[]string{"run", "--scenario", "rdma/ext4\n/none/none"}, `--fs "ext4\n": choose`},
 		{[]string{"run", "--preset", "\x1b]0;pwn\a"}, `--preset "\x1b]0;pwn\a": choose`},
 		{[]string{"check", "--format", "a\rb"}, `--format "a\rb": choose`},
-		{[]string{"verdict", "no\nwhere"}, `"no\nwhere`},
+		{[]string{"verdict", "no\nwhere"}, `umemstress: no\nwhere: no run.json`},
 		{[]string{"check", "a\u009bb"}, `got "a\u009bb"`},
 	} {
 		var out, log bytes.Buffer

@@ -36,8 +36,11 @@ func flags() map[string]choices {
 		"connection": words("RC"),
 		"verb":       words("write"),
 		"backend":    words("auto", "uverbs"),
+		"report":     words("junit=", "ktap="),
 		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),
 		"observe":    words(workload.ObserveAuto, workload.ObserveOff, workload.ObserveRequire),
+
+		"report-inconclusive": words("skip", "failure"),
 	}
 	for _, part := range scenario.Parts() {
 		known[string(part)] = func() []cobra.Completion { return described(workload.Scenarios().Choices(part)) }
