@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"umemstress/workload/evidence"
@@ -64,14 +65,23 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	err = r.drive(ctx)
 	r.conclude()
 	// On disk before anything is taken down: that may take minutes, or fail, or never end.
-	err = errors.Join(err, r.evidence.SaveRecord(r.record))
+	err = also(err, r.evidence.SaveRecord(r.record))
 	if failed := r.takeDown(); failed != nil {
 		r.record.CleanupError = failed.Error()
 		if err != nil {
 			err = errors.Join(err, failed)
 		}
 	}
-	return r.record, errors.Join(err, r.evidence.SaveRecord(r.record), r.evidence.Close())
+	return r.record, also(also(err, r.evidence.SaveRecord(r.record)), r.evidence.Close())
+}
+
+// also adds an error to one, unless that says the same already: on a full disk each attempt to
+// save the record fails alike.
+func also(err, more error) error {
+	if err != nil && more != nil && strings.Contains(err.Error(), more.Error()) {
+		return err
+	}
+	return errors.Join(err, more)
 }
 
 // takeDown gives back what the run took, or leaves it where the kernel has died.
@@ -133,17 +143,24 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	r.options.log().Debugf("phase %s", name)
 	started := time.Now()
 	r.record.Phases = append(r.record.Phases, record.Phase{Name: name, Started: started.UTC(), Outcome: record.OutcomeRunning})
+	phase := &r.record.Phases[len(r.record.Phases)-1]
 	if err := r.evidence.SaveRecord(r.record); err != nil {
+		phase.Outcome, phase.Detail = record.OutcomeFailed, err.Error()
 		return false, err
 	}
-	phase := &r.record.Phases[len(r.record.Phases)-1]
 	started = time.Now() // without the time that saving took
 	err = r.attend(ctx, do)
 	phase.Seconds = time.Since(started).Seconds()
 	phase.HostLacks = hostLacks(err)
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	r.noteHolds()
-	return phase.Outcome == record.OutcomeDone, errors.Join(err, r.persist(ctx))
+	if unwritten := r.persist(ctx); unwritten != nil {
+		if phase.Outcome == record.OutcomeDone {
+			phase.Outcome, phase.Detail = record.OutcomeFailed, unwritten.Error()
+		}
+		err = also(err, unwritten)
+	}
+	return phase.Outcome == record.OutcomeDone, err
 }
 
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time
@@ -183,18 +200,17 @@ func hostLacks(err error) bool {
 // drainBound is how long the probes may take to hand over their events.
 const drainBound = 5 * time.Second
 
-// persist puts everything witnessed so far on disk, after an interruption too.
+// persist puts everything witnessed so far on disk, after an interruption too. It is counted
+// first and synced then, so that the record counts nothing that is not on disk before it.
 func (r *run) persist(ctx context.Context) error {
 	if r.watch == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainBound)
 	defer cancel()
-	if err := r.watch.Pump(ctx); err != nil {
-		return err
-	}
+	r.watch.Pump(ctx)
 	r.watch.Tally(&r.record.Channels)
-	return nil
+	return r.watch.Sync()
 }
 
 // conclude completes the record and judges it.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,6 +15,7 @@ import (
 	"umemstress/probes"
 	"umemstress/workload"
 	"umemstress/workload/child"
+	"umemstress/workload/evidence"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
 	"umemstress/workload/report/ci"
@@ -40,7 +43,16 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
+			if err := flags.reports.Open(); err != nil {
+				return usageError{err}
+			}
 			defer signals.OutlivePipes()() // what the run did to this machine is undone first
+			if options.Output == "" {
+				if options.Output, err = evidence.Reserve(time.Now()); err != nil {
+					return err
+				}
+				defer os.Remove(options.Output) // a run that never began leaves it empty
+			}
 			if flags.preset == workload.Everything {
 				return runEverything(cmd.Context(), cmd.OutOrStdout(), &flags, options)
 			}

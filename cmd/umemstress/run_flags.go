@@ -181,9 +181,6 @@ func (f *optionFlags) finish() (workload.Options, error) {
 	if o.AnonBytes, err = bytesize.Parse(f.anonSize); err != nil {
 		return o, usageErrorf("--anon-size %w", err)
 	}
-	if o.Output == "" {
-		o.Output = "umemstress-" + time.Now().Format("20060102-150405")
-	}
 	o.Tool = version
 	o.Attach = attachProbes
 	return o, nil

@@ -11,7 +11,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/probes/event"
-	"umemstress/workload/internal/worktest"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
@@ -92,11 +91,6 @@ func TestEvidenceGivesTheSameVerdict(t *testing.T) {
 	if r.Verdict != record.DataLost || !strings.Contains(r.Reason, "8 of 8") || len(r.Disagreements) > 0 {
 		t.Errorf("%s: %s; %q", r.Verdict, r.Reason, r.Disagreements)
 	}
-}
-
-func TestEvidenceIsNotOverwritten(t *testing.T) {
-	_, err := Create(recorded(t))
-	worktest.WantUsage(t, err, "already holds")
 }
 
 func write(t *testing.T, path, text string) {

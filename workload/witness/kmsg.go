@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"errors"
 	"os"
 	"strings"
 
@@ -35,7 +34,8 @@ func (w *Watch) pumpKmsg() {
 		l := kmsg.Classify(line)
 		w.counter.Add(l)
 		w.oopses.Add(l)
-		w.failed = errors.Join(w.failed, w.evidence.AddKmsg(line))
+		w.fail(w.evidence.AddKmsg(line))
+		w.syncSoon()
 	}
 	if w.oopses.Told() && w.died != nil {
 		w.died()

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 
 	"umemstress/probes/event"
@@ -16,8 +17,10 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 	case err == nil:
 		w.observer = observer
 		channel.State = record.StateOK
-	case required:
-		return fault.Lacksf("--observe require: %w", err)
+	case required && errors.Is(err, errSwitchedOff):
+		return fault.Usagef("--observe require: the probes are %w", err)
+	case required: // what kind of error it is says the error itself
+		return fmt.Errorf("--observe require: %w", err)
 	default:
 		if !errors.Is(err, errSwitchedOff) {
 			w.log.Warnf("the probes are absent: %v", err)
@@ -31,24 +34,36 @@ func (w *Watch) addEvent(ev event.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.channels.Probes.Events++
-	w.failed = errors.Join(w.failed, w.evidence.AddEvent(ev))
+	w.fail(w.evidence.AddEvent(ev))
+	w.syncSoon()
 	if _, known := w.stacks[ev.StackID]; !known && ev.StackID >= 0 {
 		w.stacks[ev.StackID] = nil
 		w.unnamed = append(w.unnamed, ev)
 	}
 }
 
-// nameStacks has the stacks that are new named in the background; the caller holds the
-// lock. That waits for the end of a phase: to read the probes' maps amid releases could
-// make them miss some.
-func (w *Watch) nameStacks() {
-	for _, ev := range w.unnamed {
-		w.naming.Go(func() { w.nameStack(ev) })
-	}
+// nameStacks has the stacks that are new named in the background, and returns what is closed
+// when they are; the caller holds the lock. That waits for the end of a phase: to read the
+// probes' maps amid releases could make them miss some.
+func (w *Watch) nameStacks() <-chan struct{} {
+	named := make(chan struct{})
+	unnamed := w.unnamed
 	w.unnamed = nil
+	if len(unnamed) == 0 {
+		close(named)
+		return named
+	}
+	w.naming.Go(func() {
+		defer close(named)
+		for _, ev := range unnamed {
+			w.nameStack(ev)
+		}
+	})
+	return named
 }
 
-// nameStack names the functions of an event's stack. Reading the kernel's symbols
+// nameStack names the functions of an event's stack, in the evidence as well: an event that
+// is all that is left of a run is to tell where it came from. Reading the kernel's symbols
 // for it takes long.
 func (w *Watch) nameStack(ev event.Event) {
 	if err := w.observer.Symbolise(&ev); err != nil {
@@ -58,6 +73,8 @@ func (w *Watch) nameStack(ev event.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stacks[ev.StackID] = ev.Stack
+	w.fail(w.evidence.AddStack(ev.StackID, ev.Stack))
+	w.syncSoon()
 }
 
 // NamedStacks returns the stacks once all of them have their names.

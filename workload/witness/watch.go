@@ -6,6 +6,7 @@ package witness
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 
 	"umemstress/probes/event"
 	"umemstress/probes/kmsg"
-	"umemstress/workload/evidence"
 	"umemstress/workload/record"
 )
 
@@ -22,13 +22,14 @@ import (
 // evidence as it comes, since the machine may not live until the end.
 type Watch struct {
 	file     record.File
-	evidence *evidence.Directory
+	evidence Evidence
 	log      logrus.FieldLogger
 	kmsg     *kmsg.Reader
 	observer Observer
+	unsynced chan struct{} // has one when lines wait to be put on disk
 
 	mu       sync.Mutex // guards what follows, between the phases and the followers
-	failed   error      // to write the evidence
+	failed   error      // to write the evidence, the first time
 	counter  kmsg.Counter
 	oopses   kmsg.Oopses
 	died     func()          // the kernel, in a thread; nil: told already
@@ -41,23 +42,39 @@ type Watch struct {
 	naming  sync.WaitGroup // of stacks
 }
 
-// pumpInterval is how long a witnessed line may stay in memory: short enough to
-// be on disk when writeback, seconds later, kills the machine.
-const pumpInterval = 200 * time.Millisecond
+// Evidence is where what is seen goes: evidence.Directory.
+type Evidence interface {
+	AddEvent(event.Event) error
+	AddStack(id int32, frames []string) error
+	AddKmsg(line string) error
+	// Sync puts on disk what was added before. It may take as long as the disk does.
+	Sync() error
+}
+
+const (
+	// pumpInterval is how long what the kernel has said may lie unread. It is put on disk as
+	// soon as it is read, and events as they come: writeback may kill the machine seconds later.
+	pumpInterval = 200 * time.Millisecond
+	// syncSpacing is how long one sync is after another, so that events that come by thousands
+	// do not keep the disk from the run.
+	syncSpacing = 20 * time.Millisecond
+	// nameBound is how long the end of a phase waits for the names of stacks.
+	nameBound = 2 * time.Second
+)
 
 // Config says what to watch, and where what is seen goes.
 type Config struct {
 	Probes   *Pending
 	Required bool // it is an error if there are no probes
 	File     record.File
-	Evidence *evidence.Directory
+	Evidence Evidence
 	Log      logrus.FieldLogger
 	Died     func() // called once, soon after the kernel has said that a thread of it died
 }
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
+	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
 	w.counter.Device = c.File.Device
 	w.oopses.Comm = ownComm()
 	w.openKmsg()
@@ -93,21 +110,74 @@ func (w *Watch) follow(ctx context.Context) {
 			}
 		}
 	})
+	w.stopped.Go(func() { w.keepSyncing(ctx) })
 }
 
-// Pump moves what the kernel has said by now into the evidence, on disk. Only a failure
-// to write the evidence is an error; a channel that breaks says so in its state.
-func (w *Watch) Pump(ctx context.Context) error {
+// syncSoon has what was added put on disk in the background.
+func (w *Watch) syncSoon() {
+	select {
+	case w.unsynced <- struct{}{}:
+	default: // the sync that is due will do it, too
+	}
+}
+
+// keepSyncing puts on disk what the followers have added. It has no lock meanwhile, so that
+// a slow disk makes nobody wait for it.
+func (w *Watch) keepSyncing(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.unsynced:
+		}
+		w.mustWrite(w.evidence.Sync())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(syncSpacing):
+		}
+	}
+}
+
+// mustWrite keeps the first error of writing the evidence: each later one is the same again.
+func (w *Watch) mustWrite(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail(err)
+}
+
+// fail is mustWrite for who holds the lock.
+func (w *Watch) fail(err error) {
+	if w.failed == nil {
+		w.failed = err
+	}
+}
+
+// Pump moves what the kernel has said by now into the evidence. A channel that breaks says so
+// in its state.
+func (w *Watch) Pump(ctx context.Context) {
 	w.pumpKmsg()
 	var drained error
 	if w.observer != nil {
 		drained = w.observer.Drain(ctx)
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.breaks(drained)
-	w.nameStacks()
-	return errors.Join(w.failed, w.evidence.Sync())
+	named := w.nameStacks()
+	w.mu.Unlock()
+	select { // the machine may die in the next phase
+	case <-named:
+	case <-ctx.Done():
+	case <-time.After(nameBound):
+	}
+}
+
+// Sync puts the evidence on disk. It fails if any of it could not be written.
+func (w *Watch) Sync() error {
+	w.mustWrite(w.evidence.Sync())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
 }
 
 // Tally puts all that was witnessed so far into the channels of a record.
@@ -117,22 +187,23 @@ func (w *Watch) Tally(c *record.Channels) {
 	w.tallyKmsg()
 	w.tallyWarningCount()
 	w.tallyProbes()
+	w.channels.Probes.Stacks = maps.Clone(w.stacks)
 	c.Probes, c.Kmsg, c.WarningCount = w.channels.Probes, w.channels.Kmsg, w.channels.WarningCount
 	c.Kmsg.WarningsBefore, c.Kmsg.WarningsAfter = c.WarningCount.Before, c.WarningCount.After
 }
 
 // Close stops following. The probes stay attached. It may be called twice.
 func (w *Watch) Close() error {
-	if w == nil || w.evidence == nil {
+	if w == nil {
 		return nil
 	}
 	w.stop()
 	w.stopped.Wait()
 	w.naming.Wait()
-	var errs []error
-	if w.kmsg != nil {
-		errs = append(errs, w.kmsg.Close())
+	log := w.kmsg
+	w.kmsg = nil
+	if log == nil {
+		return nil
 	}
-	w.evidence = nil
-	return errors.Join(errs...)
+	return log.Close()
 }
