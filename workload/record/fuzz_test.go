@@ -19,6 +19,30 @@ func FuzzJudge(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`{"channels": {"warning_count": {"state": "ok", "before": 9, "after": 3}}}`))
+	for _, change := range []func(*Record){
+		func(r *Record) { r.Channels.Probes.State = "garbage" },
+		func(r *Record) { r.Phases = append(r.Phases, Phase{Name: "\x1b[31m", Outcome: "wat"}) },
+		func(r *Record) { r.Phases = nil },
+		func(r *Record) { r.Regions[0].Pages = -1 },
+		func(r *Record) { r.Regions = nil },
+		func(r *Record) { r.Channels.Disk.CheckedPages = 1 << 63 },
+		func(r *Record) { r.Facts = nil },
+		func(r *Record) { r.Facts.InMemory = true },
+		func(r *Record) { r.Settled = &Settled{Msync: "okay", Fsync: "\n"} },
+		func(r *Record) { r.Scenario.Mutation, r.Channels.Clone = "reflink", CloneChannel{} },
+		func(r *Record) {
+			r.Channels.Folios = FoliosChannel{State: StateOK, Pinned: []FolioSize{{Bytes: -1, Folios: 1 << 63, Pages: 1 << 63}}}
+		},
+	} {
+		r := record("ext4", "done", "bufferless", "nothing", "stale", "absent")
+		r.Phases = append([]Phase{}, r.Phases...)
+		change(r)
+		data, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r Record
 		if json.Unmarshal(data, &r) != nil {
