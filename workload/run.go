@@ -151,8 +151,8 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	started = time.Now() // without the time that saving took
 	err = r.attend(ctx, do)
 	phase.Seconds = time.Since(started).Seconds()
-	phase.HostLacks = hostLacks(err)
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
+	phase.HostLacks = phase.Outcome == record.OutcomeFailed && hostLacks(err)
 	r.noteHolds()
 	if unwritten := r.persist(ctx); unwritten != nil {
 		if phase.Outcome == record.OutcomeDone {

@@ -133,10 +133,16 @@ func TestQuick(t *testing.T) {
 			t.Errorf("exit code %d, %+v, %q", code, probes, r.Reason)
 		}
 	}
+	if r.Verdict != record.Refused {
+		// As after a machine died: what named the stacks is in the events themselves.
+		if events := readFile(t, filepath.Join(dir, "events.jsonl")); !strings.Contains(events, `{"stack":`) || !strings.Contains(events, "ib_umem_release+0x") {
+			t.Errorf("the stacks of the events have no names: %s", events)
+		}
+	}
 	again, stderr, code2 := outcome(t, "verdict", "--format", "json", dir)
 	var judged record.Record
-	if err := json.Unmarshal([]byte(again), &judged); err != nil || judged.Verdict != r.Verdict || code2 != code {
-		t.Errorf("verdict says %s (exit code %d), %v; %s", judged.Verdict, code2, err, stderr)
+	if err := json.Unmarshal([]byte(again), &judged); err != nil || judged.Verdict != r.Verdict || code2 != code || len(judged.Disagreements) > 0 {
+		t.Errorf("verdict says %s (exit code %d), %q, %v; %s", judged.Verdict, code2, judged.Disagreements, err, stderr)
 	}
 	if after := leftovers(t); after != before {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)

@@ -24,8 +24,11 @@ func Reserve(now time.Time) (dir string, err error) {
 		if err == nil {
 			return dir, nil
 		}
-		if !errors.Is(err, fs.ErrExist) {
+		if full(err) {
 			return "", fmt.Errorf("make a directory for the evidence: %w; choose another place with --output", err)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", fault.Usagef("make a directory for the evidence here: %w; name one with --output", err)
 		}
 		dir = fmt.Sprintf("%s-%d", base, n)
 	}

@@ -105,6 +105,13 @@ func TestReserve(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("%q", names)
 	}
+	gone := t.TempDir()
+	t.Chdir(gone)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Reserve(now)
+	worktest.WantUsage(t, err, "name one with --output")
 }
 
 // A directory that others can write to is refused before anything is written to it.
