@@ -28,6 +28,9 @@ type hostSide struct {
 	lent []*os.File // inherited by QEMU, closed here once it runs
 
 	control        *os.File
+	events         *proto.EventStream // over control
+	stdin          *os.File           // nil: the program has no input
+	raw            *rawTerminal       // nil: no terminal is passed on, or not yet
 	stdout, stderr *machine.Sink
 	serial         *machine.SerialLog
 	complaints     bytes.Buffer // QEMU's stderr
@@ -65,6 +68,8 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 		Program: c.Program,
 		Dir:     c.Dir,
 		Env:     c.environment(),
+		Input:   c.Stdin != nil,
+		Term:    terminalOf(c),
 		Shares:  shares,
 		Device:  !c.NoDevice,
 		Seed:    seed,
@@ -104,6 +109,12 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 	}
 	if h.control, err = connect(proto.PortControl); err != nil {
 		return nil, err
+	}
+	h.events = proto.NewEventStream(h.control)
+	if c.Stdin != nil {
+		if h.stdin, err = connect(proto.PortStdin); err != nil {
+			return nil, err
+		}
 	}
 	stdout, err := connect(proto.PortStdout)
 	if err != nil {
@@ -151,8 +162,10 @@ func (h *hostSide) closeLent() {
 
 func (h *hostSide) close() {
 	h.closeLent()
-	if h.control != nil {
-		h.control.Close()
+	for _, f := range []*os.File{h.control, h.stdin} {
+		if f != nil {
+			f.Close()
+		}
 	}
 	for _, s := range []*machine.Sink{h.stdout, h.stderr} {
 		if s != nil {
@@ -171,8 +184,8 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, h.cfg.Timeout, errTimeout)
 		defer cancel()
 	}
-	qemuCtx, kill := context.WithCancel(ctx)
-	defer kill()
+	qemuCtx, kill := context.WithCancelCause(ctx)
+	defer kill(nil)
 	line := h.qemu.CommandLine()
 	cmd := exec.CommandContext(qemuCtx, line[0], line[1:]...)
 	cmd.ExtraFiles = h.lent
@@ -188,15 +201,24 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	go h.stderr.Drain()
 
 	result := Result{Accel: h.qemu.Accel}
-	exited, err := h.follow(&result, begin)
+	exited, err := h.follow(&result, begin, kill)
 	if err != nil || exited {
 		// As if its power was cut: nothing of the guest is to be kept, and what
 		// it wrote to shares is on the host already. Powering off takes a second.
-		kill()
+		kill(nil)
 	}
 	qemuErr := <-ended
 	sinkErr := errors.Join(h.stdout.Wait(), h.stderr.Wait())
-	switch {
+	if h.raw != nil {
+		if err := h.raw.restore(); err != nil {
+			logrus.Warnf("lab: the terminal could not be restored: %v; type 'reset'", err)
+		}
+	}
+	switch cause := context.Cause(qemuCtx); {
+	case !exited && errors.As(cause, new(inputError)):
+		return Result{}, h.labError("run the program", cause)
+	case !exited && errors.Is(cause, errEscaped):
+		return Result{}, context.Canceled
 	case err != nil && ctx.Err() == nil:
 		return Result{}, err
 	case !exited:
@@ -216,11 +238,11 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 // follow reads the guest's events. It returns true when the program ended and
 // all its output has been passed on, and false when the port was closed before
 // that, as it is when QEMU ends. What init would not have sent ends the guest.
-func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
-	events := proto.NewEventStream(h.control)
+func (h *hostSide) follow(result *Result, begin time.Time, kill func(error)) (bool, error) {
 	for {
-		ev, err := events.Receive()
-		if errors.Is(err, io.EOF) {
+		ev, err := h.events.Receive()
+		// A socket whose other end died with an order unread is reset.
+		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 			return false, nil
 		} else if err != nil {
 			return false, h.labError("follow the guest", err)
@@ -228,6 +250,9 @@ func (h *hostSide) follow(result *Result, begin time.Time) (bool, error) {
 		switch ev.Kind {
 		case proto.EventReady:
 			result.Boot = time.Since(begin)
+			if err := h.startInput(kill); err != nil {
+				return false, h.labError("pass on the program's input", err)
+			}
 		case proto.EventFailed:
 			return false, h.labError("set up the guest", errors.New(ev.Error))
 		case proto.EventExited:

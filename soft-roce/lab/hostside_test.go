@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/machine"
 )
 
@@ -38,11 +39,11 @@ func TestFollow(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := &hostSide{
-			cfg: &Config{}, control: r, serial: log,
+			cfg: &Config{}, control: r, events: proto.NewEventStream(r), serial: log,
 			stdout: machine.NewSink(r, nil), stderr: machine.NewSink(r, nil),
 		}
 		var result Result
-		exited, err := h.follow(&result, time.Now())
+		exited, err := h.follow(&result, time.Now(), func(error) {})
 		var failed *LabError
 		if exited != tt.exited || result.ExitCode != tt.code || errors.As(err, &failed) != (tt.fails != "") ||
 			err != nil && !strings.Contains(err.Error(), tt.fails) {

@@ -42,6 +42,13 @@ type Config struct {
 	// default it is a temporary file, which is kept only if there is an error.
 	Serial string
 
+	// Stdin is what the program reads; nil: nothing. It is read ahead of the program, and
+	// a read of it may still be waiting when Run returns.
+	Stdin io.Reader
+	// Terminal is the one that Stdin and Stdout are. The program then gets a terminal of
+	// the guest with the same size, and this one passes on every key while it runs.
+	Terminal *os.File
+
 	Stdout, Stderr io.Writer // of the program; nil: discarded
 }
 
@@ -85,6 +92,9 @@ func (c Config) defaults() (Config, error) {
 	}
 	if _, err := c.programPath(); err != nil {
 		return c, err
+	}
+	if c.Stdin == nil && c.Terminal != nil {
+		c.Stdin = c.Terminal
 	}
 	if c.Stdout == nil {
 		c.Stdout = io.Discard

@@ -50,7 +50,7 @@ func serve() error {
 	if err := loadStage(proto.StageBus); err != nil {
 		return err
 	}
-	to, err := openPorts()
+	to, err := openPorts(s.Input)
 	if err != nil {
 		return err
 	}

@@ -13,17 +13,22 @@ import (
 // ports are the guest's ends of the virtio-serial ports.
 type ports struct {
 	control        *proto.EventStream
+	stdin          *os.File // nil: the program has no input
 	stdout, stderr *os.File
 }
 
 // openPorts opens the ports. The driver names them asynchronously, after it was
 // loaded.
-func openPorts() (*ports, error) {
+func openPorts(input bool) (*ports, error) {
 	open := map[string]*os.File{}
+	want := 3
+	if input {
+		want++
+	}
 	deadline := time.Now().Add(10 * time.Second)
-	for len(open) < 3 {
+	for len(open) < want {
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("only %d of 3 virtio-serial ports appeared", len(open))
+			return nil, fmt.Errorf("only %d of %d virtio-serial ports appeared", len(open), want)
 		}
 		names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 		if err != nil {
@@ -51,6 +56,7 @@ func openPorts() (*ports, error) {
 	}
 	return &ports{
 		control: proto.NewEventStream(open[proto.PortControl]),
+		stdin:   open[proto.PortStdin],
 		stdout:  open[proto.PortStdout],
 		stderr:  open[proto.PortStderr],
 	}, nil

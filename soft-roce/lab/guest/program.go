@@ -3,19 +3,18 @@ package guest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"time"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/proto"
 )
 
-// runProgram runs the program to its end, with stdout and stderr copied to the
-// ports, and ends whatever it left running.
+// runProgram runs the program to its end, with its input and output copied from and to
+// the ports, and ends whatever it left running.
 func runProgram(s *proto.Spec, to *ports) (proto.Event, error) {
 	err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 	if err != nil {
@@ -33,24 +32,24 @@ func runProgram(s *proto.Spec, to *ports) (proto.Event, error) {
 	if err != nil {
 		return proto.Event{}, err
 	}
-	out, err := newOutput(to.stdout)
+	stdio, err := newStdio(s, to)
 	if err != nil {
 		return proto.Event{}, err
 	}
-	errs, err := newOutput(to.stderr)
-	if err != nil {
-		return proto.Event{}, err
+	attr := &os.ProcAttr{Env: s.Env, Files: stdio.files}
+	if stdio.term != nil {
+		// A session of its own, whose terminal it is: Ctrl-C is for its processes.
+		attr.Sys = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return proto.Event{}, err
+	if s.Input {
+		go stdio.obey(to.control)
 	}
-	proc, err := os.StartProcess(path, s.Program, &os.ProcAttr{
-		Env:   s.Env,
-		Files: []*os.File{null, out.w, errs.w},
-	})
+	proc, err := os.StartProcess(path, s.Program, attr)
 	if err != nil {
 		return proto.Event{}, fmt.Errorf("start the program: %w", err)
+	}
+	if err := stdio.started(); err != nil {
+		return proto.Event{}, err
 	}
 	code, err := reap(proc.Pid)
 	if err != nil {
@@ -61,11 +60,8 @@ func runProgram(s *proto.Spec, to *ports) (proto.Event, error) {
 		return proto.Event{}, fmt.Errorf("kill what the program left: %w", err)
 	}
 	ev := proto.Event{Kind: proto.EventExited, Code: code}
-	if ev.Stdout, err = out.finish(); err != nil {
-		return proto.Event{}, fmt.Errorf("stdout: %w", err)
-	}
-	if ev.Stderr, err = errs.finish(); err != nil {
-		return proto.Event{}, fmt.Errorf("stderr: %w", err)
+	if err := stdio.finish(&ev); err != nil {
+		return proto.Event{}, err
 	}
 	return ev, nil
 }
@@ -88,39 +84,5 @@ func reap(pid int) (int, error) {
 		case status.Exited():
 			return status.ExitStatus(), nil
 		}
-	}
-}
-
-// output copies what is written to the pipe w to a port.
-type output struct {
-	w    *os.File
-	n    int64
-	err  error
-	done chan struct{}
-}
-
-func newOutput(port *os.File) (*output, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	o := &output{w: w, done: make(chan struct{})}
-	go func() {
-		defer close(o.done)
-		o.n, o.err = io.Copy(port, r)
-	}()
-	return o, nil
-}
-
-// finish waits until all writers are gone and everything has been copied.
-func (o *output) finish() (int64, error) {
-	if err := o.w.Close(); err != nil {
-		return 0, err
-	}
-	select {
-	case <-o.done:
-		return o.n, o.err
-	case <-time.After(time.Minute):
-		return 0, errors.New("a process that cannot be killed keeps the pipe open")
 	}
 }

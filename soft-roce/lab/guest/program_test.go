@@ -35,14 +35,16 @@ func TestOutputIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer port.Close()
-	o, err := newOutput(port)
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := newOutput(port, r)
 	said := strings.Repeat("0123456789abcdef", 1<<14) // more than a pipe holds
-	if _, err := o.w.WriteString(said); err != nil {
+	if _, err := w.WriteString(said); err != nil {
 		t.Fatal(err)
 	}
+	w.Close()
 	n, err := o.finish()
 	if got, _ := os.ReadFile(port.Name()); err != nil || n != int64(len(said)) || string(got) != said {
 		t.Errorf("%d of %d bytes counted, %d written, %v", n, len(said), len(got), err)

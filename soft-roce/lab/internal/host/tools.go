@@ -24,6 +24,7 @@ const (
 	AptCache Tool = "apt-cache"
 	XZ       Tool = "xz"
 	Shell    Tool = "sh"
+	Stty     Tool = "stty"
 )
 
 // Package is the package of Debian that has the tool.
@@ -43,6 +44,8 @@ func (t Tool) Package() string {
 		return "xz-utils"
 	case Shell:
 		return "dash"
+	case Stty:
+		return "coreutils"
 	}
 	return string(t)
 }

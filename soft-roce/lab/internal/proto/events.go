@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Kinds of event.
@@ -39,51 +40,91 @@ func (ev Event) check() error {
 	return nil
 }
 
+// Kinds of order.
+const (
+	OrderInputEnd = "input-end" // no more input comes
+	OrderResize   = "resize"    // the host's terminal has another size
+)
+
+// Order is what the host tells init.
+type Order struct {
+	Kind  string
+	Input int64 `json:",omitempty"` // bytes sent on the port, all in all
+	Size  Size
+}
+
+func (o Order) check() error {
+	if o.Kind != OrderInputEnd && o.Kind != OrderResize || o.Input < 0 {
+		return fmt.Errorf("unknown order %q", o.Kind)
+	}
+	return nil
+}
+
 const (
 	maxLine  = 64 << 10 // what the host keeps of a line
 	maxError = 8 << 10  // which JSON makes six times as long, at worst
 )
 
-// EventStream sends and receives events, one JSON object per line.
+// EventStream sends and receives events and orders, one JSON object per line.
 type EventStream struct {
-	w io.Writer
-	r *bufio.Reader
+	mu sync.Mutex // orders come from several goroutines
+	w  io.Writer
+	r  *bufio.Reader
 }
 
 // NewEventStream makes the stream of a control port's end.
 func NewEventStream(rw io.ReadWriter) *EventStream {
-	return &EventStream{rw, bufio.NewReaderSize(rw, maxLine)}
+	return &EventStream{w: rw, r: bufio.NewReaderSize(rw, maxLine)}
 }
 
 // Send writes an event.
 func (s *EventStream) Send(ev Event) error {
 	ev.Error = ev.Error[:min(len(ev.Error), maxError)]
-	line, err := json.Marshal(ev)
+	return s.send(ev)
+}
+
+// SendOrder writes an order.
+func (s *EventStream) SendOrder(o Order) error { return s.send(o) }
+
+func (s *EventStream) send(message any) error {
+	line, err := json.Marshal(message)
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	_, err = s.w.Write(append(line, '\n'))
 	return err
 }
 
 // Receive reads the next event. The error is io.EOF when the port was closed, be it
 // in the midst of a line; with any other error the port is of no more use.
-func (s *EventStream) Receive() (Event, error) {
+func (s *EventStream) Receive() (ev Event, err error) {
+	err = s.receive(&ev, func() error { return ev.check() })
+	return ev, err
+}
+
+// ReceiveOrder reads the next order, with errors as those of Receive.
+func (s *EventStream) ReceiveOrder() (o Order, err error) {
+	err = s.receive(&o, func() error { return o.check() })
+	return o, err
+}
+
+func (s *EventStream) receive(message any, check func() error) error {
 	line, err := s.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return Event{}, fmt.Errorf("control port: more than %d bytes without an end of line", maxLine)
+		return fmt.Errorf("control port: more than %d bytes without an end of line", maxLine)
 	case err != nil:
-		return Event{}, err
+		return err
 	}
-	var ev Event
-	if err := json.Unmarshal(line, &ev); err != nil {
-		return Event{}, fmt.Errorf("control port: %q: %w", shorten(line), err)
+	if err := json.Unmarshal(line, message); err != nil {
+		return fmt.Errorf("control port: %q: %w", shorten(line), err)
 	}
-	if err := ev.check(); err != nil {
-		return Event{}, fmt.Errorf("control port: %q: %w", shorten(line), err)
+	if err := check(); err != nil {
+		return fmt.Errorf("control port: %q: %w", shorten(line), err)
 	}
-	return ev, nil
+	return nil
 }
 
 // shorten makes a line fit into an error message.

@@ -10,6 +10,7 @@ const (
 	ModulesPath = "/boot-modules" // STAGE/NNN-name.ko
 
 	PortControl = "umemstress.control"
+	PortStdin   = "umemstress.stdin" // only if the program has input
 	PortStdout  = "umemstress.stdout"
 	PortStderr  = "umemstress.stderr"
 
@@ -25,6 +26,8 @@ type Spec struct {
 	Program []string // program and its arguments
 	Dir     string   // working directory
 	Env     []string
+	Input   bool      // the program reads what the host sends
+	Term    *Terminal // which is the program's stdin and stdout; nil: pipes are
 	Shares  []Share
 	Device  bool // bring up soft-RoCE
 	Loaded  []LoadedFile
@@ -52,6 +55,15 @@ const InitFailure = "umemstress lab init: "
 // SeedBytes are as many as the kernel wants before it calls its random numbers ready
 // (256 bits, drivers/char/random.c).
 const SeedBytes = 32
+
+// Terminal is the one that the guest gives its program.
+type Terminal struct {
+	Size
+	Stderr bool // it is the program's stderr, too
+}
+
+// Size is a terminal's.
+type Size struct{ Rows, Cols uint16 }
 
 // Share is a directory of the host that the guest sees at the same path and may
 // write to.
