@@ -37,7 +37,7 @@ type hostSide struct {
 }
 
 // newHostSide prepares everything up to the start of QEMU.
-func newHostSide(c *Config) (_ *hostSide, err error) {
+func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 	h := &hostSide{cfg: c}
 	defer func() {
 		if err != nil {
@@ -82,7 +82,7 @@ func newHostSide(c *Config) (_ *hostSide, err error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := newScratchDisk(state, c.Disk)
+	disk, err := newScratchDisk(ctx, state, c.Disk)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	cmd.Stdout = &h.complaints
 	cmd.Stderr = &h.complaints
 	begin := time.Now()
-	ended, err := machine.StartBound(cmd)
+	ended, err := host.StartBound(cmd)
 	if err != nil {
 		return Result{}, &LabError{Op: "start QEMU", Err: err}
 	}

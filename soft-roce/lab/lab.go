@@ -162,7 +162,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 			return Result{}, err
 		}
 	}
-	h, err := newHostSide(&c)
+	h, err := newHostSide(ctx, &c)
 	if err != nil {
 		return Result{}, err
 	}

@@ -1,10 +1,10 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"sync"
@@ -83,13 +83,7 @@ func makeRaw(f *os.File, resized func(proto.Size)) (_ *rawTerminal, err error) {
 
 // savedModes are the terminal's, as stty takes them again.
 func savedModes(f *os.File) (string, error) {
-	stty, err := host.Stty.Find()
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command(stty, "-g")
-	cmd.Stdin = f
-	out, err := cmd.Output()
+	out, err := host.Stty.RunAs(context.Background(), host.Call{In: f}, "-g")
 	return strings.TrimSpace(string(out)), err
 }
 

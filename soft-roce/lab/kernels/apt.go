@@ -134,7 +134,7 @@ func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]strin
 	packages := append([]string{pkg}, parts(controlFields(string(out))["Depends"], stock)...)
 	// apt-get downloads into its working directory.
 	args := append(append(a.options(), "download"), packages...)
-	if _, err := host.AptGet.RunIn(ctx, dir, args...); err != nil {
+	if _, err := host.AptGet.RunAs(ctx, host.Call{Dir: dir}, args...); err != nil {
 		return nil, fmt.Errorf("download %s: %w", strings.Join(packages, " "), err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))

@@ -2,12 +2,12 @@ package kernels
 
 import (
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,19 +43,13 @@ var bootStages = []bootStage{
 // directory dir is that of the release, .../lib/modules/RELEASE, and has been
 // through depmod.
 func stageFiles(dir string, stage bootStage) ([]string, error) {
-	modprobe, err := host.Modprobe.Find()
-	if err != nil {
-		return nil, err
-	}
 	release := filepath.Base(dir)
 	args := []string{"-C", "/dev/null", "-d", filepath.Join(dir, "../../.."), "-S", release, "--show-depends", "-a"}
 	args = append(append(args, stage.required...), stage.wanted...)
-	cmd := exec.Command(modprobe, args...)
-	cmd.Env = []string{"MODPROBE_OPTIONS="}
 	// The exit code tells only that some module was not found, which is
 	// expected of the wanted ones and is checked for the required ones.
-	out, err := cmd.Output()
-	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+	out, err := host.Modprobe.RunAs(context.Background(), host.Call{Env: []string{"MODPROBE_OPTIONS="}}, args...)
+	if err != nil && !errors.As(err, new(*host.ToolError)) {
 		return nil, err
 	}
 	files, builtin := parseShowDepends(string(out))

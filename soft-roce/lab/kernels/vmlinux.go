@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -71,26 +70,12 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 	case bytes.HasPrefix(packed, []byte("\xfd7zXZ\x00")):
 		// The kernel is packed with xz's filter for x86 code, which the Go
 		// packages for xz do not have.
-		xz, err := host.XZ.Find()
-		if err != nil {
+		kernel := &bounded{most: size}
+		call := host.Call{In: bytes.NewReader(packed), Out: kernel}
+		if _, err := host.XZ.RunAs(ctx, call, "-dc", "--single-stream"); err != nil {
 			return nil, err
 		}
-		cmd := exec.CommandContext(ctx, xz, "-dc", "--single-stream")
-		var stderr bytes.Buffer
-		cmd.Stdin, cmd.Stderr = bytes.NewReader(packed), &stderr
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return nil, err
-		}
-		if err := cmd.Start(); err != nil {
-			return nil, err
-		}
-		kernel, readErr := readExactly(out, size)
-		out.Close() // ends an xz that has more
-		if err := cmd.Wait(); err != nil && readErr == nil {
-			return nil, host.XZ.Failed(err, stderr.Bytes())
-		}
-		return kernel, readErr
+		return readExactly(kernel, size)
 	case bytes.HasPrefix(packed, []byte("\x28\xb5\x2f\xfd")):
 		d, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderMaxWindow(1<<31))
 		if err != nil {
@@ -100,6 +85,19 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 		return readExactly(d, size)
 	}
 	return nil, fmt.Errorf("unknown compression %x", packed[:4])
+}
+
+// bounded takes no more than it is to have.
+type bounded struct {
+	bytes.Buffer
+	most int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if int64(b.Len()+len(p)) > b.most {
+		return 0, errors.New("the kernel unpacks to more than it says")
+	}
+	return b.Buffer.Write(p)
 }
 
 // readExactly reads to the end, which has to be after size bytes.

@@ -34,7 +34,38 @@ func Usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
 
+// Lacksf makes an error that says what the host lacks, and how to get it.
+func Lacksf(format string, args ...any) error {
+	return &missing{fmt.Errorf(format, args...)}
+}
+
+// missing is what the host lacks that is no program.
+type missing struct{ error }
+
+// HostLacks marks the error as the host's lack.
+func (*missing) HostLacks() bool { return true }
+func (e *missing) Unwrap() error { return e.error }
+
 // OneLine makes the output of a program fit into an error message.
 func OneLine(out []byte) string {
 	return strings.Join(strings.Fields(string(out)), " ")
+}
+
+const (
+	maxSaid  = 3   // lines of a tool that are repeated
+	maxWidth = 400 // characters of them
+)
+
+// shortened makes the complaints of a program fit into an error message: tar has one
+// for each file that finds no room on a full disk.
+func shortened(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	said := OneLine([]byte(strings.Join(lines[:min(len(lines), maxSaid)], " ")))
+	if len(said) > maxWidth {
+		said = strings.ToValidUTF8(said[:maxWidth], "") + "…"
+	}
+	if more := len(lines) - maxSaid; more > 0 {
+		said += fmt.Sprintf(" (and %d more lines)", more)
+	}
+	return said
 }

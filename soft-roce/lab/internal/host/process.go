@@ -1,9 +1,12 @@
-package machine
+package host
 
 import (
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
+
+	"umemstress/workload/child"
 )
 
 // StartBound starts a process that is killed when this one dies, however it
@@ -30,4 +33,33 @@ func StartBound(cmd *exec.Cmd) (<-chan error, error) {
 		return nil, err
 	}
 	return ended, nil
+}
+
+// killGroup is the script of a janitor: what it was told last is a process group, or
+// nothing any more.
+const killGroup = `[ -z "$told" ] || kill -s KILL -- "-$told" 2>/dev/null || :`
+
+// runBound runs a process to its end. It and the processes that it has started, as
+// apt-get and dpkg-deb do, end with this one, and when the command's context is done.
+func runBound(cmd *exec.Cmd) error {
+	janitor, err := child.StartJanitor(nil, killGroup)
+	if err != nil {
+		return err
+	}
+	defer janitor.Close()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	ended, err := StartBound(cmd)
+	if err != nil {
+		return err
+	}
+	// Between the two lines the process itself is bound all the same.
+	told := janitor.Tell(strconv.Itoa(cmd.Process.Pid))
+	err = <-ended
+	if told == nil {
+		told = janitor.Tell("") // its number may be another's soon
+	}
+	if err == nil {
+		err = told
+	}
+	return err
 }

@@ -1,10 +1,15 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/workload/child"
 )
@@ -18,7 +23,6 @@ const (
 	Modprobe Tool = "modprobe"
 	Depmod   Tool = "depmod"
 	Mke2fs   Tool = "mke2fs"
-	Dpkg     Tool = "dpkg"
 	DpkgDeb  Tool = "dpkg-deb"
 	AptGet   Tool = "apt-get"
 	AptCache Tool = "apt-cache"
@@ -36,7 +40,7 @@ func (t Tool) Package() string {
 		return "kmod"
 	case Mke2fs:
 		return "e2fsprogs"
-	case Dpkg, DpkgDeb:
+	case DpkgDeb:
 		return "dpkg"
 	case AptGet, AptCache:
 		return "apt"
@@ -58,31 +62,63 @@ func (t Tool) Find() (string, error) {
 	return "", &lacksError{string(t), t.Package()}
 }
 
-// Run runs the tool and returns its output.
-func (t Tool) Run(ctx context.Context, args ...string) ([]byte, error) {
-	return t.RunIn(ctx, "", args...)
+// Call is how a tool is run. The zero value will do.
+type Call struct {
+	Dir  string   // working directory
+	Held *os.File // held open, as descriptor 3, by the tool and by what it starts
+	Env  []string // added to the caller's environment
+	In   io.Reader
+	Out  io.Writer // in place of the result
 }
 
-// RunIn runs the tool in a working directory.
-func (t Tool) RunIn(ctx context.Context, dir string, args ...string) ([]byte, error) {
+// Run runs the tool and returns its output.
+func (t Tool) Run(ctx context.Context, args ...string) ([]byte, error) {
+	return t.RunAs(ctx, Call{}, args...)
+}
+
+// RunAs runs the tool as the call says. When ctx is done, the tool and all that it has
+// started are killed, and the error is the context's cause.
+func (t Tool) RunAs(ctx context.Context, call Call, args ...string) ([]byte, error) {
 	path, err := t.Find()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = dir
-	out, err := cmd.Output()
+	cmd.Dir, cmd.Stdin = call.Dir, call.In
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), call.Env...)
+	if call.Held != nil {
+		cmd.ExtraFiles = []*os.File{call.Held}
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if call.Out != nil {
+		cmd.Stdout = call.Out
+	}
+	err = runBound(cmd)
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return nil, t.Failed(err, exit.Stderr)
+	if errors.As(err, new(*exec.ExitError)) {
+		return stdout.Bytes(), t.Failed(err, stderr.Bytes())
 	}
-	return out, err
+	return stdout.Bytes(), err
 }
 
-// Failed says that the tool ended with an error. It does not wrap that error, whose
+// ToolError says that a tool ended with an error. It does not wrap that error, whose
 // method ExitCode would make the tool's exit code that of this command.
+type ToolError struct {
+	Tool Tool
+	End  string // such as "exit status 2"
+	Said string // the first lines of what the tool complained of, and how many followed
+	full bool
+}
+
+func (e *ToolError) Error() string { return fmt.Sprintf("%s: %s: %s", e.Tool, e.End, e.Said) }
+
+// Is tells whether the tool met a full disk.
+func (e *ToolError) Is(target error) bool { return e.full && target == unix.ENOSPC }
+
+// Failed makes the tool's error.
 func (t Tool) Failed(err error, said []byte) error {
-	return fmt.Errorf("%s: %s: %s", t, err.Error(), OneLine(said))
+	return &ToolError{t, err.Error(), shortened(said), bytes.Contains(said, []byte("No space left on device"))}
 }

@@ -23,8 +23,8 @@ func TestToolThatFails(t *testing.T) {
 	if err == nil || err.Error() != "sh: exit status 100: why" || errors.As(err, &coded) {
 		t.Errorf("Run = %v, with an exit code: %v", err, coded)
 	}
-	out, err := Shell.RunIn(t.Context(), "/", "-c", "pwd")
+	out, err := Shell.RunAs(t.Context(), Call{Dir: "/"}, "-c", "pwd")
 	if err != nil || string(out) != "/\n" {
-		t.Errorf("RunIn = %q, %v", out, err)
+		t.Errorf("RunAs = %q, %v", out, err)
 	}
 }
