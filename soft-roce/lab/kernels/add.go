@@ -2,186 +2,172 @@ package kernels
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
 )
 
-// packageFile returns the file of the newest kernel called name among the
-// package files, and "" if there is none.
-func (s *Store) packageFile(name string) (string, error) {
-	entries, err := os.ReadDir(s.PackageDir)
-	if err != nil {
-		return "", host.Usagef("%s: %v", PackageDirEnv, err)
-	}
-	if named, ok := seriesNamed(name); ok && named.line == "" {
-		return "", nil // a package file does not tell of which suite it is the newest
-	}
-	var found []stockKernel
-	files := map[stockKernel]string{}
-	for _, entry := range entries {
-		// <package>_<version>_<architecture>.deb
-		pkg, rest, _ := strings.Cut(entry.Name(), "_")
-		version, arch, _ := strings.Cut(rest, "_")
-		release, ok := releaseOfPackage(pkg)
-		if !ok || arch != "amd64.deb" {
-			continue
-		}
-		stock := stockKernel{Release: release, Version: version}
-		if stock.is(name) {
-			found = append(found, stock)
-			files[stock] = filepath.Join(s.PackageDir, entry.Name())
-		}
-	}
-	stock, ok, err := newest(found)
-	if err != nil || !ok {
-		return "", err
-	}
-	return files[stock], nil
+// workshop is a directory of the store in which a kernel is made. It is locked by an open
+// directory that the tools inherit: as long as one of them runs, which its own parent may
+// not outlive, the lock is held.
+type workshop struct {
+	dir  string
+	held *os.File
 }
 
-// fromPackageFile returns the kernel in a package file. Different files may
-// claim to be of the same version, so the file's hash is part of its key.
-func (s *Store) fromPackageFile(ctx context.Context, path string) (Kernel, error) {
-	sum, err := sha256File(path)
+const newPrefix = ".new-"
+
+// add has a kernel made, and puts it where make says. The caller holds the lock.
+func (s *Store) add(ctx context.Context, make func(*workshop) (dir string, err error)) (err error) {
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	w, err := s.newWorkshop()
 	if err != nil {
-		return Kernel{}, host.Usagef("kernel package: %v", err)
+		return cacheError(s.Dir, err)
 	}
-	if err := checkSum(path, sum); err != nil {
-		return Kernel{}, err
-	}
-	out, err := host.DpkgDeb.Run(ctx, "-f", path, "Package", "Version")
+	defer func() { err = errors.Join(err, w.close()) }()
+	dir, err := make(w)
 	if err != nil {
-		return Kernel{}, host.Usagef("%s is no Debian package: %v", path, err)
+		return cacheError(s.Dir, err)
 	}
-	fields := controlFields(string(out))
-	release := strings.TrimPrefix(fields["Package"], "linux-image-")
-	if release == fields["Package"] {
-		return Kernel{}, host.Usagef("%s is the package %s, not one of a kernel (linux-image-…)", path, fields["Package"])
-	}
-	release = strings.TrimPrefix(release, "unsigned-")
-	stock := stockKernel{Release: release, Version: fields["Version"]}
-	if err := stock.check(); err != nil {
-		return Kernel{}, host.Usagef("%s: %v", path, err)
-	}
-	dir := filepath.Join(s.Dir, stock.Release+"_"+stock.Version+"_"+sum[:12])
-	err = s.addOnce(ctx, dir, stock, func(string) ([]string, error) {
-		logrus.Infof("unpacking kernel %s (%s) from %s", stock.Release, stock.Version, path)
-		return []string{path}, nil
-	})
-	if err != nil {
-		return Kernel{}, err
-	}
-	return s.load(dir)
+	return os.Rename(w.kernel(), dir)
 }
 
-func sha256File(path string) (string, error) {
-	f, err := os.Open(path)
+func (s *Store) newWorkshop() (*workshop, error) {
+	dir, err := os.MkdirTemp(s.Dir, newPrefix)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	w := &workshop{dir: dir}
+	if w.held, err = os.Open(dir); err == nil {
+		err = unix.Flock(int(w.held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
 }
 
-// checkSum compares the hash of a file with the SHA256SUMS beside it, if there
-// is one and the file is listed in it.
-func checkSum(path, sum string) error {
-	raw, err := os.ReadFile(filepath.Join(filepath.Dir(path), "SHA256SUMS"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+func (w *workshop) close() error {
+	err := os.RemoveAll(w.dir)
+	if w.held != nil {
+		w.held.Close()
 	}
+	return err
+}
+
+// sweep removes what dead processes left, but for what one of their tools still writes to:
+// that is for a later one.
+func (s *Store) sweep() error {
+	stale, err := filepath.Glob(filepath.Join(s.Dir, newPrefix+"*"))
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(raw)) {
-		want, name, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && strings.TrimLeft(name, " *") == filepath.Base(path) && want != sum {
-			return &SumError{Path: path, Got: sum, Want: want}
+	for _, old := range stale {
+		f, err := os.Open(old)
+		if err != nil {
+			return err
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			err = os.RemoveAll(old)
+		} else if errors.Is(err, unix.EWOULDBLOCK) {
+			logrus.Debugf("lab: %s is still written to by what a killed process left", old)
+			err = nil
+		}
+		f.Close()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// addOnce adds the kernel as dir if it is not there. The packages come from get,
-// which may use a directory of its own.
-func (s *Store) addOnce(ctx context.Context, dir string, stock stockKernel, get func(tmp string) ([]string, error)) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
+func (w *workshop) tree() string   { return filepath.Join(w.dir, "tree") }   // the packages' files
+func (w *workshop) kernel() string { return filepath.Join(w.dir, "kernel") } // what becomes the kernel's directory
+
+// unpack makes the kernel out of its packages.
+func (w *workshop) unpack(ctx context.Context, packages []string, stock stockKernel) error {
+	if err := w.extract(ctx, packages); err != nil {
 		return err
 	}
-	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	// Whoever left these is dead, since it does not hold the lock.
-	stale, err := filepath.Glob(filepath.Join(s.Dir, ".new-*"))
-	if err != nil {
-		return err
-	}
-	for _, old := range stale {
-		if err := os.RemoveAll(old); err != nil {
-			return err
-		}
-	}
-	tmp, err := os.MkdirTemp(s.Dir, ".new-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	packages, err := get(tmp)
-	if err != nil {
-		return err
-	}
-	ready := filepath.Join(tmp, "kernel")
-	if err := unpack(ctx, packages, stock, ready); err != nil {
-		return fmt.Errorf("kernel %s: %w", stock.Release, err)
-	}
-	return os.Rename(ready, dir)
+	return w.prepare(ctx, stock)
 }
 
-// unpack makes a kernel directory from its packages.
-func unpack(ctx context.Context, packages []string, stock stockKernel, dir string) error {
-	tree := dir + ".tree"
+func (w *workshop) extract(ctx context.Context, packages []string) error {
 	for _, pkg := range packages {
-		if _, err := host.DpkgDeb.Run(ctx, "-x", pkg, tree); err != nil {
-			return err
+		if _, err := host.DpkgDeb.RunAs(ctx, host.Call{Held: w.held}, "-x", pkg, w.tree()); err != nil {
+			return damaged(pkg, err)
 		}
 	}
+	return nil
+}
+
+// release finds out what kernel the packages have.
+func (w *workshop) release() (string, error) {
+	var releases []string
+	for _, place := range []struct{ pattern, before, after string }{
+		{"boot/vmlinuz-*", "boot/vmlinuz-", ""},
+		{"usr/lib/modules/*/vmlinuz", "usr/lib/modules/", "/vmlinuz"},
+		{"lib/modules/*/vmlinuz", "lib/modules/", "/vmlinuz"},
+	} {
+		paths, err := filepath.Glob(filepath.Join(w.tree(), place.pattern))
+		if err != nil {
+			return "", err
+		}
+		for _, path := range paths {
+			path, err := filepath.Rel(w.tree(), path)
+			if err != nil {
+				return "", err
+			}
+			release := strings.TrimSuffix(strings.TrimPrefix(path, place.before), place.after)
+			if !slices.Contains(releases, release) {
+				releases = append(releases, release)
+			}
+		}
+	}
+	switch len(releases) {
+	case 0:
+		return "", errors.New("no image of a kernel is in it (boot/vmlinuz-RELEASE); where a kernel is split, give all of its packages: --kernel IMAGE.deb,MODULES.deb")
+	case 1:
+		return releases[0], nil
+	}
+	return "", fmt.Errorf("the images of several kernels are in it, %s; give the packages of one", strings.Join(releases, ", "))
+}
+
+// prepare makes a kernel's directory out of the files of its packages.
+func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
+	dir := w.kernel()
 	if err := os.MkdirAll(filepath.Join(dir, "lib/modules"), 0o755); err != nil {
 		return err
 	}
 	// Debian moved the modules under /usr in trixie, and the image and the
 	// configuration among the modules in 7.x.
 	modules := filepath.Join("lib/modules", stock.Release)
+	if err := w.mergeModules(modules); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		to       string
 		from     []string
 		optional bool
 	}{
-		{to: "vmlinuz", from: []string{"boot/vmlinuz-" + stock.Release, "usr/" + modules + "/vmlinuz"}},
-		{to: "config", from: []string{"boot/config-" + stock.Release, "usr/" + modules + "/config"}, optional: true},
-		{to: modules, from: []string{modules, "usr/" + modules}},
+		{to: "vmlinuz", from: []string{"boot/vmlinuz-" + stock.Release, modules + "/vmlinuz"}},
+		{to: "config", from: []string{"boot/config-" + stock.Release, modules + "/config"}, optional: true},
+		{to: modules, from: []string{modules}},
 	} {
-		if err := moveFirst(tree, part.from, filepath.Join(dir, part.to)); err != nil && !part.optional {
+		if err := w.moveFirst(part.from, filepath.Join(dir, part.to)); err != nil && !part.optional {
 			return err
 		}
 	}
@@ -190,7 +176,7 @@ func unpack(ctx context.Context, packages []string, stock stockKernel, dir strin
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	if _, err := host.Depmod.Run(ctx, "-b", dir, stock.Release); err != nil {
+	if _, err := host.Depmod.RunAs(ctx, host.Call{Held: w.held}, "-b", dir, stock.Release); err != nil {
 		return err
 	}
 	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", stock.Release))
@@ -198,6 +184,9 @@ func unpack(ctx context.Context, packages []string, stock stockKernel, dir strin
 		return err
 	}
 	if err := extractImage(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {
+		if ctx.Err() != nil || errors.Is(err, unix.ENOSPC) {
+			return err
+		}
 		logrus.Infof("kernel %s will unpack itself at each boot: %v", stock.Release, err)
 	}
 	raw, err := json.Marshal(stock)
@@ -207,13 +196,42 @@ func unpack(ctx context.Context, packages []string, stock stockKernel, dir strin
 	return os.WriteFile(filepath.Join(dir, kernelFile), raw, 0o644)
 }
 
-// moveFirst moves the first of the paths under tree that exists.
-func moveFirst(tree string, paths []string, to string) error {
+// mergeModules has the modules below /lib alone. A package that is signed on its own has
+// them in one place, and one that it is split into may have them in the other.
+func (w *workshop) mergeModules(modules string) error {
+	to := filepath.Join(w.tree(), modules)
+	from := filepath.Join(w.tree(), "usr", modules)
+	if !isDir(from) {
+		return nil
+	}
+	if !isDir(to) {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return os.Rename(from, to)
+	}
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		return os.Rename(path, filepath.Join(to, rel))
+	})
+}
+
+// moveFirst moves the first of the paths of the packages that exists.
+func (w *workshop) moveFirst(paths []string, to string) error {
 	for _, path := range paths {
-		err := os.Rename(filepath.Join(tree, path), to)
+		err := os.Rename(filepath.Join(w.tree(), path), to)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return fmt.Errorf("the packages have none of %s", strings.Join(paths, ", "))
+	return host.Usagef("the packages have none of %s; where a kernel is split, give all of its packages: --kernel IMAGE.deb,MODULES.deb", strings.Join(paths, ", "))
 }

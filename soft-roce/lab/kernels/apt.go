@@ -2,11 +2,17 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
 )
@@ -14,7 +20,8 @@ import (
 // apt fetches packages from the mirror that this machine's apt is configured
 // for, verified by apt, without touching the machine's own package lists.
 type apt struct {
-	dir string // lists and configuration of our own
+	dir      string        // lists and configuration of our own
+	patience time.Duration // with an apt-get that makes no progress; 0: patience
 }
 
 // keyring signs all of Debian's suites (package debian-archive-keyring).
@@ -42,6 +49,9 @@ func (a *apt) options() []string {
 	return options
 }
 
+// listBytes is ample for the package lists of the suites, packed and while they are read.
+const listBytes = 150 << 20
+
 // update reads the package lists of the suites.
 func (a *apt) update(ctx context.Context, suites []string) error {
 	out, err := host.AptGet.Run(ctx, "indextargets",
@@ -53,7 +63,10 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(a.dir, "lists/partial"), 0o755); err != nil {
+	if err := MakeDir(filepath.Join(a.lists(), "partial")); err != nil {
+		return err
+	}
+	if err := wantRoom(a.dir, listBytes, "reading package lists"); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(a.dir, "sources.list"), []byte(sources), 0o644); err != nil {
@@ -61,11 +74,38 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	}
 	// Without the last option, apt-get takes a mirror that does not answer for a
 	// warning.
-	args := append(a.options(), "update", "-o", "APT::Update::Error-Mode=any")
-	if _, err := host.AptGet.Run(ctx, args...); err != nil {
-		return fmt.Errorf("read the package lists of %s: %w", strings.Join(suites, ", "), err)
+	_, err = a.get(ctx, a.dir, "update", "-o", "APT::Update::Error-Mode=any")
+	return err
+}
+
+func (a *apt) lists() string { return filepath.Join(a.dir, "lists") }
+
+// shownImages are the packages of kernels.
+const shownImages = "?name(^linux-image-[0-9].*-amd64$)"
+
+// show reads the package lists of the suites, and what they say of kernels. Lists that were
+// damaged since they were fetched are fetched again: apt-get takes them for good as long as
+// the mirror has no newer ones.
+func (a *apt) show(ctx context.Context, suites []string) (string, error) {
+	for again := false; ; again = true {
+		err := a.update(ctx, suites)
+		var out []byte
+		if updated := err == nil; updated {
+			out, err = host.AptCache.Run(ctx, append(a.options(), "show", shownImages)...)
+		} else if again && errors.As(err, new(*host.ToolError)) && !errors.Is(err, unix.ENOSPC) {
+			return "", host.Lacksf("read the package lists of %s from the mirror of this machine's apt: %w; "+
+				"is the mirror to be reached? A package file needs none: --kernel FILE.deb", strings.Join(suites, ", "), err)
+		}
+		if err == nil || again || !errors.As(err, new(*host.ToolError)) || errors.Is(err, unix.ENOSPC) {
+			return string(out), err
+		}
+		logrus.Debugf("lab: reading the package lists anew: %v", err)
+		for _, path := range []string{a.lists(), filepath.Join(a.dir, "pkgcache.bin"), filepath.Join(a.dir, "srcpkgcache.bin")} {
+			if err := os.RemoveAll(path); err != nil {
+				return "", err
+			}
+		}
 	}
-	return nil
 }
 
 // sourcesList makes the sources of the suites from what apt is configured for.
@@ -100,25 +140,19 @@ func sourcesList(targets string, suites []string) (string, error) {
 	return b.String(), nil
 }
 
-func (a *apt) list(ctx context.Context, suites []string, name string) ([]stockKernel, error) {
-	if err := a.update(ctx, suites); err != nil {
-		return nil, err
-	}
-	out, err := host.AptCache.Run(ctx, append(a.options(), "show", "?name(^linux-image-[0-9].*-amd64$)")...)
-	if err != nil {
-		return nil, err
-	}
-	return packagesOf(string(out), name), nil
+func (a *apt) list(ctx context.Context, suites []string) ([]stockKernel, error) {
+	shown, err := a.show(ctx, suites)
+	return packagesOf(shown), err
 }
 
-// packagesOf reads the kernels called name out of what apt-cache shows.
-func packagesOf(shown, name string) []stockKernel {
+// packagesOf reads the kernels out of what apt-cache shows.
+func packagesOf(shown string) []stockKernel {
 	var found []stockKernel
 	for paragraph := range strings.SplitSeq(shown, "\n\n") {
 		fields := controlFields(paragraph)
 		release, ok := releaseOfPackage(fields["Package"])
 		stock := stockKernel{Release: release, Version: fields["Version"]}
-		if ok && stock.check() == nil && stock.is(name) {
+		if ok && stock.check() == nil {
 			found = append(found, stock)
 		}
 	}
@@ -132,9 +166,15 @@ func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]strin
 		return nil, err
 	}
 	packages := append([]string{pkg}, parts(controlFields(string(out))["Depends"], stock)...)
-	// apt-get downloads into its working directory.
-	args := append(append(a.options(), "download"), packages...)
-	if _, err := host.AptGet.RunAs(ctx, host.Call{Dir: dir}, args...); err != nil {
+	if len(packages) > 1 {
+		if out, err = host.AptCache.Run(ctx, append(append(a.options(), "show"), packages...)...); err != nil {
+			return nil, err
+		}
+	}
+	if err := wantRoom(dir, roomFor(string(out)), "kernel "+stock.Release); err != nil {
+		return nil, err
+	}
+	if _, err := a.get(ctx, dir, append([]string{"download"}, packages...)...); err != nil {
 		return nil, fmt.Errorf("download %s: %w", strings.Join(packages, " "), err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
@@ -142,6 +182,22 @@ func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]strin
 		err = fmt.Errorf("apt-get left %d files for %d packages", len(files), len(packages))
 	}
 	return files, err
+}
+
+// preparedBytes is ample for what is made of a kernel's packages: its image unpacked, and
+// the modules that the guest boots with.
+const preparedBytes = 120 << 20
+
+// roomFor is what the packages that are shown take, as files and unpacked.
+func roomFor(shown string) int64 {
+	need := int64(preparedBytes)
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(shown), "\n\n") {
+		fields := controlFields(paragraph)
+		size, _ := strconv.ParseInt(fields["Size"], 10, 64)                // of a package file: not said
+		installed, _ := strconv.ParseInt(fields["Installed-Size"], 10, 32) // KiB
+		need += max(size, 0) + max(installed, 0)<<10
+	}
+	return need
 }
 
 // A package begins with a letter or a digit: apt-get would take -o for an option.

@@ -103,7 +103,7 @@ func FuzzApt(f *testing.F) {
 	f.Add("Debian bookworm http://mirror.example/debian/\nDebian bookworm-security http://mirror.example/security/\n", "6.1")
 	f.Add(":\n\n: :\n (= )", "")
 	f.Fuzz(func(t *testing.T, shown, name string) {
-		for _, stock := range packagesOf(shown, name) {
+		for _, stock := range packagesOf(shown) {
 			if !isPathWord(stock.Release) || !isPathWord(stock.Version) {
 				t.Errorf("%+v", stock)
 			}
@@ -119,6 +119,10 @@ func FuzzApt(f *testing.F) {
 			t.Errorf("sources %q", list)
 		}
 		suitesFor(name)
+		offered(packagesOf(shown), name)
+		if roomFor(shown) < preparedBytes {
+			t.Errorf("room %d", roomFor(shown))
+		}
 		parseShowDepends(shown)
 	})
 }

@@ -1,9 +1,12 @@
 package kernels
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab/internal/host"
 )
@@ -33,11 +36,12 @@ func (k *Kernel) CopyBootModules(w io.Writer) error {
 
 // Custom is a kernel of one's own: its image and its modules directory,
 // named after its release as modules_install does it.
-func Custom(image, modules string) (Kernel, error) {
-	for _, path := range []string{image, modules} {
-		if _, err := os.Stat(path); err != nil {
-			return Kernel{}, host.Usagef("kernel: %v", err)
-		}
+func Custom(ctx context.Context, image, modules string) (Kernel, error) {
+	if st, err := os.Stat(image); err != nil || st.IsDir() {
+		return Kernel{}, host.Usagef("--kernel %s: with --modules it is the file of a kernel's image, and there is none of that name", image)
+	}
+	if !isDir(modules) {
+		return Kernel{}, host.Usagef("--modules %s: there is no such directory", modules)
 	}
 	image, err := filepath.Abs(image)
 	if err != nil {
@@ -51,11 +55,21 @@ func Custom(image, modules string) (Kernel, error) {
 	}
 	release := filepath.Base(modules)
 	if parent := filepath.Dir(modules); filepath.Base(parent) != "modules" || filepath.Base(filepath.Dir(parent)) != "lib" {
-		return Kernel{}, host.Usagef("modules: %s is not called …/lib/modules/RELEASE", modules)
+		return Kernel{}, host.Usagef("--modules %s: it is not called …/lib/modules/RELEASE", modules)
+	}
+	of, err := imageRelease(image)
+	if err != nil {
+		return Kernel{}, host.Usagef("--kernel %s: %v", image, err)
+	}
+	if of != "" && of != release {
+		return Kernel{}, host.Usagef("--kernel %s is kernel %s, and --modules %s are those of %s; give the two of one kernel", image, of, modules, release)
 	}
 	if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
-		return Kernel{}, host.Usagef("modules: %s has no modules.dep: run 'depmod -b %s %s'",
-			modules, filepath.Join(modules, "../../.."), release)
+		base := filepath.Join(modules, "../../..")
+		logrus.Infof("lab: %s has no modules.dep; running depmod -b %s %s", modules, base, release)
+		if _, err := host.Depmod.Run(ctx, "-b", base, release); err != nil {
+			return Kernel{}, host.Usagef("--modules %s: it has no modules.dep, and 'depmod -b %s %s' failed: %v", modules, base, release, err)
+		}
 	}
 	return Kernel{Release: release, Image: image, Modules: modules}, nil
 }

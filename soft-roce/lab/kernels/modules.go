@@ -3,6 +3,7 @@ package kernels
 import (
 	"compress/gzip"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -24,42 +25,69 @@ import (
 // loads the stages after the first at the same time.
 type bootStage struct {
 	name     string   // of the directory in the archive
-	required []string // of which the guest must have each, as a module or built in
-	wanted   []string // which are loaded where they exist
+	required []module // of which the guest must have each, as a module or built in
+	wanted   []module // which are loaded where they exist
 }
+
+// module is one, and the option of the kernel's configuration that makes it.
+type module struct{ name, option string }
 
 // bootStages tells what boots the guest. crc32_generic is what rxe's checksum
 // needs without saying so: modinfo names no dependency, and the link is refused
 // without it. Newer kernels have the checksum built in.
 var bootStages = []bootStage{
-	{name: proto.StageBus, required: []string{"virtio_pci", "virtio_console"}},
-	{name: proto.StageHost, required: []string{"9p", "9pnet_virtio", "overlay"}},
-	{name: proto.StageScratch, required: []string{"virtio_blk", "ext4"}, wanted: []string{"crc32c_generic"}},
-	{name: proto.StageLoop, wanted: []string{"loop"}},
-	{name: proto.StageDevice, wanted: []string{"crc32_generic", "veth", "ib_uverbs", "rdma_rxe"}},
+	{name: proto.StageBus, required: []module{{"virtio_pci", "VIRTIO_PCI"}, {"virtio_console", "VIRTIO_CONSOLE"}}},
+	{name: proto.StageHost, required: []module{{"9p", "9P_FS"}, {"9pnet_virtio", "NET_9P_VIRTIO"}, {"overlay", "OVERLAY_FS"}}},
+	{
+		name: proto.StageScratch, required: []module{{"virtio_blk", "VIRTIO_BLK"}, {"ext4", "EXT4_FS"}},
+		wanted: []module{{"crc32c_generic", "CRYPTO_CRC32C"}},
+	},
+	{name: proto.StageLoop, wanted: []module{{"loop", "BLK_DEV_LOOP"}}},
+	{name: proto.StageDevice, wanted: []module{
+		{"crc32_generic", "CRYPTO_CRC32"}, {"veth", "VETH"}, {"ib_uverbs", "INFINIBAND_USER_ACCESS"}, {"rdma_rxe", "RDMA_RXE"},
+	}},
+}
+
+// Fragment is the part of a kernel's configuration that makes it boot in the lab, for
+// scripts/kconfig/merge_config.sh.
+//
+//go:embed kernel.config
+var Fragment string
+
+// lacking says of a kernel all that it lacks.
+func lacking(release string, missing []module) error {
+	var names, options []string
+	for _, m := range missing {
+		names = append(names, m.name)
+		options = append(options, "CONFIG_"+m.option)
+	}
+	return host.Lacksf("kernel %s has neither built in nor as modules what the guest boots with, %s; it takes %s, and 'umemstress lab kernels --config' prints all options",
+		release, strings.Join(names, ", "), strings.Join(options, ", "))
 }
 
 // stageFiles lists the files of a stage's modules, dependencies first. The
 // directory dir is that of the release, .../lib/modules/RELEASE, and has been
-// through depmod.
-func stageFiles(dir string, stage bootStage) ([]string, error) {
+// through depmod. What is required and is not there is missing.
+func stageFiles(dir string, stage bootStage) (files []string, missing []module, err error) {
 	release := filepath.Base(dir)
 	args := []string{"-C", "/dev/null", "-d", filepath.Join(dir, "../../.."), "-S", release, "--show-depends", "-a"}
-	args = append(append(args, stage.required...), stage.wanted...)
+	for _, m := range slices.Concat(stage.required, stage.wanted) {
+		args = append(args, m.name)
+	}
 	// The exit code tells only that some module was not found, which is
 	// expected of the wanted ones and is checked for the required ones.
 	out, err := host.Modprobe.RunAs(context.Background(), host.Call{Env: []string{"MODPROBE_OPTIONS="}}, args...)
 	if err != nil && !errors.As(err, new(*host.ToolError)) {
-		return nil, err
+		return nil, nil, err
 	}
 	files, builtin := parseShowDepends(string(out))
-	for _, name := range stage.required {
-		isModule := slices.ContainsFunc(files, func(path string) bool { return moduleName(path) == name })
-		if !isModule && !slices.Contains(builtin, name) {
-			return nil, host.Usagef("kernel %s: %s has no module %s, which the guest boots with", release, dir, name)
+	for _, m := range stage.required {
+		isModule := slices.ContainsFunc(files, func(path string) bool { return moduleName(path) == m.name })
+		if !isModule && !slices.Contains(builtin, m.name) {
+			missing = append(missing, m)
 		}
 	}
-	return files, nil
+	return files, missing, nil
 }
 
 // parseShowDepends reads the output of modprobe --show-depends: the files to
@@ -93,11 +121,13 @@ func moduleName(path string) string {
 // order of their names is the order to load them in.
 func writeBootModules(w io.Writer, dir string) error {
 	var records []cpio.Record
+	var lacks []module
 	for _, stage := range bootStages {
-		files, err := stageFiles(dir, stage)
+		files, missing, err := stageFiles(dir, stage)
 		if err != nil {
 			return err
 		}
+		lacks = append(lacks, missing...)
 		for i, path := range files {
 			content, err := readModule(path)
 			if err != nil {
@@ -106,6 +136,9 @@ func writeBootModules(w io.Writer, dir string) error {
 			name := fmt.Sprintf("%s/%s/%03d-%s.ko", proto.ModulesPath, stage.name, i, moduleName(path))
 			records = append(records, cpio.StaticFile(name, string(content), 0o644))
 		}
+	}
+	if len(lacks) > 0 {
+		return lacking(filepath.Base(dir), lacks)
 	}
 	return WriteArchive(w, records)
 }

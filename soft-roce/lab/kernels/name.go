@@ -1,12 +1,12 @@
 package kernels
 
 import (
-	"errors"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+
+	"pault.ag/go/debian/version"
 
 	"umemstress/soft-roce/lab/internal/host"
 )
@@ -49,16 +49,22 @@ func (k stockKernel) check() error {
 
 var pathWord = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~:_-]*$`)
 
-// imagePackage matches the packages of stock kernels, not those of their rt and
-// cloud flavours, of debug symbols, and not metapackages like linux-image-6.1-amd64.
+// imagePackage matches the packages of kernels, not those of debug symbols, and not
+// metapackages like linux-image-6.1-amd64.
 var imagePackage = regexp.MustCompile(`^linux-image-(\d+\.\d+\.[0-9][0-9a-z.+~-]*-amd64)$`)
 
 func releaseOfPackage(pkg string) (string, bool) {
 	m := imagePackage.FindStringSubmatch(pkg)
-	if m == nil || strings.Contains(m[1], "-rt-") || strings.Contains(m[1], "-cloud-") {
+	if m == nil {
 		return "", false
 	}
 	return m[1], true
+}
+
+// isFlavour tells whether the kernel is one of those that are meant only by their own name:
+// rt and cloud.
+func (k stockKernel) isFlavour() bool {
+	return strings.Contains(k.Release, "-rt-") || strings.Contains(k.Release, "-cloud-")
 }
 
 // upstream is the version without Debian's revision.
@@ -70,14 +76,16 @@ func (k stockKernel) upstream() string {
 // is tells whether the kernel is of the line, or is the very kernel, that
 // is called name.
 func (k stockKernel) is(name string) bool {
+	if name == k.Release || name == strings.TrimSuffix(k.Release, "-amd64") {
+		return true
+	}
+	if k.isFlavour() {
+		return false
+	}
 	if s, ok := seriesNamed(name); ok {
 		return strings.HasPrefix(k.Release, s.line)
 	}
-	switch name {
-	case k.Release, strings.TrimSuffix(k.Release, "-amd64"), k.Version, k.upstream():
-		return true
-	}
-	return false
+	return name == k.Version || name == k.upstream()
 }
 
 func seriesNamed(name string) (series, bool) {
@@ -101,8 +109,8 @@ func suitesFor(name string) ([]string, error) {
 		for _, s := range knownSeries {
 			names = append(names, s.name)
 		}
-		return nil, host.Usagef("no kernel is called %q: choose %s, a version such as 5.10.0-30-amd64 or 5.10.218, "+
-			"a package file ending in .deb, or an image with --modules", name, strings.Join(names, ", "))
+		return nil, host.Usagef("no kernel is called %q: choose %s, a version such as 5.10.0-30-amd64, 6.1.0-56-rt-amd64 or 5.10.218, "+
+			"package files ending in .deb, or an image with --modules", name, strings.Join(names, ", "))
 	}
 	for _, s := range knownSeries {
 		if s.line != "" && strings.HasPrefix(name, s.line) {
@@ -114,39 +122,50 @@ func suitesFor(name string) ([]string, error) {
 
 // newest returns the kernel with the greatest version in Debian's order, and none of
 // none.
-func newest(found []stockKernel) (stockKernel, bool, error) {
+func newest(found []stockKernel) (stockKernel, bool) {
 	if len(found) == 0 {
-		return stockKernel{}, false, nil
+		return stockKernel{}, false
 	}
-	best := found[0]
-	for _, k := range found[1:] {
-		if k.Version == best.Version {
-			continue
-		}
-		newer, err := isNewer(k.Version, best.Version)
-		if err != nil {
-			return stockKernel{}, false, err
-		}
-		if newer {
-			best = k
-		}
-	}
-	return best, true, nil
+	return slices.MaxFunc(found, compareVersions), true
 }
 
-// isNewer asks dpkg, which says no with exit code 1 and has others for failures.
-func isNewer(version, than string) (bool, error) {
-	dpkg, err := host.Dpkg.Find()
-	if err != nil {
-		return false, err
-	}
-	out, err := exec.Command(dpkg, "--compare-versions", version, "gt", than).CombinedOutput()
-	var exit *exec.ExitError
+// compareVersions orders kernels as dpkg does. What is no version, and thus of no package,
+// is the oldest.
+func compareVersions(a, b stockKernel) int {
+	va, errA := version.Parse(a.Version)
+	vb, errB := version.Parse(b.Version)
 	switch {
-	case err == nil:
-		return true, nil
-	case errors.As(err, &exit) && exit.ExitCode() == 1:
-		return false, nil
+	case errA != nil && errB != nil:
+		return 0
+	case errA != nil:
+		return -1
+	case errB != nil:
+		return 1
 	}
-	return false, fmt.Errorf("is version %s newer than %s: %w", version, than, host.Dpkg.Failed(err, out))
+	return version.Compare(va, vb)
+}
+
+// maxOffered is how many kernels an error names.
+const maxOffered = 8
+
+// offered names the newest of the kernels that there are in place of name, those of its
+// line if there are some.
+func offered(found []stockKernel, name string) string {
+	line := name
+	if parts := strings.SplitN(name, ".", 3); len(parts) == 3 {
+		line = parts[0] + "." + parts[1] + "."
+	}
+	if same := slices.DeleteFunc(slices.Clone(found), func(k stockKernel) bool { return !strings.HasPrefix(k.Release, line) }); len(same) > 0 {
+		found = same
+	}
+	found = slices.Clone(found)
+	slices.SortStableFunc(found, func(a, b stockKernel) int { return compareVersions(b, a) })
+	var names []string
+	for _, k := range found[:min(len(found), maxOffered)] {
+		names = append(names, k.Release+" ("+k.Version+")")
+	}
+	if more := len(found) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d older ones", more))
+	}
+	return strings.Join(names, ", ")
 }

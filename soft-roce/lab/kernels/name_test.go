@@ -2,8 +2,7 @@ package kernels
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,12 +17,12 @@ func TestReleaseOfPackage(t *testing.T) {
 		"linux-image-amd64":                      "",
 		"linux-image-6.1-amd64":                  "",
 		"linux-image-6.12-amd64":                 "",
-		"linux-image-5.10.0-30-rt-amd64":         "",
-		"linux-image-5.10.0-30-cloud-amd64":      "",
+		"linux-image-5.10.0-30-rt-amd64":         "5.10.0-30-rt-amd64",
+		"linux-image-5.10.0-30-cloud-amd64":      "5.10.0-30-cloud-amd64",
 		"linux-image-5.10.0-30-amd64-dbg":        "",
 		"linux-image-5.10.0-30-amd64-unsigned":   "",
 		"linux-headers-5.10.0-30-amd64":          "",
-		"linux-image-6.12.117+deb12-cloud-amd64": "",
+		"linux-image-6.12.117+deb12-cloud-amd64": "6.12.117+deb12-cloud-amd64",
 	} {
 		got, ok := releaseOfPackage(pkg)
 		if got != want || ok != (want != "") {
@@ -35,6 +34,7 @@ func TestReleaseOfPackage(t *testing.T) {
 func TestImageIs(t *testing.T) {
 	bullseye := stockKernel{"5.10.0-30-amd64", "5.10.218-1"}
 	bookworm := stockKernel{"6.1.0-56-amd64", "6.1.192-2"}
+	rt := stockKernel{"6.1.0-56-rt-amd64", "6.1.192-2"}
 	newer := stockKernel{"6.12.117+deb12-amd64", "6.12.117-1~deb12u1"}
 	for _, tt := range []struct {
 		stock stockKernel
@@ -49,6 +49,11 @@ func TestImageIs(t *testing.T) {
 		{bullseye, "5.10.0-3", false},
 		{bullseye, "5.10.2", false},
 		{bookworm, "6.1", true},
+		{rt, "6.1.0-56-rt-amd64", true},
+		{rt, "6.1.0-56-rt", true},
+		{rt, "6.1", false}, // a flavour is meant by its own name alone
+		{rt, "6.1.192", false},
+		{rt, "sid", false},
 		{newer, "6.1", false}, // 6.12 is no 6.1
 		{newer, "6.12", true},
 		{newer, "sid", true},
@@ -90,21 +95,39 @@ func TestNewest(t *testing.T) {
 		{"6.12.117+deb12-amd64", "6.12.117-1~deb12u1"},
 		{"6.12.107+deb13-amd64", "6.12.107-1"},
 	}
-	got, ok, err := newest(kernels)
-	if want := "6.12.117+deb12-amd64"; !ok || got.Release != want || err != nil {
-		t.Errorf("newest = %v, %v, want %s", got, err, want)
+	got, ok := newest(kernels)
+	if want := "6.12.117+deb12-amd64"; !ok || got.Release != want {
+		t.Errorf("newest = %v, want %s", got, want)
 	}
-	if _, ok, err := newest(nil); ok || err != nil {
-		t.Errorf("there is a newest of none, or %v", err)
+	if _, ok := newest(nil); ok {
+		t.Error("there is a newest of none")
 	}
-	// Who cannot be asked has not said that the first is the newest.
-	bin := t.TempDir()
-	dpkg := filepath.Join(bin, "dpkg")
-	if err := os.WriteFile(dpkg, []byte("#!/bin/sh\necho no such option\nexit 2\n"), 0o755); err != nil {
-		t.Fatal(err)
+}
+
+// Versions are in Debian's order, in which a tilde is before the end and what is no version
+// before all.
+func TestCompareVersions(t *testing.T) {
+	ordered := []string{"", "5.10.218-1", "5.10.218-1+b1", "6.1.9-1", "6.1.10-1~exp1", "6.1.10-1~exp2", "6.1.10-1", "6.12.1-1", "1:5.0-1"}
+	for i, older := range ordered {
+		for j, newer := range ordered {
+			if got := compareVersions(stockKernel{Version: older}, stockKernel{Version: newer}); got < 0 != (i < j) || got > 0 != (i > j) {
+				t.Errorf("%q and %q: %d", older, newer, got)
+			}
+		}
 	}
-	t.Setenv("PATH", bin)
-	if got, ok, err := newest(kernels); ok || err == nil || !strings.Contains(err.Error(), "no such option") {
-		t.Errorf("with a dpkg that fails: %v, %v", got, err)
+}
+
+func TestOffered(t *testing.T) {
+	var found []stockKernel
+	for i := range 12 {
+		found = append(found, stockKernel{fmt.Sprintf("5.10.0-%d-amd64", i), fmt.Sprintf("5.10.%d-1", i)})
+	}
+	found = append(found, stockKernel{"6.1.0-1-amd64", "6.1.1-1"})
+	got := offered(found, "5.10.999")
+	if !strings.HasPrefix(got, "5.10.0-11-amd64 (5.10.11-1), 5.10.0-10-amd64 (5.10.10-1), ") || !strings.HasSuffix(got, ", and 4 older ones") || strings.Contains(got, "6.1") {
+		t.Errorf("offered %s", got)
+	}
+	if got := offered(found[12:], "4.19.1"); got != "6.1.0-1-amd64 (6.1.1-1)" {
+		t.Errorf("none of the line: offered %s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +28,8 @@ const PackageDirEnv = "UMEMSTRESS_KERNEL_DIR"
 //	<dir>/<release>_<version>/         vmlinuz, config, lib/modules/<release>, …
 //	<dir>/by-name/<name>            -> what a series' name was last resolved to
 //
-// A kernel appears in it complete, by a rename, and is never changed.
+// A kernel appears in it complete, by a rename. All that is changed then is the archive of
+// its boot modules, which a lab that lays it out otherwise makes anew.
 type Store struct {
 	Dir        string
 	PackageDir string // package files; empty: none
@@ -36,8 +39,8 @@ type Store struct {
 
 // packageSource finds and fetches packages of kernels.
 type packageSource interface {
-	// list lists the kernels in the suites that are called name.
-	list(ctx context.Context, suites []string, name string) ([]stockKernel, error)
+	// list lists the kernels in the suites.
+	list(ctx context.Context, suites []string) ([]stockKernel, error)
 	// fetch downloads the packages that make up the kernel into dir.
 	fetch(ctx context.Context, stock stockKernel, dir string) ([]string, error)
 }
@@ -60,18 +63,18 @@ func DefaultStore() (*Store, error) {
 // store costs no look at the mirror.
 func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 	if strings.HasSuffix(name, ".deb") {
-		return s.fromPackageFile(ctx, name)
+		return s.FromPackages(ctx, []string{name})
 	}
 	if _, err := suitesFor(name); err != nil {
 		return Kernel{}, err
 	}
 	if s.PackageDir != "" {
-		path, err := s.packageFile(name)
+		files, err := s.packageFiles(name)
 		if err != nil {
 			return Kernel{}, err
 		}
-		if path != "" {
-			return s.fromPackageFile(ctx, path)
+		if len(files) > 0 {
+			return s.FromPackages(ctx, files)
 		}
 	}
 	k, err := s.Cached(name)
@@ -86,7 +89,7 @@ func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 func (s *Store) Cached(name string) (Kernel, error) {
 	if _, ok := seriesNamed(name); ok {
 		k, err := s.load(filepath.Join(s.Dir, byName, name))
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 			return Kernel{}, nil
 		}
 		return k, err
@@ -107,9 +110,9 @@ func (s *Store) Cached(name string) (Kernel, error) {
 			dirs[stock] = filepath.Dir(path)
 		}
 	}
-	stock, ok, err := newest(found)
-	if err != nil || !ok {
-		return Kernel{}, err
+	stock, ok := newest(found)
+	if !ok {
+		return Kernel{}, nil
 	}
 	return s.load(dirs[stock])
 }
@@ -121,52 +124,47 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
+	// One process at a time: the lists of one are of other suites than those of another,
+	// and apt-get refuses to read lists that another one is reading.
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return Kernel{}, err
+	}
+	defer unlock()
 	logrus.Infof("looking for kernel %s in %s", name, strings.Join(suites, ", "))
-	found, err := s.look(ctx, suites, name)
+	all, err := s.mirror.list(ctx, suites)
 	if err != nil {
-		return Kernel{}, err
+		return Kernel{}, cacheError(s.Dir, err)
 	}
-	stock, ok, err := newest(found)
-	if err != nil {
-		return Kernel{}, err
-	}
+	stock, ok := newest(slices.DeleteFunc(slices.Clone(all), func(k stockKernel) bool { return !k.is(name) }))
 	if !ok {
-		return Kernel{}, host.Usagef("no kernel %s in %s", name, strings.Join(suites, ", "))
+		return Kernel{}, host.Usagef("no kernel %s in %s, which have %s; older ones can be had as package files: --kernel FILE.deb",
+			name, strings.Join(suites, ", "), cmp.Or(offered(all, name), "none"))
 	}
 	dir := filepath.Join(s.Dir, stock.Release+"_"+stock.Version)
-	err = s.addOnce(ctx, dir, stock, func(tmp string) ([]string, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		logrus.Infof("fetching kernel %s (%s)", stock.Release, stock.Version)
-		return s.mirror.fetch(ctx, stock, tmp)
-	})
-	if err != nil {
-		return Kernel{}, err
+		err := s.add(ctx, func(w *workshop) (string, error) {
+			packages, err := s.mirror.fetch(ctx, stock, w.dir)
+			if err != nil {
+				return "", err
+			}
+			return dir, w.unpack(ctx, packages, stock)
+		})
+		if err != nil {
+			return Kernel{}, fmt.Errorf("kernel %s: %w", stock.Release, err)
+		}
 	}
 	if _, ok := seriesNamed(name); ok {
-		if err := s.remember(ctx, name, dir); err != nil {
+		if err := s.remember(name, dir); err != nil {
 			return Kernel{}, err
 		}
 	}
 	return s.load(dir)
 }
 
-// look asks the mirror, one process at a time: apt-get refuses to read lists that
-// another one is reading.
-func (s *Store) look(ctx context.Context, suites []string, name string) ([]stockKernel, error) {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	return s.mirror.list(ctx, suites, name)
-}
-
-// remember makes name mean the kernel in dir.
-func (s *Store) remember(ctx context.Context, name, dir string) error {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+// remember makes name mean the kernel in dir. The caller holds the lock.
+func (s *Store) remember(name, dir string) error {
 	link := filepath.Join(s.Dir, byName, name)
 	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 		return err
@@ -236,12 +234,12 @@ func (s *Store) load(dir string) (Kernel, error) {
 
 // lock keeps other processes from adding kernels.
 func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+	if err := MakeDir(s.Dir); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(s.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, err
+		return nil, cacheError(s.Dir, err)
 	}
 	for said := false; ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -1,9 +1,12 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,34 +19,73 @@ import (
 	"umemstress/soft-roce/lab/internal/labtest"
 )
 
-// buildPackage makes the package of a kernel that has everything built in.
-func buildPackage(t *testing.T, dir, release, version string) string {
+// pkg is a package of a kernel that has everything built in.
+type pkg struct {
+	name, release, version string
+	files                  string // which it has: "image", "modules" or both
+	arch                   string // empty: amd64
+	below                  string // where the modules are: empty, or usr/
+	without                string // a module that the kernel does not have
+	fat                    int    // bytes of random content
+	filler                 int    // files that it is in; 0: one
+	installed              int    // KiB that it says it takes; 0: it says nothing
+}
+
+// build makes the package's file in dir.
+func (p pkg) build(t *testing.T, dir string) string {
 	t.Helper()
 	tree := filepath.Join(t.TempDir(), "tree")
-	modules := filepath.Join(tree, "lib/modules", release)
-	for _, d := range []string{filepath.Join(tree, "DEBIAN"), filepath.Join(tree, "boot"), modules} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+	write := func(path string, content string) {
+		t.Helper()
+		path = filepath.Join(tree, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		labtest.WriteFile(t, path, content)
 	}
-	var builtin strings.Builder
-	for _, stage := range bootStages {
-		for _, name := range stage.required {
-			fmt.Fprintf(&builtin, "kernel/drivers/%s.ko\n", name)
+	if strings.Contains(p.files, "modules") {
+		var builtin strings.Builder
+		for _, stage := range bootStages {
+			for _, m := range stage.required {
+				if m.name != p.without {
+					fmt.Fprintf(&builtin, "kernel/drivers/%s.ko\n", m.name)
+				}
+			}
+		}
+		modules := p.below + "lib/modules/" + p.release
+		write(modules+"/modules.builtin", builtin.String())
+		write(modules+"/modules.builtin.modinfo", "")
+		write(modules+"/modules.order", "")
+	}
+	if strings.Contains(p.files, "image") {
+		write("boot/vmlinuz-"+p.release, "no image\n")
+		write("boot/config-"+p.release, "CONFIG_PVH=y\n")
+	}
+	if p.fat > 0 {
+		noise := make([]byte, p.fat)
+		rand.NewChaCha8([32]byte{}).Read(noise)
+		for i, part := range slices.Collect(slices.Chunk(noise, p.fat/max(p.filler, 1))) {
+			write(fmt.Sprint("usr/share/fat/", i), string(part))
 		}
 	}
-	labtest.WriteFile(t, filepath.Join(modules, "modules.builtin"), builtin.String())
-	labtest.WriteFile(t, filepath.Join(modules, "modules.builtin.modinfo"), "")
-	labtest.WriteFile(t, filepath.Join(modules, "modules.order"), "")
-	labtest.WriteFile(t, filepath.Join(tree, "boot/vmlinuz-"+release), "no image\n")
-	labtest.WriteFile(t, filepath.Join(tree, "boot/config-"+release), "CONFIG_PVH=y\n")
-	labtest.WriteFile(t, filepath.Join(tree, "DEBIAN/control"), "Package: linux-image-"+release+"\nVersion: "+version+
-		"\nArchitecture: amd64\nMaintainer: nobody <nobody@example.org>\nDescription: test\n")
-	path := filepath.Join(dir, "linux-image-"+release+"_"+version+"_amd64.deb")
+	arch := cmp.Or(p.arch, "amd64")
+	size := ""
+	if p.installed > 0 {
+		size = fmt.Sprintf("Installed-Size: %d\n", p.installed)
+	}
+	write("DEBIAN/control", size+"Package: "+p.name+"\nVersion: "+p.version+
+		"\nArchitecture: "+arch+"\nMaintainer: nobody <nobody@example.org>\nDescription: test\n")
+	path := filepath.Join(dir, p.name+"_"+p.version+"_"+arch+".deb")
 	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, path).CombinedOutput(); err != nil {
 		t.Fatalf("dpkg-deb: %v: %s", err, out)
 	}
 	return path
+}
+
+// buildPackage makes the package of a whole kernel.
+func buildPackage(t *testing.T, dir, release, version string) string {
+	t.Helper()
+	return pkg{name: "linux-image-" + release, release: release, version: version, files: "image+modules"}.build(t, dir)
 }
 
 // fakeMirror has packages made by buildPackage and counts what is fetched.
@@ -52,15 +94,27 @@ type fakeMirror struct {
 	has     []stockKernel
 	looked  atomic.Int32
 	fetched atomic.Int32
+	mu      sync.Mutex
+	suites  []string
 }
 
-func (m *fakeMirror) list(_ context.Context, _ []string, name string) ([]stockKernel, error) {
+func (m *fakeMirror) list(_ context.Context, suites []string) ([]stockKernel, error) {
 	m.looked.Add(1)
-	return slices.DeleteFunc(slices.Clone(m.has), func(i stockKernel) bool { return !i.is(name) }), nil
+	m.mu.Lock()
+	m.suites = suites
+	m.mu.Unlock()
+	return slices.Clone(m.has), nil
 }
 
 func (m *fakeMirror) fetch(_ context.Context, stock stockKernel, dir string) ([]string, error) {
 	m.fetched.Add(1)
+	// As apt does, it fetches from the suites that were looked at last.
+	m.mu.Lock()
+	suites := m.suites
+	m.mu.Unlock()
+	if want, err := suitesFor(stock.Release); err != nil || suites[0] != "sid" && suites[0] != want[0] {
+		return nil, fmt.Errorf("%s is not in %s: %w", stock.Release, suites, err)
+	}
 	return []string{buildPackage(m.t, dir, stock.Release, stock.Version)}, nil
 }
 
@@ -133,11 +187,14 @@ func TestFetchTakesTheNewestAnew(t *testing.T) {
 }
 
 func TestUnknownVersion(t *testing.T) {
-	s, _ := newTestStore(t)
+	s, _ := newTestStore(t, stockKernel{"5.10.0-46-amd64", "5.10.262-1"}, stockKernel{"5.10.0-46-rt-amd64", "5.10.262-1"})
 	_, err := s.Find(t.Context(), "5.10.999")
 	var usage interface{ Usage() bool }
-	if !errors.As(err, &usage) || !usage.Usage() {
-		t.Errorf("Find = %v, want a usage error", err)
+	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), "which have 5.10.0-46-amd64 (5.10.262-1), 5.10.0-46-rt-amd64") {
+		t.Errorf("Find = %v, want a usage error with what there is", err)
+	}
+	if k, err := s.Find(t.Context(), "5.10.0-46-rt-amd64"); err != nil || k.Release != "5.10.0-46-rt-amd64" {
+		t.Errorf("Find = %q, %v", k.Release, err)
 	}
 }
 
@@ -191,29 +248,67 @@ func TestTwoFindersOneFetch(t *testing.T) {
 	}
 }
 
-func TestBadPackageFiles(t *testing.T) {
-	s, _ := newTestStore(t)
-	dir := t.TempDir()
-	labtest.WriteFile(t, filepath.Join(dir, "junk.deb"), "junk")
-	for _, path := range []string{filepath.Join(dir, "none.deb"), filepath.Join(dir, "junk.deb")} {
-		_, err := s.Find(t.Context(), path)
-		var usage interface{ Usage() bool }
-		if !errors.As(err, &usage) || !usage.Usage() {
-			t.Errorf("Find(%s) = %v, want a usage error", path, err)
+// Two that want kernels of different suites do not take the package lists from each other.
+func TestTwoFindersOfTwoSuites(t *testing.T) {
+	for range 3 {
+		s, m := newTestStore(t, stockKernel{"5.10.0-46-amd64", "5.10.262-1"}, stockKernel{"6.1.0-56-amd64", "6.1.192-2"})
+		var wg sync.WaitGroup
+		for _, name := range []string{"5.10", "6.1"} {
+			other := &Store{Dir: s.Dir, mirror: m}
+			wg.Go(func() {
+				if k, err := other.Find(t.Context(), name); err != nil || !strings.HasPrefix(k.Release, name) {
+					t.Errorf("%s: %q, %v", name, k.Release, err)
+				}
+			})
 		}
+		wg.Wait()
 	}
 }
 
+// What a dead process left is removed, but not under a tool of it that still writes there.
 func TestAddSweepsWhatADeadProcessLeft(t *testing.T) {
-	s, _ := newTestStore(t, stockKernel{"5.10.0-46-amd64", "5.10.262-1"})
+	s, _ := newTestStore(t, stockKernel{"5.10.0-46-amd64", "5.10.262-1"}, stockKernel{"6.1.0-56-amd64", "6.1.192-2"})
 	stale := filepath.Join(s.Dir, ".new-123/kernel")
 	if err := os.MkdirAll(stale, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Find(t.Context(), "5.10"); err != nil {
+	w, err := s.newWorkshop()
+	if err != nil {
 		t.Fatal(err)
+	}
+	// As tar goes on unpacking when dpkg-deb and the lab are killed.
+	tar := exec.Command("sh", "-c", `mkdir "$1/tree" && echo ready && while :; do : >"$1/tree/$((i=i+1))"; done`, "sh", w.dir)
+	tar.ExtraFiles = []*os.File{w.held}
+	out, err := tar.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tar.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		t.Fatal(err)
+	}
+	w.held.Close()
+	if _, err := s.Find(t.Context(), "5.10"); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(stale); !os.IsNotExist(err) {
 		t.Errorf("the stale directory is still there: %v", err)
+	}
+	if _, err := os.Stat(w.dir); err != nil {
+		t.Errorf("removed under a tool that writes there: %v", err)
+	}
+	if err := tar.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tar.Wait(); err == nil {
+		t.Error("it was not killed")
+	}
+	if _, err := s.Find(t.Context(), "6.1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(w.dir); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
