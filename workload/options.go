@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strings"
@@ -109,6 +110,12 @@ func (o Options) scratchDir() string {
 		return o.ScratchDir
 	}
 	return os.TempDir()
+}
+
+// Validate refuses what Run would refuse before it does anything, on whatever machine.
+func (o Options) Validate() error {
+	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
+	return o.validate()
 }
 
 // validate refuses what cannot be run, with the flag that says otherwise.

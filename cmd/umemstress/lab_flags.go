@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // guestFlags are the flags of every command that boots a guest.
 type guestFlags struct {
-	kernel   string
+	kernel   []string
 	modules  string
 	memory   int // MiB
 	cpus     int
@@ -25,10 +26,13 @@ type guestFlags struct {
 	serial   string
 	shares   []string
 	env      []string
+	given    *pflag.FlagSet
 }
 
 func (f *guestFlags) register(flags *pflag.FlagSet) {
-	flags.StringVarP(&f.kernel, "kernel", "k", "5.10", "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64, a FILE.deb, or an image with --modules")
+	f.given = flags
+	flags.StringSliceVarP(&f.kernel, "kernel", "k", []string{"5.10"}, "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64 or 6.1.0-56-rt-amd64, "+
+		"a FILE.deb, several if the kernel is split into them, or an image with --modules")
 	flags.StringVar(&f.modules, "modules", "", "`DIR` lib/modules/RELEASE of the image given with --kernel")
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")
@@ -41,6 +45,9 @@ func (f *guestFlags) register(flags *pflag.FlagSet) {
 }
 
 func (f *guestFlags) config(ctx context.Context) (lab.Config, error) {
+	if err := f.check(); err != nil {
+		return lab.Config{}, err
+	}
 	c := lab.Config{
 		Memory:   int64(f.memory) << 20,
 		CPUs:     f.cpus,
@@ -52,25 +59,71 @@ func (f *guestFlags) config(ctx context.Context) (lab.Config, error) {
 		Shares:   f.shares,
 		Env:      f.env,
 	}
+	if err := c.CheckSizes(); err != nil {
+		return c, err
+	}
 	var err error
 	c.Kernel, err = f.findKernel(ctx)
 	return c, err
 }
 
+// maxMiB is more than any machine has, and can be counted in bytes.
+const maxMiB = 1 << 40
+
+// check refuses values that would be taken for others, or for none.
+func (f *guestFlags) check() error {
+	for _, name := range []string{"modules", "serial"} {
+		if flag := f.given.Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return usageErrorf("--%s: it is empty; give a path, or leave it out", name)
+		}
+	}
+	if len(f.kernel) == 0 || slices.Contains(f.kernel, "") {
+		return usageErrorf("--kernel: it is empty; give a name, a version or a file, or leave it out")
+	}
+	if slices.Contains(f.shares, "") {
+		return usageErrorf("--share: it is empty; give a directory that the guest may write to")
+	}
+	for _, variable := range f.env {
+		if name, _, ok := strings.Cut(variable, "="); !ok || name == "" {
+			return usageErrorf("--env %q: write NAME=VALUE", variable)
+		}
+	}
+	if f.timeout < 0 {
+		return usageErrorf("--timeout %s: give a time such as 90s or 10m, or 0 for none", f.timeout)
+	}
+	for name, value := range map[string]int{"memory": f.memory, "disk": f.disk, "cpus": f.cpus} {
+		if f.given.Changed(name) && (value < 1 || value > maxMiB) {
+			return usageErrorf("--%s %d: give a positive number, or leave it out", name, value)
+		}
+	}
+	return nil
+}
+
 func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
-	if f.modules != "" {
-		return kernels.Custom(f.kernel, f.modules)
+	var files []string
+	for _, name := range f.kernel {
+		if strings.HasSuffix(name, ".deb") {
+			file, err := filepath.Abs(name)
+			if err != nil {
+				return kernels.Kernel{}, err
+			}
+			files = append(files, file)
+		}
+	}
+	switch {
+	case f.modules != "" && (len(f.kernel) > 1 || len(files) > 0):
+		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(f.kernel, ","))
+	case f.modules != "":
+		return kernels.Custom(ctx, f.kernel[0], f.modules)
+	case len(f.kernel) > 1 && len(files) < len(f.kernel):
+		return kernels.Kernel{}, usageErrorf("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(f.kernel, ","))
 	}
 	store, err := kernels.DefaultStore()
 	if err != nil {
 		return kernels.Kernel{}, err
 	}
-	name := f.kernel
-	if strings.HasSuffix(name, ".deb") {
-		name, err = filepath.Abs(name)
-		if err != nil {
-			return kernels.Kernel{}, err
-		}
+	if len(files) > 0 {
+		return store.FromPackages(ctx, files)
 	}
-	return store.Find(ctx, name)
+	return store.Find(ctx, f.kernel[0])
 }

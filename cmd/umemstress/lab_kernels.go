@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -14,6 +15,7 @@ import (
 func newLabKernelsCommand() *cobra.Command {
 	var fetch []string
 	var format string
+	var config bool
 	cmd := &cobra.Command{
 		Use:   "kernels",
 		Short: "List the lab's kernels and fetch them",
@@ -21,11 +23,22 @@ func newLabKernelsCommand() *cobra.Command {
 A kernel is fetched when it is first used, from the mirror that this machine's
 apt is configured for, and kept from then on. --fetch gets the newest of a name
 now. Package files in the directory ` + kernels.PackageDirEnv + ` are preferred to
-the mirror.`,
+the mirror.
+
+A kernel of your own needs virtio (PCI, console, block), 9p over virtio, overlayfs
+and ext4, built in or as modules; --config prints all its options, as a fragment of
+a configuration.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
+			}
+			if config {
+				_, err := io.WriteString(cmd.OutOrStdout(), kernels.Fragment)
+				return err
+			}
+			if cmd.Flags().Changed("fetch") && (len(fetch) == 0 || slices.Contains(fetch, "")) {
+				return usageErrorf("--fetch: it is empty; give a name such as 5.10")
 			}
 			store, err := kernels.DefaultStore()
 			if err != nil {
@@ -47,6 +60,7 @@ the mirror.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&fetch, "fetch", nil, "get the newest kernel called `NAME`; may be repeated")
+	cmd.Flags().BoolVar(&config, "config", false, "print the options that a kernel needs, and nothing else")
 	addFormatFlag(cmd.Flags(), &format)
 	return cmd
 }

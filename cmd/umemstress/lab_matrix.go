@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -16,6 +17,7 @@ import (
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
+	"umemstress/workload/evidence"
 	"umemstress/workload/report/ci"
 )
 
@@ -81,10 +83,12 @@ type matrixFlags struct {
 	cellTimeout time.Duration
 	output      string
 	format      string
+	given       *pflag.FlagSet
 	reports     cireport.Flags
 }
 
 func (f *matrixFlags) register(flags *pflag.FlagSet) {
+	f.given = flags
 	flags.StringSliceVarP(&f.kernels, "kernels", "k", nil, "`NAMES` of kernels, as in 5.10,6.1 (default: all of the expectations)")
 	flags.StringArrayVar(&f.only, "only", nil, "run the scenarios that match `GLOB`, in which * matches any text; may be repeated")
 	flags.StringArrayVar(&f.explore, "explore", nil, "run `SCENARIO` and compare it with nothing; alone, without those of the expectations; may be repeated")
@@ -104,7 +108,7 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 	var m matrix.Matrix
 	switch {
-	case f.jobs < 0:
+	case f.jobs < 0 || f.jobs == 0 && f.given.Changed("jobs"):
 		return m, usageErrorf("--jobs %d: choose 1 or more", f.jobs)
 	case f.repeat < 1:
 		return m, usageErrorf("--repeat %d: choose 1 or more", f.repeat)
@@ -174,13 +178,16 @@ func matrixCommand(executable, scenario, dir string) []string {
 }
 
 // freshDir returns the absolute path of a directory that is not there, or is
-// empty: the evidence of two matrices must not be mixed.
+// empty: the evidence of two runs must not be mixed, nor the console of one be lost.
 func freshDir(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return "", usageErrorf("--output: %v", err)
 	case len(entries) > 0:
+		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == evidence.RunFile }) {
+			return "", usageErrorf("--output %s: it already holds the evidence of a run; name a new directory", dir)
+		}
 		return "", usageErrorf("--output %s: it is not empty; name another directory", dir)
 	}
 	return filepath.Abs(dir)

@@ -94,6 +94,7 @@ func TestLabMatrixBadInput(t *testing.T) {
 		{"--only sctp/*", `matches no scenario of this program`},
 		{"--expected none.yaml", "none.yaml: no such file"},
 		{"--jobs -1" + with, "--jobs -1"},
+		{"-j 0" + with, "--jobs 0"},
 		{"--jobs 1000000" + with, "memory for"},
 		{"--repeat 0" + with, "--repeat 0"},
 		{"--memory 16" + with, "--memory 16"},

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab"
+	"umemstress/workload"
 	"umemstress/workload/record"
 )
 
@@ -19,7 +22,8 @@ func newLabRunCommand() *cobra.Command {
 		Long: `Boots the kernel in a QEMU guest with a soft-RoCE device, does 'umemstress run'
 there with the flags that follow --, and exits with its exit code. The evidence
 directory (--output among run's flags) is written on this host as the run goes,
-with the guest's console in serial.log.
+with the guest's console in serial.log; it has to be new or empty. Run's flags are
+checked before a guest is booted.
 
 ` + labExitCodes,
 		Example: `  umemstress lab run
@@ -71,11 +75,17 @@ func labRunProgram(cmd *cobra.Command, args []string) (program []string, evidenc
 	if err := run.ValidateArgs(run.Flags().Args()); err != nil {
 		return nil, "", err
 	}
-	evidence = run.Flags().Lookup("output").Value.String()
-	if evidence == "" {
-		evidence = "umemstress-" + time.Now().Format("20060102-150405")
+	options, err := labRunOptions(run.Flags())
+	if err != nil {
+		return nil, "", err
 	}
-	if evidence, err = filepath.Abs(evidence); err != nil {
+	evidence = options.Output
+	if flag := run.Flags().Lookup("output"); !flag.Changed {
+		evidence = unusedName("umemstress-" + time.Now().Format("20060102-150405"))
+	} else if flag.Value.String() == "" {
+		return nil, "", usageErrorf("--output: it is empty; name a directory, or leave it out")
+	}
+	if evidence, err = freshDir(evidence); err != nil {
 		return nil, "", err
 	}
 	program = append([]string{executable, "run"}, args...)
@@ -85,6 +95,38 @@ func labRunProgram(cmd *cobra.Command, args []string) (program []string, evidenc
 		}
 	}
 	return append(program, "--output="+evidence), evidence, nil
+}
+
+// unusedName is the name, or it with a number: two runs may begin within a second.
+func unusedName(base string) string {
+	name := base
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+}
+
+// labRunOptions are what run would make of its flags, and refuses what it would refuse.
+func labRunOptions(given *pflag.FlagSet) (workload.Options, error) {
+	var flags runFlags
+	again := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	flags.register(again)
+	var err error
+	given.Visit(func(flag *pflag.Flag) {
+		if again.Lookup(flag.Name) != nil && err == nil {
+			err = again.Set(flag.Name, flag.Value.String())
+		}
+	})
+	if err != nil {
+		return workload.Options{}, err
+	}
+	options, err := flags.options()
+	if err != nil || flags.preset == workload.Everything {
+		return options, err
+	}
+	return options, options.Validate()
 }
 
 // runGuest runs the guest's program; its exit code becomes this command's.

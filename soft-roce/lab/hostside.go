@@ -82,6 +82,9 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := kernels.MakeDir(state); err != nil {
+		return nil, err
+	}
 	disk, err := newScratchDisk(ctx, state, c.Disk)
 	if err != nil {
 		return nil, err
@@ -193,7 +196,10 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	cmd.Stderr = &h.complaints
 	begin := time.Now()
 	ended, err := host.StartBound(cmd)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Result{}, h.explain(ctx, err)
+	case err != nil:
 		return Result{}, &LabError{Op: "start QEMU", Err: err}
 	}
 	h.closeLent()

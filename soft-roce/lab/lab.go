@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/kernels"
@@ -81,14 +83,8 @@ func (c Config) defaults() (Config, error) {
 	if c.Disk == 0 {
 		c.Disk = 8 << 30
 	}
-	if c.Memory < 256<<20 {
-		return c, host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
-	}
-	if c.CPUs < 1 || c.CPUs > 255 {
-		return c, host.Usagef("%d CPUs: choose 1 to 255", c.CPUs)
-	}
-	if c.Disk < 64<<20 {
-		return c, host.Usagef("a scratch disk of %d MiB: choose 64 MiB or more", c.Disk>>20)
+	if err := c.CheckSizes(); err != nil {
+		return c, err
 	}
 	if _, err := c.programPath(); err != nil {
 		return c, err
@@ -103,6 +99,38 @@ func (c Config) defaults() (Config, error) {
 		c.Stderr = io.Discard
 	}
 	return c, nil
+}
+
+// maxDisk is what a sparse file can be on the file systems of hosts, ext4 among them.
+const maxDisk = 8 << 40
+
+// CheckSizes refuses a guest that this host cannot have. Zero is the default's.
+func (c *Config) CheckSizes() error {
+	if c.Memory != 0 && c.Memory < 256<<20 {
+		return host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
+	}
+	if has, err := hostMemory(); err == nil && c.Memory > has {
+		return host.Usagef("%d MiB of memory: this host has %d MiB in all; choose less", c.Memory>>20, has>>20)
+	}
+	if c.CPUs < 0 || c.CPUs > 255 {
+		return host.Usagef("%d CPUs: choose 1 to 255", c.CPUs)
+	}
+	if c.Disk != 0 && (c.Disk < 64<<20 || c.Disk > maxDisk) {
+		return host.Usagef("a scratch disk of %d MiB: choose from 64 to %d", c.Disk>>20, maxDisk>>20)
+	}
+	return nil
+}
+
+func hostMemory() (int64, error) {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0, err
+	}
+	info, err := proc.Meminfo()
+	if err != nil || info.MemTotalBytes == nil {
+		return 0, fmt.Errorf("/proc/meminfo: %w", err)
+	}
+	return int64(*info.MemTotalBytes), nil
 }
 
 // programPath finds the program where the guest will: in the host's tree.

@@ -32,6 +32,10 @@ func TestDefaults(t *testing.T) {
 		"memory":          {Program: []string{"true"}, Memory: 1 << 20},
 		"CPUs":            {Program: []string{"true"}, CPUs: -1},
 		"disk":            {Program: []string{"true"}, Disk: 1 << 20},
+		"absurd memory":   {Program: []string{"true"}, Memory: 9999999 << 20},
+		"absurd disk":     {Program: []string{"true"}, Disk: 99999999999 << 20},
+		"negative disk":   {Program: []string{"true"}, Disk: -1},
+		"negative memory": {Program: []string{"true"}, Memory: -1},
 	} {
 		_, err := bad.defaults()
 		var usage interface{ Usage() bool }

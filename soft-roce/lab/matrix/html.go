@@ -31,6 +31,7 @@ type page struct {
 	Kernels []pageKernel
 	Rows    []pageRow
 	Legend  []string
+	Title   string
 	Summary string
 	Trouble []GuestRecord
 }
@@ -56,7 +57,7 @@ type pageChannel struct {
 type pageField struct{ Name, Value string }
 
 func newPage(result *Result) *page {
-	p := &page{Result: result, Summary: result.Summary()}
+	p := &page{Result: result, Title: result.title(), Summary: result.Summary()}
 	table := result.Table()
 	for i, name := range table.Kernels {
 		p.Kernels = append(p.Kernels, pageKernel{name, table.Releases[i]})

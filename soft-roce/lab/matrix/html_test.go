@@ -144,3 +144,24 @@ func TestHTML(t *testing.T) {
 		}
 	}
 }
+
+// The title of a page that lists not everything does not say that all is well.
+func TestTitle(t *testing.T) {
+	for _, tt := range []struct {
+		result Result
+		want   string
+	}{
+		{Result{}, "as expected"},
+		{Result{Differences: 1}, "1 difference"},
+		{Result{Differences: 2, Interrupted: true}, "interrupted, 2 differences"},
+		{Result{Interrupted: true}, "interrupted, no difference until then"},
+	} {
+		var page strings.Builder
+		if err := tt.result.WriteHTML(&page); err != nil {
+			t.Fatal(err)
+		}
+		if want := "<title>umemstress matrix: " + tt.want + "</title>"; !strings.Contains(page.String(), want) {
+			t.Errorf("no %s in %.400s", want, page.String())
+		}
+	}
+}

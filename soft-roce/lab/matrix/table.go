@@ -3,6 +3,7 @@ package matrix
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -73,6 +74,18 @@ func (result *Result) Summary() string {
 	}
 	took := time.Duration(result.Seconds * float64(time.Second)).Round(time.Second)
 	return fmt.Sprintf("%s; %s, %s at a time, %s on %d CPUs", s, took, plural(result.Jobs, "guest"), result.Host.Accel, result.Host.CPUs)
+}
+
+// title is the summary in a few words, in which an end before its time is no good news.
+func (result *Result) title() string {
+	title := "as expected"
+	if result.Differences > 0 {
+		title = plural(result.Differences, "difference")
+	}
+	if result.Interrupted {
+		title = "interrupted, " + strings.Replace(title, "as expected", "no difference until then", 1)
+	}
+	return title
 }
 
 func plural(n int, noun string) string {
