@@ -64,8 +64,7 @@ run: build lab-packages
 test: kernels guest-programs $(TESTS)/pin
 	$(MAKE) -j2 --output-sync=target READY=yes parts
 
-# The kernels that the parts boot, one after the other: two first fetches do not wait for
-# each other.
+# The kernels that the parts boot, so that no part waits for a fetch.
 KERNELS := 5.10 6.1 6.12 sid
 kernels: build lab-packages
 	@for k in $(KERNELS); do \

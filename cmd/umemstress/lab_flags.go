@@ -40,7 +40,7 @@ func (f *guestFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.append, "append", "", "`ARGS` added to the kernel's command line")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "kill the guest after this time; 0: never")
 	flags.StringVar(&f.serial, "serial", "", "`FILE` for what the guest's kernel writes to its console")
-	flags.StringArrayVar(&f.shares, "share", nil, "`DIR` of the host that the guest may write to; may be repeated")
+	flags.StringArrayVar(&f.shares, "share", nil, "`DIR` of the host that the guest may write to; may be repeated. Where this is root, setuid bits, owners and devices stay the guest's")
 	flags.StringArrayVar(&f.env, "env", nil, "`NAME=VALUE` for the environment of the program; may be repeated")
 }
 

@@ -23,8 +23,10 @@ import (
 // hostSide is a QEMU process and the host's ends of everything that is connected
 // to it.
 type hostSide struct {
-	cfg  *Config
-	qemu machine.Machine
+	cfg    *Config
+	qemu   machine.Machine
+	mapped []string // shares whose files the guest's attributes are to be taken from
+
 	lent []*os.File // inherited by QEMU, closed here once it runs
 
 	control        *os.File
@@ -99,7 +101,11 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		machine.Directory{Tag: proto.RootTag, Path: "/", ReadOnly: true},
 	}
 	for _, sh := range shares {
-		devices = append(devices, machine.Directory{Tag: sh.Tag, Path: sh.Path})
+		mapped := isMapped(sh.Path)
+		if mapped {
+			h.mapped = append(h.mapped, sh.Path)
+		}
+		devices = append(devices, machine.Directory{Tag: sh.Tag, Path: sh.Path, Mapped: mapped})
 	}
 	devices = append(devices, machine.PortBus{})
 	connect := func(name string) (*os.File, error) {
@@ -214,6 +220,11 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 		kill(nil)
 	}
 	qemuErr := <-ended
+	for _, dir := range h.mapped {
+		if err := unmap(dir); err != nil {
+			logrus.Warnf("lab: what the guest wrote to %s is there, with modes as QEMU made it: %v", dir, err)
+		}
+	}
 	sinkErr := errors.Join(h.stdout.Wait(), h.stderr.Wait())
 	if h.raw != nil {
 		if err := h.raw.restore(); err != nil {

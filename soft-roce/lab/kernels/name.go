@@ -149,7 +149,7 @@ func compareVersions(a, b stockKernel) int {
 const maxOffered = 8
 
 // offered names the newest of the kernels that there are in place of name, those of its
-// line if there are some.
+// line if there are some, and flavours in place of a flavour.
 func offered(found []stockKernel, name string) string {
 	line := name
 	if parts := strings.SplitN(name, ".", 3); len(parts) == 3 {
@@ -158,7 +158,8 @@ func offered(found []stockKernel, name string) string {
 	if same := slices.DeleteFunc(slices.Clone(found), func(k stockKernel) bool { return !strings.HasPrefix(k.Release, line) }); len(same) > 0 {
 		found = same
 	}
-	found = slices.Clone(found)
+	flavoured := stockKernel{Release: name + "-"}.isFlavour()
+	found = slices.DeleteFunc(slices.Clone(found), func(k stockKernel) bool { return k.isFlavour() != flavoured })
 	slices.SortStableFunc(found, func(a, b stockKernel) int { return compareVersions(b, a) })
 	var names []string
 	for _, k := range found[:min(len(found), maxOffered)] {

@@ -152,7 +152,7 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 			return dir, w.unpack(ctx, packages, stock)
 		})
 		if err != nil {
-			return Kernel{}, fmt.Errorf("kernel %s: %w", stock.Release, err)
+			return Kernel{}, err
 		}
 	}
 	if _, ok := seriesNamed(name); ok {

@@ -190,8 +190,11 @@ func TestUnknownVersion(t *testing.T) {
 	s, _ := newTestStore(t, stockKernel{"5.10.0-46-amd64", "5.10.262-1"}, stockKernel{"5.10.0-46-rt-amd64", "5.10.262-1"})
 	_, err := s.Find(t.Context(), "5.10.999")
 	var usage interface{ Usage() bool }
-	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), "which have 5.10.0-46-amd64 (5.10.262-1), 5.10.0-46-rt-amd64") {
+	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), "which have 5.10.0-46-amd64 (5.10.262-1); older") {
 		t.Errorf("Find = %v, want a usage error with what there is", err)
+	}
+	if _, err := s.Find(t.Context(), "5.10.0-1-rt"); err == nil || !strings.Contains(err.Error(), "which have 5.10.0-46-rt-amd64 (5.10.262-1); older") {
+		t.Errorf("Find = %v, want the flavours that there are", err)
 	}
 	if k, err := s.Find(t.Context(), "5.10.0-46-rt-amd64"); err != nil || k.Release != "5.10.0-46-rt-amd64" {
 		t.Errorf("Find = %q, %v", k.Release, err)

@@ -34,15 +34,22 @@ func (d ScratchDisk) args() []string {
 	}
 }
 
-// Directory is a directory of the host, shared over 9p.
+// Directory is a directory of the host, shared over 9p. Mapped, the guest's owners, modes,
+// links and device nodes are attributes of plain files, and nothing that the host would
+// obey: QEMU may be root. Otherwise they are what the guest says.
 type Directory struct {
 	Tag      string
 	Path     string
 	ReadOnly bool
+	Mapped   bool
 }
 
 func (d Directory) args() []string {
-	fsdev := "local,id=" + d.Tag + ",path=" + escape(d.Path) + ",security_model=none"
+	model := "none"
+	if d.Mapped {
+		model = "mapped-xattr"
+	}
+	fsdev := "local,id=" + d.Tag + ",path=" + escape(d.Path) + ",security_model=" + model
 	if d.ReadOnly {
 		fsdev += ",readonly=on"
 	}

@@ -20,6 +20,9 @@ func TestDeviceArgs(t *testing.T) {
 		{Directory{Tag: "share0", Path: "/srv/ev,1"},
 			"-fsdev local,id=share0,path=/srv/ev,,1,security_model=none,multidevs=remap " +
 				"-device virtio-9p-pci,fsdev=share0,mount_tag=share0"},
+		{Directory{Tag: "share0", Path: "/srv", Mapped: true},
+			"-fsdev local,id=share0,path=/srv,security_model=mapped-xattr,multidevs=remap " +
+				"-device virtio-9p-pci,fsdev=share0,mount_tag=share0"},
 		{PortBus{}, "-device virtio-serial-pci"},
 		{Port{"umemstress.stdout", 7}, "-chardev socket,id=umemstress-stdout,fd=7 " +
 			"-device virtserialport,chardev=umemstress-stdout,name=umemstress.stdout"},

@@ -3,6 +3,9 @@ package machine
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
+	"time"
 
 	"umemstress/soft-roce/lab/internal/host"
 )
@@ -57,7 +60,8 @@ func (l *SerialLog) Keep() string {
 		return l.name
 	}
 	if l.kept == "" {
-		f, err := os.CreateTemp("", "umemstress-serial-*.log")
+		forgetOldLogs(os.TempDir())
+		f, err := os.CreateTemp("", keptLogs)
 		if err != nil {
 			return ""
 		}
@@ -68,6 +72,26 @@ func (l *SerialLog) Keep() string {
 		l.kept = f.Name()
 	}
 	return l.kept
+}
+
+const (
+	keptLogs = "umemstress-serial-*.log"
+	keptFor  = 7 * 24 * time.Hour
+)
+
+// forgetOldLogs removes the logs that nobody asked for by name and that were kept a week
+// ago, by this user.
+func forgetOldLogs(dir string) {
+	paths, _ := filepath.Glob(filepath.Join(dir, keptLogs)) // its pattern is sound
+	for _, path := range paths {
+		st, err := os.Lstat(path)
+		if err != nil || !st.Mode().IsRegular() || time.Since(st.ModTime()) < keptFor {
+			continue
+		}
+		if owner, ok := st.Sys().(*syscall.Stat_t); ok && int(owner.Uid) == os.Geteuid() {
+			_ = os.Remove(path) // the next one tries again
+		}
+	}
 }
 
 // Close closes the file; what has no name is gone then.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"umemstress/soft-roce/lab/internal/labtest"
 )
@@ -33,5 +34,30 @@ func TestSerialLogIsKeptOnlyWhenAskedFor(t *testing.T) {
 	labtest.WriteFile(t, n.Path(), "x\n")
 	if n.Keep() != named || string(n.Read()) != "x\n" {
 		t.Errorf("named log: %s, %q", n.Keep(), n.Read())
+	}
+}
+
+// A log that is kept takes the place of those that were kept a week ago.
+func TestOldSerialLogsAreForgotten(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	old, recent, other := filepath.Join(tmp, "umemstress-serial-1.log"), filepath.Join(tmp, "umemstress-serial-2.log"), filepath.Join(tmp, "serial-3.log")
+	for path, age := range map[string]time.Duration{old: keptFor + time.Hour, recent: keptFor - time.Hour, other: 2 * keptFor} {
+		labtest.WriteFile(t, path, "x")
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := NewSerialLog("", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	kept := l.Keep()
+	for path, there := range map[string]bool{old: false, recent: true, other: true, kept: true} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s: %v, want it there: %v", path, err, there)
+		}
 	}
 }
