@@ -66,7 +66,7 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	if err := MakeDir(filepath.Join(a.lists(), "partial")); err != nil {
 		return err
 	}
-	if err := wantRoom(a.dir, listBytes, "reading package lists"); err != nil {
+	if err := wantRoom(a.cache(), listBytes, "reading package lists"); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(a.dir, "sources.list"), []byte(sources), 0o644); err != nil {
@@ -77,6 +77,9 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	_, err = a.get(ctx, a.dir, "update", "-o", "APT::Update::Error-Mode=any")
 	return err
 }
+
+// cache is what is full when there is no room.
+func (a *apt) cache() string { return filepath.Dir(a.dir) }
 
 func (a *apt) lists() string { return filepath.Join(a.dir, "lists") }
 
@@ -171,7 +174,7 @@ func (a *apt) fetch(ctx context.Context, stock stockKernel, dir string) ([]strin
 			return nil, err
 		}
 	}
-	if err := wantRoom(dir, roomFor(string(out)), "kernel "+stock.Release); err != nil {
+	if err := wantRoom(a.cache(), roomFor(string(out)), "kernel "+stock.Release); err != nil {
 		return nil, err
 	}
 	if _, err := a.get(ctx, dir, append([]string{"download"}, packages...)...); err != nil {

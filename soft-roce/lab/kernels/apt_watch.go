@@ -48,7 +48,7 @@ func (a *apt) watch(ctx context.Context, cancel func(error), dir string) {
 		}
 		if free, err := freeBytes(dir); err == nil && free < fullBelow {
 			if full++; full >= 3 {
-				cancel(cacheError(dir, unix.ENOSPC))
+				cancel(cacheError(a.cache(), unix.ENOSPC))
 			}
 		} else {
 			full = 0

@@ -67,5 +67,5 @@ func shortened(out []byte) string {
 	if more := len(lines) - maxSaid; more > 0 {
 		said += fmt.Sprintf(" (and %d more lines)", more)
 	}
-	return said
+	return strings.TrimSuffix(said, ".") // a sentence goes on
 }
