@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -153,5 +155,30 @@ func TestRawTerminalOfKilled(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the terminal stays raw")
 		}
+	}
+}
+
+// Who is in the background of a terminal is stopped for reading from it.
+func TestInForeground(t *testing.T) {
+	if os.Getenv("WHERE_AT_TERMINAL") != "" {
+		fmt.Fprintln(os.Stderr, "in the foreground:", InForeground(os.Stdin))
+		return
+	}
+	ours, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	defer tty.Close()
+	var stderr bytes.Buffer
+	cmd := exec.Command("sh", "-c", `set -m; "$0" -test.run='^TestInForeground$' <&0 & wait; "$0" -test.run='^TestInForeground$'`, os.Args[0])
+	cmd.Env = append(os.Environ(), "WHERE_AT_TERMINAL=1")
+	cmd.Stdin, cmd.Stderr = tty, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "in the foreground: false\nin the foreground: true\n"; stderr.String() != want {
+		t.Errorf("%q, want %q", stderr.String(), want)
 	}
 }
