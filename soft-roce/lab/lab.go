@@ -69,6 +69,10 @@ func (c Config) defaults() (Config, error) {
 	if len(c.Program) == 0 {
 		return c, host.Usagef("no program to run in the guest")
 	}
+	// Before the defaults: they are to be tried, also where there is less memory.
+	if err := c.CheckSizes(); err != nil {
+		return c, err
+	}
 	if c.Dir == "" {
 		if c.Dir, err = os.Getwd(); err != nil {
 			return c, err
@@ -82,9 +86,6 @@ func (c Config) defaults() (Config, error) {
 	}
 	if c.Disk == 0 {
 		c.Disk = 8 << 30
-	}
-	if err := c.CheckSizes(); err != nil {
-		return c, err
 	}
 	if _, err := c.programPath(); err != nil {
 		return c, err

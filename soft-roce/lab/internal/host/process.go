@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"umemstress/workload/child"
 )
@@ -48,6 +49,7 @@ func runBound(cmd *exec.Cmd) error {
 	}
 	defer janitor.Close()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second // for what left the group, and holds its output open
 	ended, err := StartBound(cmd)
 	if err != nil {
 		return err
