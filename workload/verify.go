@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"umemstress/workload/filesystem"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/payload"
@@ -26,7 +24,7 @@ func (r *run) verifyCache(ctx context.Context, channel *record.CacheChannel) err
 	file, err := file.Reopen(r.file.Handle, os.O_RDONLY)
 	if err == nil {
 		var c payload.Comparison
-		c, err = r.payload.Compare(ctx, r.ofRegion(file), r.region.Length, 2)
+		c, err = r.payload.Compare(ctx, io.NewSectionReader(file, r.region.Offset, r.region.Length), r.region.Length, 2, nil)
 		channel.CheckedPages, channel.StalePages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}
@@ -40,35 +38,12 @@ func (r *run) verifyDisk(ctx context.Context, channel *record.DiskChannel) error
 		channel.State, channel.Why = record.StateAbsent, kind.Name+" has no disk: the cache channel tells"
 		return nil
 	}
-	file, err := r.openDisk(kind)
-	if err == nil {
-		var c payload.Comparison
-		reader := &payload.InsistentReader{File: file, Tries: uint64(r.region.Length) / uint64(r.payload.PageSize)}
-		c, err = r.payload.Compare(ctx, r.ofRegion(reader), r.region.Length, 2)
-		channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.Checked, c.Different, c.Old, c.First
-		channel.RefusedWrites = reader.Refused
-		err = errors.Join(err, file.Close())
-	}
-	channel.State, channel.Why = record.StateOf(err)
+	var c payload.Comparison
+	var err error
+	c, channel.FromDisk, channel.RefusedWrites, err = r.fromDisk(ctx, r.file.Handle, 2)
+	channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.Checked, c.Different, c.Old, c.First
+	channel.State, channel.Why = channel.StateOf(c.Different, err)
 	return err
-}
-
-// ofRegion is the region's part of the file, or of its clone.
-func (r *run) ofRegion(file io.ReaderAt) io.ReaderAt {
-	return io.NewSectionReader(file, r.region.Offset, r.region.Length)
-}
-
-// openDisk opens the file so that what is read comes from the disk.
-func (r *run) openDisk(kind filesystem.Kind) (*os.File, error) {
-	if kind.JournalsData {
-		if err := r.region.Close(); err != nil {
-			return nil, err
-		}
-		if err := r.file.Evict(r.file.Info.Bytes); err != nil {
-			return nil, err
-		}
-	}
-	return r.file.ReopenDirect(os.O_RDONLY)
 }
 
 // verifyClone compares the clone with what the file held when it was taken.
@@ -76,13 +51,29 @@ func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) err
 	if r.clone == nil {
 		return nil
 	}
-	file, err := file.Reopen(r.clone, os.O_RDONLY|unix.O_DIRECT)
-	if err == nil {
-		var c payload.Comparison
-		c, err = r.payload.Compare(ctx, r.ofRegion(file), r.region.Length, 1)
-		channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
-		err = errors.Join(err, file.Close())
-	}
-	channel.State, channel.Why = record.StateOf(err)
+	var c payload.Comparison
+	var err error
+	c, channel.FromDisk, _, err = r.fromDisk(ctx, r.clone, 1)
+	channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
+	channel.State, channel.Why = channel.StateOf(c.Different, err)
 	return err
+}
+
+// fromDisk compares the region's part of a file, or of its clone, with a generation of the
+// payload, as far as the disk is known to have been read. What the page cache is to tell must
+// have been asked before.
+func (r *run) fromDisk(ctx context.Context, file *os.File, generation uint64) (c payload.Comparison, proof record.FromDisk, refused uint64, err error) {
+	if err := r.region.Close(); err != nil { // mapped pages stay in the page cache
+		return c, proof, 0, err
+	}
+	disk, err := filesystem.OpenOnDisk(ctx, file, r.region.Offset, r.region.Length)
+	if err != nil {
+		return c, proof, 0, err
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	if c, err = r.payload.Compare(ctx, disk, r.region.Length, generation, disk.Unproven); err != nil {
+		return c, proof, disk.RefusedWrites, err
+	}
+	proof, err = disk.Proof()
+	return c, proof, disk.RefusedWrites, err
 }

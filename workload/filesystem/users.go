@@ -43,8 +43,8 @@ func checkBlocks(path string, dir *os.File, kind Kind) error {
 		path, stat.Bsize, kind.Name, kind.BlockBytes)
 }
 
-// checkJournal refuses a file whose data is journalled: what the disk holds would be
-// read from the page cache.
+// checkJournal refuses a file whose data is journalled: where the journal does not hold the
+// pinned pages twice, the file system stalls (journalBytes), and this one is the user's.
 func (t *File) checkJournal(kind Kind) error {
 	if kind.fstype != "ext4" {
 		return nil
@@ -54,7 +54,7 @@ func (t *File) checkJournal(kind Kind) error {
 		return fmt.Errorf("--file %s: whether its data is journalled: %w", t.Info.Path, err)
 	}
 	if journalled {
-		return fault.Usagef("--file %s: its data is journalled (data=journal, or chattr +j), so that nobody could read past the page cache; choose another file", t.Info.Path)
+		return fault.Usagef("--file %s: its data is journalled (data=journal, or chattr +j), and pinned pages that its journal does not hold twice would stall the file system; choose another file", t.Info.Path)
 	}
 	return nil
 }

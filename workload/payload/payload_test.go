@@ -41,7 +41,7 @@ func TestCompare(t *testing.T) {
 		t.Error("the bytes do not repeat after the period")
 	}
 	compare := func(image []byte) (Comparison, error) {
-		return p.Compare(t.Context(), bytes.NewReader(image), pages*4096, 2)
+		return p.Compare(t.Context(), bytes.NewReader(image), pages*4096, 2, nil)
 	}
 	intact, err := compare(image)
 	if err != nil {
@@ -59,6 +59,11 @@ func TestCompare(t *testing.T) {
 	}
 	if got.Different != 2 || got.Old != 1 || got.First == nil || *got.First != 300 {
 		t.Errorf("two stale pages, one of them old: %+v", got)
+	}
+	leftOut := func(page uint64) bool { return page == 300 }
+	got, err = p.Compare(t.Context(), bytes.NewReader(image), pages*4096, 2, leftOut)
+	if err != nil || got.Checked != pages-1 || got.Different != 1 || got.Old != 0 || *got.First != 599 {
+		t.Errorf("without page 300: %+v, %v", got, err)
 	}
 	if _, err := compare(image[:4096]); err == nil {
 		t.Error("a file that ends early compared without an error")

@@ -146,6 +146,7 @@ type DiskChannel struct {
 	StalePages   uint64  `json:"stale_pages"` // not what was written last
 	OldPages     uint64  `json:"old_pages"`   // of these: exactly what was written first
 	FirstStale   *uint64 `json:"first_stale_page,omitempty"`
+	FromDisk
 
 	// RefusedWrites are pages that the file system still refused to write after fsync
 	// had returned (EUCLEAN).
@@ -185,4 +186,5 @@ type CloneChannel struct {
 	Why          string `json:"why,omitempty"`
 	CheckedPages uint64 `json:"checked_pages,omitempty"`
 	ChangedPages uint64 `json:"changed_pages,omitempty"`
+	FromDisk
 }

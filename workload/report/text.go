@@ -168,6 +168,9 @@ func diskLine(r *record.Record) string {
 	if c.StalePages > 0 {
 		line += fmt.Sprintf("; %d hold exactly what was written before", c.OldPages)
 	}
+	if c.UnprovenPages > 0 {
+		line += fmt.Sprintf("; %d more could not be told from the page cache", c.UnprovenPages)
+	}
 	return line
 }
 

@@ -48,15 +48,17 @@ func MappedPages(mem []byte) (int, error) {
 	return mapped, err
 }
 
-// CachedPages counts the pages of a mapping's file that are in the page cache.
-func CachedPages(mem []byte) (int, error) {
+// CachedPages says of each page of a mapping of a file whether it is in the page cache. Of a
+// file that is neither the caller's own nor writable for it, the kernel says so of every page
+// (mm/mincore.c, can_do_mincore).
+func CachedPages(mem []byte) ([]bool, error) {
 	states := make([]byte, len(mem)/os.Getpagesize())
 	if err := mincore(mem, states); err != nil {
-		return 0, fmt.Errorf("mincore: %w", err)
+		return nil, fmt.Errorf("mincore: %w", err)
 	}
-	cached := 0
-	for _, state := range states {
-		cached += int(state & 1)
+	cached := make([]bool, len(states))
+	for i, state := range states {
+		cached[i] = state&1 != 0
 	}
 	return cached, nil
 }
