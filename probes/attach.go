@@ -30,6 +30,7 @@ const (
 	reasonNoReturns   = "not used where a return is watched: room for few of them (up to Linux 6.13), or tracing of every task (since)"
 	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
+	reasonEvenRoot    = "not permitted, though this is root: kernel lockdown, a container that withholds it, or a kernel that has none"
 )
 
 // An attacher loads programs one by one, as they are needed: a program for
@@ -261,9 +262,13 @@ var (
 )
 
 // reason puts an error in a reader's words.
-func reason(method Method, err error) string {
+func reason(method Method, err error) string { return reasonFor(os.Geteuid(), method, err) }
+
+func reasonFor(uid int, method Method, err error) string {
 	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && os.Geteuid() != 0:
+	case errors.Is(err, unix.EPERM) && uid == 0:
+		return reasonEvenRoot
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && uid != 0:
 		return reasonNoPrivilege
 	case method == KprobeMulti && errors.Is(err, ebpf.ErrNotSupported):
 		return reasonNoMulti

@@ -45,16 +45,24 @@ func (e optionError) Usage() bool { return true }
 
 const (
 	remedyPrivilege = "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE, before Linux 5.8 CAP_SYS_ADMIN"
+	remedyEvenRoot  = "root is refused where kernel lockdown is on, or in a container without CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
 	remedyBTF       = "it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distribution kernels since about 5.10 are"
 	remedyBPF       = "it takes Linux 5.8 or newer with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
 )
+
+func privilegeRemedy() string {
+	if os.Geteuid() == 0 {
+		return remedyEvenRoot
+	}
+	return remedyPrivilege
+}
 
 // lacks explains an error of the bpf system call. What the kernel refuses for
 // another reason is no lack, but a defect of ours, and stays as it is.
 func lacks(what string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && os.Geteuid() != 0:
-		return &LacksError{What: what + ": not permitted", Remedy: remedyPrivilege, Err: err}
+		return &LacksError{What: what + ": not permitted", Remedy: privilegeRemedy(), Err: err}
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
 		return &LacksError{What: what + ": the kernel cannot", Remedy: remedyBPF, Err: err}
 	}

@@ -92,9 +92,13 @@ func TestReason(t *testing.T) {
 		{RawTracepoint, wrap(unix.ENOENT), "somewhere: no such file or directory"},
 		{Kprobe, wrap(unix.EBUSY), "somewhere: device or resource busy"},
 	} {
-		if got := reason(c.method, c.err); got != c.want {
+		if got := reasonFor(1000, c.method, c.err); got != c.want {
 			t.Errorf("%s, %v: %q, want %q", c.method, c.err, got, c.want)
 		}
+	}
+	// Root is not told to become root.
+	if got := reasonFor(0, Kprobe, wrap(unix.EPERM)); got != reasonEvenRoot || strings.Contains(got, "takes root") {
+		t.Errorf("root: %q", got)
 	}
 }
 

@@ -34,7 +34,7 @@ func Supported() []Feature {
 		restore()
 		if f.Available = err == nil; !f.Available {
 			f.Reason = reason(Method(name), err)
-			f.Denied = f.Reason == reasonNoPrivilege
+			f.Denied = f.Reason == reasonNoPrivilege || f.Reason == reasonEvenRoot
 		}
 		list = append(list, f)
 	}

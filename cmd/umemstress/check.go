@@ -15,8 +15,7 @@ func newCheckCommand() *cobra.Command {
 costs and how to get it. It changes nothing and needs no privilege. It does not say
 whether data is lost on this kernel: only a run can tell.
 
-Exit codes: 0 something can be done here (a run, observation by probes, or the lab),
-2 usage, 3 none of them.`,
+Exit codes: 0 something can be done here (a run or the lab), 2 usage, 3 nothing.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
@@ -44,7 +43,7 @@ Exit codes: 0 something can be done here (a run, observation by probes, or the l
 // abilitiesStatus is the exit code: only a host on which nothing can be done lacks
 // something.
 func abilitiesStatus(can check.Abilities) error {
-	if can == (check.Abilities{}) {
+	if !can.Some() {
 		return statusError(exitHostLacks)
 	}
 	return nil

@@ -11,7 +11,9 @@ func TestAbilitiesStatus(t *testing.T) {
 	for can, want := range map[check.Abilities]int{
 		{}:                                    exitHostLacks,
 		{Run: true}:                           exitClean,
-		{Observe: true}:                       exitClean,
+		{RunDIO: true}:                        exitClean,
+		{RunVMWritev: true}:                   exitClean,
+		{Observe: true}:                       exitHostLacks,
 		{Lab: true}:                           exitClean,
 		{Run: true, Observe: true, Lab: true}: exitClean,
 	} {

@@ -57,9 +57,15 @@ func kernelConstants() (start, length uint64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	return constantsIn(string(data))
+}
+
+func constantsIn(symbols string) (start, length uint64, err error) {
 	var end uint64
-	for line := range strings.Lines(string(data)) {
+	hidden := true
+	for line := range strings.Lines(symbols) {
 		fields := strings.Fields(line)
+		hidden = hidden && len(fields) > 0 && strings.Trim(fields[0], "0") == ""
 		if len(fields) < 3 || (fields[2] != "__start_rodata" && fields[2] != "__end_rodata") {
 			continue
 		}
@@ -73,8 +79,11 @@ func kernelConstants() (start, length uint64, err error) {
 			end = address
 		}
 	}
+	if hidden {
+		return 0, 0, errors.New("/proc/kallsyms hides its addresses: it takes CAP_SYSLOG, or kernel.kptr_restrict=0")
+	}
 	if start == 0 || end <= start {
-		return 0, 0, errors.New("/proc/kallsyms does not tell where the kernel's constants are; run as root")
+		return 0, 0, errors.New("/proc/kallsyms does not tell where the kernel's constants are: the kernel was built without CONFIG_KALLSYMS_ALL")
 	}
 	return start, end - start, nil
 }

@@ -36,8 +36,28 @@ func (s *Store) Sources() []string {
 	if s.PackageDir != "" {
 		found = append(found, "package files in $"+PackageDirEnv)
 	}
-	if has(host.AptGet) {
+	_, unsigned := os.Stat(keyring)
+	if has(host.AptGet) && unsigned == nil && hasSources("/etc/apt") {
 		found = append(found, "the mirror of this machine's apt")
 	}
 	return found
+}
+
+// hasSources says whether apt is told where packages come from, in either of its formats.
+func hasSources(etc string) bool {
+	files := []string{filepath.Join(etc, "sources.list")}
+	for _, pattern := range []string{"*.list", "*.sources"} {
+		more, _ := filepath.Glob(filepath.Join(etc, "sources.list.d", pattern)) // the pattern is right
+		files = append(files, more...)
+	}
+	for _, path := range files {
+		text, _ := os.ReadFile(path) // what cannot be read, apt cannot read either
+		for line := range strings.Lines(string(text)) {
+			word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if word == "deb" || strings.EqualFold(word, "URIs:") {
+				return true
+			}
+		}
+	}
+	return false
 }

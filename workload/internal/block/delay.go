@@ -78,9 +78,20 @@ func loadMapper(ctx context.Context) (*os.File, error) {
 func openMapper() (*os.File, error) {
 	f, err := os.OpenFile("/dev/mapper/"+unix.DM_CONTROL_NODE, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fault.Lacksf("no device mapper for a slow device to read from: %w; run as root, modprobe dm-delay, or give --dio-source DEVICE", err)
+		return nil, fault.Lacksf("no device mapper for a slow device to read from: %w; %s, or give --dio-source DEVICE", err, mapperRemedy(err, os.Geteuid()))
 	}
 	return f, nil
+}
+
+// mapperRemedy is what helps against the error of opening the device mapper's node.
+func mapperRemedy(err error, uid int) string {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "modprobe dm-delay (CONFIG_DM_DELAY)"
+	case uid == 0:
+		return "pass the node into the container"
+	}
+	return "run as root"
 }
 
 // create makes the device, which nobody uses yet. Undo removes it from now on.

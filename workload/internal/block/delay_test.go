@@ -1,6 +1,7 @@
 package block
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,5 +22,18 @@ func TestTarget(t *testing.T) {
 	}
 	if err := r.setTarget("delay", 1, strings.Repeat("x", 500)); err == nil {
 		t.Error("parameters longer than their room were accepted")
+	}
+}
+
+// Nobody is told to be what he is, or to load what is there.
+func TestMapperRemedy(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		uid  int
+		want string
+	}{{os.ErrNotExist, 0, "modprobe"}, {os.ErrNotExist, 1000, "modprobe"}, {os.ErrPermission, 1000, "run as root"}, {os.ErrPermission, 0, "container"}} {
+		if got := mapperRemedy(tt.err, tt.uid); !strings.Contains(got, tt.want) {
+			t.Errorf("%v as %d: %s", tt.err, tt.uid, got)
+		}
 	}
 }

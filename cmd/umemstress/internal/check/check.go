@@ -36,10 +36,15 @@ type Kernel struct {
 // Abilities say what the host allows as it is now. A run where the kernel might
 // panic is possible, but wants --allow-crash.
 type Abilities struct {
-	Run     bool `json:"run"`
-	Observe bool `json:"observe"`
-	Lab     bool `json:"lab"`
+	Run         bool `json:"run"`          // with the holder rdma
+	RunDIO      bool `json:"run_dio"`      // with the holder dio
+	RunVMWritev bool `json:"run_vmwritev"` // with the holder vmwritev
+	Observe     bool `json:"observe"`      // the probes, of all holders
+	Lab         bool `json:"lab"`
 }
+
+// Some says whether anything can be done. Probes alone do nothing.
+func (a Abilities) Some() bool { return a.Run || a.RunDIO || a.RunVMWritev || a.Lab }
 
 // Document is everything that was found.
 type Document struct {
@@ -65,13 +70,14 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
+	dio, vmwritev := h.dioItem(), h.vmwritevItem()
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
 	tools := h.labItems()
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, dio, vmwritev, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)
@@ -83,9 +89,11 @@ func (h *host) check() Document {
 		Kernel: h.kernel,
 		Items:  items,
 		Can: Abilities{
-			Run:     deviceFound && nothingMissing(limit, scratch),
-			Observe: featuresSuffice && nothingMissing(hooks),
-			Lab:     nothingMissing(tools...),
+			Run:         deviceFound && nothingMissing(limit, scratch),
+			RunDIO:      nothingMissing(dio, scratch),
+			RunVMWritev: nothingMissing(vmwritev, scratch),
+			Observe:     featuresSuffice && nothingMissing(hooks),
+			Lab:         nothingMissing(tools...),
 		},
 	}
 }

@@ -28,7 +28,8 @@ func rootHost() map[string]string {
 		"sys/class/misc/loop-control/x": "",
 		"dev/loop-control":              "",
 		"dev/kmsg":                      "",
-		"modules/modules.dep":           "kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko.xz: kernel/x.ko.xz",
+		"dev/mapper/control":            "",
+		"modules/modules.dep":           "kernel/drivers/infiniband/sw/rxe/rdma_rxe.ko.xz: kernel/x.ko.xz\nkernel/drivers/md/dm-delay.ko.xz:",
 	}
 }
 
@@ -89,6 +90,7 @@ func fixture(t *testing.T, files map[string]string) *host {
 		},
 		open:       stat,
 		openToRead: stat,
+		userfault:  func() error { return nil },
 	}
 }
 
@@ -124,7 +126,7 @@ func TestCheck(t *testing.T) {
 		{
 			name:  "no RDMA",
 			files: rootHost(),
-			can:   Abilities{Lab: true},
+			can:   Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{
 				"device": "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
 				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
@@ -134,14 +136,14 @@ func TestCheck(t *testing.T) {
 		{
 			name:  "active rxe",
 			files: withRxe(rootHost(), "4: ACTIVE"),
-			can:   Abilities{Run: true, Observe: true, Lab: true},
+			can:   Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "ok: driver rdma_rxe, netdev veth0, port 1 ACTIVE (Ethernet)",
 				"device: uverbs0": "ok", "probes: targets": "ok", "panic_on_warn": "ok", "panic_on_oops": "ok", "BUG_ON": "ok", "kernel log": "ok"},
 		},
 		{
 			name:   "port DOWN",
 			files:  withRxe(rootHost(), "1: DOWN"),
-			can:    Abilities{Observe: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "missing: ip link set veth0 up", "device: uverbs0": "ok"},
 		},
 		{
@@ -155,14 +157,14 @@ func TestCheck(t *testing.T) {
 			name:   "panic_on_warn",
 			files:  withRxe(rootHost(), "4: ACTIVE"),
 			change: func(h *host) { h.dangers[0].Present, h.dangers[0].Effect = true, "it is so" },
-			can:    Abilities{Run: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"panic_on_warn": "warning: sysctl kernel.panic_on_warn=0", "panic_on_oops": "ok", "BUG_ON": "ok"},
 		},
 		{
 			name:   "BUG_ON",
 			files:  withRxe(rootHost(), "4: ACTIVE"),
 			change: func(h *host) { h.dangers[2].Present, h.dangers[2].Effect = true, "it is so" },
-			can:    Abilities{Run: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"BUG_ON": "warning: --allow-crash", "panic_on_warn": "ok"},
 		},
 		{
@@ -218,7 +220,7 @@ func TestCheck(t *testing.T) {
 			change: func(h *host) {
 				h.features = features(map[string]string{"fentry": "no types", "kprobe-multi": "too old"})
 			},
-			can:    Abilities{Run: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"probes: fentry": "warning: without fentry", "probes: kprobe-multi": "ok: not needed", "probes: kprobe": "ok"},
 		},
 		{
@@ -227,14 +229,56 @@ func TestCheck(t *testing.T) {
 			change: func(h *host) {
 				h.features = features(map[string]string{"fentry": "-", "kprobe-multi": "-", "kprobe": "-"})
 			},
-			can:    Abilities{Run: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"probes: fentry": "missing: no probes", "probes: kprobe-multi": "missing", "probes: kprobe": "missing: get kprobe"},
 		},
 		{
 			name:   "no rdma_rxe",
 			files:  with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
-			can:    Abilities{Lab: true},
+			can:    Abilities{RunVMWritev: true, Lab: true},
 			states: map[string]string{"device": "missing: this kernel has no module rdma_rxe"},
+		},
+		{
+			name:   "no device mapper",
+			files:  without(rootHost(), "dev/mapper/control"),
+			can:    Abilities{RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: dio": "missing: so is the module dm-mod", "without RDMA: vmwritev": "ok"},
+		},
+		{
+			name:   "a device mapper that is not loaded yet",
+			files:  without(with(rootHost(), "modules/modules.builtin", "kernel/drivers/md/dm-mod.ko\nkernel/drivers/md/dm-delay.ko"), "dev/mapper/control"),
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: dio": "ok: device mapper with dm-delay"},
+		},
+		{
+			name:  "no dm-delay, no userfaultfd",
+			files: with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
+			change: func(h *host) {
+				h.userfault = func() error { return unix.ENOSYS }
+			},
+			can: Abilities{Lab: true},
+			states: map[string]string{"without RDMA: dio": "missing: CONFIG_DM_DELAY",
+				"without RDMA: vmwritev": "missing: CONFIG_USERFAULTFD"},
+		},
+		{
+			name:  "userfaultfd denied to root, and a log",
+			files: rootHost(),
+			change: func(h *host) {
+				h.userfault = func() error { return unix.EPERM }
+				h.openToRead = func(string) error { return fs.ErrPermission }
+			},
+			can: Abilities{RunDIO: true, Lab: true},
+			states: map[string]string{"without RDMA: vmwritev": "missing: in a container, its seccomp profile has to allow it; or sysctl vm.unprivileged_userfaultfd=1",
+				"kernel log": "warning: in a container, pass the node in"},
+		},
+		{
+			name:  "nothing to fetch from",
+			files: rootHost(),
+			change: func(h *host) {
+				h.lab.Sources = nil
+			},
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"lab: kernels": "warning: in the cache: 5.10; no others can be fetched"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -249,6 +293,11 @@ func TestCheck(t *testing.T) {
 			checkItems(t, document.Items, tt.states)
 		})
 	}
+}
+
+func without(files map[string]string, name string) map[string]string {
+	delete(files, name)
+	return files
 }
 
 func with(files map[string]string, name, text string) map[string]string {
@@ -289,7 +338,7 @@ func TestCheckText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"possible here:     a run (with --allow-crash), observation by probes\n",
+		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), probes on them all\n",
 		"not possible here: the lab\n",
 		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
 		"modprobe, mke2fs: installed\n",

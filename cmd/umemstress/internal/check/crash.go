@@ -36,7 +36,7 @@ func (h *host) dangerItems() []Item {
 func (h *host) kmsgItem() Item {
 	if err := h.openToRead(filepath.Join(h.dev, "kmsg")); err != nil {
 		return Item{Name: "kernel log", State: Warning, Detail: err.Error(),
-			Costs: "a run has one witness less, the channel kmsg", Remedy: remedyRoot + ", or with CAP_SYSLOG; or sysctl kernel.dmesg_restrict=0"}
+			Costs: "a run has one witness less, the channel kmsg", Remedy: h.asRoot("in a container, pass the node in") + ", or with CAP_SYSLOG; or sysctl kernel.dmesg_restrict=0"}
 	}
 	return Item{Name: "kernel log", State: OK, Detail: "can be read"}
 }

@@ -12,7 +12,7 @@ import (
 	"umemstress/rdma"
 )
 
-const noLocalRun = "no run on this host itself"
+const noRDMARun = "no run with the holder rdma"
 
 // deviceItems describes the RDMA devices and says whether a run can use one of
 // them: a device that this version has a backend for, with an active port and
@@ -20,11 +20,11 @@ const noLocalRun = "no run on this host itself"
 func (h *host) deviceItems() (items []Item, usable bool) {
 	devices, err := rdma.Devices(h.sys)
 	if err != nil {
-		return []Item{{Name: "device", State: Missing, Detail: err.Error(), Costs: noLocalRun,
+		return []Item{{Name: "device", State: Missing, Detail: err.Error(), Costs: noRDMARun,
 			Remedy: "umemstress lab run brings its own device"}}, false
 	}
 	if len(devices) == 0 {
-		return []Item{{Name: "device", State: Missing, Detail: "no RDMA device", Costs: noLocalRun,
+		return []Item{{Name: "device", State: Missing, Detail: "no RDMA device", Costs: noRDMARun,
 			Remedy: h.deviceRemedy()}}, false
 	}
 	for _, d := range devices {
@@ -39,7 +39,7 @@ func (h *host) deviceItems() (items []Item, usable bool) {
 // deviceRemedy says how to get a device here.
 func (h *host) deviceRemedy() string {
 	const guest = "umemstress lab run, whose guest has one"
-	if !h.haveModule("rdma_rxe") {
+	if !h.haveModule("rdma_rxe", "rdma_rxe") {
 		return guest + " (this kernel has no module rdma_rxe for a soft-RoCE device)"
 	}
 	if !h.has(unix.CAP_NET_ADMIN) {
@@ -49,14 +49,14 @@ func (h *host) deviceRemedy() string {
 }
 
 // haveModule says whether a module is loaded, built in, or among the kernel's
-// files.
-func (h *host) haveModule(name string) bool {
+// files, where its name may be written otherwise.
+func (h *host) haveModule(name, file string) bool {
 	if _, err := os.Stat(filepath.Join(h.sys, "module", name)); err == nil {
 		return true
 	}
 	for _, list := range []string{"modules.builtin", "modules.dep"} {
 		text, err := os.ReadFile(filepath.Join(h.modules, list))
-		if err == nil && strings.Contains(string(text), "/"+name+".ko") {
+		if err == nil && strings.Contains(string(text), "/"+file+".ko") {
 			return true
 		}
 	}

@@ -109,7 +109,7 @@ func (h *host) scratchItem(mounts []*mountinfo.Info) Item {
 	}
 	if !h.has(unix.CAP_SYS_ADMIN) {
 		lack = append(lack, "no CAP_SYS_ADMIN to mount it")
-		remedy = append(remedy, remedyRoot)
+		remedy = append(remedy, h.asRoot("give the container CAP_SYS_ADMIN"))
 	}
 	if len(lack) == 0 {
 		return Item{Name: "scratch", State: OK, Detail: "loop device, " + mkfs + " and the right to mount"}

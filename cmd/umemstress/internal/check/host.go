@@ -37,6 +37,7 @@ type host struct {
 	access      func(path string, mode uint32) error // access(2)
 	open        func(path string) error              // opens for reading and writing, and closes
 	openToRead  func(path string) error
+	userfault   func() error // makes a userfaultfd for the faults of system calls, and closes it
 }
 
 // thisHost is the machine that this process runs on.
@@ -79,6 +80,7 @@ func thisHost() (*host, error) {
 		},
 		open:       func(path string) error { return tryOpen(path, os.O_RDWR) },
 		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
+		userfault:  tryUserfault,
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
 	if dir, err := os.Getwd(); err == nil {
@@ -162,7 +164,7 @@ func (h *host) privilegeItem() Item {
 		return i
 	}
 	i.Detail += "; without " + strings.Join(lack, ", ")
-	i.State, i.Costs, i.Remedy = Warning, strings.Join(costs, ", "), remedyRoot
+	i.State, i.Costs, i.Remedy = Warning, strings.Join(costs, ", "), h.asRoot("give the container these capabilities")
 	if h.userNamespace() {
 		i.Detail += " (a user namespace: its capabilities do not count here)"
 		i.Remedy = "run it as root outside of the container"
@@ -182,10 +184,10 @@ func (h *host) lockItem() Item {
 	case h.has(unix.CAP_IPC_LOCK):
 		i.Detail += ", lifted by CAP_IPC_LOCK"
 	case h.memlock < h.needed:
-		i.State, i.Costs = Missing, "no run: no region of a useful size can be pinned"
+		i.State, i.Costs = Missing, noRDMARun+": no region of a useful size can be registered"
 		i.Remedy = "ulimit -l unlimited (/etc/security/limits.conf: memlock), or " + remedyRoot
 		if each := h.memlock / 4 >> 20; each > 0 { // two regions, and as much left over
-			i.State, i.Costs = Warning, "no run of the default size, which locks "+sizeText(h.needed)
+			i.State, i.Costs = Warning, noRDMARun+" of the default size, which locks "+sizeText(h.needed)
 			i.Remedy = fmt.Sprintf("--file-size %dM --anon-size %dM fit; or %s", each, each, i.Remedy)
 		}
 	}

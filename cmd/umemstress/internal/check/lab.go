@@ -30,16 +30,21 @@ func (h *host) labItems() []Item {
 // kernelSourceItem says where the lab's kernels can come from. One given with
 // --kernel and --modules needs no source.
 func (h *host) kernelSourceItem() Item {
-	var sources []string
+	i := Item{Name: "lab: kernels", State: OK}
+	var have []string
 	if len(h.lab.Kept) > 0 {
-		sources = append(sources, "in the cache: "+few(h.lab.Kept))
+		have = append(have, "in the cache: "+few(h.lab.Kept))
 	}
-	sources = append(sources, h.lab.Sources...)
-	if len(sources) == 0 {
-		return Item{Name: "lab: kernels", State: Warning, Detail: "none in the cache, and no apt-get, dpkg-deb and depmod to fetch one",
-			Costs: "the lab runs kernels of yours only", Remedy: "--kernel VMLINUZ --modules DIR; or a Debian host with apt, dpkg and kmod"}
+	if i.Detail = strings.Join(append(have, h.lab.Sources...), "; "); len(h.lab.Sources) > 0 {
+		return i
 	}
-	return Item{Name: "lab: kernels", State: OK, Detail: strings.Join(sources, "; ")}
+	i.State, i.Costs = Warning, "the lab runs these and kernels of yours only"
+	if len(have) == 0 {
+		i.Detail, i.Costs = "none in the cache", "the lab runs kernels of yours only"
+	}
+	i.Detail += "; no others can be fetched: that takes a mirror of Debian in apt's sources, and apt-get, dpkg-deb, depmod and debian-archive-keyring"
+	i.Remedy = "--kernel VMLINUZ --modules DIR; or a Debian host with apt, dpkg and kmod"
+	return i
 }
 
 // kvmItem says what the guests would run on. Only a trial with the first guest

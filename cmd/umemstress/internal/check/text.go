@@ -33,12 +33,15 @@ func (d Document) Text(w io.Writer) error {
 
 func (d Document) abilitiesText(w io.Writer) error {
 	var can, cannot []string
+	crash := crashNote(d.Items)
 	for _, a := range []struct {
 		able       bool
 		what, note string
 	}{
-		{d.Can.Run, "a run", crashNote(d.Items)},
-		{d.Can.Observe, "observation by probes", ""},
+		{d.Can.Run, "a run with RDMA", crash},
+		{d.Can.RunDIO, "a run with --holder dio", crash},
+		{d.Can.RunVMWritev, "a run with --holder vmwritev", crash},
+		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {
 		if a.able {

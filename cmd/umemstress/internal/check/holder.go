@@ -1,0 +1,66 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// dioItem says whether there can be the slow device that the holder dio reads from: a
+// dm-delay device. It tries the device mapper's node by its mode: to open it would load
+// the driver.
+func (h *host) dioItem() Item {
+	i := Item{Name: "without RDMA: dio", State: Missing, Costs: "no run with the holder dio, unless --dio-source names a slow device or file"}
+	node := filepath.Join(h.dev, "mapper/control")
+	err := h.access(node, unix.R_OK|unix.W_OK)
+	here := err == nil || errors.Is(err, fs.ErrNotExist) && h.haveModule("dm_mod", "dm-mod")
+	switch {
+	case !here && errors.Is(err, fs.ErrNotExist):
+		i.Detail, i.Remedy = "no device mapper: "+node+" is missing, and so is the module dm-mod", "a kernel with CONFIG_BLK_DEV_DM and CONFIG_DM_DELAY; umemstress lab run has one"
+	case !here:
+		i.Detail, i.Remedy = fmt.Sprintf("%s: %v", node, err), h.asRoot("in a container, pass the node in")
+	case !h.has(unix.CAP_SYS_ADMIN):
+		i.Detail, i.Remedy = "no CAP_SYS_ADMIN to make a device-mapper device", h.asRoot("in a container, give it the capability")
+	case !h.haveModule("dm_delay", "dm-delay"):
+		i.Detail, i.Remedy = "a device mapper, but no module dm-delay", "a kernel with CONFIG_DM_DELAY; umemstress lab run has one"
+	default:
+		return Item{Name: i.Name, State: OK, Detail: "device mapper with dm-delay"}
+	}
+	return i
+}
+
+// vmwritevItem says whether process_vm_writev can be held in its copy.
+func (h *host) vmwritevItem() Item {
+	i := Item{Name: "without RDMA: vmwritev", State: OK, Detail: "userfaultfd"}
+	err := h.userfault()
+	if err == nil {
+		return i
+	}
+	i.State, i.Detail, i.Costs = Missing, fmt.Sprintf("userfaultfd: %v", err), "no run with the holder vmwritev"
+	i.Remedy = "a kernel with CONFIG_USERFAULTFD; umemstress lab run has one"
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		i.Remedy = h.asRoot("in a container, its seccomp profile has to allow it") + "; or sysctl vm.unprivileged_userfaultfd=1"
+	}
+	return i
+}
+
+// tryUserfault makes a userfaultfd as the holder does, and closes it.
+func tryUserfault() error {
+	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return os.NewFile(fd, "userfaultfd").Close()
+}
+
+// asRoot is how to be permitted something: root is told what else it may be.
+func (h *host) asRoot(otherwise string) string {
+	if h.uid == 0 {
+		return otherwise
+	}
+	return remedyRoot
+}
