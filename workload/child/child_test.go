@@ -2,11 +2,15 @@ package child
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 const echoChild = "echo"
@@ -61,5 +65,35 @@ func TestChildOfUnready(t *testing.T) {
 	defer ready.Store(true)
 	if _, err := Command(echoChild); err == nil || !strings.Contains(err.Error(), "RunChild") {
 		t.Error(err)
+	}
+}
+
+// A bound child does not end with the goroutine, or the thread, that had it started, and it
+// ends with the process: see package hog.
+func TestStartBound(t *testing.T) {
+	cmd := exec.Command("cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait func() error
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // and never unlocks it, so that the thread ends
+		defer close(done)
+		wait, err = StartBound(cmd)
+	}()
+	if <-done; err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // a thread is gone a moment after its goroutine
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(wait(), wait()); err != nil {
+		t.Errorf("it did not end by itself: %v", err)
+	}
+	if _, err := StartBound(exec.Command("/no/such/program")); err == nil {
+		t.Error("what does not exist was started")
 	}
 }

@@ -54,7 +54,7 @@ func (s *Scratch) Make(ctx context.Context) (err error) {
 	if err = s.kind.make(ctx, s.backing, s.bytes); err != nil {
 		return err
 	}
-	if s.loop, err = block.AttachLoop(s.backing); err != nil || s.kind.Backing == scenario.OnDevice {
+	if s.loop, err = block.AttachLoop(ctx, s.backing); err != nil || s.kind.Backing == scenario.OnDevice {
 		return err
 	}
 	return s.mount(s.loop.Name())

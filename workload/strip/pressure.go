@@ -18,11 +18,11 @@ import (
 type pressureStripper struct{ hog *hog.Hog }
 
 // openPressure starts the hog, which has taken nothing yet.
-func openPressure(context.Context) (Stripper, error) {
+func openPressure(ctx context.Context) (Stripper, error) {
 	if err := sparedByOOM(); err != nil {
 		return nil, fmt.Errorf("strip pressure: %w", err)
 	}
-	h, err := hog.Start()
+	h, err := hog.Start(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("strip pressure: %w", err)
 	}

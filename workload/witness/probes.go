@@ -13,20 +13,23 @@ import (
 func (w *Watch) attach(probes *Pending, required bool) error {
 	channel := &w.channels.Probes
 	observer, err := probes.wait()
+	var lacks interface{ HostLacks() bool }
 	switch {
 	case err == nil:
 		w.observer = observer
 		channel.State = record.StateOK
+		return nil
 	case required && errors.Is(err, errSwitchedOff):
 		return fault.Usagef("--observe require: the probes are %w", err)
-	case required: // what kind of error it is says the error itself
+	case required: // of what kind the error is, it says itself
 		return fmt.Errorf("--observe require: %w", err)
-	default:
-		if !errors.Is(err, errSwitchedOff) {
-			w.log.Warnf("the probes are absent: %v", err)
-		}
-		channel.State, channel.Why = record.StateAbsent, err.Error()
+	case errors.Is(err, errSwitchedOff):
+	case errors.As(err, &lacks) && lacks.HostLacks():
+		w.log.Warnf("the probes are absent: %v", err)
+	default: // a defect of ours is not for the host to bear
+		return fmt.Errorf("attach the probes: %w; --observe off goes without them", err)
 	}
+	channel.State, channel.Why = record.StateAbsent, err.Error()
 	return nil
 }
 

@@ -67,7 +67,7 @@ func Open(ctx context.Context, c Config) (holder.Holder, error) {
 		return nil, fault.Usagef("--file-size %d: the holder dio blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, holder.MaxCalls*readBytes>>20)
 	}
 	if c.Source != "" {
-		given, content, err := openGiven(c.Source, c.SourceBytes)
+		given, content, err := openGiven(ctx, c.Source, c.SourceBytes)
 		if err != nil {
 			return nil, err
 		}

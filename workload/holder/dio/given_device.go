@@ -1,6 +1,7 @@
 package dio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,8 +23,8 @@ type givenDevice struct {
 
 // openGiven opens the device, or a loop device over the file, and reads its first
 // bytes, size of them.
-func openGiven(path string, size int64) (_ *givenDevice, _ *memory.Region, err error) {
-	file, err := openSource(path)
+func openGiven(ctx context.Context, path string, size int64) (_ *givenDevice, _ *memory.Region, err error) {
+	file, err := openSource(ctx, path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +52,7 @@ func openGiven(path string, size int64) (_ *givenDevice, _ *memory.Region, err e
 // read-only loop device: a direct read from a file system dirties pages that it
 // finds clean from a work item, after the read has returned (block/bio.c,
 // bio_check_pages_dirty), and nobody could say when the pages were released.
-func openSource(path string) (*os.File, error) {
+func openSource(ctx context.Context, path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fault.Usagef("--dio-source %s: %w; name a block device or a file", path, err)
@@ -59,7 +60,7 @@ func openSource(path string) (*os.File, error) {
 	switch {
 	case info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0:
 	case info.Mode().IsRegular():
-		return openLoopOver(path)
+		return openLoopOver(ctx, path)
 	default:
 		return nil, fault.Usagef("--dio-source %s: it is neither a block device nor a file", path)
 	}
@@ -70,13 +71,13 @@ func openSource(path string) (*os.File, error) {
 	return file, nil
 }
 
-func openLoopOver(path string) (*os.File, error) {
+func openLoopOver(ctx context.Context, path string) (*os.File, error) {
 	backing, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Usagef("--dio-source %s: %w; name a file that this user may read", path, err)
 	}
 	defer backing.Close()
-	loop, err := block.AttachLoop(backing)
+	loop, err := block.AttachLoop(ctx, backing)
 	if err != nil {
 		return nil, fmt.Errorf("--dio-source %s: %w", path, err)
 	}

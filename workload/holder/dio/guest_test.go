@@ -111,7 +111,7 @@ func fastDevice(t *testing.T, size int64) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	loop, err := block.AttachLoop(f)
+	loop, err := block.AttachLoop(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}

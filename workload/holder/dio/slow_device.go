@@ -47,7 +47,7 @@ func newSlowDevice(ctx context.Context, dir string, size int64, delay time.Durat
 	if s.backing, err = file.Nameless(dir, size); err != nil {
 		return nil, err
 	}
-	loop, err := block.AttachLoop(s.backing)
+	loop, err := block.AttachLoop(ctx, s.backing)
 	if err != nil {
 		return nil, err
 	}

@@ -139,8 +139,7 @@ func (t *transfer) progress(ctx context.Context) error {
 		return err
 	}
 	for i := range t.completions[:n] {
-		c := &t.completions[i]
-		if err := t.holder.bySender[c.QPN].complete(c); err != nil {
+		if err := t.holder.complete(&t.completions[i]); err != nil {
 			return t.holder.explain(err)
 		}
 	}

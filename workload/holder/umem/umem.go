@@ -3,8 +3,10 @@
 package umem
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"umemstress/probes/event"
@@ -162,6 +164,18 @@ func (h *registration) closeRegions() error {
 	}
 	return errors.Join(errs...)
 }
+
+// complete takes a completion into account for its flow.
+func (h *registration) complete(c *rdma.Completion) error {
+	f, ours := h.bySender[c.QPN]
+	if !ours {
+		return fmt.Errorf("a completion came for queue pair %d, which sends nothing: %w", c.QPN, cmp.Or(c.Err(), errUnasked))
+	}
+	return f.complete(c)
+}
+
+// errUnasked is of a completion that stands for no request.
+var errUnasked = errors.New("nobody asked for it")
 
 // explain finds the cause behind a failed completion: requests are flushed when
 // the device goes away.

@@ -98,7 +98,10 @@ func (h *writer) Pin(ctx context.Context, source, target *memory.Region) error {
 			return err
 		}
 		select {
-		case <-h.gate.Waiting:
+		case _, watched := <-h.gate.Waiting:
+			if !watched {
+				return h.gate.Err()
+			}
 			waiting++
 		case <-ctx.Done():
 			return ctx.Err()

@@ -123,10 +123,29 @@ func fastDevice(t *testing.T, size int64) string {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	loop, err := AttachLoop(f)
+	loop, err := AttachLoop(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { loop.Close() })
 	return loop.Name()
+}
+
+// Who is interrupted looks for no loop device any more.
+func TestAttachLoopInterrupted(t *testing.T) {
+	before := worktest.Left(t)
+	f, err := file.Nameless(os.TempDir(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if loop, err := AttachLoop(ctx, f); !errors.Is(err, context.Canceled) || loop != nil {
+		t.Errorf("%v, %v", loop, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	worktest.WantLeft(t, before)
 }

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,15 +14,19 @@ import (
 // AttachLoop makes a loop device over the open file backing and returns the
 // device, open. LO_FLAGS_AUTOCLEAR detaches it when its last user is gone, a
 // file system mounted on it included, so that nothing stays behind even if the
-// process is killed. Direct I/O keeps the scratch's pages from being cached
+// process is killed; only before Linux 5.8 it does, between the two requests of
+// configureLoop. Direct I/O keeps the scratch's pages from being cached
 // twice (include/uapi/linux/loop.h).
-func AttachLoop(backing *os.File) (*os.File, error) {
+func AttachLoop(ctx context.Context, backing *os.File) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, fault.Lacksf("no loop device for the scratch file system: %w; load the module loop and run as root, or give --file PATH", err)
 	}
 	defer control.Close()
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
 		if err != nil {
 			return nil, fault.Lacksf("no free loop device: LOOP_CTL_GET_FREE: %w", err)
@@ -45,11 +50,14 @@ func configureLoop(loop, backing int) error {
 	config := unix.LoopConfig{Fd: uint32(backing)}
 	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO
 	err := unix.IoctlLoopConfigure(loop, &config)
+	if errors.Is(err, unix.EINVAL) { // a backing file system without direct I/O, on some kernels
+		config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR
+		err = unix.IoctlLoopConfigure(loop, &config)
+	}
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) {
 		return err
 	}
-	// LOOP_CONFIGURE came with 5.8 (3448914e8cc5); a backing file system
-	// without direct I/O refuses the flag on some kernels.
+	// LOOP_CONFIGURE came with 5.8 (3448914e8cc5).
 	if err := unix.IoctlSetInt(loop, unix.LOOP_SET_FD, backing); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package hog
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -72,20 +72,30 @@ type Hog struct {
 	orders  io.WriteCloser
 	Answers <-chan string // one for each order; closed when the hog is gone
 	stderr  strings.Builder
-	wait    func() error // reaps it
-	Taken   int64        // bytes
+	read    chan struct{} // closed when the last answer is read
+	wait    func() error  // reaps it
+	kills   func() (uint64, error)
+	before  uint64 // kills when it was started
+	Taken   int64  // bytes
 }
 
 // Start starts this very program as a hog and waits until it is ready.
-func Start() (*Hog, error) {
+func Start(ctx context.Context) (*Hog, error) {
 	cmd, err := child.Command(Child)
 	if err != nil {
 		return nil, err
 	}
-	h := &Hog{cmd: cmd}
+	return start(ctx, cmd)
+}
+
+// start starts cmd as a hog. Its input ends with this process; that it is bound to it also
+// reaches a hog that is busy.
+func start(ctx context.Context, cmd *exec.Cmd) (_ *Hog, err error) {
+	h := &Hog{cmd: cmd, read: make(chan struct{}), kills: oomKills}
 	h.cmd.Stderr = &h.stderr
-	// Its input ends with this process; the signal also reaches a hog that is busy.
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if h.before, err = h.kills(); err != nil {
+		return nil, err
+	}
 	var out io.Reader
 	if h.orders, err = h.cmd.StdinPipe(); err == nil {
 		out, err = h.cmd.StdoutPipe()
@@ -93,23 +103,27 @@ func Start() (*Hog, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.cmd.Start(); err != nil {
+	if h.wait, err = child.StartBound(h.cmd); err != nil {
 		return nil, fmt.Errorf("start the memory hog: %w", err)
 	}
-	answers, read := make(chan string), make(chan struct{})
+	answers := make(chan string)
 	h.Answers = answers
-	h.wait = sync.OnceValue(func() error { <-read; return h.cmd.Wait() })
 	go func() {
-		defer close(read)
+		defer close(h.read)
 		defer close(answers)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			answers <- lines.Text()
 		}
 	}()
-	if _, ready := <-h.Answers; !ready {
-		return nil, fmt.Errorf("the memory hog did not start: %w", h.Fate())
+	select {
+	case _, ready := <-h.Answers:
+		if !ready {
+			return nil, fmt.Errorf("the memory hog did not start: %w", h.Fate())
+		}
+		return h, nil
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), h.Close())
 	}
-	return h, nil
 }
 
 // Grow orders the hog to take bytes more; the answer comes when it has.
@@ -121,16 +135,31 @@ func (h *Hog) Grow(bytes int64) error {
 	return nil
 }
 
-// errKilled says that the hog was killed, not by us.
-var errKilled = errors.New("the OOM killer took the memory hog")
+// How a hog was killed that we did not kill. The kernel tells only how many processes its
+// OOM killer has killed, and the hog is its first choice.
+var (
+	errOOMKilled = errors.New("the OOM killer took the memory hog")
+	errKilled    = errors.New("somebody killed the memory hog (SIGKILL); it was not the OOM killer")
+)
 
 // Fate is how a hog ended whose answers have ended.
 func (h *Hog) Fate() error {
 	for range h.Answers { // so that the reader comes to the end
 	}
-	h.wait()
+	<-h.read // Wait closes what it is read from
+	err := h.wait()
+	if h.cmd.ProcessState == nil {
+		return fmt.Errorf("how the memory hog ended is not known: %w", err)
+	}
 	status := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() && status.Signal() == unix.SIGKILL {
+		kills, err := h.kills()
+		switch {
+		case err != nil:
+			return fmt.Errorf("the memory hog was killed (SIGKILL), by whom is not known: %w", err)
+		case kills > h.before:
+			return errOOMKilled
+		}
 		return errKilled
 	}
 	return fmt.Errorf("the memory hog ended (%v): %s", h.cmd.ProcessState, strings.TrimSpace(h.stderr.String()))

@@ -1,12 +1,15 @@
 package hog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -19,7 +22,7 @@ import (
 const ownerChild = "owner"
 
 func owner([]string, io.Reader, io.Writer) error {
-	h, err := Start()
+	h, err := Start(context.Background())
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func killedOwner(t *testing.T) (hog int) {
 
 // A hog takes what it is told to, at once, and is the OOM killer's first choice.
 func TestHog(t *testing.T) {
-	h, err := Start()
+	h, err := Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +117,7 @@ func status(t *testing.T, pid int) procfs.ProcStatus {
 
 // What ends a hog is told apart.
 func TestHogFate(t *testing.T) {
-	killed, err := Start()
+	killed, err := Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +127,28 @@ func TestHogFate(t *testing.T) {
 	if err := killed.Fate(); !errors.Is(err, errKilled) {
 		t.Errorf("killed: %v", err)
 	}
-	greedy, err := Start()
+	// What the kernel says decides: the hog is the first that its OOM killer takes.
+	killed.kills = func() (uint64, error) { return killed.before + 1, nil }
+	if err := killed.Fate(); !errors.Is(err, errOOMKilled) {
+		t.Errorf("killed while the OOM killer killed: %v", err)
+	}
+	killed.kills = func() (uint64, error) { return 0, errors.New("no vmstat") }
+	if err := killed.Fate(); err == nil || !strings.Contains(err.Error(), "by whom is not known") {
+		t.Errorf("killed by who knows: %v", err)
+	}
+	// A child that somebody else has reaped leaves no status behind.
+	killed.cmd.ProcessState = nil
+	if err := killed.Fate(); err == nil || !strings.Contains(err.Error(), "is not known") {
+		t.Errorf("reaped by another: %v", err)
+	}
+	greedy, err := Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := greedy.Grow(1 << 62); err != nil {
 		t.Fatal(err)
 	}
-	if err := greedy.Fate(); errors.Is(err, errKilled) || !strings.Contains(err.Error(), "mmap") {
+	if err := greedy.Fate(); errors.Is(err, errKilled) || errors.Is(err, errOOMKilled) || !strings.Contains(err.Error(), "mmap") {
 		t.Errorf("told to take more than there can be: %v", err)
 	}
 }
@@ -147,4 +164,31 @@ func TestHogEndsWithOwner(t *testing.T) {
 		stat, err := p.Stat()
 		return err != nil || stat.State == "Z" // as where nobody reaps orphans
 	})
+}
+
+// A hog that says nothing is waited for as long as the run goes on.
+func TestMuteHog(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	mute := exec.Command("sleep", "600")
+	if h, err := start(ctx, mute); !errors.Is(err, context.DeadlineExceeded) || h != nil {
+		t.Errorf("%v, %v", h, err)
+	}
+	if mute.ProcessState == nil {
+		t.Error("it is still there")
+	}
+}
+
+func TestOOMKills(t *testing.T) {
+	if n, err := oomKillsIn("nr_dirty 3\noom_kill 12\nhtlb_buddy_alloc_success 0\n"); n != 12 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	for text, want := range map[string]string{"nr_dirty 3\n": "4.13", "oom_kill many\n": "oom_kill: "} {
+		if _, err := oomKillsIn(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := oomKills(); err != nil {
+		t.Error(err)
+	}
 }

@@ -18,23 +18,35 @@ func LockText() (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range text {
-		_, _, errno := unix.Syscall(unix.SYS_MLOCK, m.StartAddr, m.EndAddr-m.StartAddr, 0)
-		switch errno {
-		case 0, unix.ENOMEM, unix.EPERM, unix.EAGAIN:
-		default:
-			return nil, fmt.Errorf("mlock %d bytes of %s: %w", m.EndAddr-m.StartAddr, m.Pathname, errno)
-		}
-	}
-	return func() error {
+	return lockAll(text, mlock)
+}
+
+// lockAll locks the mappings, or none of them.
+func lockAll(text []*procfs.ProcMap, lock func(call uintptr, m *procfs.ProcMap) error) (unlock func() error, err error) {
+	locked := 0
+	unlock = func() error {
 		var failed []error
-		for _, m := range text {
-			if _, _, errno := unix.Syscall(unix.SYS_MUNLOCK, m.StartAddr, m.EndAddr-m.StartAddr, 0); errno != 0 {
-				failed = append(failed, fmt.Errorf("munlock %d bytes of %s: %w", m.EndAddr-m.StartAddr, m.Pathname, errno))
-			}
+		for _, m := range text[:locked] {
+			failed = append(failed, lock(unix.SYS_MUNLOCK, m))
 		}
 		return errors.Join(failed...)
-	}, nil
+	}
+	for _, m := range text {
+		err := lock(unix.SYS_MLOCK, m)
+		if err != nil && !errors.Is(err, unix.ENOMEM) && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EAGAIN) {
+			return nil, errors.Join(err, unlock())
+		}
+		locked++
+	}
+	return unlock, nil
+}
+
+// mlock makes one of the two calls for a mapping.
+func mlock(call uintptr, m *procfs.ProcMap) error {
+	if _, _, errno := unix.Syscall(call, m.StartAddr, m.EndAddr-m.StartAddr, 0); errno != 0 {
+		return fmt.Errorf("%s %d bytes of %s: %w", map[uintptr]string{unix.SYS_MLOCK: "mlock", unix.SYS_MUNLOCK: "munlock"}[call], m.EndAddr-m.StartAddr, m.Pathname, errno)
+	}
+	return nil
 }
 
 // ownText returns where this program's file is mapped.

@@ -1,9 +1,12 @@
 package memory
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // The program's code is locked, and nothing afterwards.
@@ -22,6 +25,24 @@ func TestLockText(t *testing.T) {
 	}
 	if got := locked(t); got != before {
 		t.Errorf("%d bytes stay locked, %d before", got, before)
+	}
+}
+
+// What was locked before a mapping that cannot be is unlocked again.
+func TestLockAllOrNone(t *testing.T) {
+	text := []*procfs.ProcMap{{Pathname: "a"}, {Pathname: "b"}, {Pathname: "c"}, {Pathname: "d"}}
+	answers := map[string]error{"b": unix.ENOMEM, "c": unix.EINVAL}
+	var calls []string
+	_, err := lockAll(text, func(call uintptr, m *procfs.ProcMap) error {
+		if call == unix.SYS_MUNLOCK {
+			calls = append(calls, "-"+m.Pathname)
+			return nil
+		}
+		calls = append(calls, m.Pathname)
+		return answers[m.Pathname]
+	})
+	if got := strings.Join(calls, " "); !errors.Is(err, unix.EINVAL) || got != "a b c -a -b" {
+		t.Errorf("%v, %s", err, got)
 	}
 }
 

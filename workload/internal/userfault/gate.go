@@ -20,8 +20,9 @@ type Gate struct {
 	memory *memory.Region
 	faults *os.File
 	// Waiting receives the number of each page, once, when somebody waits for it.
-	// It is closed with the gate.
+	// It is closed when nothing can be received any more: see Err.
 	Waiting chan int
+	err     error // why Waiting is closed
 }
 
 // NewGate makes a gate of so many pages.
@@ -53,7 +54,7 @@ func NewGate(pages int) (_ *Gate, err error) {
 	if err := uffdioCall(fd, uffdioRegister, &register); err != nil {
 		return nil, fmt.Errorf("UFFDIO_REGISTER of %d pages: %w", pages, err)
 	}
-	go g.watch(g.faults)
+	go g.watch(g.faults, register.Start)
 	return g, nil
 }
 
@@ -72,14 +73,16 @@ func openUserfault() (int, error) {
 	return 0, fmt.Errorf("userfaultfd: %w", errno)
 }
 
-// watch passes on who waits, until the gate closes its descriptor.
-func (g *Gate) watch(faults *os.File) {
+// watch passes on who waits for a page of the memory at start, until the gate closes its
+// descriptor. It does not look at the memory itself, which may be unmapped meanwhile.
+func (g *Gate) watch(faults *os.File, start uint64) {
 	defer close(g.Waiting)
-	start, pageSize := uint64(memory.AddressOf(g.memory.Bytes)), uint64(os.Getpagesize())
+	pageSize := uint64(os.Getpagesize())
 	seen := make([]bool, cap(g.Waiting))
 	for {
 		m, err := readMsg(faults)
 		if err != nil {
+			g.err = fmt.Errorf("who waits at the gate is not known any more: %w", err)
 			return
 		}
 		page := (m.Address - start) / pageSize
@@ -90,6 +93,9 @@ func (g *Gate) watch(faults *os.File) {
 		g.Waiting <- int(page)
 	}
 }
+
+// Err is why Waiting was closed, once it is: os.ErrClosed where the gate was opened.
+func (g *Gate) Err() error { return g.err }
 
 // Page is the memory of one page.
 func (g *Gate) Page(n int) []byte {

@@ -1,6 +1,7 @@
 package userfault
 
 import (
+	"io"
 	"os"
 	"unsafe"
 
@@ -60,6 +61,9 @@ func uffdioCall[A uffdioAPIArg | uffdioRegisterArg | uffdioCopyArg](fd int, requ
 // readMsg reads one event. It waits as a Go file does, and ends with the file.
 func readMsg(f *os.File) (uffdMsg, error) {
 	var m uffdMsg
-	_, err := f.Read(unsafe.Slice((*byte)(unsafe.Pointer(&m)), unsafe.Sizeof(m)))
+	n, err := f.Read(unsafe.Slice((*byte)(unsafe.Pointer(&m)), unsafe.Sizeof(m)))
+	if err == nil && n != int(unsafe.Sizeof(m)) {
+		err = io.ErrUnexpectedEOF
+	}
 	return m, err
 }

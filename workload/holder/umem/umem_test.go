@@ -1,0 +1,29 @@
+package umem
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"umemstress/rdma"
+)
+
+// A completion is of the flow whose queue pair sent it; one of another is an error that names
+// the queue pair, and why it failed if it did.
+func TestComplete(t *testing.T) {
+	f := &flow{posted: 8}
+	h := &registration{bySender: map[uint32]*flow{17: f}}
+	if err := h.complete(&rdma.Completion{QPN: 17, ID: 7}); err != nil || f.done != 8 {
+		t.Errorf("%v, %d done", err, f.done)
+	}
+	if err := h.complete(&rdma.Completion{QPN: 18, ID: 8}); !errors.Is(err, errUnasked) || !strings.Contains(err.Error(), "queue pair 18") {
+		t.Error(err)
+	}
+	flushed := &rdma.Completion{QPN: 18, Status: rdma.StatusFlushed}
+	if err := h.complete(flushed); !errors.Is(err, flushed.Err()) && !strings.Contains(err.Error(), flushed.Err().Error()) || errors.Is(err, errUnasked) {
+		t.Error(err)
+	}
+	if f.done != 8 {
+		t.Errorf("another's completion counts: %d done", f.done)
+	}
+}
