@@ -17,6 +17,10 @@ type Kind struct {
 	extra  int64             // bytes that it needs beside its files
 	mount  map[string]string // options
 	large  map[string]string // more options, without which it makes no large folios
+
+	version  []string  // what makes the program say its version; nil: it does so in any case
+	features []string  // what makes it say which features it knows
+	newer    []feature // that are to be off
 }
 
 // InLargeFolios is the kind as it is mounted to have its files in large folios.
@@ -58,8 +62,15 @@ func (k Kind) journalBytes(fileBytes int64) int64 {
 	return max(64<<20, 2*fileBytes)
 }
 
+// What mke2fs turns on is a matter of its version and of /etc/mke2fs.conf: these are the
+// features of Debian 12, all of which 5.10 knows.
+const (
+	ext2Features = "none,sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr"
+	ext4Features = ext2Features + ",has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize"
+)
+
 func ext4(blockBytes string) []string {
-	return []string{"mkfs.ext4", "-b", blockBytes, "-q", "-F", "-E", "nodiscard,lazy_journal_init=1"}
+	return []string{"mkfs.ext4", "-b", blockBytes, "-I", "256", "-q", "-F", "-O", ext4Features, "-E", "nodiscard,lazy_journal_init=1"}
 }
 
 // Kinds are all file systems. Adding one takes an entry here.
@@ -71,35 +82,39 @@ func Kinds() []Kind {
 				Choice:     scenario.Choice{Name: "ext4", What: "buffer heads on every page; drops a dirty page that has none"},
 				BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
-			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", extra: 48 << 20,
+			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:     scenario.Choice{Name: "ext4-1k", What: "ext4 with blocks of 1 KiB: four buffer heads a page"},
 				BlockBytes: 1024, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
 			},
-			fstype: "ext4", mkfs: ext4("1024"), pkg: "e2fsprogs", extra: 48 << 20,
+			fstype: "ext4", mkfs: ext4("1024"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:       scenario.Choice{Name: "ext4-journal", What: "ext4 with data=journal: data goes through the journal"},
 				JournalsData: true, BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
 			},
-			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", extra: 48 << 20, mount: map[string]string{"data": "journal"},
+			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20, mount: map[string]string{"data": "journal"},
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
 				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
-			fstype: "xfs", mkfs: []string{"mkfs.xfs", "-q", "-f", "-K"}, pkg: "xfsprogs", extra: 320 << 20,
+			fstype: "xfs", mkfs: []string{"mkfs.xfs", "-q", "-f", "-K"}, pkg: "xfsprogs", version: []string{"-V"}, extra: 320 << 20,
+			newer: []feature{ // on since xfsprogs 6.5 and 6.13; they take Linux 5.19 and 6.10
+				{"nrext64=", []string{"-i", "nrext64=0"}}, {"exchange=", []string{"-i", "exchange=0"}}, {"parent=", []string{"-n", "parent=0"}},
+			},
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "btrfs", What: "copies on write; needs to be told of each"},
 				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
-			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", extra: 256 << 20,
+			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", version: []string{"-V"}, extra: 256 << 20,
+			features: []string{"-O", "list-all"}, newer: []feature{{"block-group-tree", []string{"-O", "^block-group-tree"}}}, // Linux 6.1
 		},
 		{
 			// Debian's kernels have ext4's code run it (CONFIG_EXT4_USE_FOR_EXT2), which drops
@@ -108,7 +123,7 @@ func Kinds() []Kind {
 				Choice:          scenario.Choice{Name: "ext2", What: "buffer heads; run by ext4's code on many kernels, and then like ext4"},
 				DropsBufferless: true, Heals: true,
 			},
-			fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-b", "4096", "-E", "nodiscard"}, pkg: "e2fsprogs", extra: 16 << 20,
+			fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-b", "4096", "-I", "256", "-O", ext2Features, "-E", "nodiscard"}, pkg: "e2fsprogs", version: []string{"-V"}, extra: 16 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{

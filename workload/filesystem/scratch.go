@@ -1,18 +1,13 @@
 package filesystem
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"slices"
 
-	"umemstress/workload/child"
 	"umemstress/workload/internal/block"
-	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/mount"
 	"umemstress/workload/scenario"
@@ -28,6 +23,7 @@ type Scratch struct {
 	backing *os.File
 	loop    *os.File
 	root    *os.File // the mount's root directory
+	madeBy  string   // the program that made it, with its version; empty: none did
 }
 
 // NewScratch takes the space for a file system of the given kind with room for a
@@ -51,35 +47,13 @@ func (s *Scratch) Make(ctx context.Context) (err error) {
 	if s.kind.Backing == scenario.InMemory {
 		return s.mountMemory()
 	}
-	if err = s.kind.make(ctx, s.backing, s.bytes); err != nil {
+	if s.madeBy, err = s.kind.make(ctx, s.backing, s.bytes); err != nil {
 		return err
 	}
 	if s.loop, err = block.AttachLoop(ctx, s.backing); err != nil || s.kind.Backing == scenario.OnDevice {
 		return err
 	}
 	return s.mount(s.loop.Name())
-}
-
-// make runs the kind's mkfs on the open file, if it has one. The program sees it
-// as a descriptor of its own, since it has no name.
-func (k Kind) make(ctx context.Context, f *os.File, fileBytes int64) error {
-	if len(k.mkfs) == 0 {
-		return nil
-	}
-	path, err := child.Find(k.mkfs[0])
-	if err != nil {
-		return fault.Lacksf("%s is not installed: apt-get install %s, or give --file PATH", k.mkfs[0], k.pkg)
-	}
-	options := slices.Clone(k.mkfs[1:])
-	if journal := k.journalBytes(fileBytes); journal > 0 {
-		options = append(options, "-J", fmt.Sprintf("size=%d", journal>>20))
-	}
-	cmd := exec.CommandContext(ctx, path, append(options, "/proc/self/fd/3")...)
-	cmd.ExtraFiles = []*os.File{f}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s on the scratch file: %w: %s", k.mkfs[0], err, bytes.TrimSpace(out))
-	}
-	return nil
 }
 
 // mountMemory mounts a file system that needs no device.
@@ -105,7 +79,11 @@ func (s *Scratch) Create() (*File, error) {
 	if s.kind.Backing == scenario.OnDevice {
 		return newDeviceFile(s.loop)
 	}
-	return newFile(s.root, "region", true)
+	f, err := newFile(s.root, "region", true)
+	if err == nil {
+		f.Info.Mkfs = s.madeBy
+	}
+	return f, err
 }
 
 // Handles are the descriptors that keep the file system there.

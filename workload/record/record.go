@@ -97,6 +97,8 @@ type File struct {
 	Dev     uint32 `json:"dev"`    // as the probes see it: super_block.s_dev, or the block device itself; major<<20 | minor
 	Inode   uint64 `json:"inode"`  // 0: the block device itself
 	Bytes   int64  `json:"bytes"`  // its length; 0: evidence from when the file was the region
+
+	Mkfs string `json:"mkfs,omitempty"` // the program that made the scratch, with its version; empty: none did, or it was not recorded
 }
 
 // The kinds of regions.
