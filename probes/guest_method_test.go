@@ -84,7 +84,10 @@ func TestMissesAreLost(t *testing.T) {
 	}
 	w := attach(t, Options{Holder: event.HolderVMWritev})
 	missed := 0
-	for range rounds {
+	preempts := preemption{os.DirFS("/sys"), kernelBuild()}.preemptible()
+	misses := preempts && *expect != "bufferless" // 5.10 skips nothing
+	// Where misses are the point, there have to be some.
+	for round := 0; round < rounds || misses && missed == 0 && round < 8*rounds; round++ {
 		want, got := w.writeByMany(t)
 		lost, err := w.Lost()
 		check(t, err)
@@ -96,7 +99,9 @@ func TestMissesAreLost(t *testing.T) {
 			}
 		}
 	}
-	preempts := preemption{os.DirFS("/sys"), kernelBuild()}.preemptible()
+	if misses && missed == 0 {
+		t.Errorf("no page was missed in %d rounds on a kernel that preempts fentry programs: nothing is proved", 8*rounds)
+	}
 	if missed > 0 && !preempts {
 		t.Errorf("pages were missed on a kernel that preempts no fentry program")
 	}

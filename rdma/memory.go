@@ -60,7 +60,8 @@ type MR struct {
 // but addresses the bytes of mem alone.
 //
 // mem must not be Go's own memory: use memory from mmap, which neither moves nor
-// is freed under the device. It must stay mapped until the region is closed.
+// is freed under the device. It may be unmapped before the region is closed: the
+// device goes on with the very pages, which nobody else is given until then.
 //
 // Errors to tell apart, all of type *[Error]:
 //   - [ErrPinRefused]: the kernel does not pin pages of this file for writing.

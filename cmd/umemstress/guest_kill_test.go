@@ -10,10 +10,61 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload"
+	"umemstress/workload/evidence"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
+
+// A hangup and a quit end a run in order, as an interruption does.
+func TestHangup(t *testing.T) {
+	before := leftovers(t)
+	for phase, signal := range map[string]unix.Signal{scenario.PhasePrepare: unix.SIGHUP, scenario.PhasePin: unix.SIGQUIT} {
+		stderr, state := interrupt(t, filepath.Join(t.TempDir(), phase), phase, signal)
+		last := phase == reachable()[len(reachable())-1] // it may have come to its end
+		if !state.Exited() || state.ExitCode() != exitInterrupted && !last {
+			t.Errorf("%v in phase %s: %v: %s", signal, phase, state, stderr)
+		}
+		if strings.Contains(stderr, "goroutine ") || strings.Contains(stderr, "context canceled") {
+			t.Errorf("%v in phase %s: %s", signal, phase, stderr)
+		}
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// A run whose output nobody reads goes on to its verdict, which the exit code tells if it is
+// one of harm, and takes itself down.
+func TestNobodyReads(t *testing.T) {
+	before := leftovers(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	dir := filepath.Join(t.TempDir(), "evidence")
+	cmd := command(append([]string{"-v"}, small("-o", dir)...)...)
+	cmd.Stdout, cmd.Stderr = w, w
+	_ = cmd.Run() // its exit code is what is looked at
+	w.Close()
+	want := exitFailed
+	if v := record.Verdict(*expectVerdict); v.ExitCode() != exitClean {
+		want = v.ExitCode()
+	}
+	if cmd.ProcessState.ExitCode() != want {
+		t.Errorf("%v, want exit code %d", cmd.ProcessState, want)
+	}
+	if r, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil || string(r.Verdict) != *expectVerdict {
+		t.Errorf("its evidence: %+v, %v", r, err)
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
 
 // kprobeEvents are the lines of tracefs's list of events that have the text.
 func kprobeEvents(t *testing.T, text string) []string {
