@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"umemstress/cmd/umemstress/internal/completion"
 )
@@ -22,6 +24,9 @@ var version = "devel"
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	result := &resultWriter{Writer: stdout}
 	root := newRootCommandTo(result)
+	if isTerminal(stdout) { // what is written there has a reader, and may have to be one
+		root = newRootCommandTo(stdout)
+	}
 	root.SetArgs(args)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -34,6 +39,11 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "umemstress: %s\n", told(failed, args))
 	}
 	return exitCode(errors.Join(err, result.err))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // resultWriter remembers that the result could not be written: cobra does not look, nor

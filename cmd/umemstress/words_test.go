@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // An error is one line, and commands no terminal, whatever the command line had in it.
@@ -55,5 +57,25 @@ func TestResultNotWritten(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", args, code, log.String())
 		}
 		full.Close()
+	}
+}
+
+// A command sees the terminal that it writes to, as one does that hands it to a guest.
+func TestTerminalReachesCommands(t *testing.T) {
+	control, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	if !isTerminal(control) {
+		t.Error("a terminal's control side is taken for none")
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if isTerminal(null) || isTerminal(new(bytes.Buffer)) {
+		t.Error("what is no terminal is taken for one")
 	}
 }
