@@ -46,7 +46,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err := flags.reports.Open(); err != nil {
 				return usageError{err}
 			}
-			defer signals.OutlivePipes()() // what the run did to this machine is undone first
+			signals.OutlivePipes() // what the run did to this machine is undone first
 			if options.Output == "" {
 				if options.Output, err = evidence.Reserve(time.Now()); err != nil {
 					return err

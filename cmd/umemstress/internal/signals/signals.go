@@ -46,9 +46,6 @@ func Interruptible(exit func()) (_ context.Context, stop func()) {
 
 // OutlivePipes has a write to a pipe that nobody reads fail like any other, instead of
 // ending the program in the middle of what it does. Children get the default again, which
-// they would not if the signal were ignored.
-func OutlivePipes() (stop func()) {
-	ignored := make(chan os.Signal, 1)
-	signal.Notify(ignored, unix.SIGPIPE)
-	return func() { signal.Stop(ignored) }
-}
+// they would not if the signal were ignored. It is for good: the last thing that is written
+// is how it ended.
+func OutlivePipes() { signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE) }
