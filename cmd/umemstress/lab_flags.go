@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,17 +71,6 @@ const maxMiB = 1 << 40
 
 // check refuses values that would be taken for others, or for none.
 func (f *guestFlags) check() error {
-	for _, name := range []string{"modules", "serial"} {
-		if flag := f.given.Lookup(name); flag.Changed && flag.Value.String() == "" {
-			return usageErrorf("--%s: it is empty; give a path, or leave it out", name)
-		}
-	}
-	if len(f.kernel) == 0 || slices.Contains(f.kernel, "") {
-		return usageErrorf("--kernel: it is empty; give a name, a version or a file, or leave it out")
-	}
-	if slices.Contains(f.shares, "") {
-		return usageErrorf("--share: it is empty; give a directory that the guest may write to")
-	}
 	for _, variable := range f.env {
 		if name, _, ok := strings.Cut(variable, "="); !ok || name == "" {
 			return usageErrorf("--env %q: write NAME=VALUE", variable)

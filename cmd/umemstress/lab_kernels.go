@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -36,9 +35,6 @@ a configuration.`,
 			if config {
 				_, err := io.WriteString(cmd.OutOrStdout(), kernels.Fragment)
 				return err
-			}
-			if cmd.Flags().Changed("fetch") && (len(fetch) == 0 || slices.Contains(fetch, "")) {
-				return usageErrorf("--fetch: it is empty; give a name such as 5.10")
 			}
 			store, err := kernels.DefaultStore()
 			if err != nil {

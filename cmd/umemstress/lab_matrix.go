@@ -43,12 +43,12 @@ lacks something, 130 interrupted: what was seen until then is written.`,
   umemstress lab matrix --kernels sid --explore rdma/ext4/none/none`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.reports.Open(); err != nil {
+				return usageError{err}
+			}
 			m, err := flags.matrix(cmd.Context())
 			if err != nil {
 				return err
-			}
-			if err := flags.reports.Open(); err != nil {
-				return usageError{err}
 			}
 			if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 				return usageErrorf("--output: %v", err)
