@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,7 +13,7 @@ import (
 func TestAgain(t *testing.T) {
 	answers := []error{unix.EINTR, fmt.Errorf("wrapped: %w", unix.EINTR), unix.EIO}
 	calls := 0
-	if err := Again(func() error { calls++; return answers[calls-1] }); err != unix.EIO || calls != len(answers) {
+	if err := Again(func() error { calls++; return answers[calls-1] }); !errors.Is(err, unix.EIO) || calls != len(answers) {
 		t.Errorf("%v after %d calls", err, calls)
 	}
 }
