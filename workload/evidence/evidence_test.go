@@ -109,12 +109,6 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-func truncate(t *testing.T, path string) {
-	t.Helper()
-	text := read(t, path)
-	write(t, path, text[:len(text)/2])
-}
-
 func appendTo(t *testing.T, path, text string) {
 	t.Helper()
 	write(t, path, read(t, path)+text)
