@@ -210,7 +210,7 @@ func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	if f.format == "json" {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
-	if err := printMatrix(cmd.OutOrStdout(), result); err != nil {
+	if err := result.WriteText(cmd.OutOrStdout()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab/kernels"
-	"umemstress/soft-roce/lab/machine"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload"
 )
@@ -118,38 +117,6 @@ func TestLabMatrixBadInput(t *testing.T) {
 			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
 				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
 		}
-	}
-}
-
-func TestMatrixText(t *testing.T) {
-	result := &matrix.Result{
-		Seconds: 61, Jobs: 1, Repeat: 1, Host: matrix.Host{Accel: machine.TCG, CPUs: 2}, Differences: 1,
-		Guests: []matrix.GuestRecord{{Kernel: "6.1", Serial: "6.1/serial-1.1.log", Trouble: "it hung"}},
-		Cells: []matrix.Cell{
-			{Kernel: "5.10", Release: "5.10.0-46-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "data-lost", Repetition: matrix.Repetition{Got: "data-lost"}},
-			{
-				Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "rdma/ext4/pageout/none", Expected: "clean", Repetition: matrix.Repetition{Got: "timeout"},
-				Difference: true, Differences: []string{"expected clean, got timeout: the guest hung"},
-			},
-			{Kernel: "6.1", Release: "6.1.0-56-amd64", Scenario: "a/b/c/d", Repetition: matrix.Repetition{Got: "clean"}},
-		},
-	}
-	var out bytes.Buffer
-	if err := printMatrix(&out, result); err != nil {
-		t.Fatal(err)
-	}
-	const want = `scenario                  5.10               6.1
-                          5.10.0-46-amd64    6.1.0-56-amd64
-rdma/ext4/pageout/none    data-lost        ! timeout
-a/b/c/d                   -                ? clean
-
-! not as expected:
-  6.1 rdma/ext4/pageout/none: expected clean, got timeout: the guest hung
-a guest with 6.1 ended before its time: it hung (6.1/serial-1.1.log)
-1 of 2 cells as expected, 1 explored; 1m1s, 1 guest at a time, tcg on 2 CPUs
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", &out, want)
 	}
 }
 

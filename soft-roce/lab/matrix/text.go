@@ -1,17 +1,15 @@
-package main
+package matrix
 
 import (
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
-
-	"umemstress/soft-roce/lab/matrix"
 )
 
-// printMatrix writes the table, scenarios by kernels, and what is not as
+// WriteText writes the table, scenarios by kernels, and what is not as
 // expected.
-func printMatrix(w io.Writer, result *matrix.Result) error {
+func (result *Result) WriteText(w io.Writer) error {
 	table := result.Table()
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "scenario\t  %s\n", strings.Join(table.Kernels, "\t  "))
@@ -47,13 +45,13 @@ func printMatrix(w io.Writer, result *matrix.Result) error {
 }
 
 // cellText is two columns for the mark, and the verdict.
-func cellText(cell *matrix.Cell) string {
+func cellText(cell *Cell) string {
 	switch {
 	case cell == nil:
 		return "  -"
 	case cell.Difference:
 		return "! " + cell.Got
-	case cell.Expected == "" && cell.Got != matrix.OutcomeNotRun:
+	case cell.Expected == "" && cell.Got != OutcomeNotRun:
 		return "? " + cell.Got
 	}
 	return "  " + cell.Got
