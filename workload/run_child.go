@@ -5,6 +5,7 @@ import (
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
+	"umemstress/workload/internal/promise"
 	"umemstress/workload/mutation"
 )
 
@@ -12,5 +13,5 @@ import (
 // Run: a run starts copies of its own program, a memory hog for one, and in such a copy
 // RunChild does not return.
 func RunChild() {
-	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main, block.RemoveChild: block.RemoveMain, keeper.Child: keeper.Main, mutation.ChangeChild: mutation.ChangeMain})
+	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main, block.RemoveChild: block.RemoveMain, keeper.Child: keeper.Main, promise.Child: promise.Main, mutation.ChangeChild: mutation.ChangeMain})
 }

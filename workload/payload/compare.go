@@ -74,7 +74,7 @@ func (p Payload) comparePage(got, want []byte, generation, page uint64, c *Compa
 func SyncAnswer(err error) string {
 	var errno unix.Errno
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, unix.Errno(0)):
 		return "0"
 	case errors.Is(err, unix.EUCLEAN):
 		return "EUCLEAN" // ErrnoName knows it by what file systems call it inside, EFSCORRUPTED
