@@ -4,11 +4,18 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/record"
 )
+
+// ownComm is what the kernel calls the threads of this process.
+func ownComm() string {
+	comm, _ := os.ReadFile("/proc/self/comm") // without it, no thread is known to be of the run
+	return strings.TrimSuffix(string(comm), "\n")
+}
 
 // readHost returns the kernel's release and the facts of this machine.
 func readHost() (kernel string, host record.Host, err error) {

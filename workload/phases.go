@@ -18,6 +18,7 @@ import (
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/internal/promise"
 	"umemstress/workload/mutation"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
@@ -47,7 +48,7 @@ func (r *run) prepare(ctx context.Context) error {
 	var err error
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
-		File: r.record.File, Evidence: r.evidence, Log: r.options.log(),
+		File: r.record.File, Comm: r.record.Process.Comm, Evidence: r.evidence, Log: r.options.log(),
 		Died: func() { close(r.died) },
 	}); err != nil {
 		return err
@@ -241,11 +242,14 @@ func (r *run) release(ctx context.Context) error {
 // settle asks the file system for what it has promised: msync and fsync, as an
 // application would.
 func (r *run) settle(context.Context) error {
-	settled := record.Settled{Msync: record.NotAsked}
-	if r.region.Bytes != nil {
-		settled.Msync = payload.SyncAnswer(msync(r.region))
+	answers, err := promise.Ask(r.file.Handle, r.region.Offset, int64(len(r.region.Bytes)))
+	if err != nil {
+		return err
 	}
-	settled.Fsync = payload.SyncAnswer(file.Sync(r.file.Handle))
+	settled := record.Settled{Msync: record.NotAsked, Fsync: payload.SyncAnswer(answers.Fsync)}
+	if r.region.Bytes != nil {
+		settled.Msync = payload.SyncAnswer(answers.Msync)
+	}
 	r.record.Settled = &settled
 	r.record.Channels.Disk.Msync, r.record.Channels.Disk.Fsync = settled.Msync, settled.Fsync
 	return nil

@@ -103,6 +103,7 @@ func newRecord(o Options) (*record.Record, error) {
 		Tool:     o.Tool,
 		Kernel:   kernel,
 		Host:     host,
+		Process:  record.Process{PID: os.Getpid(), Comm: ownComm()},
 		Started:  time.Now().UTC(),
 		Scenario: o.Scenario,
 		Facts:    &facts,

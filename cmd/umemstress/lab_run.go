@@ -35,7 +35,7 @@ checked before a guest is booted.
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			program, evidence, err := labRunProgram(cmd, args)
+			run, err := newLabRun(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -43,58 +43,63 @@ checked before a guest is booted.
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(evidence, 0o755); err != nil {
+			if err := os.MkdirAll(run.dir, 0o755); err != nil {
 				return usageErrorf("--output: %v", err)
 			}
-			config.Program = program
-			config.Shares = append(config.Shares, evidence)
+			config.Program = run.program
+			config.Shares = append(config.Shares, run.dir)
 			if config.Serial == "" {
-				config.Serial = filepath.Join(evidence, "serial.log")
+				config.Serial = filepath.Join(run.dir, "serial.log")
 			}
-			return runGuest(cmd, config)
+			return run.in(cmd, config)
 		},
 	}
 	flags.register(cmd.Flags())
 	return cmd
 }
 
-// labRunProgram checks run's flags before a guest is booted for them, and
-// returns the command line to run in the guest and the evidence directory.
-func labRunProgram(cmd *cobra.Command, args []string) (program []string, evidence string, err error) {
+// newLabRun checks run's flags before a guest is booted for them, and makes of them the
+// command line to run in the guest.
+func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	executable, err := os.Executable()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	run, rest, err := newRootCommand().Find(append([]string{"run"}, args...))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if err := run.ParseFlags(rest); err != nil {
-		return nil, "", run.FlagErrorFunc()(run, err)
+		return nil, run.FlagErrorFunc()(run, err)
 	}
 	if err := run.ValidateArgs(run.Flags().Args()); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	options, err := labRunOptions(run.Flags())
-	if err != nil {
-		return nil, "", err
+	l := &labRun{flags: &runFlags{}}
+	if l.options, err = labRunOptions(l.flags, run.Flags()); err != nil {
+		return nil, err
 	}
-	evidence = options.Output
+	l.dir = l.options.Output
 	if flag := run.Flags().Lookup("output"); !flag.Changed {
-		evidence = unusedName("umemstress-" + time.Now().Format("20060102-150405"))
+		l.dir = unusedName("umemstress-" + time.Now().Format("20060102-150405"))
 	} else if flag.Value.String() == "" {
-		return nil, "", usageErrorf("--output: it is empty; name a directory, or leave it out")
+		return nil, usageErrorf("--output: it is empty; name a directory, or leave it out")
 	}
-	if evidence, err = freshDir(evidence); err != nil {
-		return nil, "", err
+	if l.dir, err = freshDir(l.dir); err != nil {
+		return nil, err
 	}
-	program = append([]string{executable, "run"}, args...)
+	if err := l.flags.reports.Open(); err != nil {
+		return nil, usageError{err}
+	}
+	program := append([]string{executable, "run"}, args...)
 	for _, name := range []string{"verbose", "log-format"} {
 		if global := cmd.Flags().Lookup(name); global.Changed {
 			program = append(program, "--"+name+"="+global.Value.String())
 		}
 	}
-	return append(program, "--output="+evidence), evidence, nil
+	l.program = append(program, "--output="+l.dir)
+	l.options.Output = l.dir
+	return l, nil
 }
 
 // unusedName is the name, or it with a number: two runs may begin within a second.
@@ -109,13 +114,16 @@ func unusedName(base string) string {
 }
 
 // labRunOptions are what run would make of its flags, and refuses what it would refuse.
-func labRunOptions(given *pflag.FlagSet) (workload.Options, error) {
-	var flags runFlags
+func labRunOptions(flags *runFlags, given *pflag.FlagSet) (workload.Options, error) {
 	again := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	flags.register(again)
 	var err error
 	given.Visit(func(flag *pflag.Flag) {
-		if again.Lookup(flag.Name) != nil && err == nil {
+		switch to := again.Lookup(flag.Name); {
+		case to == nil || err != nil:
+		case flag.Value.Type() == "stringArray": // its text is no value
+			err = to.Value.(pflag.SliceValue).Replace(flag.Value.(pflag.SliceValue).GetSlice())
+		default:
 			err = again.Set(flag.Name, flag.Value.String())
 		}
 	})

@@ -141,7 +141,7 @@ func TestLabKernelsLists(t *testing.T) {
 	}
 }
 
-func TestLabRunProgram(t *testing.T) {
+func TestNewLabRun(t *testing.T) {
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -163,10 +163,11 @@ func TestLabRunProgram(t *testing.T) {
 		if err := cmd.ParseFlags(rest); err != nil {
 			t.Fatal(err)
 		}
-		program, evidence, err := labRunProgram(cmd, cmd.Flags().Args())
+		run, err := newLabRun(cmd, cmd.Flags().Args())
 		if err != nil {
 			t.Fatal(err)
 		}
+		program, evidence := run.program, run.dir
 		if tt.evidence != "" && evidence != tt.evidence || !filepath.IsAbs(evidence) {
 			t.Errorf("%s: evidence in %s, want %s", tt.args, evidence, tt.evidence)
 		}

@@ -54,6 +54,7 @@ var layers = []string{
 	"workload/internal/userfault",
 	"workload/internal/hog",
 	"workload/internal/keeper",
+	"workload/internal/promise",
 	"workload/internal/cgroup",
 	"workload/internal/mount",
 	"workload/internal/block",

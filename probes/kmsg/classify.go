@@ -66,11 +66,13 @@ var rules = func() []rule {
 
 	// lib/dump_stack.c, with UID since 6.11.
 	add(Task, `^CPU: (?P<cpu>`+number+`) (?:UID: `+number+` )?PID: (?P<pid>`+number+`) Comm: (?P<comm>.*?) (?:Not tainted|Tainted: )`)
+	// kernel/workqueue.c, print_worker_info.
+	add(Work, `^Workqueue: (?P<what>.+)$`)
 	// The code segment tells the kernel's from a program's; addresses until 4.10 (bb5e5ce545f2).
 	add(Place, `^RIP: 0010:(?:\[<[0-9a-f]+>\] )*`+function+`\+`)
 	add(Call, `^ +(?:\[<[0-9a-f]+>\] )?`+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
 	add(Call, `^\[<[0-9a-f]+>\] `+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
-	add(TraceEnd, `^(?: ?</TASK>|RIP: 0033:|Modules linked in:|---\[ end trace)`)
+	add(TraceEnd, `^(?: ?</TASK>|RIP: 0033:|Modules linked in:|Kernel Offset: |---\[ end (?:trace|Kernel panic))`)
 	return all
 }()
 

@@ -23,6 +23,7 @@ const (
 
 	// Parts of the trace that follows an oops or a warning.
 	Task     Kind = "task"      // whose thread it is
+	Work     Kind = "work"      // what it did, of a worker of the kernel
 	Place    Kind = "place"     // where in the kernel
 	Call     Kind = "call"      // who called that
 	TraceEnd Kind = "trace-end" // of the system call, or what follows the trace
@@ -44,7 +45,7 @@ type Line struct {
 	Comm       string // the thread's name
 	Page       uint64 // of Bufferless and Untold: the page, or where its folio begins; btrfs counts in bytes
 	Count      uint64 // of messages that were suppressed
-	What       string // these begin with, such as EXT4-fs warning
+	What       string // these begin with, such as EXT4-fs warning; or the work
 }
 
 // OfFilesystem says whether the source that the line names is a file system's.

@@ -81,3 +81,17 @@ func (e *Directory) replace(name string, data []byte) error {
 	}
 	return file.Sync(e.handle)
 }
+
+// SaveJudged replaces run.json in the directory of a run that did not live to be judged.
+func SaveJudged(dir string, r *record.Record) (err error) {
+	e := &Directory{}
+	if e.dir, err = os.OpenRoot(dir); err != nil {
+		return writing(err)
+	}
+	defer func() { err = errors.Join(err, e.dir.Close()) }()
+	if e.handle, err = e.dir.Open("."); err != nil {
+		return writing(err)
+	}
+	defer func() { err = errors.Join(err, e.handle.Close()) }()
+	return e.SaveRecord(r)
+}

@@ -73,6 +73,16 @@ func ext4(blockBytes string) []string {
 	return []string{"mkfs.ext4", "-b", blockBytes, "-I", "256", "-q", "-F", "-O", ext4Features, "-E", "nodiscard,lazy_journal_init=1"}
 }
 
+// ext4Deadly begins with where the BUG_ON was (fs/ext4/inode.c until cc5095747edf, 6.4 and
+// stable kernels); the others go by a page's buffers, or warn that they lack.
+var ext4Deadly = []string{
+	"mpage_prepare_extent_to_map", "mpage_process_page_bufs", "mpage_process_folio", "mpage_submit_page", "mpage_submit_folio",
+	"ext4_bio_write_page", "ext4_bio_write_folio", "ext4_writepage", "ext4_set_page_dirty", "ext4_dirty_folio",
+}
+
+// btrfsDeadly are in fs/btrfs/inode.c, of 7.2 the first, and fs/btrfs/extent_io.c.
+var btrfsDeadly = []string{"btrfs_folio_set_fixup_dirty", "btrfs_data_dirty_folio", "btrfs_writepage_fixup_worker", "btrfs_writepage_cow_fixup"}
+
 // Kinds are all file systems. Adding one takes an entry here.
 func Kinds() []Kind {
 	return []Kind{
@@ -80,21 +90,21 @@ func Kinds() []Kind {
 			// Without -b, mke2fs gives a small file system blocks of 1 KiB.
 			Filesystem: scenario.Filesystem{
 				Choice:     scenario.Choice{Name: "ext4", What: "buffer heads on every page; drops a dirty page that has none"},
-				BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true, LargeFolios: true,
+				BlockBytes: 4096, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
 			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:     scenario.Choice{Name: "ext4-1k", What: "ext4 with blocks of 1 KiB: four buffer heads a page"},
-				BlockBytes: 1024, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+				BlockBytes: 1024, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true,
 			},
 			fstype: "ext4", mkfs: ext4("1024"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
 		},
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:       scenario.Choice{Name: "ext4-journal", What: "ext4 with data=journal: data goes through the journal"},
-				JournalsData: true, BlockBytes: 4096, DropsBufferless: true, Heals: true, Punch: true, ZeroRange: true,
+				JournalsData: true, BlockBytes: 4096, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true,
 			},
 			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20, mount: map[string]string{"data": "journal"},
 		},
@@ -111,6 +121,7 @@ func Kinds() []Kind {
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "btrfs", What: "copies on write; needs to be told of each"},
+				Deadly:  btrfsDeadly,
 				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
 			},
 			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", version: []string{"-V"}, extra: 256 << 20,
@@ -121,7 +132,7 @@ func Kinds() []Kind {
 			// pages as on ext4; ext2's own code would make the buffers anew.
 			Filesystem: scenario.Filesystem{
 				Choice:          scenario.Choice{Name: "ext2", What: "buffer heads; run by ext4's code on many kernels, and then like ext4"},
-				DropsBufferless: true, Heals: true,
+				DropsBufferless: true, Deadly: ext4Deadly, Heals: true,
 			},
 			fstype: "ext2", mkfs: []string{"mkfs.ext2", "-q", "-F", "-b", "4096", "-I", "256", "-O", ext2Features, "-E", "nodiscard"}, pkg: "e2fsprogs", version: []string{"-V"}, extra: 16 << 20,
 		},

@@ -12,6 +12,7 @@ func NoChannels() Channels {
 		WarningCount: WarningCountChannel{State: StateAbsent},
 		Accounting:   AccountingChannel{State: StateAbsent},
 		Folios:       FoliosChannel{State: StateAbsent},
+		Console:      ConsoleChannel{State: StateAbsent},
 	}
 }
 
@@ -30,6 +31,15 @@ const (
 	StateFailed = "failed" // it was there and broke: its counts are not to be trusted
 )
 
+// ConsoleChannel is what the kernel said of its end in logs that outlived it: the serial log of a
+// guest, or what was put beside run.json afterwards, such as a vmcore-dmesg.
+type ConsoleChannel struct {
+	State  string   `json:"state"`
+	Why    string   `json:"why,omitempty"`
+	Files  []string `json:"files,omitempty"`
+	Deaths []Death  `json:"deaths,omitempty"`
+}
+
 // Channels are the witnesses of a run.
 type Channels struct {
 	Probes ProbesChannel `json:"probes"`
@@ -41,6 +51,7 @@ type Channels struct {
 	WarningCount WarningCountChannel `json:"warning_count"`
 	Accounting   AccountingChannel   `json:"accounting"`
 	Folios       FoliosChannel       `json:"folios"`
+	Console      ConsoleChannel      `json:"console"`
 }
 
 // ProbesChannel is what the eBPF probes counted for the file, in pages.
@@ -109,6 +120,8 @@ type KmsgChannel struct {
 	Oopses    uint64 `json:"oopses"`
 	OwnOopses uint64 `json:"own_oopses"`
 	Oops      string `json:"oops,omitempty"`
+	// Deaths are the first of them, and what else the kernel said of its end.
+	Deaths []Death `json:"deaths,omitempty"`
 	// The same as in WarningCountChannel, where readers of earlier versions look for it.
 	WarningsBefore *uint64 `json:"warning_count_before,omitempty"`
 	WarningsAfter  *uint64 `json:"warning_count_after,omitempty"`

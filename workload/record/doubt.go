@@ -23,7 +23,7 @@ func doubt(r *Record) string {
 // channelState is the state of one channel.
 type channelState struct {
 	name, state string
-	after       string // the phase that gives it something to say
+	after       string // the phase that gives it something to say; "": none
 	since       bool   // it came to this schema later, so it may be missing
 }
 
@@ -37,6 +37,7 @@ func (c Channels) states() []channelState {
 		{"warning_count", c.WarningCount.State, scenario.PhasePrepare, true},
 		{"accounting", c.Accounting.State, scenario.PhasePrepare, true},
 		{"folios", c.Folios.State, scenario.PhasePin, true},
+		{"console", c.Console.State, "", true},
 	}
 }
 
@@ -107,7 +108,7 @@ func (r *Record) ended(name string) bool {
 // tooEarly looks for what is told of phases that did not take place.
 func tooEarly(r *Record) string {
 	for _, c := range r.Channels.states() {
-		if (c.state == StateOK || c.state == StateFailed) && !r.ended(c.after) {
+		if (c.state == StateOK || c.state == StateFailed) && c.after != "" && !r.ended(c.after) {
 			return fmt.Sprintf("channel %s is %s, and yet phase %s, before which it has nothing to tell, did not end", c.name, c.state, c.after)
 		}
 	}

@@ -19,6 +19,9 @@ func Judge(r *Record) (Verdict, string) {
 		return v, why
 	}
 	if why := unfinished(r); why != "" {
+		if d, ok := w.death(); ok {
+			return Inconclusive, fmt.Sprintf("%s; the kernel died of something else: %s", why, d.Where())
+		}
 		if p, ok := r.phase(scenario.PhasePin); ok && p.Outcome == OutcomeRefused {
 			return judgeRefused(w, p)
 		}
@@ -35,10 +38,12 @@ type testimony struct {
 	scenario scenario.Scenario
 	pageSize int
 	pages    uint64 // of the file that were pinned
+	process  Process
+	file     File
 }
 
 func testimonyOf(r *Record) testimony {
-	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages()}
+	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages(), process: r.process(), file: r.File}
 	if r.Facts != nil {
 		w.facts = *r.Facts
 	}
@@ -94,8 +99,8 @@ func (w testimony) deniedBy() string {
 // judgeHarm looks for what went wrong, worst first. Harm that was witnessed
 // stands even if a later phase did not happen.
 func judgeHarm(w testimony) (Verdict, string, bool) {
-	if w.Kmsg.OwnOopses > 0 {
-		return Crashed, "the kernel died in a thread of this run: " + w.Kmsg.Oops, true
+	if why, ok := w.died(); ok {
+		return Crashed, why, true
 	}
 	if w.Clone.State == StateOK && w.Clone.ChangedPages > 0 {
 		return Corrupted, fmt.Sprintf("%d of %d pages of the clone changed after it was taken",
@@ -238,8 +243,8 @@ func judgeHarmless(w testimony) (Verdict, string) {
 	if why := w.unseen(); why != "" {
 		return Inconclusive, w.proof() + ", but " + why
 	}
-	if w.Kmsg.Oopses > 0 {
-		return Inconclusive, fmt.Sprintf("%s, but the kernel died meanwhile of something that was not seen to be of this run: %s", w.proof(), w.Kmsg.Oops)
+	if d, ok := w.death(); ok {
+		return Inconclusive, fmt.Sprintf("%s, but the kernel died meanwhile of something else: %s", w.proof(), d.Where())
 	}
 	if rise, _ := w.WarningRise(); rise > 0 {
 		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", w.proof(), rise)

@@ -31,6 +31,7 @@ type Record struct {
 	Tool     string            `json:"tool"`
 	Kernel   string            `json:"kernel"` // uname -r
 	Host     Host              `json:"host"`
+	Process  Process           `json:"process"`
 	Started  time.Time         `json:"started"`
 	Scenario scenario.Scenario `json:"scenario"`
 	Facts    *scenario.Facts   `json:"facts,omitempty"` // of the scenario's parts, that Judge goes by; nil before they were recorded
@@ -51,6 +52,20 @@ type Host struct {
 	CPUs        int    `json:"cpus"`
 	MemoryBytes uint64 `json:"memory_bytes"`
 	PageSize    int    `json:"page_size"`
+}
+
+// Process is the run's own, as the kernel names it and its threads.
+type Process struct {
+	PID  int    `json:"pid"`
+	Comm string `json:"comm"`
+}
+
+// process is the run's own; before it was recorded, its threads were called as the program.
+func (r *Record) process() Process {
+	if r.Process.Comm == "" {
+		return Process{Comm: "umemstress"}
+	}
+	return r.Process
 }
 
 // Settings are the options that shape the traffic and the payload.

@@ -39,6 +39,9 @@ type Filesystem struct {
 	BlockBytes int64
 	// PageBytes is what a page of it holds; 0: a page of the machine.
 	PageBytes int64
+	// Deadly are functions of the kernel that meet the pages which were dirtied behind its
+	// back, and in which threads have died of that.
+	Deadly []string
 	// LargeFolios: some kernels hold its files in large folios, and runs are known to get them.
 	LargeFolios bool
 }
@@ -80,4 +83,7 @@ type Facts struct {
 	// Detaches: the mutation takes the pages from their file, or may do so where it works
 	// beside them.
 	Detaches bool `json:"detaches"`
+	// Deadly are the kernel's functions in which a thread dies of this bug: a death in
+	// another is of something else.
+	Deadly []string `json:"deadly,omitempty"`
 }

@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -9,7 +11,7 @@ import (
 // few is a catalogue of one choice a part, beside those that make no sense.
 var few = Catalogue{
 	Holders:     []Holder{{Choice: Choice{"rdma", "a memory region"}, Does: "RDMA WRITE"}},
-	Filesystems: []Filesystem{{Choice: Choice{"ext4", "disk"}, DropsBufferless: true, Heals: true}, {Choice: Choice{"tmpfs", "memory"}, Backing: InMemory}},
+	Filesystems: []Filesystem{{Choice: Choice{"ext4", "disk"}, DropsBufferless: true, Heals: true, Deadly: []string{"ext4_writepage"}}, {Choice: Choice{"tmpfs", "memory"}, Backing: InMemory}},
 	Strips:      []Strip{{Choice: Choice{"none", "nothing"}}, {Choice: Choice{"pageout", "reclaim"}}},
 	Mutations:   []Mutation{{Choice: Choice{"none", "nothing"}}, {Choice: Choice{"truncate", "all goes"}, Detaches: true}},
 	Folios:      []Folios{{Choice: Choice{Natural, "as they come"}}, {Choice: Choice{"large", "many pages"}}},
@@ -18,7 +20,8 @@ var few = Catalogue{
 func TestFacts(t *testing.T) {
 	s := Scenario{"rdma", "ext4", "none", "truncate", Natural}
 	got, known := few.Facts(s)
-	if want := (Facts{Arrival: "RDMA WRITE", DropsBufferless: true, Heals: true, Detaches: true}); got != want || !known {
+	want := Facts{Arrival: "RDMA WRITE", DropsBufferless: true, Heals: true, Detaches: true, Deadly: append(slices.Clone(releasing), "ext4_writepage")}
+	if !reflect.DeepEqual(got, want) || !known {
 		t.Errorf("%+v, %v", got, known)
 	}
 	s.Filesystem = "zfs"

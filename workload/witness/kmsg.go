@@ -1,9 +1,6 @@
 package witness
 
 import (
-	"os"
-	"strings"
-
 	"umemstress/probes/kmsg"
 	"umemstress/workload/record"
 )
@@ -33,20 +30,14 @@ func (w *Watch) pumpKmsg() {
 		}
 		l := kmsg.Classify(line)
 		w.counter.Add(l)
-		w.oopses.Add(l)
+		w.deaths.Add(l)
 		w.fail(w.evidence.AddKmsg(line))
 		w.syncSoon()
 	}
-	if w.oopses.Told() && w.died != nil {
+	if w.deaths.Told() && w.died != nil {
 		w.died()
 		w.died = nil
 	}
-}
-
-// ownComm is what the kernel calls the threads of this process.
-func ownComm() string {
-	comm, _ := os.ReadFile("/proc/self/comm") // without it, no thread is known to be of the run
-	return strings.TrimSuffix(string(comm), "\n")
 }
 
 func (w *Watch) tallyKmsg() {
@@ -58,5 +49,19 @@ func (w *Watch) tallyKmsg() {
 	channel.Suppressed = w.counter.Counts.Suppressed
 	channel.Warnings = w.counter.Counts.Warnings
 	channel.LostRecords = w.kmsg.Lost
-	channel.Oopses, channel.OwnOopses, channel.Oops = w.oopses.All, w.oopses.Ours, w.oopses.First
+	w.tallyDeaths(channel)
+}
+
+// tallyDeaths counts what the kernel said of its end. A task that hangs is not dead yet.
+func (w *Watch) tallyDeaths(channel *record.KmsgChannel) {
+	channel.Oopses, channel.OwnOopses, channel.Deaths = w.deaths.Count(), 0, nil
+	for _, d := range w.deaths.All {
+		channel.Deaths = append(channel.Deaths, record.Death(d))
+		if d.Comm == w.comm {
+			channel.OwnOopses++
+		}
+	}
+	if len(channel.Deaths) > 0 {
+		channel.Oops = channel.Deaths[0].Where()
+	}
 }

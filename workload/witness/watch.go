@@ -22,6 +22,7 @@ import (
 // evidence as it comes, since the machine may not live until the end.
 type Watch struct {
 	file     record.File
+	comm     string // of the run's own threads
 	evidence Evidence
 	log      logrus.FieldLogger
 	kmsg     *kmsg.Reader
@@ -31,7 +32,7 @@ type Watch struct {
 	mu       sync.Mutex // guards what follows, between the phases and the followers
 	failed   error      // to write the evidence, the first time
 	counter  kmsg.Counter
-	oopses   kmsg.Oopses
+	deaths   kmsg.Deaths
 	died     func()          // the kernel, in a thread; nil: told already
 	channels record.Channels // Probes, Kmsg and WarningCount alone
 	stacks   map[int32][]string
@@ -67,6 +68,7 @@ type Config struct {
 	Probes   *Pending
 	Required bool // it is an error if there are no probes
 	File     record.File
+	Comm     string // what the kernel calls the threads of the run
 	Evidence Evidence
 	Log      logrus.FieldLogger
 	Died     func() // called once, soon after the kernel has said that a thread of it died
@@ -74,9 +76,8 @@ type Config struct {
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
+	w := &Watch{file: c.File, comm: c.Comm, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
 	w.counter.Device = c.File.Device
-	w.oopses.Comm = ownComm()
 	w.openKmsg()
 	w.openWarningCount()
 	if err := w.attach(c.Probes, c.Required); err != nil {

@@ -29,11 +29,16 @@ func CrashReason(serial []byte) (string, bool) {
 // OopsReason returns the kernel's own words for the first death of one of its threads that
 // it survived.
 func OopsReason(serial []byte) (string, bool) {
-	var oopses kmsg.Oopses
+	var deaths kmsg.Deaths
 	for line := range bytes.Lines(serial) {
-		oopses.Add(kmsg.Classify(string(line)))
+		deaths.Add(kmsg.Classify(string(line)))
 	}
-	return oopses.First, oopses.All > 0
+	for _, d := range deaths.All {
+		if d.Kind == string(kmsg.Oops) {
+			return d.Where(), true
+		}
+	}
+	return "", false
 }
 
 var initFailureLine = regexp.MustCompile(regexp.QuoteMeta(proto.InitFailure) + `(.*)`)

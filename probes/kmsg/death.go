@@ -1,0 +1,161 @@
+package kmsg
+
+import "strings"
+
+// Death is the end of a thread of the kernel, or of the machine, as the kernel told of it.
+type Death struct {
+	Kind     string   // Oops, Panic, or Hung, which is no death yet
+	Said     string   // the kernel's words for it
+	Comm     string   // of the thread, with PID
+	PID      uint64   // as the kernel counts threads
+	Work     string   // that a worker of the kernel did, such as "writeback wb_workfn (flush-7:0)"
+	Place    string   // the function
+	Calls    []string // that led there, the nearest first; at most maxCalls
+	Panicked bool     // the machine died of it
+}
+
+// maxCalls ends before the system call only in traces that tell nothing more.
+const maxCalls = 24
+
+// near is how many of the calls Where tells.
+const near = 3
+
+// Where is what the kernel said, and where it was, in a line.
+func (d Death) Where() string {
+	where := d.Said
+	if d.Place != "" {
+		where += ", in " + d.Place
+	}
+	for i, c := range d.Calls[:min(near, len(d.Calls))] {
+		if i > 0 || d.Place != "" {
+			where += " ← " + c
+		} else {
+			where += ", in " + c
+		}
+	}
+	return where
+}
+
+// maxDeaths is how many Deaths keeps. What comes after the first tells little of it.
+const maxDeaths = 8
+
+// Deaths finds deaths in the lines of a log. What the kernel prints of one is, with the kinds of
+// the lines:
+//
+//	BUG: kernel NULL pointer dereference, address: 0000000000000000   Fault
+//	kernel BUG at fs/ext4/inode.c:2662!                               or Bug, or neither
+//	invalid opcode: 0000 [#1] SMP NOPTI                               Oops
+//	CPU: 0 PID: 99 Comm: umemstress Tainted: G        W ...           Task
+//	Workqueue: writeback wb_workfn (flush-7:0)                        Work, of a worker
+//	RIP: 0010:mpage_prepare_extent_to_map+0x267/0x290 [ext4]          Place
+//	Call Trace:
+//	 ext4_writepages+0x1e0/0xfa0 [ext4]                               Call, and more of them
+//	RIP: 0033:0x40d00e                                                TraceEnd
+//	Kernel panic - not syncing: Fatal exception                       Panic, if the machine goes with it
+//
+// and of a warning that is to be the machine's death (panic_on_warn), since the panic comes
+// first:
+//
+//	WARNING: CPU: 1 PID: 103 at fs/ext4/inode.c:3707 ...              Warning
+//	Kernel panic - not syncing: panic_on_warn set ...                 Panic
+//	CPU: 1 PID: 103 Comm: umemstress ...                              Task
+//	Call Trace:
+//	 panic+0x101/0x2e3                                                Call: of the panic itself
+//	RIP: 0010:ext4_set_page_dirty+0x48/0x50 [ext4]                    Place
+//	 set_page_dirty_lock+0x2e/0x50                                    Call
+type Deaths struct {
+	All []Death // the first maxDeaths
+
+	dead   uint64 // all, without those that hang
+	more   bool   // than maxDeaths
+	open   bool   // the trace of the last one goes on
+	named  bool   // whose thread it is has been said
+	said   string // before the header of an oops
+	warned string // the last warning, of which a panic may come
+	extra  Death  // takes what is said of one too many
+}
+
+// Count is how many there were, without what only hangs.
+func (d *Deaths) Count() uint64 { return d.dead }
+
+// Told says whether a thread or the machine died, and the kernel has said where.
+func (d *Deaths) Told() bool {
+	for _, death := range d.All {
+		if death.Kind != string(Hung) {
+			return !d.open || len(d.All) > 1
+		}
+	}
+	return false
+}
+
+// Add takes a line into account.
+func (d *Deaths) Add(l Line) {
+	switch {
+	case l.Kind == Bug || l.Kind == Fault:
+		d.said = strings.TrimSuffix(l.Text, "!")
+	case l.Kind == Warning:
+		d.warned = l.Text
+	case l.Kind == Oops:
+		if d.said == "" {
+			d.said = l.Text
+		}
+		d.begin(Death{Kind: string(Oops), Said: d.said})
+		d.said = ""
+	case l.Kind == Hung:
+		d.begin(Death{Kind: string(Hung), Said: l.Text, Comm: l.Comm, PID: l.PID})
+		d.named = true
+	case l.Kind == Panic:
+		d.panicked(l.Text)
+	case d.open:
+		d.follow(d.last(), l)
+	}
+}
+
+func (d *Deaths) begin(death Death) {
+	if death.Kind != string(Hung) {
+		d.dead++
+	}
+	d.open, d.named = true, false
+	if d.more = len(d.All) == maxDeaths; !d.more {
+		d.All = append(d.All, death)
+	}
+}
+
+func (d *Deaths) last() *Death {
+	if d.more {
+		return &d.extra
+	}
+	return &d.All[len(d.All)-1]
+}
+
+// panicked takes the end of the machine into account: of the death before, where the words say
+// so, or one by itself.
+func (d *Deaths) panicked(text string) {
+	follows := strings.Contains(text, "Fatal exception") || strings.Contains(text, "hung_task") ||
+		strings.Contains(text, "Attempted to kill") || strings.Contains(text, "Aiee, killing interrupt handler")
+	if follows && len(d.All) > 0 {
+		d.last().Panicked, d.open = true, false
+		return
+	}
+	if strings.Contains(text, "panic_on_warn") && d.warned != "" {
+		text = d.warned + "; " + text
+	}
+	d.begin(Death{Kind: string(Panic), Said: text, Panicked: true})
+}
+
+// follow takes a line of the trace into account.
+func (d *Deaths) follow(death *Death, l Line) {
+	switch {
+	case l.Kind == Task:
+		d.named = true
+		death.Comm, death.PID = l.Comm, l.PID
+	case l.Kind == Work:
+		death.Work = l.What
+	case l.Kind == TraceEnd && d.named: // the oldest kernels list their modules before that
+		d.open = false
+	case l.Kind == Place && death.Place == "":
+		death.Place, death.Calls = l.Function, nil // what was before it is how a warning came to be a panic
+	case l.Kind == Call && len(death.Calls) < maxCalls:
+		death.Calls = append(death.Calls, l.Function)
+	}
+}
