@@ -116,7 +116,7 @@ func (r *run) pin(ctx context.Context) error {
 		return nil
 	}
 	if found := danger.Sentences(r.options.Scenario); len(found) > 0 {
-		return fault.Lacksf("this run could take the machine down: %s; run it in a guest (umemstress lab run), or give --allow-crash", strings.Join(found, "; "))
+		return fault.Lacksf("this run could take the machine down: %s; give --allow-crash where it may, as in a guest (umemstress lab run -- --allow-crash)", strings.Join(found, "; "))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type guestFlags struct {
 func (f *guestFlags) register(flags *pflag.FlagSet) {
 	f.given = flags
 	flags.StringSliceVarP(&f.kernel, "kernel", "k", []string{"5.10"}, "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64 or 6.1.0-56-rt-amd64, "+
-		"a FILE.deb, several if the kernel is split into them, or an image with --modules")
+		"a FILE.deb, several if the kernel is split into them, an archive of 'make tarxz-pkg', or an image with --modules")
 	flags.StringVar(&f.modules, "modules", "", "`DIR` lib/modules/RELEASE of the image given with --kernel")
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")
@@ -90,7 +90,7 @@ func (f *guestFlags) check() error {
 func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 	var files []string
 	for _, name := range f.kernel {
-		if strings.HasSuffix(name, ".deb") {
+		if kernels.IsFile(name) {
 			file, err := filepath.Abs(name)
 			if err != nil {
 				return kernels.Kernel{}, err

@@ -106,9 +106,18 @@ func (w *workshop) unpack(ctx context.Context, packages []string, stock stockKer
 }
 
 func (w *workshop) extract(ctx context.Context, packages []string) error {
+	if err := os.Mkdir(w.tree(), 0o755); err != nil {
+		return err
+	}
 	for _, pkg := range packages {
+		if isArchive(pkg) {
+			if err := w.extractArchive(ctx, pkg); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := host.DpkgDeb.RunAs(ctx, host.Call{Held: w.held}, "-x", pkg, w.tree()); err != nil {
-			return damaged(pkg, err)
+			return damaged(pkg, "Debian package", err)
 		}
 	}
 	return nil

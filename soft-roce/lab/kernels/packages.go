@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -88,9 +89,17 @@ func (s *Store) FromPackages(ctx context.Context, paths []string) (Kernel, error
 	}
 	version, room := "", int64(preparedBytes)
 	for _, path := range paths {
+		if isArchive(path) {
+			info, err := os.Stat(path)
+			if err != nil {
+				return Kernel{}, err
+			}
+			room += archiveGrowth * info.Size()
+			continue
+		}
 		shown, err := host.DpkgDeb.Run(ctx, "-f", path, "Package", "Version", "Architecture", "Installed-Size")
 		if err != nil {
-			return Kernel{}, damaged(path, err)
+			return Kernel{}, damaged(path, "Debian package", err)
 		}
 		fields := controlFields(string(shown))
 		if arch := fields["Architecture"]; arch != "amd64" && arch != "all" {
@@ -123,7 +132,7 @@ func (s *Store) FromPackages(ctx context.Context, paths []string) (Kernel, error
 		if err != nil {
 			return "", host.Usagef("%s: %v", strings.Join(paths, ", "), err)
 		}
-		stock := stockKernel{Release: release, Version: version}
+		stock := stockKernel{Release: release, Version: cmp.Or(version, upstreamOf(release))}
 		if err := stock.check(); err != nil {
 			return "", host.Usagef("%s: %v", paths[0], err)
 		}
@@ -159,13 +168,13 @@ func (s *Store) withKey(key string) (string, error) {
 	return dirs[0], nil
 }
 
-// damaged says of a package file that dpkg-deb could not read it. A disk without room is not
-// its fault, nor is an interruption.
-func damaged(path string, err error) error {
+// damaged says of a file that it could not be read as what it is to be. A disk without room is
+// not its fault, nor is an interruption.
+func damaged(path, what string, err error) error {
 	if !errors.As(err, new(*host.ToolError)) || errors.Is(err, unix.ENOSPC) {
 		return err
 	}
-	return host.Usagef("%s is no Debian package, or a damaged one: %v", path, err)
+	return host.Usagef("%s is no %s, or a damaged one: %v", path, what, err)
 }
 
 func sha256File(path string) (string, error) {

@@ -62,8 +62,11 @@ func DefaultStore() (*Store, error) {
 // release or version, or the path of a package file. A kernel that is in the
 // store costs no look at the mirror.
 func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
-	if strings.HasSuffix(name, ".deb") {
+	if IsFile(name) {
 		return s.FromPackages(ctx, []string{name})
+	}
+	if named, ok := seriesNamed(name); ok && named.archive != "" {
+		return s.fromArchive(ctx, named)
 	}
 	if _, err := suitesFor(name); err != nil {
 		return Kernel{}, err
@@ -120,6 +123,9 @@ func (s *Store) Cached(name string) (Kernel, error) {
 // Fetch gets the newest kernel called name from the mirror, unless the store has
 // that one already.
 func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
+	if named, ok := seriesNamed(name); ok && named.archive != "" {
+		return s.fromArchive(ctx, named)
+	}
 	suites, err := suitesFor(name)
 	if err != nil {
 		return Kernel{}, err

@@ -27,6 +27,7 @@ const (
 	AptGet   Tool = "apt-get"
 	AptCache Tool = "apt-cache"
 	XZ       Tool = "xz"
+	Tar      Tool = "tar"
 	Shell    Tool = "sh"
 	Stty     Tool = "stty"
 )
