@@ -242,7 +242,7 @@ func (r *run) release(ctx context.Context) error {
 // settle asks the file system for what it has promised: msync and fsync, as an
 // application would.
 func (r *run) settle(context.Context) error {
-	answers, err := promise.Ask(r.file.Handle, r.region.Offset, int64(len(r.region.Bytes)))
+	answers, err := promise.Ask(r.file.Handle, r.region.Offset, int64(len(r.region.Bytes)), r.record.Process.Comm)
 	if err != nil {
 		return err
 	}

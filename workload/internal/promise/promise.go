@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -23,10 +24,14 @@ const Child = "promise"
 // Answers are what msync and fsync answered: 0, or an errno.
 type Answers struct{ Msync, Fsync unix.Errno }
 
+// threadComm is what the kernel calls a thread, and can be told to.
+const threadComm = "/proc/thread-self/comm"
+
 // Ask has the child map length bytes of the file, from offset on, ask msync (MS_SYNC) for
 // them, and then fsync for the file, as an application would; fsync alone if length is 0.
-func Ask(f *os.File, offset, length int64) (a Answers, err error) {
-	cmd, err := child.Command(Child, strconv.FormatInt(offset, 10), strconv.FormatInt(length, 10))
+// A kernel that dies of it calls the thread comm.
+func Ask(f *os.File, offset, length int64, comm string) (a Answers, err error) {
+	cmd, err := child.Command(Child, strconv.FormatInt(offset, 10), strconv.FormatInt(length, 10), comm)
 	if err != nil {
 		return a, err
 	}
@@ -50,8 +55,8 @@ const answers = "%d %d\n"
 
 // Main asks for a part of descriptor 3.
 func Main(args []string, _ io.Reader, out io.Writer) error {
-	if len(args) != 2 {
-		return fmt.Errorf("to ask takes an offset and a length, not %q", args)
+	if len(args) != 3 {
+		return fmt.Errorf("to ask takes an offset, a length and a name, not %q", args)
 	}
 	offset, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
@@ -60,6 +65,9 @@ func Main(args []string, _ io.Reader, out io.Writer) error {
 	length, err := strconv.ParseInt(args[1], 10, 64)
 	if err != nil {
 		return fmt.Errorf("the length: %w", err)
+	}
+	if err := nameThread(args[2]); err != nil {
+		return err
 	}
 	f := os.NewFile(3, "file")
 	var a Answers
@@ -77,6 +85,12 @@ func Main(args []string, _ io.Reader, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, answers, a.Msync, a.Fsync)
 	return err
+}
+
+// nameThread names the thread that the caller, which keeps it, asks by.
+func nameThread(comm string) error {
+	runtime.LockOSThread()
+	return os.WriteFile(threadComm, []byte(comm), 0)
 }
 
 func errno(answer error) (unix.Errno, error) {

@@ -26,14 +26,14 @@ func TestAsk(t *testing.T) {
 	if err := f.Truncate(3 * 4096); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := Ask(f, 4096, 8192); err != nil || a != (Answers{}) {
+	if a, err := Ask(f, 4096, 8192, "asker"); err != nil || a != (Answers{}) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if a, err := Ask(f, 1, 0); err != nil || a != (Answers{}) {
+	if a, err := Ask(f, 1, 0, "asker"); err != nil || a != (Answers{}) {
 		t.Errorf("fsync alone: %+v, %v", a, err)
 	}
 	// What cannot be mapped is no answer.
-	if _, err := Ask(f, 1, 4096); err == nil || !strings.Contains(err.Error(), "invalid argument") {
+	if _, err := Ask(f, 1, 4096, "asker"); err == nil || !strings.Contains(err.Error(), "invalid argument") {
 		t.Errorf("from byte 1 on: %v", err)
 	}
 }
@@ -54,8 +54,23 @@ func TestErrno(t *testing.T) {
 	}
 }
 
+// The kernel tells of a death by the name of the thread.
+func TestThreadIsNamed(t *testing.T) {
+	done := make(chan struct{})
+	go func() { // its thread ends with it
+		defer close(done)
+		if err := nameThread("asker"); err != nil {
+			t.Error(err)
+		}
+		if name, err := os.ReadFile(threadComm); err != nil || string(name) != "asker\n" {
+			t.Errorf("%q, %v", name, err)
+		}
+	}()
+	<-done
+}
+
 func TestMainRefuses(t *testing.T) {
-	for _, args := range [][]string{nil, {"0"}, {"x", "1"}, {"0", "y"}} {
+	for _, args := range [][]string{nil, {"0"}, {"0", "1"}, {"x", "1", "z"}, {"0", "y", "z"}} {
 		var out bytes.Buffer
 		if err := Main(args, nil, &out); err == nil || out.Len() > 0 {
 			t.Errorf("%q: %v, %q", args, err, &out)
