@@ -3,9 +3,9 @@
 //
 // With the build tag guest, Run compares what there was before the tests with what there
 // is after them, and fails for each leak in one sentence: descriptors, processes, loop
-// devices, device-mapper devices, mounts, cgroups, network devices, RDMA devices, kprobe
-// events, and kernel settings that runs change. Without the tag it only runs the tests,
-// since on a host others come and go meanwhile.
+// devices, device-mapper devices, mounts, cgroups, network devices, RDMA devices and their
+// resources, BPF objects, kprobe events, temporary files, and kernel settings. Without the
+// tag it only runs the tests, since on a host others come and go meanwhile.
 package leaktest
 
 // M is a *testing.M, or what stands around one.

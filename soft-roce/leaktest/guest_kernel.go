@@ -72,14 +72,27 @@ func kprobeEvents(found things) error {
 	return nil
 }
 
-// settings are what runs change of the kernel for their time.
+// settings are what a run may change of the kernel for its time, and what decides how a
+// kernel ends.
 func settings(found things) error {
-	for _, path := range []string{
-		"/proc/sys/vm/nr_hugepages",
-		filepath.Join(cgroupRoot, "cgroup.subtree_control"),
+	paths := []string{filepath.Join(cgroupRoot, "cgroup.subtree_control")}
+	for _, pattern := range []string{
+		"/proc/sys/vm/*", "/proc/sys/kernel/panic*", "/proc/sys/kernel/hung_task_*",
+		"/sys/kernel/mm/transparent_hugepage/*enabled", "/sys/kernel/mm/ksm/run",
 	} {
+		more, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, more...)
+	}
+	for _, path := range paths {
+		switch filepath.Base(path) {
+		case "drop_caches", "compact_memory", "stat_refresh": // to be told something, not to keep it
+			continue
+		}
 		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
 		if err != nil {

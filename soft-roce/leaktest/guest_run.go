@@ -18,13 +18,13 @@ const patience = 20 * time.Second
 func Run(m M) int { return run(m, os.Stderr, patience) }
 
 func run(m M, stderr io.Writer, patience time.Duration) int {
-	before, err := look()
+	before, err := Look()
 	if err != nil {
 		fmt.Fprintf(stderr, "leaktest: before the tests: %v\n", err)
 		return 1
 	}
 	code := m.Run()
-	leaks, err := before.leaks(patience)
+	leaks, err := before.Leaks(patience)
 	if err != nil {
 		leaks = append(leaks, fmt.Sprintf("after the tests: %v", err))
 	}
@@ -37,11 +37,11 @@ func run(m M, stderr io.Writer, patience time.Duration) int {
 	return code
 }
 
-// leaks waits until nothing is left that was not there before, and says what is all the
+// Leaks waits until nothing is left that was not there before, and says what is all the
 // same when the patience is at its end.
-func (before state) leaks(patience time.Duration) ([]string, error) {
+func (before State) Leaks(patience time.Duration) ([]string, error) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		after, err := look()
+		after, err := Look()
 		if err != nil {
 			return nil, err
 		}

@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// state is what there is: for each kind of thing, how often each of its things is there.
-type state map[string]things
+// State is what there is: for each kind of thing, how often each of its things is there.
+type State map[string]things
 
 type things map[string]int
 
@@ -38,12 +38,16 @@ var kinds = []struct {
 	{"cgroups", cgroups, "is still there"},
 	{"network devices", directory("/sys/class/net", "network device"), "is still there"},
 	{"RDMA devices", directory("/sys/class/infiniband", "RDMA device"), "is still there"},
+	{"RDMA resources", rdmaResources, "is still there"},
+	{"BPF objects", bpfObjects, "is still there"},
 	{"kprobe events", kprobeEvents, "is still set"},
+	{"temporary files", temporaryFiles, "is still there"},
 	{"settings", settings, "was not before"},
 }
 
-func look() (state, error) {
-	s := state{}
+// Look finds what there is.
+func Look() (State, error) {
+	s := State{}
 	for _, kind := range kinds {
 		s[kind.name] = things{}
 		if err := kind.find(s[kind.name]); err != nil {
@@ -54,7 +58,7 @@ func look() (state, error) {
 }
 
 // compare says what is in after and not in before, a sentence each.
-func (before state) compare(after state) []string {
+func (before State) compare(after State) []string {
 	var found []string
 	for _, kind := range kinds {
 		for _, thing := range slices.Sorted(maps.Keys(after[kind.name])) {

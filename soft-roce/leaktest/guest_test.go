@@ -4,6 +4,7 @@ package leaktest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
+
+	"umemstress/rdma"
 )
 
 func TestMain(m *testing.M) { os.Exit(Run(m)) }
@@ -90,16 +95,43 @@ func TestLeaks(t *testing.T) {
 		{"network device", byShell(`ip link add leak0 type veth peer name leak1`, `ip link del leak0`), []string{"network device leak0", "is still there"}},
 		{"kprobe event", byShell(`echo "p:$1 vfs_read" >>/sys/kernel/tracing/kprobe_events`, `echo "-:$1" >>/sys/kernel/tracing/kprobe_events`, event),
 			[]string{"kprobe event p:" + event, "is still set"}},
+		{"BPF object", func(t *testing.T) (string, func()) {
+			m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "leaktest", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return "", func() { m.Close() }
+		}, []string{"BPF map ", "(leaktest, Array)", "is still there"}},
+		{"RDMA resource", func(t *testing.T) (string, func()) {
+			rxe, err := rdma.FindDevice("/sys", "rxe0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			device, err := rdma.Open(rxe)
+			if err != nil {
+				t.Fatal(err)
+			}
+			domain, err := device.AllocPD()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return "", func() {
+				if err := errors.Join(domain.Close(), device.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		}, []string{"RDMA resource pd of rxe0", "is still there"}},
+		{"temporary file", byShell(`mktemp`, `rm "$1"`), []string{"file MADE", "is still there"}},
 		{"setting", byShell(`echo +pids >"$1"`, `echo -pids >"$1"`, cgroupRoot+"/cgroup.subtree_control"),
 			[]string{"the value", "pids", "of " + cgroupRoot + "/cgroup.subtree_control", "was not before"}},
 	} {
 		t.Run(leak.kind, func(t *testing.T) {
-			before, err := look()
+			before, err := Look()
 			if err != nil {
 				t.Fatal(err)
 			}
 			made, undo := leak.make(t)
-			found, err := before.leaks(0)
+			found, err := before.Leaks(0)
 			if err != nil {
 				t.Error(err)
 			}
@@ -107,7 +139,7 @@ func TestLeaks(t *testing.T) {
 				t.Errorf("none of %q has %q", found, leak.want)
 			}
 			undo()
-			if found, err := before.leaks(patience); err != nil || len(found) > 0 {
+			if found, err := before.Leaks(patience); err != nil || len(found) > 0 {
 				t.Errorf("after it was undone: %q, %v", found, err)
 			}
 		})
