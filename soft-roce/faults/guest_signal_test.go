@@ -1,0 +1,214 @@
+//go:build guest
+
+package faults
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/leaktest"
+	"umemstress/workload"
+	"umemstress/workload/evidence"
+
+	"github.com/sirupsen/logrus"
+)
+
+var onlyShot = flag.Int("faults.shot", -1, "send the one signal of this number alone")
+
+// Bounds, of an emulated guest beside another one.
+const (
+	patience  = 90 * time.Second // for a run to its end
+	cleanup   = 10 * time.Second // for what a killed run leaves to others to take away
+	interrupt = 20 * time.Second // from a signal that asks for the end to the end
+)
+
+var signals = []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGSTOP}
+
+// shot is one signal to one run. All of it follows from the seed and its number, but the
+// moment, which is a part of the run's length as measured.
+type shot struct {
+	number int
+	signal unix.Signal
+	*target
+	random *rand.Rand
+	moment time.Duration // after the start
+	phase  string        // in which the run was
+}
+
+func newShot(number int, among []*target) *shot {
+	random := rand.New(rand.NewPCG(*seed, uint64(number)))
+	return &shot{number: number, signal: signals[number%len(signals)], target: among[random.IntN(len(among))], random: random}
+}
+
+func (s *shot) String() string {
+	return fmt.Sprintf("-faults.seed %d -faults.shot %d: %s, %s after %s of about %s, in %s",
+		*seed, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
+}
+
+// A run that gets a signal at any moment ends soon and rightly, leaves nothing on the
+// machine and evidence that can be judged; and the next run works.
+func TestSignals(t *testing.T) {
+	n := shortSpread
+	if *each > 5 || *onlyShot >= 0 {
+		n = len(spread)
+	}
+	among := targets(t, n)
+	for i, signal := range signals {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			sum := newTally()
+			for k := range *each {
+				number := k*len(signals) + i
+				if *onlyShot < 0 || *onlyShot == number {
+					newShot(number, among).fire(t, sum)
+				}
+			}
+			if sum.shots > 0 {
+				among[i%len(among)].undisturbed(t)
+				fmt.Printf("%s: %s\n", unix.SignalName(signal), sum)
+			}
+		})
+	}
+}
+
+func (s *shot) fire(t *testing.T, sum *tally) {
+	t.Helper()
+	if s.length == 0 {
+		s.undisturbed(t)
+	}
+	before, err := leaktest.Look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var p *process
+	for hit := false; !hit; {
+		// A run that ends before its moment is an undisturbed one.
+		if p != nil && !s.verdictHeld(p) {
+			t.Errorf("%s: it ended before the signal, and not in %s: %s", s, s.verdict, p)
+			return
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "evidence")); err != nil {
+			t.Fatal(err)
+		}
+		s.moment = time.Duration(s.random.Float64() * float64(s.length))
+		p = start(t, nil, s.command(t, dir)...)
+		select {
+		case <-p.done:
+		case <-time.After(s.moment):
+			hit = p.cmd.Process.Signal(s.signal) == nil
+		}
+	}
+	sent := time.Now()
+	limit := interrupt
+	if s.signal == unix.SIGSTOP {
+		limit = patience
+		time.Sleep(time.Duration(s.random.IntN(500)) * time.Millisecond)
+		if err := p.cmd.Process.Signal(unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inTime := p.ended(limit)
+	end := time.Since(sent)
+	s.phase = lastPhase(p.stderr.String())
+	if !inTime {
+		t.Errorf("%s: it was not at its end %s later: %s", s, limit, p)
+	} else if wrong := s.wrong(p); wrong != "" {
+		t.Errorf("%s: %s: %s", s, wrong, p)
+	}
+	ended := time.Now()
+	left, err := before.Leaks(cleanup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range left {
+		t.Errorf("%s: %s", s, leak)
+	}
+	sum.add(s, end, time.Since(ended), len(left))
+	s.judge(t, filepath.Join(dir, "evidence"))
+}
+
+var phaseLine = regexp.MustCompile(`"phase ([a-z-]+)"`)
+
+func lastPhase(log string) string {
+	all := phaseLine.FindAllStringSubmatch(log, -1)
+	if len(all) == 0 {
+		return "start"
+	}
+	return all[len(all)-1][1]
+}
+
+// wrong says what is wrong with how the run ended; empty: nothing.
+func (s *shot) wrong(p *process) string {
+	if found := crash(p.stderr.String()); found != "" {
+		return "it died of itself"
+	}
+	const interrupted = 130
+	switch {
+	case s.signal == unix.SIGKILL:
+		if p.killedBy() != unix.SIGKILL && !s.verdictHeld(p) {
+			return "it was not killed"
+		}
+	case s.verdictHeld(p): // it came to its end all the same
+	case s.signal == unix.SIGSTOP:
+		return fmt.Sprintf("it did not end in %s when it went on", s.verdict)
+	case p.killedBy() == s.signal && s.phase == "start": // before the program itself ran
+	case p.code() != interrupted:
+		return "it did not end as interrupted"
+	default:
+		return wrongSentence(p.stderr.String())
+	}
+	return ""
+}
+
+// judge holds the evidence to what is promised: run.json is whole, or not there yet.
+func (s *shot) judge(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, evidence.RunFile)); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	quiet := logrus.New()
+	quiet.SetLevel(logrus.ErrorLevel)
+	if _, err := evidence.Reexamine(dir, workload.Scenarios().Facts, quiet); err != nil {
+		t.Errorf("%s: its evidence: %v", s, err)
+	}
+}
+
+// tally are the figures of a signal.
+type tally struct {
+	shots, leaks int
+	scenarios    map[string]int
+	phases       map[string]int
+	end, clean   time.Duration // the longest
+}
+
+func newTally() *tally { return &tally{scenarios: map[string]int{}, phases: map[string]int{}} }
+
+func (m *tally) add(s *shot, end, clean time.Duration, leaks int) {
+	m.shots++
+	m.leaks += leaks
+	m.scenarios[s.scenario]++
+	m.phases[s.phase]++
+	m.end, m.clean = max(m.end, end), max(m.clean, clean)
+}
+
+func (m *tally) String() string {
+	var in []string
+	for _, phase := range slices.Sorted(maps.Keys(m.phases)) {
+		in = append(in, fmt.Sprintf("%s %d", phase, m.phases[phase]))
+	}
+	return fmt.Sprintf("%d runs of %d scenarios, %d leaks; ended within %s, all gone %s later at most; in phase %s",
+		m.shots, len(m.scenarios), m.leaks, m.end.Round(time.Millisecond), m.clean.Round(time.Millisecond), strings.Join(in, ", "))
+}
