@@ -3,6 +3,7 @@
 # make test    unit tests, the tests that need a kernel, in guests, and a part of the matrix
 # make matrix  kernels x scenarios, against what they are known to do
 # make bench   the figures that the project promises, as ratios
+# make faults  kills, damage and full disks at random, half an hour of them
 #
 # Everything that these need on a Debian machine is installed with apt by the
 # targets themselves, which say so.
@@ -20,7 +21,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils p
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-host bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages bench-packages
 
 build:
@@ -84,7 +85,7 @@ endif
 lint:
 	$(GO) vet ./...
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
-	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab ./...
+	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults ./...
 
 unit: $(HOST_NEEDS)
 	CGO_ENABLED=1 $(GO) test -race ./...
@@ -123,6 +124,30 @@ subset: $(HOST_NEEDS)
 
 matrix: build test-packages
 	$(UMEM) lab matrix
+
+# What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
+# EACH is how often each signal is sent on each kernel, SEED what all random choices follow
+# from; SHOT sends the one signal of that number. Two parts at a time: each guest keeps one
+# processor busy. The guests are small, so that a hog soon fills one.
+EACH           := 100
+SEED           := 1
+SHOT           := -1
+FAULTS_KERNELS := 5.10 6.12
+FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
+
+faults: kernels guest-programs
+	$(GO) test -c -tags faults -o $(TESTS)/host-faults ./soft-roce/faults
+	$(MAKE) -j2 --output-sync=target READY=yes faults-all
+
+faults-all: $(FAULTS_KERNELS:%=faults-%) faults-host
+
+.PHONY: $(FAULTS_KERNELS:%=faults-%)
+$(FAULTS_KERNELS:%=faults-%): faults-%: $(GUEST_NEEDS)
+	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $* --memory 512 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
+		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.each $(EACH) -faults.shot $(SHOT) $(FAULTS_FLAGS)
+
+faults-host:
+	cd soft-roce/faults && $(abspath $(TESTS))/host-faults -test.timeout 28m $(FAULTS_FLAGS)
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs $(TESTS)/pin

@@ -22,6 +22,7 @@ var layers = []string{
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
 	"cmd/umemstress/internal/signals",
+	"soft-roce/faults",
 	"soft-roce/lab/matrix",
 	"soft-roce/lab",
 	"soft-roce/lab/machine",

@@ -88,11 +88,11 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	if s.length == 0 {
 		s.undisturbed(t)
 	}
+	dir := t.TempDir()
 	before, err := leaktest.Look()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	var p *process
 	for hit := false; !hit; {
 		// A run that ends before its moment is an undisturbed one.
