@@ -136,7 +136,6 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(GO) test -c -tags faults -o $(TESTS)/host-faults ./soft-roce/faults
 	$(MAKE) -j2 --output-sync=target READY=yes faults-all
 
 faults-all: $(FAULTS_KERNELS:%=faults-%) faults-host
@@ -146,7 +145,8 @@ $(FAULTS_KERNELS:%=faults-%): faults-%: $(GUEST_NEEDS)
 	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $* --memory 512 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
 		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.each $(EACH) -faults.shot $(SHOT) $(FAULTS_FLAGS)
 
-faults-host:
+faults-host: $(HOST_NEEDS)
+	$(GO) test -c -tags faults -o $(TESTS)/host-faults ./soft-roce/faults
 	cd soft-roce/faults && $(abspath $(TESTS))/host-faults -test.timeout 28m $(FAULTS_FLAGS)
 
 # Every figure is of one guest, each side of a ratio in turn with the other.

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,13 +41,15 @@ var spread = []string{
 	"vmwritev/btrfs/none/reflink",
 }
 
-const shortSpread = 5
+// A campaign with few of each signal has the first scenarios alone.
+const few, shortSpread = 5, 5
 
 // target is a scenario with what is known of it on this kernel.
 type target struct {
 	scenario string
 	verdict  record.Verdict
-	length   time.Duration // of an undisturbed run; 0: not measured
+	begins   []time.Duration // of the phases of an undisturbed run, the first that of its start; none: not measured
+	length   time.Duration   // of that run
 }
 
 // targets are the scenarios of a campaign. What this kernel is known to do to them stands in
@@ -98,8 +101,18 @@ func (g *target) undisturbed(t *testing.T) {
 	if !p.ended(patience) {
 		t.Fatalf("%s, undisturbed: not at its end after %s: %s", g.scenario, patience, p)
 	}
-	g.length = time.Since(p.started)
+	g.length, g.begins = time.Since(p.started), append([]time.Duration{0}, p.stderr.phases...)
 	if !g.verdictHeld(p) {
 		t.Errorf("%s, undisturbed: it is known to end in %s: %s", g.scenario, g.verdict, p)
 	}
+}
+
+// choose chooses a moment of the run, in any phase as often as in another, however long they are.
+func (g *target) choose(random *rand.Rand) time.Duration {
+	phase := random.IntN(len(g.begins))
+	begin, end := g.begins[phase], g.length
+	if phase+1 < len(g.begins) {
+		end = g.begins[phase+1]
+	}
+	return begin + time.Duration(random.Float64()*float64(end-begin))
 }

@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -37,8 +36,8 @@ const (
 
 var signals = []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGSTOP}
 
-// shot is one signal to one run. All of it follows from the seed and its number, but the
-// moment, which is a part of the run's length as measured.
+// shot is one signal to one run. All of it follows from the seed and its number, but for how
+// long the phases are, which is measured.
 type shot struct {
 	number int
 	signal unix.Signal
@@ -54,15 +53,15 @@ func newShot(number int, among []*target) *shot {
 }
 
 func (s *shot) String() string {
-	return fmt.Sprintf("-faults.seed %d -faults.shot %d: %s, %s after %s of about %s, in %s",
-		*seed, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
+	return fmt.Sprintf("-faults.seed %d -faults.each %d -faults.shot %d: %s, %s after %s of about %s, in %s",
+		*seed, *each, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
 }
 
 // A run that gets a signal at any moment ends soon and rightly, leaves nothing on the
 // machine and evidence that can be judged; and the next run works.
 func TestSignals(t *testing.T) {
 	n := shortSpread
-	if *each > 5 || *onlyShot >= 0 {
+	if *each > few {
 		n = len(spread)
 	}
 	among := targets(t, n)
@@ -103,7 +102,7 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 		if err := os.RemoveAll(filepath.Join(dir, "evidence")); err != nil {
 			t.Fatal(err)
 		}
-		s.moment = time.Duration(s.random.Float64() * float64(s.length))
+		s.moment = s.choose(s.random)
 		p = start(t, nil, s.command(t, dir)...)
 		select {
 		case <-p.done:
@@ -139,8 +138,6 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	sum.add(s, end, time.Since(ended), len(left))
 	s.judge(t, filepath.Join(dir, "evidence"))
 }
-
-var phaseLine = regexp.MustCompile(`"phase ([a-z-]+)"`)
 
 func lastPhase(log string) string {
 	all := phaseLine.FindAllStringSubmatch(log, -1)

@@ -158,7 +158,7 @@ func interrupted(p *process, signal unix.Signal) string {
 	switch {
 	case crash(p.stderr.String()) != "":
 		return "it died of itself"
-	case signal == unix.SIGKILL && p.killedBy() == unix.SIGKILL, p.killedBy() == signal && p.stderr.Len() == 0: // before it ran
+	case signal == unix.SIGKILL && p.killedBy() == unix.SIGKILL, p.killedBy() == signal && p.stderr.String() == "": // before it ran
 		return ""
 	case p.code() != exitInterrupted:
 		return "it did not end as interrupted"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,16 +15,36 @@ import (
 
 // process is a run of the program under test.
 type process struct {
-	cmd            *exec.Cmd
-	stdout, stderr bytes.Buffer
-	started        time.Time
-	done           chan struct{} // closed when it has ended
+	cmd     *exec.Cmd
+	stdout  bytes.Buffer
+	stderr  phaseLog
+	started time.Time
+	done    chan struct{} // closed when it has ended
 }
+
+// phaseLog keeps what a run says, and when it said which phase it begins.
+type phaseLog struct {
+	text    bytes.Buffer
+	started time.Time
+	phases  []time.Duration
+}
+
+var phaseLine = regexp.MustCompile(`"phase ([a-z-]+)"`)
+
+func (l *phaseLog) Write(text []byte) (int, error) {
+	for range phaseLine.FindAll(text, -1) {
+		l.phases = append(l.phases, time.Since(l.started))
+	}
+	return l.text.Write(text)
+}
+
+func (l *phaseLog) String() string { return l.text.String() }
 
 // start starts the command line; env is added to the environment.
 func start(t testing.TB, env []string, line ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(line[0], line[1:]...), started: time.Now(), done: make(chan struct{})}
+	p.stderr.started = p.started
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// A child that outlives it and keeps the pipes is found as a process.
