@@ -92,6 +92,12 @@ func TestDamagedKernels(t *testing.T) {
 	cache, kernel := linkedCache(t)
 	env := []string{"XDG_CACHE_HOME=" + cache, "UMEMSTRESS_KERNEL_DIR="}
 	const boot = 60 * time.Second
+	exec := func() *process {
+		return start(t, env, program(t), "lab", "exec", "--kernel", kernelName, "--no-device", "--timeout", "30s", "--", "true")
+	}
+	if p := exec(); !p.ended(boot) || p.code() != 0 {
+		t.Fatalf("undamaged: %s", p)
+	}
 	cases := 0
 	for _, file := range []string{"kernel.json", "vmlinux", "boot-modules-2.cpio"} {
 		for _, d := range damages {
@@ -100,9 +106,9 @@ func TestDamagedKernels(t *testing.T) {
 			if wrong := repairedOrTold(list, 10*time.Second, kernel, 1); wrong != "" {
 				t.Errorf("%s is %s, lab kernels: %s: %s", file, d.name, wrong, list)
 			}
-			exec := start(t, env, program(t), "lab", "exec", "--kernel", kernelName, "--no-device", "--timeout", "30s", "--", "true")
-			if wrong := repairedOrTold(exec, boot, "", 1, 21); wrong != "" {
-				t.Errorf("%s is %s, lab exec: %s: %s", file, d.name, wrong, exec)
+			guest := exec()
+			if wrong := repairedOrTold(guest, boot, "", 1, 21); wrong != "" {
+				t.Errorf("%s is %s, lab exec: %s: %s", file, d.name, wrong, guest)
 			}
 			undo()
 			cases += 2

@@ -103,7 +103,7 @@ func TestCutEvidenceByProgram(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, off := range []int{2, 3, 100, 500, len(content)} {
+		for _, off := range []int{2, 3, 100, 500, lastBytes} {
 			write(t, path, string(content[:len(content)-off]))
 			p := start(t, nil, program(t), "verdict", dir)
 			want := wholeVerdict.ExitCode()

@@ -33,9 +33,9 @@ func store(t *testing.T) string {
 	return filepath.Join(cache, "umemstress/kernels")
 }
 
-// linkedCache is a cache of the test's own with the kernel in it: what is small is a copy,
-// which can be damaged, and the modules are those of the user's cache. It returns the
-// directory for XDG_CACHE_HOME, and that of the kernel.
+// linkedCache is a cache of the test's own with the kernel in it. What is small is a copy, which
+// can be damaged; the modules are the very files of the user's cache, where that can be. It
+// returns the directory for XDG_CACHE_HOME, and that of the kernel.
 func linkedCache(t *testing.T) (cache, kernel string) {
 	t.Helper()
 	from, err := filepath.EvalSymlinks(filepath.Join(store(t), "by-name", kernelName))
@@ -45,23 +45,28 @@ func linkedCache(t *testing.T) (cache, kernel string) {
 	cache = t.TempDir()
 	kernels := filepath.Join(cache, "umemstress/kernels")
 	kernel = filepath.Join(kernels, filepath.Base(from))
-	makeDir(t, kernel)
 	makeDir(t, filepath.Join(kernels, "by-name"))
 	symlink(t, "../"+filepath.Base(from), filepath.Join(kernels, "by-name", kernelName))
-	entries, err := os.ReadDir(from)
+	err = filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(kernel, strings.TrimPrefix(path, from))
+		switch module := strings.HasPrefix(path, filepath.Join(from, "lib")); {
+		case entry.IsDir():
+			makeDir(t, to)
+			return nil
+		case !entry.Type().IsRegular(), module && os.Link(path, to) == nil:
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, content, 0o644)
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if entry.IsDir() {
-			symlink(t, filepath.Join(from, entry.Name()), filepath.Join(kernel, entry.Name()))
-			continue
-		}
-		content, err := os.ReadFile(filepath.Join(from, entry.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(kernel, entry.Name()), string(content))
 	}
 	return cache, kernel
 }
