@@ -47,9 +47,13 @@ type shot struct {
 	phase  string        // in which the run was
 }
 
+// newShot takes the scenarios in turn, so that each signal meets all of them.
 func newShot(number int, among []*target) *shot {
-	random := rand.New(rand.NewPCG(*seed, uint64(number)))
-	return &shot{number: number, signal: signals[number%len(signals)], target: among[random.IntN(len(among))], random: random}
+	turn, signal := number/len(signals), number%len(signals)
+	return &shot{
+		number: number, signal: signals[signal], target: among[(turn+signal)%len(among)],
+		random: rand.New(rand.NewPCG(*seed, uint64(number))),
+	}
 }
 
 func (s *shot) String() string {
