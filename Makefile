@@ -127,8 +127,8 @@ matrix: build test-packages
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel, SEED what all random choices follow
-# from; SHOT sends the one signal of that number. Two parts at a time: each guest keeps one
-# processor busy. The guests are small, so that a hog soon fills one.
+# from; SHOT sends the one signal of that number. All parts at a time: each guest keeps one
+# processor busy, and the host waits for mirrors. The guests are small: a hog soon fills one.
 EACH           := 100
 SEED           := 1
 SHOT           := -1
@@ -136,7 +136,7 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j2 --output-sync=target READY=yes faults-all
+	$(MAKE) -j3 --output-sync=target READY=yes faults-all
 
 faults-all: $(FAULTS_KERNELS:%=faults-%) faults-host
 

@@ -48,8 +48,8 @@ const few, shortSpread = 5, 5
 type target struct {
 	scenario string
 	verdict  record.Verdict
-	begins   []time.Duration // of the phases of an undisturbed run, the first that of its start; none: not measured
-	length   time.Duration   // of that run
+	begins   []time.Duration // of the phases of an undisturbed run, the first that of its start
+	length   time.Duration   // of that run; 0: not measured
 }
 
 // targets are the scenarios of a campaign. What this kernel is known to do to them stands in
@@ -101,7 +101,10 @@ func (g *target) undisturbed(t *testing.T) {
 	if !p.ended(patience) {
 		t.Fatalf("%s, undisturbed: not at its end after %s: %s", g.scenario, patience, p)
 	}
-	g.length, g.begins = time.Since(p.started), append([]time.Duration{0}, p.stderr.phases...)
+	g.length, g.begins = time.Since(p.started), []time.Duration{0}
+	for _, phase := range p.stderr.phases {
+		g.begins = append(g.begins, phase.after)
+	}
 	if !g.verdictHeld(p) {
 		t.Errorf("%s, undisturbed: it is known to end in %s: %s", g.scenario, g.verdict, p)
 	}

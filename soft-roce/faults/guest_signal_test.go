@@ -125,7 +125,7 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	}
 	inTime := p.ended(limit)
 	end := time.Since(sent)
-	s.phase = lastPhase(p.stderr.String())
+	s.phase = p.stderr.at(sent.Sub(p.started))
 	if !inTime {
 		t.Errorf("%s: it was not at its end %s later: %s", s, limit, p)
 	} else if wrong := s.wrong(p); wrong != "" {
@@ -143,14 +143,6 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	s.judge(t, filepath.Join(dir, "evidence"))
 }
 
-func lastPhase(log string) string {
-	all := phaseLine.FindAllStringSubmatch(log, -1)
-	if len(all) == 0 {
-		return "start"
-	}
-	return all[len(all)-1][1]
-}
-
 // wrong says what is wrong with how the run ended; empty: nothing.
 func (s *shot) wrong(p *process) string {
 	if found := crash(p.stderr.String()); found != "" {
@@ -165,7 +157,7 @@ func (s *shot) wrong(p *process) string {
 	case s.verdictHeld(p): // it came to its end all the same
 	case s.signal == unix.SIGSTOP:
 		return fmt.Sprintf("it did not end in %s when it went on", s.verdict)
-	case p.killedBy() == s.signal && s.phase == "start": // before the program itself ran
+	case p.killedBy() == s.signal && p.stderr.String() == "": // before the program itself ran
 	case p.code() != interrupted:
 		return "it did not end as interrupted"
 	default:

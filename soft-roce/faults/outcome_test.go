@@ -26,16 +26,33 @@ type process struct {
 type phaseLog struct {
 	text    bytes.Buffer
 	started time.Time
-	phases  []time.Duration
+	phases  []phase
+}
+
+// phase is one that a run has begun.
+type phase struct {
+	name  string
+	after time.Duration // the start
 }
 
 var phaseLine = regexp.MustCompile(`"phase ([a-z-]+)"`)
 
 func (l *phaseLog) Write(text []byte) (int, error) {
-	for range phaseLine.FindAll(text, -1) {
-		l.phases = append(l.phases, time.Since(l.started))
+	for _, found := range phaseLine.FindAllSubmatch(text, -1) {
+		l.phases = append(l.phases, phase{string(found[1]), time.Since(l.started)})
 	}
 	return l.text.Write(text)
+}
+
+// at is the phase at a moment.
+func (l *phaseLog) at(moment time.Duration) string {
+	name := "start"
+	for _, p := range l.phases {
+		if p.after <= moment {
+			name = p.name
+		}
+	}
+	return name
 }
 
 func (l *phaseLog) String() string { return l.text.String() }
