@@ -47,13 +47,13 @@ func TestFullDisks(t *testing.T) {
 	state := filepath.Join(cache, "umemstress")
 	var cases []full
 	for _, size := range []string{"1M", "40M", "200M"} {
-		cases = append(cases, full{"a fetch", size, state, "", []string{"lab", "kernels", "--fetch", kernelName}, []int{1, 3}, "space", 3 * time.Minute})
+		cases = append(cases, full{"a fetch", size, state, "", []string{"lab", "kernels", "--fetch", kernelName}, []int{1, 3}, "space", 2 * time.Minute})
 	}
 	guest := []string{"lab", "exec", "--kernel", kernelName, "--timeout", "60s", "--no-device", "--"}
 	run := []string{"--scenario", "vmwritev/tmpfs/none/none", "--observe", "off", "--file-size", "1M", "--anon-size", "1M"}
 	cases = append(cases,
 		full{"a guest's disk that cannot be made", "1M", state, store(t), append(guest, "true"), []int{1, 21}, "space", time.Minute},
-		full{"a guest's disk that fills up", "40M", state, store(t), append(guest, "sh", "-c", `dd if=/dev/zero of="$TMPDIR/x" bs=1M count=200 conv=fsync 2>/dev/null || exit 77`), []int{1, 21, 77}, "", 90 * time.Second},
+		full{"a guest's disk that fills up", "40M", state, store(t), append(guest, "sh", "-c", `dd if=/dev/zero of="$TMPDIR/x" bs=1M count=200 conv=fsync 2>/dev/null || exit 77`), []int{77}, "", 45 * time.Second},
 		full{"evidence of a guest", "16K", work, "", append([]string{"lab", "run", "--kernel", kernelName, "--timeout", "60s", "--", "-o", filepath.Join(work, "evidence")}, run...), []int{1, 21}, "space", 90 * time.Second},
 		full{"a matrix", "16K", work, "", []string{"lab", "matrix", "--kernels", kernelName, "--explore", "vmwritev/tmpfs/none/none", "--jobs", "1", "--output", filepath.Join(work, "matrix")}, []int{1}, "space", 2 * time.Minute},
 	)

@@ -24,13 +24,14 @@ func (d SerialConsole) args() []string {
 }
 
 // ScratchDisk is a virtio block device over the image open as fd. The image is
-// gone with the guest, so QEMU need not flush it to the host's disk.
+// gone with the guest, so QEMU need not flush it to the host's disk. Where the host has no
+// space, the guest is told; by default it would stand still until its time is up.
 type ScratchDisk struct{ FD int }
 
 func (d ScratchDisk) args() []string {
 	return []string{
 		"-drive", fmt.Sprintf("if=none,id=scratch,file=/proc/self/fd/%d,format=raw,cache=unsafe,discard=unmap", d.FD),
-		"-device", "virtio-blk-pci,drive=scratch,serial=" + proto.ScratchSerial,
+		"-device", "virtio-blk-pci,drive=scratch,werror=report,serial=" + proto.ScratchSerial,
 	}
 }
 

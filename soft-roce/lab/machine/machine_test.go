@@ -13,7 +13,7 @@ func TestDeviceArgs(t *testing.T) {
 	}{
 		{SerialConsole{"/tmp/a,b"}, "-chardev file,id=console,path=/tmp/a,,b -serial chardev:console"},
 		{ScratchDisk{4}, "-drive if=none,id=scratch,file=/proc/self/fd/4,format=raw,cache=unsafe,discard=unmap " +
-			"-device virtio-blk-pci,drive=scratch,serial=scratch"},
+			"-device virtio-blk-pci,drive=scratch,werror=report,serial=scratch"},
 		{Directory{Tag: "hostroot", Path: "/", ReadOnly: true},
 			"-fsdev local,id=hostroot,path=/,security_model=none,readonly=on,multidevs=remap " +
 				"-device virtio-9p-pci,fsdev=hostroot,mount_tag=hostroot"},
