@@ -26,7 +26,8 @@ const (
 const lastBytes = 1024
 
 // judge judges the evidence as the program does, and tells of a panic instead of dying of it.
-func judge(dir string) (verdict record.Verdict, err error) {
+func judge(t *testing.T, dir string) (verdict record.Verdict, err error) {
+	t.Helper()
 	defer func() {
 		if found := recover(); found != nil {
 			err = fmt.Errorf("panic: %v", found)
@@ -34,7 +35,7 @@ func judge(dir string) (verdict record.Verdict, err error) {
 	}()
 	quiet := logrus.New()
 	quiet.SetLevel(logrus.PanicLevel)
-	r, err := evidence.Reexamine(dir, workload.Scenarios().Facts, quiet)
+	r, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, quiet)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +71,7 @@ func TestCutEvidence(t *testing.T) {
 		for n := len(content); n >= len(content)-lastBytes; n-- {
 			write(t, path, string(content[:n]))
 			cuts++
-			verdict, err := judge(dir)
+			verdict, err := judge(t, dir)
 			complaint := ""
 			switch refused := name == evidence.RunFile && n < len(content)-newline; {
 			case !refused && (err != nil || verdict != wholeVerdict):
@@ -135,11 +136,11 @@ func TestStrangeEvidence(t *testing.T) {
 		put  func(path string) error // in place of the file
 		code int
 	}{
-		{"record without end", evidence.RunFile, link("/dev/zero"), 1},
-		{"events without end", "events.jsonl", link("/dev/zero"), 1},
-		{"record of a pipe", evidence.RunFile, func(path string) error { return unix.Mkfifo(path, 0o644) }, 1},
-		{"events of a pipe", "events.jsonl", func(path string) error { return unix.Mkfifo(path, 0o644) }, 1},
-		{"record of a directory", evidence.RunFile, func(path string) error { return os.Mkdir(path, 0o755) }, 1},
+		{"record without end", evidence.RunFile, link("/dev/zero"), 2},
+		{"events without end", "events.jsonl", link("/dev/zero"), 2},
+		{"record of a pipe", evidence.RunFile, func(path string) error { return unix.Mkfifo(path, 0o644) }, 2},
+		{"events of a pipe", "events.jsonl", func(path string) error { return unix.Mkfifo(path, 0o644) }, 2},
+		{"record of a directory", evidence.RunFile, func(path string) error { return os.Mkdir(path, 0o755) }, 2},
 		{"record of 4 GiB", evidence.RunFile, func(path string) error {
 			f, err := os.Create(path)
 			if err != nil {
@@ -147,7 +148,7 @@ func TestStrangeEvidence(t *testing.T) {
 			}
 			defer f.Close()
 			return f.Truncate(4 << 30)
-		}, 1},
+		}, 2},
 		{"terminal codes", evidence.RunFile, func(path string) error {
 			content, err := os.ReadFile(filepath.Join(whole, evidence.RunFile))
 			if err != nil {
@@ -170,7 +171,7 @@ func TestStrangeEvidence(t *testing.T) {
 			t.Errorf("%s: it was not at its end after 10 s", c.name)
 		case p.code() != c.code || crash(p.stderr.String()) != "":
 			t.Errorf("%s: want exit code %d: %s", c.name, c.code, p)
-		case c.code == 1 && wrongSentence(p.stderr.String()) != "":
+		case c.code == 2 && wrongSentence(p.stderr.String()) != "":
 			t.Errorf("%s: %s: %s", c.name, wrongSentence(p.stderr.String()), p)
 		case strings.Contains(p.stdout.String(), "\x1b") || strings.Contains(p.stdout.String(), "\nverdict CLEAN"):
 			t.Errorf("%s: it reaches the terminal: %s", c.name, p)

@@ -174,7 +174,7 @@ func (s *shot) judge(t *testing.T, dir string) {
 	}
 	quiet := logrus.New()
 	quiet.SetLevel(logrus.ErrorLevel)
-	if _, err := evidence.Reexamine(dir, workload.Scenarios().Facts, quiet); err != nil {
+	if _, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, quiet); err != nil {
 		t.Errorf("%s: its evidence: %v", s, err)
 	}
 }
