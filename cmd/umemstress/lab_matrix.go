@@ -116,6 +116,8 @@ func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 		return m, usageErrorf("--cell-timeout %s: choose 1s or more", f.cellTimeout)
 	case f.memory < 256:
 		return m, usageErrorf("--memory %d: a stock kernel needs 256 MiB to boot", f.memory)
+	case f.cpus < 0:
+		return m, usageErrorf("--cpus %d: choose 1 or more", f.cpus)
 	}
 	if err := checkFormat(f.format); err != nil {
 		return m, err
