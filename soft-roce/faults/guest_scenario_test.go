@@ -48,8 +48,8 @@ const few, shortSpread = 5, 5
 type target struct {
 	scenario string
 	verdict  record.Verdict
-	begins   []time.Duration // of the phases of an undisturbed run, the first that of its start
-	length   time.Duration   // of that run; 0: not measured
+	phases   []phase       // of an undisturbed run, the first its start
+	length   time.Duration // of that run; 0: not measured
 }
 
 // targets are the scenarios of a campaign. What this kernel is known to do to them stands in
@@ -101,21 +101,19 @@ func (g *target) undisturbed(t *testing.T) {
 	if !p.ended(patience) {
 		t.Fatalf("%s, undisturbed: not at its end after %s: %s", g.scenario, patience, p)
 	}
-	g.length, g.begins = time.Since(p.started), []time.Duration{0}
-	for _, phase := range p.stderr.phases {
-		g.begins = append(g.begins, phase.after)
-	}
+	g.length, g.phases = time.Since(p.started), append([]phase{{name: starting}}, p.stderr.phases...)
 	if !g.verdictHeld(p) {
 		t.Errorf("%s, undisturbed: it is known to end in %s: %s", g.scenario, g.verdict, p)
 	}
 }
 
-// choose chooses a moment of the run, in any phase as often as in another, however long they are.
-func (g *target) choose(random *rand.Rand) time.Duration {
-	phase := random.IntN(len(g.begins))
-	begin, end := g.begins[phase], g.length
-	if phase+1 < len(g.begins) {
-		end = g.begins[phase+1]
+// choose chooses a moment of the run, in any phase as often as in another, however long they
+// are: the phase, and how long after its begin.
+func (g *target) choose(random *rand.Rand) (phase string, after time.Duration) {
+	i := random.IntN(len(g.phases))
+	end := g.length
+	if i+1 < len(g.phases) {
+		end = g.phases[i+1].after
 	}
-	return begin + time.Duration(random.Float64()*float64(end-begin))
+	return g.phases[i].name, time.Duration(random.Float64() * float64(end-g.phases[i].after))
 }

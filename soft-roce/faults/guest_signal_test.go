@@ -99,22 +99,21 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	var p *process
 	for hit := false; !hit; {
 		// A run that ends before its moment is an undisturbed one.
-		if p != nil && !s.verdictHeld(p) {
-			t.Errorf("%s: it ended before the signal, and not in %s: %s", s, s.verdict, p)
-			return
+		if p != nil {
+			if <-p.done; !s.verdictHeld(p) {
+				t.Errorf("%s: it ended before the signal, and not in %s: %s", s, s.verdict, p)
+				return
+			}
 		}
 		if err := os.RemoveAll(filepath.Join(dir, "evidence")); err != nil {
 			t.Fatal(err)
 		}
-		s.moment = s.choose(s.random)
+		phase, after := s.choose(s.random)
 		p = start(t, nil, s.command(t, dir)...)
-		select {
-		case <-p.done:
-		case <-time.After(s.moment):
-			hit = p.cmd.Process.Signal(s.signal) == nil
-		}
+		hit = p.reach(phase, after) && p.cmd.Process.Signal(s.signal) == nil
 	}
 	sent := time.Now()
+	s.moment = sent.Sub(p.started)
 	limit := interrupt
 	if s.signal == unix.SIGSTOP {
 		limit = patience
@@ -125,7 +124,7 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	}
 	inTime := p.ended(limit)
 	end := time.Since(sent)
-	s.phase = p.stderr.at(sent.Sub(p.started))
+	s.phase = p.stderr.at(s.moment)
 	if !inTime {
 		t.Errorf("%s: it was not at its end %s later: %s", s, limit, p)
 	} else if wrong := s.wrong(p); wrong != "" {

@@ -27,7 +27,11 @@ type phaseLog struct {
 	text    bytes.Buffer
 	started time.Time
 	phases  []phase
+	began   chan string // the names, for who waits for one
 }
+
+// maxPhases is more than a run has.
+const maxPhases = 100
 
 // phase is one that a run has begun.
 type phase struct {
@@ -40,13 +44,17 @@ var phaseLine = regexp.MustCompile(`"phase ([a-z-]+)"`)
 func (l *phaseLog) Write(text []byte) (int, error) {
 	for _, found := range phaseLine.FindAllSubmatch(text, -1) {
 		l.phases = append(l.phases, phase{string(found[1]), time.Since(l.started)})
+		l.began <- string(found[1])
 	}
 	return l.text.Write(text)
 }
 
+// starting is what stands for a phase before the first.
+const starting = "start"
+
 // at is the phase at a moment.
 func (l *phaseLog) at(moment time.Duration) string {
-	name := "start"
+	name := starting
 	for _, p := range l.phases {
 		if p.after <= moment {
 			name = p.name
@@ -61,7 +69,7 @@ func (l *phaseLog) String() string { return l.text.String() }
 func start(t testing.TB, env []string, line ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(line[0], line[1:]...), started: time.Now(), done: make(chan struct{})}
-	p.stderr.started = p.started
+	p.stderr.started, p.stderr.began = p.started, make(chan string, maxPhases)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// A child that outlives it and keeps the pipes is found as a process.
@@ -74,6 +82,24 @@ func start(t testing.TB, env []string, line ...string) *process {
 		close(p.done)
 	}()
 	return p
+}
+
+// reach waits until a run is in the phase, and then for some time; it returns false if the
+// process has ended before.
+func (p *process) reach(phase string, after time.Duration) bool {
+	for name := starting; name != phase; {
+		select {
+		case name = <-p.stderr.began:
+		case <-p.done:
+			return false
+		}
+	}
+	select {
+	case <-time.After(after):
+		return true
+	case <-p.done:
+		return false
+	}
 }
 
 // ended waits until the process has ended, and kills it when the time is up.
