@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -147,15 +146,8 @@ func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 	if err != nil {
 		return m, err
 	}
-	for i := range columns {
-		if columns[i].Kernel, err = store.Find(ctx, columns[i].Name); err != nil {
-			return m, err
-		}
-		for _, other := range columns[:i] {
-			if other.Kernel.Release == columns[i].Kernel.Release {
-				logrus.Warnf("%s and %s are the same kernel here, %s", other.Name, columns[i].Name, other.Kernel.Release)
-			}
-		}
+	if columns, err = f.withKernels(columns, func(name string) (kernels.Kernel, error) { return store.Find(ctx, name) }); err != nil {
+		return m, err
 	}
 	return matrix.Matrix{
 		Columns:     columns,

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
+	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload"
 )
@@ -69,6 +73,28 @@ func (f *matrixFlags) columns() ([]matrix.Column, error) {
 		return nil, usageErrorf("no cell of %s is selected", file)
 	}
 	return columns, nil
+}
+
+// withKernels finds the kernels of the columns. One that can only be had from an archive is left
+// out where nobody asked for it and its archive is not here.
+func (f *matrixFlags) withKernels(columns []matrix.Column, find func(name string) (kernels.Kernel, error)) (found []matrix.Column, err error) {
+	for _, column := range columns {
+		column.Kernel, err = find(column.Name)
+		if errors.Is(err, kernels.ErrNoArchive) && len(f.kernels) == 0 && len(columns) > 1 {
+			logrus.Warnf("left out: %v", err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range found {
+			if other.Kernel.Release == column.Kernel.Release {
+				logrus.Warnf("%s and %s are the same kernel here, %s", other.Name, column.Name, other.Kernel.Release)
+			}
+		}
+		found = append(found, column)
+	}
+	return found, nil
 }
 
 // selected are the expectations that --only and --subset leave.

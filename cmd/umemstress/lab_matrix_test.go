@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +91,7 @@ func TestLabMatrixBadInput(t *testing.T) {
 	with := " --expected " + file
 	for _, tt := range []struct{ args, says string }{
 		{"rdma", "takes no arguments"},
-		{"--kernels 7.0", `this program has no expectations for "7.0"; it has them for 5.10, 6.1, 6.12, trixie, sid`},
+		{"--kernels 7.0", `this program has no expectations for "7.0"; it has them for 5.10, 5.10-unfixed, 6.1, 6.12, trixie, sid`},
 		{"--only sctp/*", `matches no scenario of this program`},
 		{"--expected none.yaml", "none.yaml: no such file"},
 		{"--jobs -1" + with, "--jobs -1"},
@@ -117,6 +119,30 @@ func TestLabMatrixBadInput(t *testing.T) {
 			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
 				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
 		}
+	}
+}
+
+// A kernel that is on no mirror is left out where it was not asked for.
+func TestMatrixWithoutArchive(t *testing.T) {
+	find := func(name string) (kernels.Kernel, error) {
+		switch name {
+		case "here":
+			return kernels.Kernel{Release: name}, nil
+		case "archive":
+			return kernels.Kernel{}, fmt.Errorf("archive: %w", kernels.ErrNoArchive)
+		}
+		return kernels.Kernel{}, errors.New("no network")
+	}
+	columns := []matrix.Column{{Name: "here"}, {Name: "archive"}}
+	found, err := (&matrixFlags{}).withKernels(columns, find)
+	if err != nil || len(found) != 1 || found[0].Kernel.Release != "here" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := (&matrixFlags{kernels: []string{"here", "archive"}}).withKernels(columns, find); !errors.Is(err, kernels.ErrNoArchive) {
+		t.Errorf("asked for: %v", err)
+	}
+	if _, err := (&matrixFlags{}).withKernels([]matrix.Column{{Name: "here"}, {Name: "elsewhere"}}, find); err == nil || err.Error() != "no network" {
+		t.Errorf("of another reason: %v", err)
 	}
 }
 

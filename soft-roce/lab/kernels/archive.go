@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +19,13 @@ func isArchive(path string) bool { return archiveName.MatchString(path) }
 
 // IsFile tells whether a kernel is named by a file that has one: a package or an archive.
 func IsFile(name string) bool { return strings.HasSuffix(name, ".deb") || isArchive(name) }
+
+// ErrNoArchive says of a kernel that is on no mirror that its archive is not here either.
+var ErrNoArchive = errors.New("no archive of the kernel")
+
+type noArchiveError struct{ error }
+
+func (e noArchiveError) Unwrap() []error { return []error{e.error, ErrNoArchive} }
 
 // archiveGrowth is more than an archive grows when it is unpacked.
 const archiveGrowth = 12
@@ -50,7 +58,7 @@ func (s *Store) archiveFile(named series) (string, error) {
 		}
 	}
 	if len(found) == 0 {
-		return "", host.Lacksf("kernel %s is on no mirror: name a folder that has %s in %s", named.name, named.archive, PackageDirEnv)
+		return "", noArchiveError{host.Lacksf("kernel %s is on no mirror: name a folder that has %s in %s", named.name, named.archive, PackageDirEnv)}
 	}
 	return slices.Max(found), nil
 }

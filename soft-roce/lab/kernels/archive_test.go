@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +59,7 @@ func TestKernelOfArchive(t *testing.T) {
 func TestSeriesOfArchives(t *testing.T) {
 	const name, release = "5.10-unfixed", "5.10.262-bug"
 	s, _ := newTestStore(t)
-	if _, err := s.Find(t.Context(), name); err == nil || !strings.Contains(err.Error(), "is on no mirror: name a folder that has linux-5.10.*-unfixed.tar.xz in UMEMSTRESS_KERNEL_DIR") {
+	if _, err := s.Find(t.Context(), name); !errors.Is(err, ErrNoArchive) || !strings.Contains(err.Error(), "is on no mirror: name a folder that has linux-5.10.*-unfixed.tar.xz in UMEMSTRESS_KERNEL_DIR") {
 		t.Errorf("without a folder: %v", err)
 	}
 	s.PackageDir = t.TempDir()
