@@ -5,6 +5,7 @@ package promise
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -94,10 +95,8 @@ func nameThread(comm string) error {
 }
 
 func errno(answer error) (unix.Errno, error) {
-	if answer == nil {
-		return 0, nil
-	}
-	if number, ok := answer.(unix.Errno); ok {
+	var number unix.Errno
+	if answer == nil || errors.As(answer, &number) {
 		return number, nil
 	}
 	return 0, answer
