@@ -30,6 +30,9 @@ func TestDiskProven(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := []string{"run", "--format", "json", "--preset", "kara", "--fs", c.fs, "--file-size", "1M", "-o", filepath.Join(t.TempDir(), "evidence")}
+			if c.fs == "btrfs" { // of which the newest oops when they are stripped
+				args = append(args, "--strip", "none")
+			}
 			if c.make != "" {
 				dir := filepath.Join(t.TempDir(), "place")
 				shell(t, `mkdir "$1"; `+c.make+`; mkdir -p "$1/d"`, dir)
