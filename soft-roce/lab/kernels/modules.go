@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,10 +151,14 @@ func WriteArchive(w io.Writer, records []cpio.Record) error {
 	return cpio.WriteTrailer(archive)
 }
 
-// prepareBootModules writes the archive into a file, if it is not there.
+// sumSuffix names the file with the SHA-256 of another.
+const sumSuffix = ".sha256"
+
+// prepareBootModules writes the archive into a file, if it is not there as it was written. A
+// kernel that is given half an archive dies without a word of it.
 func prepareBootModules(path, dir string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if intact(path) {
+		return nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
@@ -165,7 +168,29 @@ func prepareBootModules(path, dir string) error {
 	if err := errors.Join(writeBootModules(f, dir), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	sum, err := sha256File(f.Name())
+	if err != nil {
+		return err
+	}
+	if isDir(path) { // what else is there is replaced without a gap, since another lab may read it
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return os.WriteFile(path+sumSuffix, []byte(sum), 0o644)
+}
+
+// intact tells whether a file is what it was when its hash was written beside it.
+func intact(path string) bool {
+	want, err := os.ReadFile(path + sumSuffix)
+	if err != nil {
+		return false
+	}
+	got, err := sha256File(path)
+	return err == nil && got == string(want)
 }
 
 func readModule(path string) ([]byte, error) {

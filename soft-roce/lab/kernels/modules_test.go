@@ -2,6 +2,8 @@ package kernels
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,5 +70,45 @@ func TestReadModule(t *testing.T) {
 	}
 	if _, err := readModule(filepath.Join(dir, "c.ko.lzo")); err == nil {
 		t.Error("an unknown compression was read")
+	}
+}
+
+// An archive that is not what was written is written anew, and one that is stays.
+func TestDamagedBootModules(t *testing.T) {
+	s, _ := newTestStore(t)
+	deb := pkg{name: "any", release: "6.1.0-56-amd64", version: "1", files: "image+modules"}.build(t, t.TempDir())
+	find := func() Kernel {
+		k, err := s.Find(t.Context(), deb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	path := find().BootModules
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"gone":           func() error { return os.Remove(path) },
+		"empty":          func() error { return os.WriteFile(path, nil, 0o600) },
+		"half":           func() error { return os.WriteFile(path, whole[:len(whole)/2], 0o600) },
+		"noise":          func() error { return os.WriteFile(path, bytes.Repeat([]byte{7}, len(whole)), 0o600) },
+		"a directory":    func() error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+		"without a hash": func() error { return os.Remove(path + sumSuffix) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(find().BootModules); err != nil || !bytes.Equal(got, whole) {
+			t.Errorf("%s: %d bytes, %v; want %d", name, len(got), err, len(whole))
+		}
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(find().BootModules); err != nil || !os.SameFile(before, after) {
+		t.Errorf("an intact one was written anew: %v", err)
 	}
 }
