@@ -191,14 +191,16 @@ func freshDir(dir string) (string, error) {
 // to stdout.
 func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	page := filepath.Join(f.output, "matrix.html")
-	err := errors.Join(
-		writeFile(filepath.Join(f.output, "matrix.json"), func(w *os.File) error { return printJSON(w, result) }),
-		writeFile(page, func(w *os.File) error { return result.WriteHTML(w) }),
-		f.reports.Save(func(inconclusive ci.Outcome) ci.Report {
-			return result.Report(cireport.FromHere(f.output), inconclusive)
-		}),
-	)
-	if err != nil {
+	// The first that fails tells enough of a full disk.
+	if err := writeFile(filepath.Join(f.output, "matrix.json"), func(w *os.File) error { return printJSON(w, result) }); err != nil {
+		return err
+	}
+	if err := writeFile(page, func(w *os.File) error { return result.WriteHTML(w) }); err != nil {
+		return err
+	}
+	if err := f.reports.Save(func(inconclusive ci.Outcome) ci.Report {
+		return result.Report(cireport.FromHere(f.output), inconclusive)
+	}); err != nil {
 		return err
 	}
 	if f.format == "json" {
@@ -207,7 +209,7 @@ func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	if err := result.WriteText(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
 	return err
 }
 
