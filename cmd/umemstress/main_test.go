@@ -7,6 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"umemstress/soft-roce/leaktest"
+	"umemstress/workload"
 )
 
 // asCommand makes the test binary the command, whatever it is called: also as a child
@@ -14,6 +15,7 @@ import (
 const asCommand = "UMEMSTRESS_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
+	workload.RunChild() // of what runs in the test's own process
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
