@@ -84,7 +84,8 @@ func TestTerminal(t *testing.T) {
 			}
 		}
 	}
-	c, _, _ := shell(t, "trap : INT; stty size; echo ready; sleep 1000; echo code=$?; read line; exit $line")
+	// What is ready is what Ctrl-C is to end: before it runs, the shell would take it alone.
+	c, _, _ := shell(t, "trap : INT; stty size; sh -c 'echo ready; exec sleep 1000'; echo code=$?; read line; exit $line")
 	c.NoDevice = true
 	c.Terminal, c.Stdout, c.Stderr = tty, tty, tty
 	done := make(chan struct{})
