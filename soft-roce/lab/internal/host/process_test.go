@@ -84,7 +84,8 @@ func TestToolOfKilledEndsWithItsChildren(t *testing.T) {
 	}
 	for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGHUP} {
 		file := t.TempDir() + "/pids"
-		cmd := exec.Command(os.Args[0], "-test.run=^TestToolOfKilledEndsWithItsChildren$")
+		// Under nohup the one signal would do nothing.
+		cmd := exec.Command("env", "--default-signal=HUP", os.Args[0], "-test.run=^TestToolOfKilledEndsWithItsChildren$")
 		cmd.Env = append(os.Environ(), "TOOL_OF_KILLED="+file)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
