@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +11,7 @@ import (
 
 	"umemstress/soft-roce/lab"
 	"umemstress/workload"
+	"umemstress/workload/evidence"
 	"umemstress/workload/record"
 )
 
@@ -39,6 +40,7 @@ checked before a guest is booted.
 			if err != nil {
 				return err
 			}
+			defer os.Remove(run.dir) // a run that never began leaves it empty
 			config, err := flags.config(cmd.Context())
 			if err != nil {
 				return err
@@ -72,24 +74,23 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	if err := run.ParseFlags(rest); err != nil {
 		return nil, run.FlagErrorFunc()(run, err)
 	}
-	if err := run.ValidateArgs(run.Flags().Args()); err != nil {
+	if err := errors.Join(refuseEmpty(run), run.ValidateArgs(run.Flags().Args())); err != nil {
 		return nil, err
 	}
 	l := &labRun{flags: &runFlags{}}
 	if l.options, err = labRunOptions(l.flags, run.Flags()); err != nil {
 		return nil, err
 	}
-	l.dir = l.options.Output
-	if flag := run.Flags().Lookup("output"); !flag.Changed {
-		l.dir = unusedName("umemstress-" + time.Now().Format("20060102-150405"))
-	} else if flag.Value.String() == "" {
-		return nil, usageErrorf("--output: it is empty; name a directory, or leave it out")
+	if err := l.flags.reports.Open(); err != nil {
+		return nil, usageError{err}
+	}
+	if l.dir = l.options.Output; l.dir == "" {
+		if l.dir, err = evidence.Reserve(time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	if l.dir, err = freshDir(l.dir); err != nil {
 		return nil, err
-	}
-	if err := l.flags.reports.Open(); err != nil {
-		return nil, usageError{err}
 	}
 	program := append([]string{executable, "run"}, args...)
 	for _, name := range []string{"verbose", "log-format"} {
@@ -100,17 +101,6 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	l.program = append(program, "--output="+l.dir)
 	l.options.Output = l.dir
 	return l, nil
-}
-
-// unusedName is the name, or it with a number: two runs may begin within a second.
-func unusedName(base string) string {
-	name := base
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(name); err != nil {
-			return name
-		}
-		name = fmt.Sprintf("%s-%d", base, n)
-	}
 }
 
 // labRunOptions are what run would make of its flags, and refuses what it would refuse.

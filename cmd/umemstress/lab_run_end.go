@@ -1,9 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -32,13 +32,13 @@ func (l *labRun) in(cmd *cobra.Command, config lab.Config) error {
 		err = l.judgeDeath(cmd, died)
 	}
 	return errors.Join(err, l.flags.reports.Save(func(inconclusive ci.Outcome) ci.Report {
-		return reportOf([]scenarioOutcome{l.outcome(cmd.Context(), err)}, inconclusive)
+		return reportOf(l.outcomes(err), inconclusive)
 	}))
 }
 
 // judgeDeath says whether it was this run that the guest's kernel died of.
 func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError) error {
-	r, err := l.reexamine(cmd.Context())
+	r, err := evidence.Reexamine(cmd.Context(), l.dir, workload.Scenarios().Facts, logrus.StandardLogger())
 	if err != nil {
 		return fmt.Errorf("%w; %w", died, err)
 	}
@@ -58,15 +58,38 @@ func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError) error {
 	return errors.Join(statusError(r.Verdict.ExitCode()), printRecord(cmd.OutOrStdout(), l.flags.format, r, l.dir))
 }
 
-func (l *labRun) reexamine(ctx context.Context) (*record.Record, error) {
-	return evidence.Reexamine(ctx, l.dir, workload.Scenarios().Facts, logrus.StandardLogger())
+// outcomes are what became of the run's scenarios, from the evidence that its guest left.
+func (l *labRun) outcomes(err error) []scenarioOutcome {
+	if l.flags.preset != workload.Everything {
+		return []scenarioOutcome{outcomeOf(l.options, err)}
+	}
+	var outcomes []scenarioOutcome
+	for _, e := range workload.Scenarios().All() {
+		o := l.options
+		o.Scenario, o.Output = e.Scenario, outputOf(l.dir, e.Scenario)
+		if _, missing := os.Stat(o.Output); missing == nil {
+			outcomes = append(outcomes, outcomeOf(o, err))
+		}
+	}
+	return outcomes
 }
 
-// outcome is what became of the run, from the evidence that its guest left.
-func (l *labRun) outcome(ctx context.Context, err error) scenarioOutcome {
-	r, judged := l.reexamine(ctx)
-	if judged == nil && r.Verdict != "" && r.Verdict.ExitCode() == exitCode(err) {
-		return newOutcome(l.options, r, nil)
+// outcomeOf is that of one scenario, of a command that ended with err. Without a verdict, the
+// reason is what ended the command, or else where the record ends, or why there is none.
+func outcomeOf(o workload.Options, err error) scenarioOutcome {
+	r, missing := evidence.Load(o.Output)
+	if missing == nil && r.Verdict != "" {
+		return newOutcome(o, r, nil)
 	}
-	return newOutcome(l.options, nil, err)
+	outcome := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output, Exit: exitCode(err)}
+	switch {
+	case err != nil && !errors.As(err, new(statusError)):
+		outcome.Reason = err.Error()
+	case missing != nil:
+		outcome.Reason = missing.Error()
+	default:
+		r.Conclude()
+		outcome.Reason = r.Reason
+	}
+	return outcome
 }

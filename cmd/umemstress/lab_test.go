@@ -67,7 +67,7 @@ func TestLabBadInput(t *testing.T) {
 		{"lab run -- --format yaml", "--format yaml"},
 		{"lab run -- --iters -1", "--iters -1"},
 		{"lab run -- --preset nosuch", "nosuch"},
-		{"lab run -- --output=", "--output: it is empty"},
+		{"lab run -- --output=", "--output: its value is empty"},
 		{"lab run -- -o " + old, "it already holds the evidence of a run"},
 		{"lab run --timeout 1ns -- -o " + old, "it already holds the evidence of a run"},
 		{"lab run -- -o " + crashed, "it is not empty"},
@@ -142,10 +142,8 @@ func TestLabKernelsLists(t *testing.T) {
 }
 
 func TestNewLabRun(t *testing.T) {
-	wd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
+	wd := t.TempDir()
+	t.Chdir(wd)
 	for _, tt := range []struct {
 		args     string
 		evidence string // empty: named after the time

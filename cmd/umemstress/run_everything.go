@@ -43,7 +43,7 @@ func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, optio
 		}
 		o := options
 		o.Scenario = e.Scenario
-		o.Output = filepath.Join(options.Output, strings.ReplaceAll(e.Scenario.String(), "/", "-"))
+		o.Output = outputOf(options.Output, e.Scenario)
 		result := runOne(ctx, o)
 		if ctx.Err() != nil {
 			break
@@ -62,6 +62,11 @@ func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, optio
 		return errors.Join(ctx.Err(), err)
 	}
 	return errors.Join(worst(outcomes), err)
+}
+
+// outputOf is the evidence directory of one scenario of many.
+func outputOf(dir string, s scenario.Scenario) string {
+	return filepath.Join(dir, strings.ReplaceAll(s.String(), "/", "-"))
 }
 
 func runOne(ctx context.Context, o workload.Options) scenarioOutcome {

@@ -17,25 +17,6 @@ type Death struct {
 // maxCalls ends before the system call only in traces that tell nothing more.
 const maxCalls = 24
 
-// near is how many of the calls Where tells.
-const near = 3
-
-// Where is what the kernel said, and where it was, in a line.
-func (d Death) Where() string {
-	where := d.Said
-	if d.Place != "" {
-		where += ", in " + d.Place
-	}
-	for i, c := range d.Calls[:min(near, len(d.Calls))] {
-		if i > 0 || d.Place != "" {
-			where += " ← " + c
-		} else {
-			where += ", in " + c
-		}
-	}
-	return where
-}
-
 // maxDeaths is how many Deaths keeps. What comes after the first tells little of it.
 const maxDeaths = 8
 

@@ -92,3 +92,15 @@ func TestJudgeDeathUntold(t *testing.T) {
 		t.Errorf("%s (%s)", got, why)
 	}
 }
+
+func TestDeathWhere(t *testing.T) {
+	for want, d := range map[string]Death{
+		"kernel BUG at a.c:1, in f ← g ← h ← i": {Said: "kernel BUG at a.c:1", Place: "f", Calls: []string{"g", "h", "i", "j"}},
+		"blocked, in f ← g":                     {Said: "blocked", Calls: []string{"f", "g"}},
+		"Kernel panic":                          {Said: "Kernel panic"},
+	} {
+		if got := d.Where(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -54,14 +54,18 @@ func (w *Watch) tallyKmsg() {
 
 // tallyDeaths counts what the kernel said of its end. A task that hangs is not dead yet.
 func (w *Watch) tallyDeaths(channel *record.KmsgChannel) {
-	channel.Oopses, channel.OwnOopses, channel.Deaths = w.deaths.Count(), 0, nil
+	channel.Oopses, channel.OwnOopses, channel.Oops, channel.Deaths = w.deaths.Count(), 0, "", nil
 	for _, d := range w.deaths.All {
-		channel.Deaths = append(channel.Deaths, record.Death(d))
-		if d.Comm == w.comm {
+		death := record.Death(d)
+		channel.Deaths = append(channel.Deaths, death)
+		if death.Kind == record.DiedHung {
+			continue
+		}
+		if death.Comm == w.comm {
 			channel.OwnOopses++
 		}
-	}
-	if len(channel.Deaths) > 0 {
-		channel.Oops = channel.Deaths[0].Where()
+		if channel.Oops == "" {
+			channel.Oops = death.Where()
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"umemstress/probes/kmsg"
 	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/workload/record"
 )
 
 // troubles are the kinds of lines that tell how a guest ended, best explanation first: a BUG
@@ -35,7 +36,7 @@ func OopsReason(serial []byte) (string, bool) {
 	}
 	for _, d := range deaths.All {
 		if d.Kind == string(kmsg.Oops) {
-			return d.Where(), true
+			return record.Death(d).Where(), true
 		}
 	}
 	return "", false
