@@ -21,7 +21,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils p
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-host bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-few faults-host bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages bench-packages
 
 build:
@@ -72,7 +72,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: everything guest lint unit lab-test subset bench-once
+parts: everything guest lint unit lab-test subset faults-few bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
@@ -145,6 +145,10 @@ faults-all: $(FAULTS_KERNELS:%=faults-%) faults-host
 $(FAULTS_KERNELS:%=faults-%): faults-%: $(GUEST_NEEDS)
 	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $* --memory 512 --cpus 1 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
 		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.each $(EACH) -faults.shot $(SHOT) $(FAULTS_FLAGS)
+
+# The part of it in make test, one guest after the other.
+faults-few: $(GUEST_NEEDS)
+	$(MAKE) -j1 READY=yes EACH=2 $(FAULTS_KERNELS:%=faults-%)
 
 faults-host: $(HOST_NEEDS)
 	$(GO) test -c -tags faults -o $(TESTS)/host-faults ./soft-roce/faults
