@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/internal/file"
 )
 
 // stream is a file of lines, which are added and put on disk at once by whoever likes.
@@ -46,7 +48,7 @@ func (s *stream) sync() error {
 	if clean || failed != nil {
 		return failed
 	}
-	err := syncData(s.file)
+	err := file.Again(func() error { return unix.Fdatasync(int(s.file.Fd())) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -56,15 +58,6 @@ func (s *stream) sync() error {
 		s.failed = writing(fmt.Errorf("sync %s: %w", s.file.Name(), err))
 	}
 	return s.failed
-}
-
-// syncData is fdatasync, again when a signal of Go's scheduler interrupted it.
-func syncData(f *os.File) error {
-	for {
-		if err := unix.Fdatasync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 // writing says what failed, and what to do.
