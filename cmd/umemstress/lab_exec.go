@@ -37,13 +37,13 @@ that answers to none. In the background of a terminal it has no input.
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := flags.config(cmd.Context())
+			config, err := flags.config()
 			if err != nil {
 				return err
 			}
 			config.Program = args
 			setInput(&config, cmd.InOrStdin(), cmd.OutOrStdout())
-			return runGuest(cmd, config)
+			return flags.runGuest(cmd, config)
 		},
 	}
 	flags.register(cmd.Flags())

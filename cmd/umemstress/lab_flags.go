@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/record"
 )
 
 // guestFlags are the flags of every command that boots a guest.
@@ -43,11 +45,9 @@ func (f *guestFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.env, "env", nil, "`NAME=VALUE` for the environment of the program; may be repeated")
 }
 
-func (f *guestFlags) config(ctx context.Context) (lab.Config, error) {
-	if err := f.check(); err != nil {
-		return lab.Config{}, err
-	}
-	c := lab.Config{
+// config is the guest but for its kernel and its program.
+func (f *guestFlags) config() (lab.Config, error) {
+	return lab.Config{
 		Memory:   int64(f.memory) << 20,
 		CPUs:     f.cpus,
 		Disk:     int64(f.disk) << 20,
@@ -57,13 +57,32 @@ func (f *guestFlags) config(ctx context.Context) (lab.Config, error) {
 		Serial:   f.serial,
 		Shares:   f.shares,
 		Env:      f.env,
-	}
-	if err := c.CheckSizes(); err != nil {
-		return c, err
+	}, f.check()
+}
+
+// runGuest boots the kernel for the program of the guest, whose exit code becomes this
+// command's. What else is wrong is told before a kernel is fetched.
+func (f *guestFlags) runGuest(cmd *cobra.Command, config lab.Config) error {
+	if err := config.Check(); err != nil {
+		return err
 	}
 	var err error
-	c.Kernel, err = f.findKernel(ctx)
-	return c, err
+	if config.Kernel, err = f.findKernel(cmd.Context()); err != nil {
+		return err
+	}
+	config.Stdout = cmd.OutOrStdout()
+	config.Stderr = cmd.ErrOrStderr()
+	result, err := lab.Run(cmd.Context(), config)
+	if err != nil {
+		return err
+	}
+	if result.Oops != nil && result.ExitCode != record.Crashed.ExitCode() {
+		return result.Oops // the program did not notice
+	}
+	if result.ExitCode != 0 {
+		return statusError(result.ExitCode)
+	}
+	return nil
 }
 
 // maxMiB is more than any machine has, and can be counted in bytes.

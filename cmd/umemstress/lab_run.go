@@ -9,10 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"umemstress/soft-roce/lab"
 	"umemstress/workload"
 	"umemstress/workload/evidence"
-	"umemstress/workload/record"
 )
 
 func newLabRunCommand() *cobra.Command {
@@ -41,7 +39,7 @@ checked before a guest is booted.
 				return err
 			}
 			defer os.Remove(run.dir) // a run that never began leaves it empty
-			config, err := flags.config(cmd.Context())
+			config, err := flags.config()
 			if err != nil {
 				return err
 			}
@@ -53,7 +51,7 @@ checked before a guest is booted.
 			if config.Serial == "" {
 				config.Serial = filepath.Join(run.dir, "serial.log")
 			}
-			return run.in(cmd, config)
+			return run.in(cmd, &flags, config)
 		},
 	}
 	flags.register(cmd.Flags())
@@ -125,21 +123,4 @@ func labRunOptions(flags *runFlags, given *pflag.FlagSet) (workload.Options, err
 		return options, err
 	}
 	return options, options.Validate()
-}
-
-// runGuest runs the guest's program; its exit code becomes this command's.
-func runGuest(cmd *cobra.Command, config lab.Config) error {
-	config.Stdout = cmd.OutOrStdout()
-	config.Stderr = cmd.ErrOrStderr()
-	result, err := lab.Run(cmd.Context(), config)
-	if err != nil {
-		return err
-	}
-	if result.Oops != nil && result.ExitCode != record.Crashed.ExitCode() {
-		return result.Oops // the program did not notice
-	}
-	if result.ExitCode != 0 {
-		return statusError(result.ExitCode)
-	}
-	return nil
 }

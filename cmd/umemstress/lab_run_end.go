@@ -25,8 +25,8 @@ type labRun struct {
 
 // in runs it in a guest; its exit code becomes this command's. A guest whose kernel died of
 // what the run did has no program left to say so: its console and what is on disk do.
-func (l *labRun) in(cmd *cobra.Command, config lab.Config) error {
-	err := runGuest(cmd, config)
+func (l *labRun) in(cmd *cobra.Command, guest *guestFlags, config lab.Config) error {
+	err := guest.runGuest(cmd, config)
 	var died *lab.CrashError
 	if errors.As(err, &died) {
 		err = l.judgeDeath(cmd, died)

@@ -66,11 +66,8 @@ type Result struct {
 // defaults returns the configuration with the zero values filled in.
 func (c Config) defaults() (Config, error) {
 	var err error
-	if len(c.Program) == 0 {
-		return c, host.Usagef("no program to run in the guest")
-	}
 	// Before the defaults: they are to be tried, also where there is less memory.
-	if err := c.CheckSizes(); err != nil {
+	if err := c.Check(); err != nil {
 		return c, err
 	}
 	if c.Dir == "" {
@@ -87,9 +84,6 @@ func (c Config) defaults() (Config, error) {
 	if c.Disk == 0 {
 		c.Disk = 8 << 30
 	}
-	if _, err := c.programPath(); err != nil {
-		return c, err
-	}
 	if c.Stdin == nil && c.Terminal != nil {
 		c.Stdin = c.Terminal
 	}
@@ -105,8 +99,26 @@ func (c Config) defaults() (Config, error) {
 // maxDisk is what a sparse file can be on the file systems of hosts, ext4 among them.
 const maxDisk = 8 << 40
 
-// CheckSizes refuses a guest that this host cannot have. Zero is the default's.
-func (c *Config) CheckSizes() error {
+// Check refuses what no guest can be given here, whatever its kernel: so that none is
+// fetched for it.
+func (c *Config) Check() error {
+	if len(c.Program) == 0 {
+		return host.Usagef("no program to run in the guest")
+	}
+	if err := c.checkSizes(); err != nil {
+		return err
+	}
+	if _, err := c.programPath(); err != nil {
+		return err
+	}
+	if _, err := c.sharedDirs(); err != nil {
+		return err
+	}
+	return machine.CheckSerialLog(c.Serial)
+}
+
+// checkSizes takes zero for the default.
+func (c *Config) checkSizes() error {
 	if c.Memory != 0 && c.Memory < 256<<20 {
 		return host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
 	}
@@ -137,7 +149,7 @@ func hostMemory() (int64, error) {
 // programPath finds the program where the guest will: in the host's tree.
 func (c *Config) programPath() (string, error) {
 	name := c.Program[0]
-	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) && c.Dir != "" {
 		name = filepath.Join(c.Dir, name)
 	}
 	path, err := exec.LookPath(name)

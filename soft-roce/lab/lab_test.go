@@ -29,6 +29,10 @@ func TestDefaults(t *testing.T) {
 		"no program":      {},
 		"unknown program": {Program: []string{"no-such-program"}},
 		"no file":         {Program: []string{"./no-such-program"}, Dir: "/tmp"},
+		"no file here":    {Program: []string{"./true"}}, // which PATH has
+		"share":           {Program: []string{"true"}, Shares: []string{"/nowhere"}},
+		"serial log":      {Program: []string{"true"}, Serial: "/nowhere/log"},
+		"serial dir":      {Program: []string{"true"}, Serial: "/tmp"},
 		"memory":          {Program: []string{"true"}, Memory: 1 << 20},
 		"CPUs":            {Program: []string{"true"}, CPUs: -1},
 		"disk":            {Program: []string{"true"}, Disk: 1 << 20},

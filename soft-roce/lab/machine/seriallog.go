@@ -19,6 +19,20 @@ type SerialLog struct {
 	kept string   // the name that the unnamed file got
 }
 
+// CheckSerialLog refuses a name that no file can be made under. None is asked for by "".
+func CheckSerialLog(name string) error {
+	if name == "" {
+		return nil
+	}
+	if st, err := os.Stat(name); err == nil && st.IsDir() {
+		return host.Usagef("serial log: %s is a directory", name)
+	}
+	if _, err := os.Stat(filepath.Dir(name)); err != nil {
+		return host.Usagef("serial log %s: %v", name, err)
+	}
+	return nil
+}
+
 // NewSerialLog makes the file called name, or an unnamed one in dir.
 func NewSerialLog(name, dir string) (*SerialLog, error) {
 	if name == "" {
