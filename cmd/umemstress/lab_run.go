@@ -49,7 +49,7 @@ checked before a guest is booted.
 			config.Program = run.program
 			config.Shares = append(config.Shares, run.dir)
 			if config.Serial == "" {
-				config.Serial = filepath.Join(run.dir, "serial.log")
+				config.Serial = filepath.Join(run.dir, evidence.ConsoleFile)
 			}
 			return run.in(cmd, &flags, config)
 		},

@@ -29,7 +29,7 @@ func (l *labRun) in(cmd *cobra.Command, guest *guestFlags, config lab.Config) er
 	err := guest.runGuest(cmd, config)
 	var died *lab.CrashError
 	if errors.As(err, &died) {
-		err = l.judgeDeath(cmd, died)
+		err = l.judgeDeath(cmd, died, config.Serial)
 	}
 	return errors.Join(err, l.flags.reports.Save(func(inconclusive ci.Outcome) ci.Report {
 		return reportOf(l.outcomes(err), inconclusive)
@@ -37,25 +37,59 @@ func (l *labRun) in(cmd *cobra.Command, guest *guestFlags, config lab.Config) er
 }
 
 // judgeDeath says whether it was this run that the guest's kernel died of.
-func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError) error {
-	r, err := evidence.Reexamine(cmd.Context(), l.dir, workload.Scenarios().Facts, logrus.StandardLogger())
+func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError, console string) error {
+	dir, err := l.dyingDir()
 	if err != nil {
 		return fmt.Errorf("%w; %w", died, err)
 	}
-	ended, err := evidence.Load(l.dir)
+	ended, err := evidence.Load(dir)
 	if err != nil {
-		return errors.Join(died, err)
+		return fmt.Errorf("%w; %w", died, err)
+	}
+	if err := evidence.AdoptConsole(dir, console); err != nil {
+		return fmt.Errorf("%w; %w", died, err)
+	}
+	r, err := evidence.Reexamine(cmd.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger())
+	if err != nil {
+		return fmt.Errorf("%w; %w", died, err)
 	}
 	if r.Verdict != record.Crashed {
 		return fmt.Errorf("%w; it was not seen to die of this run: %s (%s)", died, r.Verdict, r.Reason)
 	}
-	if err := evidence.SaveJudged(l.dir, r); err != nil {
-		return errors.Join(statusError(r.Verdict.ExitCode()), err)
+	err = statusError(r.Verdict.ExitCode())
+	if failed := evidence.SaveJudged(dir, r); failed != nil {
+		return errors.Join(err, failed)
 	}
-	if ended.Verdict != "" { // and said so, before its kernel died
-		return statusError(r.Verdict.ExitCode())
+	switch {
+	case l.flags.preset == workload.Everything:
+		return errors.Join(err, printOutcomes(cmd.OutOrStdout(), l.flags.format, l.outcomes(err)))
+	case ended.Verdict != "": // and said so, before its kernel died
+		return err
 	}
-	return errors.Join(statusError(r.Verdict.ExitCode()), printRecord(cmd.OutOrStdout(), l.flags.format, r, l.dir))
+	return errors.Join(err, printRecord(cmd.OutOrStdout(), l.flags.format, r, dir))
+}
+
+// dyingDir has the evidence of the run that the guest died in: of many, the one that had
+// begun and had no verdict yet, or else the last one.
+func (l *labRun) dyingDir() (string, error) {
+	if l.flags.preset != workload.Everything {
+		return l.dir, nil
+	}
+	last := ""
+	for _, e := range workload.Scenarios().All() {
+		dir := outputOf(l.dir, e.Scenario)
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if r, err := evidence.Load(dir); err != nil || r.Verdict == "" {
+			return dir, err
+		}
+		last = dir
+	}
+	if last == "" {
+		return "", errors.New("no scenario had begun")
+	}
+	return last, nil
 }
 
 // outcomes are what became of the run's scenarios, from the evidence that its guest left.

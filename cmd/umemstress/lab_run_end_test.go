@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,6 +68,17 @@ func TestLabOutcomesOfEverything(t *testing.T) {
 	second := workload.Scenarios().All()[1].Scenario
 	leave(t, outputOf(dir, second), record.Record{Verdict: record.Clean, Scenario: second})
 	l := &labRun{flags: &runFlags{preset: workload.Everything}, dir: dir}
+	if got, err := l.dyingDir(); got != outputOf(dir, second) || err != nil {
+		t.Errorf("it is to have died in or after the only one that had begun, and not in %q, %v", got, err)
+	}
+	dying := outputOf(dir, workload.Scenarios().All()[0].Scenario)
+	leave(t, dying, record.Record{})
+	if got, err := l.dyingDir(); got != dying || err != nil {
+		t.Errorf("it is to have died in the one without a verdict, and not in %q, %v", got, err)
+	}
+	if err := os.RemoveAll(dying); err != nil {
+		t.Fatal(err)
+	}
 	if got := l.outcomes(nil); len(got) != 1 || got[0].Scenario != second || got[0].Verdict != record.Clean {
 		t.Errorf("%+v", got)
 	}
