@@ -1,0 +1,128 @@
+//go:build faults
+
+package faults
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/evidence"
+	"umemstress/workload/record"
+)
+
+// unfixed is the kernel that dies of the bug.
+const unfixed = "5.10-unfixed"
+
+// exitCrashed is the exit code of the verdict, on the console as well as in the files.
+var exitCrashed = record.Crashed.ExitCode()
+
+// haveUnfixed skips the test where nobody can give it the kernel.
+func haveUnfixed(t *testing.T) {
+	t.Helper()
+	store, err := kernels.DefaultStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Find(t.Context(), unfixed); err != nil {
+		t.Skip(err)
+	}
+}
+
+// deadly are the ways in which a kernel dies of the bug: with one thread, or as a whole.
+var deadly = map[string][]string{
+	"a BUG that kills a thread": nil,
+	"a panic":                   {"--append", "oops=panic panic=1"},
+}
+
+// However the kernel dies of a run, the verdict is that it did, and what is on disk then names
+// the program, the file, how many pages, and from where they were dirtied.
+func TestCrashes(t *testing.T) {
+	haveUnfixed(t)
+	for what, append := range deadly {
+		for number := range *crashes {
+			dir := filepath.Join(t.TempDir(), "evidence")
+			line := slices.Concat([]string{program(t), "lab", "run", "--kernel", unfixed, "--cpus", "1", "--timeout", "2m"}, append,
+				[]string{"--", "--preset", "quick", "--allow-crash", "--output", dir})
+			p := start(t, nil, line...)
+			if !p.ended(3 * time.Minute) {
+				t.Errorf("%s %d: it did not end: %s", what, number, p)
+				continue
+			}
+			for _, fault := range slices.Concat(crashFaults(p, dir), verdictFaults(t, dir)) {
+				t.Errorf("%s %d: %s", what, number, fault)
+			}
+		}
+		fmt.Printf("%d of %s\n", *crashes, what)
+	}
+}
+
+// crashFaults says what is wrong with what a run left that its kernel died of.
+func crashFaults(p *process, dir string) (faults []string) {
+	if p.code() != exitCrashed || !strings.Contains(p.stdout.String(), "CRASHED") {
+		faults = append(faults, fmt.Sprintf("it is not said to have crashed: %s", p))
+	}
+	r, err := evidence.Load(dir)
+	if err != nil {
+		return append(faults, err.Error())
+	}
+	if r.Process.Comm != "umemstress" || r.Process.PID == 0 {
+		faults = append(faults, fmt.Sprintf("the process is %+v", r.Process))
+	}
+	if r.File.Inode == 0 || r.File.Device == "" {
+		faults = append(faults, fmt.Sprintf("the file is %+v", r.File))
+	}
+	if pages := uint64(r.Regions[0].Pages); r.Channels.Probes.BufferlessPages != pages {
+		faults = append(faults, fmt.Sprintf("the probes have %d pages of %d without buffers", r.Channels.Probes.BufferlessPages, pages))
+	}
+	if !released(r) {
+		faults = append(faults, fmt.Sprintf("no stack has the release: %q", r.Channels.Probes.Stacks))
+	}
+	return faults
+}
+
+// released tells whether a stack of the probes reaches from the pages to the release.
+func released(r *record.Record) bool {
+	for _, frames := range r.Channels.Probes.Stacks {
+		if strings.Contains(strings.Join(frames, "\n"), "ib_umem_release") {
+			return true
+		}
+	}
+	return false
+}
+
+// verdictFaults says what is wrong with what the files are judged as.
+func verdictFaults(t *testing.T, dir string) []string {
+	t.Helper()
+	p := start(t, nil, program(t), "verdict", dir)
+	if !p.ended(20*time.Second) || p.code() != exitCrashed {
+		return []string{fmt.Sprintf("the files are judged otherwise: %s", p)}
+	}
+	return nil
+}
+
+// A guest in which everything is run dies in one scenario, and that one is told.
+func TestCrashInEverything(t *testing.T) {
+	haveUnfixed(t)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	p := start(t, nil, program(t), "lab", "run", "--kernel", unfixed, "--append", "oops=panic panic=1", "--timeout", "5m",
+		"--", "--preset", "everything", "--allow-crash", "--output", dir)
+	if !p.ended(6*time.Minute) || p.code() != exitCrashed || !strings.Contains(p.stdout.String(), "crashed") {
+		t.Fatalf("it is not said to have crashed: %s", p)
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*", evidence.ConsoleFile))
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("the console is with %q, %v", logs, err)
+	}
+	for _, fault := range verdictFaults(t, filepath.Dir(logs[0])) {
+		t.Error(fault)
+	}
+	if _, err := os.Stat(filepath.Join(dir, evidence.ConsoleFile)); err != nil {
+		t.Error(err)
+	}
+}
