@@ -17,16 +17,14 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// subject is a holder of the table, with the options of a run. A slow device of its own
-// waits for as long as is given; 0: as in a run.
-func subject(kind holderKind, delay time.Duration) holdertest.Subject {
+// subject is a holder of the table, with the options of a run.
+func subject(kind holderKind) holdertest.Subject {
 	return holdertest.Subject{
 		Name:      kind.Name,
 		MayRefuse: kind.Name == "rdma",
 		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error) {
 			o := quick()
 			o.Scenario.Holder, o.FileBytes, o.AnonBytes, o.ScratchDir = kind.Name, targetBytes, sourceBytes, os.TempDir()
-			o.dioDelay = delay
 			return kind.open(ctx, o)
 		},
 	}
@@ -34,22 +32,22 @@ func subject(kind holderKind, delay time.Duration) holdertest.Subject {
 
 func TestHolders(t *testing.T) {
 	for _, kind := range holderKinds() {
-		t.Run(kind.Name, func(t *testing.T) { holdertest.Conform(t, subject(kind, 0)) })
+		t.Run(kind.Name, func(t *testing.T) { holdertest.Conform(t, subject(kind)) })
 	}
 }
 
 // killedHolder names the holder that a child of TestHoldersKilled pins with.
 const killedHolder = "UMEMSTRESS_TEST_KILLED_HOLDER"
 
-// killedDelay is that of the child's slow device: what its death takes at most.
-const killedDelay = 4 * time.Second
+// killedEnd is what the death of a process takes at most: less than the delay of a slow device.
+const killedEnd = 15 * time.Second
 
 // TestHoldersKilled kills a process in the middle of a hold, and wants it to end
 // and to leave nothing.
 func TestHoldersKilled(t *testing.T) {
 	if name := os.Getenv(killedHolder); name != "" {
 		kind, _ := scenario.Find(holderKinds(), name)
-		pinAndSay(t, subject(kind, killedDelay))
+		pinAndSay(t, subject(kind))
 	}
 	for _, kind := range holderKinds() {
 		t.Run(kind.Name, func(t *testing.T) {
@@ -73,7 +71,7 @@ func killHolder(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // "signal: killed"
-	if took := time.Since(killed); took > killedDelay+15*time.Second {
+	if took := time.Since(killed); took > killedEnd {
 		t.Errorf("the killed process took %v to end", took)
 	}
 	if line == "refused\n" {

@@ -48,16 +48,15 @@ type Options struct {
 	Connection    string        // "RC"
 	Verb          string        // "write"
 
-	File       string        // a new file on the user's file system; empty: a scratch file system
-	ScratchDir string        // where the scratch's space comes from; empty: os.TempDir
-	FileBytes  int64         // size of the file-backed region
-	FileOffset int64         // of the region in its file; negative: chosen, see geometry
-	FileLength int64         // of the file; 0: chosen, see geometry
-	AnonBytes  int64         // size of the anonymous region, the source of the traffic
-	Seed       uint64        // of the payload
-	dioDelay   time.Duration // of the slow device; 0: as long as the phases may take; for tests
-	Mutator    string        // who makes a mutation beside the region: MutatorSelf or MutatorChild
-	DIOSource  string        // a block device that the holder dio reads from; empty: a slow one of the run's own
+	File       string // a new file on the user's file system; empty: a scratch file system
+	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
+	FileBytes  int64  // size of the file-backed region
+	FileOffset int64  // of the region in its file; negative: chosen, see geometry
+	FileLength int64  // of the file; 0: chosen, see geometry
+	AnonBytes  int64  // size of the anonymous region, the source of the traffic
+	Seed       uint64 // of the payload
+	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
+	DIOSource  string // a block device that the holder dio reads from; empty: a slow one of the run's own
 
 	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
 	Attach     func(holder string) (witness.Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it

@@ -13,5 +13,12 @@ import (
 // Run: a run starts copies of its own program, a memory hog for one, and in such a copy
 // RunChild does not return.
 func RunChild() {
-	child.RunIfChild(map[string]child.Main{hog.Child: hog.Main, block.RemoveChild: block.RemoveMain, keeper.Child: keeper.Main, promise.Child: promise.Main, mutation.ChangeChild: mutation.ChangeMain})
+	child.RunIfChild(map[string]child.Main{
+		block.FlushChild:     block.FlushMain,
+		block.RemoveChild:    block.RemoveMain,
+		hog.Child:            hog.Main,
+		keeper.Child:         keeper.Main,
+		mutation.ChangeChild: mutation.ChangeMain,
+		promise.Child:        promise.Main,
+	})
 }

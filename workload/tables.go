@@ -32,7 +32,7 @@ func holderKinds() []holderKind {
 		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return dio.Open(ctx, dio.Config{
 				TargetBytes: o.FileBytes, SourceBytes: o.AnonBytes, StoreBytes: o.MessageBytes,
-				Source: o.DIOSource, Dir: o.scratchDir(), Delay: o.dioDelay,
+				Source: o.DIOSource, Dir: o.scratchDir(),
 			})
 		}},
 		{Holder: vmwritev.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {

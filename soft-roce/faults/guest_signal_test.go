@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +32,6 @@ const (
 	patience  = 90 * time.Second // for a run to its end
 	cleanup   = 10 * time.Second // for what a killed run leaves to others to take away
 	interrupt = 20 * time.Second // from a signal that asks for the end to the end
-	reads     = 70 * time.Second // for what a killed run has in flight in its slow device: see the README
 )
 
 var signals = []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGSTOP}
@@ -124,10 +122,6 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 			t.Fatal(err)
 		}
 	}
-	if s.signal == unix.SIGKILL && strings.HasPrefix(s.scenario, "dio/") {
-		limit = reads
-		sum.awaitReads(t, p)
-	}
 	inTime := p.ended(limit)
 	end := time.Since(sent)
 	s.phase = p.stderr.at(s.moment)
@@ -184,29 +178,9 @@ func (s *shot) judge(t *testing.T, dir string) {
 	}
 }
 
-// awaitReads waits for a killed run of the holder dio. It cannot end before the reads that
-// it has in flight, which wait in its slow device. That they come to their end by themselves is
-// seen once in a long campaign; the other times they are ended here, since each takes a minute.
-func (m *tally) awaitReads(t *testing.T, p *process) {
-	t.Helper()
-	select {
-	case <-p.done:
-		return
-	case <-time.After(2 * time.Second):
-	}
-	if m.waited++; m.waited == 1 && *each > few {
-		return
-	}
-	const flush = `for n in /sys/block/dm-*/dm/name; do read -r name <"$n"; dmsetup suspend --noudevsync "$name" && dmsetup resume --noudevsync "$name" || [ ! -e "$n" ]; done`
-	if out, err := exec.Command("sh", "-ec", flush).CombinedOutput(); err != nil {
-		t.Errorf("flush the slow device of a killed run: %v: %s", err, out)
-	}
-}
-
 // tally are the figures of a signal.
 type tally struct {
 	shots, leaks int
-	waited       int // for reads in flight
 	scenarios    map[string]int
 	phases       map[string]int
 	end, clean   time.Duration // the longest
@@ -227,10 +201,6 @@ func (m *tally) String() string {
 	for _, phase := range slices.Sorted(maps.Keys(m.phases)) {
 		in = append(in, fmt.Sprintf("%s %d", phase, m.phases[phase]))
 	}
-	reads := ""
-	if m.waited > 0 {
-		reads = fmt.Sprintf(", %d with reads in flight", m.waited)
-	}
-	return fmt.Sprintf("%d runs of %d scenarios%s, %d leaks; ended within %s, all gone %s later at most; in phase %s",
-		m.shots, len(m.scenarios), reads, m.leaks, m.end.Round(time.Millisecond), m.clean.Round(time.Millisecond), strings.Join(in, ", "))
+	return fmt.Sprintf("%d runs of %d scenarios, %d leaks; ended within %s, all gone %s later at most; in phase %s",
+		m.shots, len(m.scenarios), m.leaks, m.end.Round(time.Millisecond), m.clean.Round(time.Millisecond), strings.Join(in, ", "))
 }

@@ -24,9 +24,10 @@ import (
 // Delay is a device-mapper device that passes a read on to the device
 // below only when a delay is over or when it is flushed (drivers/md/dm-delay.c).
 // It is removed with its last user, so it is gone with this process, however
-// that ends: at the latest when the delay of the last read is over.
+// that ends: its reads are flushed then.
 type Delay struct {
 	control *os.File // of the device mapper
+	flusher *flusher // for when this process is killed
 	name    string   // as the device mapper knows it
 	Node    *os.File // open for direct reads
 	Number  uint64   // of the device
@@ -57,6 +58,9 @@ func NewDelay(ctx context.Context, below *os.File, size int64, delay time.Durati
 		d.Node, err = openNode(d.Number, dir)
 	}
 	if err = errors.Join(err, d.remove()); err != nil {
+		return nil, err
+	}
+	if d.flusher, err = startFlusher(d.name); err != nil {
 		return nil, err
 	}
 	return d, undo.Tell("") // the kernel sees to it from here on
@@ -235,6 +239,9 @@ func (d *Delay) Close() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	d.Node, d.control = nil, nil
+	if d.flusher != nil {
+		errs = append(errs, d.flusher.Close())
+	}
+	d.Node, d.control, d.flusher = nil, nil, nil
 	return errors.Join(errs...)
 }
