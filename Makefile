@@ -22,7 +22,7 @@ TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils p
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-few faults-host crashes bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages bench-packages
 
 build:
@@ -111,9 +111,10 @@ guest: $(GUEST_KERNELS:%=guest-%)
 $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
 
-# Every scenario that makes sense, one after the other in one guest.
+# Every scenario that makes sense, one after the other in one guest; with one processor,
+# beside another guest, emulation is a third faster.
 everything: $(GUEST_NEEDS)
-	$(UMEM) lab exec --kernel 5.10 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
@@ -128,28 +129,36 @@ matrix: build test-packages
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel, SEED what all random choices follow
-# from; SHOT sends the one signal of that number. All parts at a time: each guest keeps one
-# processor busy, and the host waits for mirrors. The guests are small, so that a hog soon
-# fills one, and with one processor emulation is a third faster.
+# from; SHOT sends the one signal of that number. All parts at a time: the runs of a guest
+# wait for much, so that PARTS guests of each kernel share the signals, and the host waits for
+# mirrors. The guests are small, so that a hog soon fills one, and with one processor emulation
+# is a third faster.
 EACH           := 100
+PARTS          := 2
 SEED           := 1
 SHOT           := -1
 FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j3 --output-sync=target READY=yes faults-all
+	$(MAKE) -j5 --output-sync=target READY=yes faults-all
 
-faults-all: $(FAULTS_KERNELS:%=faults-%) faults-host
+# FAULTS_GUESTS are KERNEL-PART: of so many parts, each sends its share of the signals.
+FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))
 
-.PHONY: $(FAULTS_KERNELS:%=faults-%)
-$(FAULTS_KERNELS:%=faults-%): faults-%: $(GUEST_NEEDS)
-	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $* --memory 512 --cpus 1 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
-		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.each $(EACH) -faults.shot $(SHOT) $(FAULTS_FLAGS)
+faults-all: faults-guests faults-host
+
+faults-guests: $(FAULTS_GUESTS:%=faults-%)
+
+.PHONY: $(FAULTS_GUESTS:%=faults-%)
+$(FAULTS_GUESTS:%=faults-%): faults-%: $(GUEST_NEEDS)
+	kernel=$(word 1,$(subst -, ,$*)) part=$(word 2,$(subst -, ,$*)) share=$$(($(EACH) / $(PARTS))); \
+	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
+		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
 
 # The part of it in make test, one guest after the other.
 faults-few: $(GUEST_NEEDS)
-	$(MAKE) -j1 READY=yes EACH=2 CRASHES=1 $(FAULTS_KERNELS:%=faults-%) crashes
+	$(MAKE) -j1 READY=yes EACH=2 PARTS=1 CRASHES=1 faults-guests crashes
 
 $(TESTS)/host-faults: $(HOST_NEEDS)
 	$(GO) test -c -tags faults -o $@ ./soft-roce/faults

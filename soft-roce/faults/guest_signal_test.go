@@ -57,8 +57,8 @@ func newShot(number int, among []*target) *shot {
 }
 
 func (s *shot) String() string {
-	return fmt.Sprintf("-faults.seed %d -faults.each %d -faults.shot %d: %s, %s after %s of about %s, in %s",
-		*seed, *each, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
+	return fmt.Sprintf("-faults.seed %d -faults.first %d -faults.each %d -faults.shot %d: %s, %s after %s of about %s, in %s",
+		*seed, *first, *each, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
 }
 
 // A run that gets a signal at any moment ends soon and rightly, leaves nothing on the
@@ -73,7 +73,7 @@ func TestSignals(t *testing.T) {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
 			sum := newTally()
 			for k := range *each {
-				number := k*len(signals) + i
+				number := (*first+k)*len(signals) + i
 				if *onlyShot < 0 || *onlyShot == number {
 					newShot(number, among).fire(t, sum)
 				}
