@@ -14,7 +14,6 @@ import (
 func newLabKernelsCommand() *cobra.Command {
 	var fetch []string
 	var format string
-	var config bool
 	cmd := &cobra.Command{
 		Use:   "kernels",
 		Short: "List the lab's kernels and fetch them",
@@ -25,15 +24,11 @@ now. Package files in the directory ` + kernels.PackageDirEnv + ` are preferred 
 the mirror.
 
 A kernel of your own needs virtio (PCI, console, block), 9p over virtio, overlayfs
-and ext4, built in or as modules; --config prints all its options, as a fragment of
-a configuration.`,
+and ext4, built in or as modules; 'umemstress lab config' prints all its options, and
+'umemstress lab build' builds one from source.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
-				return err
-			}
-			if config {
-				_, err := io.WriteString(cmd.OutOrStdout(), kernels.Fragment)
 				return err
 			}
 			store, err := kernels.DefaultStore()
@@ -56,7 +51,6 @@ a configuration.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&fetch, "fetch", nil, "get the newest kernel called `NAME`; may be repeated")
-	cmd.Flags().BoolVar(&config, "config", false, "print the options that a kernel needs, and nothing else")
 	addFormatFlag(cmd.Flags(), &format)
 	return cmd
 }
@@ -69,7 +63,11 @@ func printKernels(w io.Writer, entries []kernels.Entry) error {
 		if release == "" {
 			release, version = "-", "not fetched"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.Name, release, version, strings.Join(e.Suites, ", "))
+		from := strings.Join(e.Suites, ", ")
+		if e.Built != nil {
+			from = e.Built.String()
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.Name, release, version, from)
 	}
 	return table.Flush()
 }

@@ -123,7 +123,7 @@ func TestLabWithoutHome(t *testing.T) {
 
 func TestLabKernelConfig(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := execute(t.Context(), []string{"lab", "kernels", "--config"}, &stdout, &stderr); code != exitClean || !strings.Contains(stdout.String(), "\nCONFIG_9P_FS=y\n") {
+	if code := execute(t.Context(), []string{"lab", "config"}, &stdout, &stderr); code != exitClean || !strings.Contains(stdout.String(), "\nCONFIG_9P_FS=y\n") {
 		t.Errorf("exit code %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }

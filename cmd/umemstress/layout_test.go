@@ -24,6 +24,7 @@ var layers = []string{
 	"cmd/umemstress/internal/signals",
 	"soft-roce/faults",
 	"soft-roce/lab/matrix",
+	"soft-roce/lab/build",
 	"soft-roce/lab",
 	"soft-roce/lab/machine",
 	"soft-roce/lab/kernels",

@@ -21,6 +21,7 @@ import (
 // for, verified by apt, without touching the machine's own package lists.
 type apt struct {
 	dir      string        // lists and configuration of our own
+	sources  bool          // of source packages, and not of binary ones
 	patience time.Duration // with an apt-get that makes no progress; 0: patience
 }
 
@@ -59,7 +60,11 @@ func (a *apt) update(ctx context.Context, suites []string) error {
 	if err != nil {
 		return err
 	}
-	sources, err := sourcesList(string(out), suites)
+	kind := "deb"
+	if a.sources {
+		kind = "deb-src"
+	}
+	sources, err := sourcesList(kind, string(out), suites)
 	if err != nil {
 		return err
 	}
@@ -86,15 +91,20 @@ func (a *apt) lists() string { return filepath.Join(a.dir, "lists") }
 // shownImages are the packages of kernels.
 const shownImages = "?name(^linux-image-[0-9].*-amd64$)"
 
-// show reads the package lists of the suites, and what they say of kernels. Lists that were
-// damaged since they were fetched are fetched again: apt-get takes them for good as long as
-// the mirror has no newer ones.
+// show reads the package lists of the suites, and what they say of kernels.
 func (a *apt) show(ctx context.Context, suites []string) (string, error) {
+	return a.ask(ctx, suites, "show", shownImages)
+}
+
+// ask reads the package lists of the suites, and has apt-cache answer from them. Lists that
+// were damaged since they were fetched are fetched again: apt-get takes them for good as long
+// as the mirror has no newer ones.
+func (a *apt) ask(ctx context.Context, suites []string, question ...string) (string, error) {
 	for again := false; ; again = true {
 		err := a.update(ctx, suites)
 		var out []byte
 		if updated := err == nil; updated {
-			out, err = host.AptCache.Run(ctx, append(a.options(), "show", shownImages)...)
+			out, err = host.AptCache.Run(ctx, append(a.options(), question...)...)
 		} else if again && errors.As(err, new(*host.ToolError)) && !errors.Is(err, unix.ENOSPC) {
 			return "", host.Lacksf("read the package lists of %s from the mirror of this machine's apt: %w; "+
 				"is the mirror to be reached? A package file needs none: --kernel FILE.deb", strings.Join(suites, ", "), err)
@@ -114,7 +124,7 @@ func (a *apt) show(ctx context.Context, suites []string) (string, error) {
 // sourcesList makes the sources of the suites from what apt is configured for.
 // A mirror carries all suites of its archive; the archive of security updates
 // is another one, often on another mirror.
-func sourcesList(targets string, suites []string) (string, error) {
+func sourcesList(kind, targets string, suites []string) (string, error) {
 	var archive, security string
 	for line := range strings.Lines(targets) {
 		fields := strings.Fields(line)
@@ -134,7 +144,7 @@ func sourcesList(targets string, suites []string) (string, error) {
 			uri = security
 		}
 		if uri != "" {
-			fmt.Fprintf(&b, "deb [signed-by=%s] %s %s main\n", keyring, uri, suite)
+			fmt.Fprintf(&b, "%s [signed-by=%s] %s %s main\n", kind, keyring, uri, suite)
 		}
 	}
 	if b.Len() == 0 {

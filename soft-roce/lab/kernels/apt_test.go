@@ -13,7 +13,7 @@ Debian bookworm-updates http://mirror.example/debian/
 Debian bookworm-security http://security.example/debian-security/
 Vendor stable http://vendor.example/apt/
 `
-	got, err := sourcesList(targets, []string{"bullseye", "bullseye-security"})
+	got, err := sourcesList("deb", targets, []string{"bullseye", "bullseye-security"})
 	want := "deb [signed-by=" + keyring + "] http://mirror.example/debian/ bullseye main\n" +
 		"deb [signed-by=" + keyring + "] http://security.example/debian-security/ bullseye-security main\n"
 	if err != nil || got != want {
@@ -21,12 +21,12 @@ Vendor stable http://vendor.example/apt/
 	}
 
 	// Without a mirror of security updates the archive alone has to do.
-	got, err = sourcesList("Debian bookworm http://mirror.example/debian/\n", []string{"bookworm", "bookworm-security"})
+	got, err = sourcesList("deb", "Debian bookworm http://mirror.example/debian/\n", []string{"bookworm", "bookworm-security"})
 	if err != nil || strings.Count(got, "\n") != 1 || !strings.Contains(got, " bookworm main") {
 		t.Errorf("sourcesList without security = %q, %v", got, err)
 	}
 
-	_, err = sourcesList("Ubuntu jammy http://mirror.example/ubuntu/\n", []string{"sid"})
+	_, err = sourcesList("deb", "Ubuntu jammy http://mirror.example/ubuntu/\n", []string{"sid"})
 	var lacks interface{ HostLacks() bool }
 	if !errors.As(err, &lacks) || !lacks.HostLacks() {
 		t.Errorf("sourcesList on another distribution: %v, want the host's lack", err)

@@ -41,6 +41,12 @@ func MakeDir(dir string) error {
 	return nil
 }
 
+// CacheError is what cacheError makes of it, for who else keeps things in the cache.
+func CacheError(dir string, err error) error { return cacheError(dir, err) }
+
+// WantRoom refuses what will not find room in the cache.
+func WantRoom(dir string, bytes int64, what string) error { return wantRoom(dir, bytes, what) }
+
 // cacheError says of a cache that cannot be written that it is the host's, and what to
 // do. Other errors are left as they are.
 func cacheError(dir string, err error) error {

@@ -114,7 +114,7 @@ func FuzzApt(f *testing.F) {
 				}
 			}
 		}
-		list, err := sourcesList(shown, []string{"sid", "bookworm-security"})
+		list, err := sourcesList("deb", shown, []string{"sid", "bookworm-security"})
 		if err == nil && strings.Count(list, "\n") > 2 {
 			t.Errorf("sources %q", list)
 		}

@@ -77,5 +77,8 @@ func Custom(ctx context.Context, image, modules string) (Kernel, error) {
 // IsStock tells whether the kernel is one of a store, and not of one's own.
 func (k *Kernel) IsStock() bool { return k.BootModules != "" }
 
+// Dir is the directory of a kernel of the store.
+func (k *Kernel) Dir() string { return k.dir() }
+
 // dir is the kernel's directory in the store.
 func (k *Kernel) dir() string { return filepath.Dir(k.BootModules) }

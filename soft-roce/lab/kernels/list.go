@@ -11,6 +11,7 @@ type Entry struct {
 	Release string   `json:"release,omitempty"` // what it stands for; empty: not in the store
 	Version string   `json:"version,omitempty"` // of the package
 	Suites  []string `json:"suites,omitempty"`  // of Debian, where it is looked for
+	Built   *Built   `json:"built,omitempty"`   // how it was built; nil: it was fetched, or is from a file
 }
 
 // List returns the known series, and then what else is in the store.
@@ -46,7 +47,14 @@ func (s *Store) List() ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, Entry{Name: stock.Release, Release: stock.Release, Version: stock.Version})
+		entry := Entry{Name: stock.Release, Release: stock.Release, Version: stock.Version}
+		if entry.Built, err = readBuilt(dir); err != nil {
+			return nil, err
+		}
+		if entry.Built != nil {
+			entry.Name = entry.Built.Name
+		}
+		entries = append(entries, entry)
 	}
 	return entries, nil
 }

@@ -60,7 +60,7 @@ func lacking(release string, missing []module) error {
 		names = append(names, m.name)
 		options = append(options, "CONFIG_"+m.option)
 	}
-	return host.Lacksf("kernel %s has neither built in nor as modules what the guest boots with, %s; it takes %s, and 'umemstress lab kernels --config' prints all options",
+	return host.Lacksf("kernel %s has neither built in nor as modules what the guest boots with, %s; it takes %s, and 'umemstress lab config' prints all options",
 		release, strings.Join(names, ", "), strings.Join(options, ", "))
 }
 

@@ -26,7 +26,7 @@ const PackageDirEnv = "UMEMSTRESS_KERNEL_DIR"
 // Store keeps kernels ready to boot:
 //
 //	<dir>/<release>_<version>/         vmlinuz, config, lib/modules/<release>, …
-//	<dir>/by-name/<name>            -> what a series' name was last resolved to
+//	<dir>/by-name/<name>            -> what a series' name was last resolved to, or one that was built under the name
 //
 // A kernel appears in it complete, by a rename. All that is changed then is the archive of
 // its boot modules, which a lab that lays it out otherwise makes anew.
@@ -34,7 +34,8 @@ type Store struct {
 	Dir        string
 	PackageDir string // package files; empty: none
 
-	mirror packageSource
+	mirror  packageSource
+	sources *apt // of source packages
 }
 
 // packageSource finds and fetches packages of kernels.
@@ -55,11 +56,12 @@ func DefaultStore() (*Store, error) {
 		Dir:        filepath.Join(cache, storeDir),
 		PackageDir: os.Getenv(PackageDirEnv),
 		mirror:     &apt{dir: filepath.Join(cache, "apt")},
+		sources:    &apt{dir: filepath.Join(cache, "apt-sources"), sources: true},
 	}, nil
 }
 
 // Find returns the kernel called name: a series (5.10, 6.1, 6.12, trixie, sid), a
-// release or version, or the path of a package file. A kernel that is in the
+// release or version, the path of a package file, or the name of one that was built. A kernel that is in the
 // store costs no look at the mirror.
 func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 	if IsFile(name) {
@@ -67,6 +69,9 @@ func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 	}
 	if named, ok := seriesNamed(name); ok && named.archive != "" {
 		return s.fromArchive(ctx, named)
+	}
+	if dir := s.builtDir(name); dir != "" {
+		return s.load(dir)
 	}
 	if _, err := suitesFor(name); err != nil {
 		return Kernel{}, err
@@ -108,7 +113,7 @@ func (s *Store) Cached(name string) (Kernel, error) {
 		if err != nil {
 			return Kernel{}, err
 		}
-		if stock.is(name) {
+		if stock.is(name) && (!isBuilt(filepath.Dir(path)) || name == stock.Release) {
 			found = append(found, stock)
 			dirs[stock] = filepath.Dir(path)
 		}

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"debug/elf"
 	"encoding/binary"
@@ -82,6 +83,12 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 			return nil, err
 		}
 		defer d.Close()
+		return readExactly(d, size)
+	case bytes.HasPrefix(packed, []byte("\x1f\x8b")):
+		d, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, err
+		}
 		return readExactly(d, size)
 	}
 	return nil, fmt.Errorf("unknown compression %x", packed[:4])

@@ -30,6 +30,20 @@ const (
 	Tar      Tool = "tar"
 	Shell    Tool = "sh"
 	Stty     Tool = "stty"
+
+	Git        Tool = "git"
+	Make       Tool = "make"
+	Patch      Tool = "patch"
+	DpkgSource Tool = "dpkg-source"
+	Spatch     Tool = "spatch"
+	GCC        Tool = "gcc"
+	Ld         Tool = "ld"
+	Bc         Tool = "bc"
+	Bison      Tool = "bison"
+	Flex       Tool = "flex"
+	Pahole     Tool = "pahole"
+	Perl       Tool = "perl"
+	Ccache     Tool = "ccache"
 )
 
 // Package is the package of Debian that has the tool.
@@ -51,6 +65,14 @@ func (t Tool) Package() string {
 		return "dash"
 	case Stty:
 		return "coreutils"
+	case DpkgSource:
+		return "dpkg-dev"
+	case Spatch:
+		return "coccinelle"
+	case Ld:
+		return "binutils"
+	case Pahole:
+		return "dwarves"
 	}
 	return string(t)
 }
@@ -70,6 +92,7 @@ type Call struct {
 	Env  []string // added to the caller's environment
 	In   io.Reader
 	Out  io.Writer // in place of the result
+	Err  io.Writer // has what the tool complains of, too
 }
 
 // Run runs the tool and returns its output.
@@ -94,6 +117,9 @@ func (t Tool) RunAs(ctx context.Context, call Call, args ...string) ([]byte, err
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if call.Out != nil {
 		cmd.Stdout = call.Out
+	}
+	if call.Err != nil {
+		cmd.Stderr = io.MultiWriter(&stderr, call.Err)
 	}
 	err = runBound(cmd)
 	if ctx.Err() != nil {
