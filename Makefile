@@ -5,6 +5,7 @@
 # make bench   the figures that the project promises, as ratios
 # make faults  kills, damage and full disks at random, for up to half an hour
 # make crashes the crash of the report, 10 times with one thread, 10 with the whole guest
+# make fixes   kernels built from source, with a fix and without it
 #
 # Everything that these need on a Debian machine is installed with apt by the
 # targets themselves, which say so.
@@ -18,12 +19,13 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle $(FS_PACKAGES)
+BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
 BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes bench bench-once generate check-generate clean
-.PHONY: lab-packages test-packages bench-packages
+.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
+.PHONY: lab-packages test-packages build-packages bench-packages
 
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
@@ -43,6 +45,9 @@ lab-packages:
 test-packages: lab-packages
 	$(call install,$(TEST_PACKAGES))
 
+build-packages: lab-packages
+	$(call install,$(BUILD_PACKAGES))
+
 bench-packages: test-packages
 	$(call install,$(BENCH_PACKAGES))
 
@@ -50,7 +55,7 @@ bench-packages: test-packages
 define expect
 	@$(UMEM) lab run --kernel $(3) -- $(4); code=$$?; echo; \
 	if [ $$code = $(1) ]; then \
-		echo "Exit code $(1), $(2), is what a stock $(3) kernel is expected to do: the proof worked."; echo; \
+		echo "Exit code $(1), $(2), is what kernel $(3) is expected to do: the proof worked."; echo; \
 	else \
 		echo "Expected exit code $(1) ($(2)) on $(3), but got $$code."; exit 1; \
 	fi
@@ -171,6 +176,17 @@ faults-host: $(TESTS)/host-faults
 CRASHES := 10
 crashes: $(TESTS)/host-faults
 	cd soft-roce/faults && $(abspath $<) -test.timeout 28m -test.run '^TestCrash' -faults.crashes $(CRASHES) $(FAULTS_FLAGS)
+
+# That a fix makes the difference: one kernel with it and one without it, otherwise the same.
+fixes: build build-packages
+	$(UMEM) lab build --source 5.10
+	$(UMEM) lab build --source 5.10 --without-fix cc5095747edf
+	$(call expect,12,data-lost,5.10-built,--preset quick)
+	$(call expect,14,crashed,5.10-without-cc5095747edf,--preset quick --allow-crash)
+	$(UMEM) lab build --source 6.1
+	$(UMEM) lab build --source 6.1 --without-fix d824ec2a1546
+	$(call expect,0,clean,6.1-built,--preset quick)
+	$(call expect,12,data-lost,6.1-without-d824ec2a1546,--preset quick)
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs $(TESTS)/pin

@@ -33,6 +33,7 @@ var environment = []string{
 	"ARCH=x86_64", "CROSS_COMPILE=", "LLVM=", "MAKEFLAGS=", "MFLAGS=", "MAKELEVEL=", "KCONFIG_CONFIG=.config",
 	"KCFLAGS=", "KAFLAGS=", "KCPPFLAGS=", "KBUILD_OUTPUT=", "KBUILD_EXTMOD=", "KBUILD_EXTRA_SYMBOLS=", "KBUILD_VERBOSE=",
 	"KBUILD_BUILD_USER=umemstress", "KBUILD_BUILD_HOST=lab",
+	"CCACHE_DEPEND=true", // no second pass of the preprocessor over what is not cached
 }
 
 // run makes targets. What the build says is in the place's log, and of a failed one in the
@@ -93,7 +94,7 @@ func (l *buildLog) Write(p []byte) (int, error) {
 }
 
 var (
-	blamed = regexp.MustCompile(`(?i)\berror:|fatal error|undefined reference|\*\*\* |No rule to make|FAILED|\berror\b`)
+	blamed = regexp.MustCompile(`(?i)\berror:|fatal error|undefined reference|\*\*\* |No rule to make|FAILED`)
 	noRoom = []byte("No space left on device")
 )
 

@@ -109,7 +109,7 @@ func stageFile(base, stage, path string) error {
 // apply runs patch in the stage.
 func apply(ctx context.Context, stage string, c change) error {
 	call := host.Call{Dir: stage, In: strings.NewReader(string(c.diff))}
-	out, err := host.Patch.RunAs(ctx, call, "-p1", "--forward", "--force", "--no-backup-if-mismatch", "--reject-file=-")
+	out, err := host.Patch.RunAs(ctx, call, "-p1", "--forward", "--batch", "--no-backup-if-mismatch", "--reject-file=-")
 	var failed *host.ToolError
 	if !errors.As(err, &failed) || ctx.Err() != nil {
 		return err

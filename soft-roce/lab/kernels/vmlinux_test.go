@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"os/exec"
 	"testing"
@@ -53,7 +54,15 @@ func TestDecompress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, packed := range [][]byte{xz, encoder.EncodeAll(want, nil)} {
+	var gzipped bytes.Buffer
+	w := gzip.NewWriter(&gzipped)
+	if _, err := w.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, packed := range [][]byte{xz, encoder.EncodeAll(want, nil), gzipped.Bytes()} {
 		sized := func(size int) []byte {
 			return binary.LittleEndian.AppendUint32(bytes.Clone(packed), uint32(size))
 		}
