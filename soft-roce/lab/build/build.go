@@ -123,7 +123,7 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 
 func (p *plan) source(ctx context.Context, store *kernels.Store, at *place) (source, error) {
 	if isDirectory(p.Source) {
-		return ownSource(ctx, p.Source, p.AllowDirty, at.dir)
+		return ownSource(ctx, p.Source, p.AllowDirty)
 	}
 	return debianSource(ctx, store, p.Source, at.dir, p.Fresh)
 }

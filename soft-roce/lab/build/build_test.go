@@ -89,27 +89,29 @@ func TestCheckTree(t *testing.T) {
 // A directory's source is what git tracks there, and of a dirty one nothing or all of it.
 func TestOwnSource(t *testing.T) {
 	dir := kernelTree(t)
-	lay(t, dir, map[string]string{"mm/gup.o": "made", "notes": "untracked"})
-	plain, err := ownSource(t.Context(), dir, false, t.TempDir())
-	if err != nil || plain.full != "6.12.0-rc3" || len(plain.files) != 9 {
+	lay(t, dir, map[string]string{"mm/gup.o": "made", "mm/.gup.o.cmd": "made", "vmlinux.o": "", "arch/x86/kernel/vmlinux.lds.S": "", "include/generated/a.h": "made", "debian/rules": "", "mm/debian": "", "notes": "untracked"})
+	plain, err := ownSource(t.Context(), dir, false)
+	if err != nil || plain.full != "6.12.0-rc3" || len(plain.files) != 11 {
 		t.Errorf("without git: %+v, %v", plain, err)
 	}
-	if err := os.Remove(filepath.Join(dir, "notes")); err != nil {
-		t.Fatal(err)
+	for _, path := range []string{"notes", "include", "debian", "mm/debian", "mm/.gup.o.cmd", "vmlinux.o", "arch/x86/kernel"} {
+		if err := os.RemoveAll(filepath.Join(dir, path)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run(t, dir, "git", "init", "-q")
 	run(t, dir, "git", "add", ".")
 	run(t, dir, "git", "commit", "-qm", "all")
 	lay(t, dir, map[string]string{"notes": "untracked"})
-	clean, err := ownSource(t.Context(), dir, false, t.TempDir())
+	clean, err := ownSource(t.Context(), dir, false)
 	if err != nil || len(clean.files) != 8 || !strings.HasPrefix(clean.full, "6.12.0-rc3+g") {
 		t.Errorf("clean: %+v, %v", clean, err)
 	}
 	lay(t, dir, map[string]string{"mm/gup.c": "int gup = 1;\n"})
-	if _, err := ownSource(t.Context(), dir, false, t.TempDir()); !isUsage(err, "uncommitted changes", "mm/gup.c", "--allow-dirty") {
+	if _, err := ownSource(t.Context(), dir, false); !isUsage(err, "uncommitted changes", "mm/gup.c", "--allow-dirty") {
 		t.Errorf("dirty: %v", err)
 	}
-	dirty, err := ownSource(t.Context(), dir, true, t.TempDir())
+	dirty, err := ownSource(t.Context(), dir, true)
 	if err != nil || len(dirty.files) != 9 || !strings.HasSuffix(dirty.full, "-dirty") || dirty.state == clean.state {
 		t.Errorf("dirty, allowed: %+v, %v", dirty, err)
 	}

@@ -86,7 +86,7 @@ func (l *buildLog) Write(p []byte) (int, error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	l.compiled += bytes.Count(p, []byte("  CC  ")) // one that is torn apart is not missed
-	if now := time.Now(); now.Sub(l.told) > l.every {
+	if now := time.Now(); l.compiled > 0 && now.Sub(l.told) > l.every {
 		l.told = now
 		logrus.Infof("%d files compiled in %s", l.compiled, now.Sub(l.since).Round(time.Second))
 	}

@@ -213,7 +213,9 @@ func (m *mirror) prune(ctx context.Context, wanted map[string]bool) (removed int
 	return removed, err
 }
 
-// filesBelow lists all files of a tree but those in the directories that are skipped.
+// filesBelow lists all files of a tree, but those whose name or path, and those in
+// directories whose name or path, a pattern of the skipped ones matches. A pattern with a
+// slash is of a path; ./NAME is at the top.
 func filesBelow(ctx context.Context, dir string, skip ...string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -221,14 +223,29 @@ func filesBelow(ctx context.Context, dir string, skip ...string) ([]string, erro
 			return firstOf(context.Cause(ctx), err)
 		}
 		file := strings.TrimPrefix(path, dir+string(filepath.Separator))
-		if entry.IsDir() {
-			if slices.Contains(skip, file) {
+		if path != dir && skipped(file, skip) {
+			if entry.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		files = append(files, file)
+		if !entry.IsDir() {
+			files = append(files, file)
+		}
 		return nil
 	})
 	return files, err
+}
+
+func skipped(file string, patterns []string) bool {
+	for _, pattern := range patterns {
+		name := filepath.Base(file)
+		if strings.ContainsRune(pattern, '/') {
+			name = file
+		}
+		if ok, err := filepath.Match(strings.TrimPrefix(pattern, "./"), name); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }

@@ -155,7 +155,9 @@ func (p *plan) local() string {
 func (p *plan) tools() []host.Tool {
 	var tools []host.Tool
 	if isDirectory(p.Source) {
-		tools = append(tools, host.Git)
+		if hasGit(p.Source) {
+			tools = append(tools, host.Git)
+		}
 	} else {
 		tools = append(tools, host.AptGet, host.DpkgSource)
 	}

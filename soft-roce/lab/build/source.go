@@ -52,9 +52,15 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// ownSource is the source in a directory of the user's. It is what git tracks there, or all
-// that its .gitignore files do not tell to be made by a build.
-func ownSource(ctx context.Context, dir string, dirty bool, scratch string) (source, error) {
+// hasGit tells whether a directory is a git work tree's own.
+func hasGit(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, ".git"))
+	return err == nil
+}
+
+// ownSource is the source in a directory of the user's: what git tracks there, or all that no
+// build has made.
+func ownSource(ctx context.Context, dir string, dirty bool) (source, error) {
 	abs, err := filepath.Abs(dir)
 	if err == nil {
 		abs, err = filepath.EvalSymlinks(abs)
@@ -67,48 +73,57 @@ func ownSource(ctx context.Context, dir string, dirty bool, scratch string) (sou
 		return source{}, err
 	}
 	s := source{dir: abs, version: version, label: abs, full: version}
-	list := []string{"ls-files", "-z"}
-	if _, err := git(ctx, abs, "ls-files", "--error-unmatch", "Makefile"); err == nil {
-		commit, err := git(ctx, abs, "rev-parse", "--short=12", "HEAD")
-		if err != nil {
-			return source{}, host.Usagef("--source %s: %v", dir, err)
-		}
-		commit = strings.TrimSpace(commit)
-		modified, err := git(ctx, abs, "status", "--porcelain", "--untracked-files=no", "--", ".")
-		if err != nil {
-			return source{}, host.Usagef("--source %s: %v", dir, err)
-		}
-		if modified != "" && !dirty {
-			return source{}, host.Usagef("--source %s: it has uncommitted changes, of %s; commit or stash them, or build them as they are with --allow-dirty", dir, dirtyFiles(modified))
-		}
-		if modified != "" {
-			list = append(list, "--cached", "--others", "--exclude-standard")
-			commit += "-dirty"
-		}
-		s.label += " (" + commit + ")"
-		s.full += "+g" + commit
-	} else if ctx.Err() != nil {
-		return source{}, context.Cause(ctx)
+	if hasGit(abs) {
+		err = s.tracked(ctx, dir, dirty)
 	} else {
-		// A repository that knows nothing, for a source that is in none.
-		none := filepath.Join(scratch, "no.git")
-		if _, err := host.Git.Run(ctx, "init", "--quiet", "--bare", none); err != nil {
-			return source{}, err
-		}
-		list = append([]string{"--git-dir=" + none, "--work-tree=" + abs}, list...)
-		list = append(list, "--others", "--exclude-standard")
+		s.files, err = filesBelow(ctx, abs, made...)
 	}
-	out, err := git(ctx, abs, list...)
 	if err != nil {
 		return source{}, err
+	}
+	s.state, err = stateOf(abs, s.files)
+	return s, err
+}
+
+// tracked lists what git tracks in a directory, and with dirty also what it would track.
+func (s *source) tracked(ctx context.Context, named string, dirty bool) error {
+	commit, err := git(ctx, s.dir, "rev-parse", "--short=12", "HEAD")
+	if err != nil {
+		return host.Usagef("--source %s: its commit cannot be told: %v", named, err)
+	}
+	commit = strings.TrimSpace(commit)
+	modified, err := git(ctx, s.dir, "status", "--porcelain", "--untracked-files=no", "--", ".")
+	if err != nil {
+		return err
+	}
+	list := []string{"ls-files", "-z"}
+	if modified != "" {
+		if !dirty {
+			return host.Usagef("--source %s: it has uncommitted changes, of %s; commit or stash them, or build them as they are with --allow-dirty", named, dirtyFiles(modified))
+		}
+		list = append(list, "--cached", "--others", "--exclude-standard")
+		commit += "-dirty"
+	}
+	s.label += " (" + commit + ")"
+	s.full += "+g" + commit
+	out, err := git(ctx, s.dir, list...)
+	if err != nil {
+		return err
 	}
 	for file := range strings.SplitSeq(out, "\x00") {
 		if filepath.IsLocal(file) {
 			s.files = append(s.files, file)
 		}
 	}
-	s.state, err = stateOf(abs, s.files)
-	return s, err
+	return nil
+}
+
+// made are what builds leave in the tree of a kernel that is in no repository, and what is of
+// no use to ours: patterns of names, and of paths where they have a slash.
+var made = []string{
+	"*.o", "*.ko", "*.a", "*.so", "*.so.dbg", ".*.cmd", ".*.d", "*.mod", "*.mod.c", "modules.order", "modules.builtin*", "Module.symvers",
+	".config", ".config.old", ".version", "vmlinux", "vmlinux.o", "vmlinux.map", "vmlinux.symvers", "vmlinux.unstripped", ".tmp_*", ".vmlinux*", "System.map", "*.lex.c", "*.tab.[ch]", "*.asn1.[ch]",
+	"bzImage", "vmlinux.bin*", "include/config", "include/generated", "arch/*/include/generated", "./debian", "./.pc", ".git",
 }
 
 // dirtyFiles names what git status --porcelain lists.
@@ -155,8 +170,7 @@ func debianSource(ctx context.Context, store *kernels.Store, name, dir string, f
 	if err != nil {
 		return source{}, fmt.Errorf("the source package in %s is damaged (%w); remove the directory to have it fetched again", dir, err)
 	}
-	// debian/ has rules of another build.
-	files, err := filesBelow(ctx, tree, "debian", ".pc")
+	files, err := filesBelow(ctx, tree, "./debian", "./.pc") // rules of another build
 	return source{
 		dir: tree, files: files, link: true, version: version,
 		label: "Debian's " + p.String(), full: cmp.Or(p.Version, version), state: p.String(),

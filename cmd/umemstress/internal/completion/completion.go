@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/rdma"
+	"umemstress/soft-roce/lab/build"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
@@ -33,12 +34,15 @@ func flags() map[string]choices {
 		"kernel":     kernelNames,
 		"kernels":    kernelNames,
 		"fetch":      kernelNames,
+		"source":     kernelNames,
 		"connection": words("RC"),
 		"verb":       words("write"),
 		"backend":    words("auto", "uverbs"),
 		"report":     words("junit=", "ktap="),
 		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),
 		"observe":    words(workload.ObserveAuto, workload.ObserveOff, workload.ObserveRequire),
+
+		"without-fix": fixes,
 
 		"report-inconclusive": words("skip", "failure"),
 	}
@@ -50,10 +54,10 @@ func flags() map[string]choices {
 
 // Paths, which the shell completes better.
 var (
-	files       = []string{"file", "dio-source", "serial", "expected"}
+	files       = []string{"file", "dio-source", "serial", "expected", "patch", "semantic-patch", "config"}
 	directories = []string{"output", "scratch-dir", "modules", "share"}
-	// A kernel can also be a package or an image.
-	alsoFiles = []string{"kernel"}
+	// A kernel can also be a package or an image, and a source a directory.
+	alsoFiles = []string{"kernel", "source"}
 )
 
 // AddTo has every flag of a command, and of those below it, complete its values.
@@ -99,6 +103,14 @@ func values(list choices, directive cobra.ShellCompDirective) cobra.CompletionFu
 		}
 		return found, directive
 	}
+}
+
+func fixes() []cobra.Completion {
+	var found []cobra.Completion
+	for _, fix := range build.Fixes() {
+		found = append(found, cobra.CompletionWithDesc(fix.Commit, "without it, "+fix.Effect))
+	}
+	return found
 }
 
 func words(list ...string) choices { return func() []cobra.Completion { return list } }
