@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ type guestFlags struct {
 func (f *guestFlags) register(flags *pflag.FlagSet) {
 	f.given = flags
 	flags.StringSliceVarP(&f.kernel, "kernel", "k", []string{"5.10"}, "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64 or 6.1.0-56-rt-amd64, "+
-		"a FILE.deb, several if the kernel is split into them, an archive of 'make tarxz-pkg', or an image with --modules")
+		"a FILE.deb, several if the kernel is split into them, an archive of 'make tarxz-pkg', the DIR of a kernel's build or of 'make modules_install' (./5.10 where it is called as a version), or an image with --modules")
 	flags.StringVar(&f.modules, "modules", "", "`DIR` lib/modules/RELEASE of the image given with --kernel")
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")
@@ -117,7 +118,10 @@ func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 			files = append(files, file)
 		}
 	}
+	directory := slices.IndexFunc(f.kernel, kernels.IsDirectory)
 	switch {
+	case f.modules != "" && directory >= 0:
+		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a directory has its modules", f.kernel[directory])
 	case f.modules != "" && (len(f.kernel) > 1 || len(files) > 0):
 		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(f.kernel, ","))
 	case f.modules != "":
@@ -129,8 +133,11 @@ func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 	if err != nil {
 		return kernels.Kernel{}, err
 	}
-	if len(files) > 0 {
+	switch {
+	case len(files) > 0:
 		return store.FromPackages(ctx, files)
+	case directory >= 0:
+		return store.FromDirectory(ctx, f.kernel[directory])
 	}
 	return store.Find(ctx, f.kernel[0])
 }

@@ -67,6 +67,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 	initramfs, err := buildInitramfs(&c.Kernel, executable, program, &proto.Spec{
 		Release: c.Kernel.Release,
 		Modules: c.Kernel.Modules,
+		LinksTo: c.Kernel.LinksTo,
 		Program: c.Program,
 		Dir:     c.Dir,
 		Env:     c.environment(),

@@ -198,6 +198,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if !c.NoDevice {
+		if err := c.Kernel.CheckDevice(); err != nil {
+			return Result{}, err
+		}
+	}
 	if c.Accel == "" {
 		if c.Accel, err = Accelerator(ctx, c.Kernel); err != nil {
 			return Result{}, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -111,6 +112,9 @@ func switchRoot(s *proto.Spec) error {
 		{"bpf", at("/sys/fs/bpf"), "bpf", 0, ""},
 		{"cgroup2", at("/sys/fs/cgroup"), "cgroup2", 0, ""},
 	}
+	if isHidden(s.LinksTo, mounts) {
+		mounts = append(mounts, mount{filepath.Join(hostDir, s.LinksTo), at(s.LinksTo), "", unix.MS_BIND, ""})
+	}
 	for _, sh := range s.Shares {
 		mounts = append(mounts, mount{sh.Tag, at(sh.Path), "9p", 0, p9Data("none")})
 	}
@@ -128,6 +132,13 @@ func switchRoot(s *proto.Spec) error {
 		}
 	}
 	return chrootTo(newRoot)
+}
+
+// isHidden tells whether one of the mounts in the new root hides a path of the host's tree.
+func isHidden(path string, mounts []mount) bool {
+	return path != "" && slices.ContainsFunc(mounts, func(m mount) bool {
+		return m.target != newRoot && strings.HasPrefix(newRoot+path+"/", m.target+"/")
+	})
 }
 
 // chrootTo leaves the initramfs as switch_root does: an initramfs cannot be

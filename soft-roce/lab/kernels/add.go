@@ -173,12 +173,15 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 		optional bool
 	}{
 		{to: "vmlinuz", from: []string{"boot/vmlinuz-" + stock.Release, modules + "/vmlinuz"}},
-		{to: "config", from: []string{"boot/config-" + stock.Release, modules + "/config"}, optional: true},
-		{to: modules, from: []string{modules}},
+		{to: configFile, from: []string{"boot/config-" + stock.Release, modules + "/config"}, optional: true},
+		{to: modules, from: []string{modules}, optional: true},
 	} {
 		if err := w.moveFirst(part.from, filepath.Join(dir, part.to)); err != nil && !part.optional {
 			return err
 		}
+	}
+	if err := w.wantModules(modules); err != nil {
+		return err
 	}
 	// A directory of mode 0700, as MkdirTemp makes it, would hide the kernel
 	// from the guest of another user.
@@ -188,7 +191,7 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 	if _, err := host.Depmod.RunAs(ctx, host.Call{Held: w.held}, "-b", dir, stock.Release); err != nil {
 		return err
 	}
-	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", stock.Release))
+	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", stock.Release), filepath.Join(dir, configFile))
 	if err != nil {
 		return err
 	}
@@ -203,6 +206,22 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, kernelFile), raw, 0o644)
+}
+
+// wantModules makes an empty directory for a kernel that is known to have everything built in,
+// and refuses another one without modules.
+func (w *workshop) wantModules(modules string) error {
+	if isDir(filepath.Join(w.kernel(), modules)) {
+		return nil
+	}
+	c, err := readConfig(filepath.Join(w.kernel(), configFile))
+	if err != nil {
+		return err
+	}
+	if c.known() && !c.hasModules() {
+		return os.Mkdir(filepath.Join(w.kernel(), modules), 0o755)
+	}
+	return noneOf(modules)
 }
 
 // mergeModules has the modules below /lib alone. A package that is signed on its own has
@@ -242,5 +261,9 @@ func (w *workshop) moveFirst(paths []string, to string) error {
 			return err
 		}
 	}
+	return noneOf(paths...)
+}
+
+func noneOf(paths ...string) error {
 	return host.Usagef("the packages have none of %s; where a kernel is split, give all of its packages: --kernel IMAGE.deb,MODULES.deb", strings.Join(paths, ", "))
 }

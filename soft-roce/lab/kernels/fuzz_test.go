@@ -39,7 +39,7 @@ func FuzzImage(f *testing.F) {
 		f.Fatal(err)
 	}
 	elfImage := pvhImage()
-	if err := checkPVH(elfImage); err != nil {
+	if err := checkPVH(bytes.NewReader(elfImage)); err != nil {
 		f.Fatal(err)
 	}
 	packed := encoder.EncodeAll(elfImage, nil)
@@ -49,7 +49,7 @@ func FuzzImage(f *testing.F) {
 	f.Add(elfImage)
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		checkPVH(raw)
+		checkPVH(bytes.NewReader(raw))
 		payload, err := bzPayload(raw)
 		if err != nil {
 			return
@@ -68,7 +68,7 @@ func FuzzImage(f *testing.F) {
 		if err == nil && len(kernel) != int(size) {
 			t.Errorf("%d bytes, not the %d that the image says", len(kernel), size)
 		}
-		checkPVH(kernel)
+		checkPVH(bytes.NewReader(kernel))
 	})
 }
 

@@ -18,12 +18,19 @@ type Kernel struct {
 	Modules string // path of lib/modules/RELEASE, which has been through depmod
 
 	BootModules string // path of the prepared archive; empty: made when needed
+	LinksTo     string // directory of the files that Modules has symbolic links to; empty: it has the files
+
+	config string // path of its configuration, where there may be none
 }
 
 // CopyBootModules writes the archive of the modules that the guest boots with.
 func (k *Kernel) CopyBootModules(w io.Writer) error {
 	if k.BootModules == "" {
-		return writeBootModules(w, k.Modules)
+		c, err := readConfig(k.config)
+		if err != nil {
+			return err
+		}
+		return writeBootModules(w, k.Modules, c)
 	}
 	f, err := os.Open(k.BootModules)
 	if err != nil {

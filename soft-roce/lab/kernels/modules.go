@@ -3,7 +3,6 @@ package kernels
 import (
 	"compress/gzip"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/sirupsen/logrus"
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/ulikunitz/xz"
 
@@ -45,23 +45,6 @@ var bootStages = []bootStage{
 	{name: proto.StageDevice, wanted: []module{
 		{"crc32_generic", "CRYPTO_CRC32"}, {"veth", "VETH"}, {"ib_uverbs", "INFINIBAND_USER_ACCESS"}, {"rdma_rxe", "RDMA_RXE"},
 	}},
-}
-
-// Fragment is the part of a kernel's configuration that makes it boot in the lab, for
-// scripts/kconfig/merge_config.sh.
-//
-//go:embed kernel.config
-var Fragment string
-
-// lacking says of a kernel all that it lacks.
-func lacking(release string, missing []module) error {
-	var names, options []string
-	for _, m := range missing {
-		names = append(names, m.name)
-		options = append(options, "CONFIG_"+m.option)
-	}
-	return host.Lacksf("kernel %s has neither built in nor as modules what the guest boots with, %s; it takes %s, and 'umemstress lab config' prints all options",
-		release, strings.Join(names, ", "), strings.Join(options, ", "))
 }
 
 // stageFiles lists the files of a stage's modules, dependencies first. The
@@ -117,16 +100,29 @@ func moduleName(path string) string {
 
 // writeBootModules writes an archive of what the stages load from dir, a
 // directory for each stage. The modules are uncompressed, and named so that the
-// order of their names is the order to load them in.
-func writeBootModules(w io.Writer, dir string) error {
+// order of their names is the order to load them in. The configuration, where it is
+// known, tells what else the kernel has built in and what it lacks.
+func writeBootModules(w io.Writer, dir string, c configuration) error {
 	var records []cpio.Record
-	var lacks []module
+	release := filepath.Base(dir)
+	lacks := c.without(bootOptions)
+	var unbuilt, untold []string
 	for _, stage := range bootStages {
 		files, missing, err := stageFiles(dir, stage)
 		if err != nil {
 			return err
 		}
-		lacks = append(lacks, missing...)
+		for _, m := range missing {
+			switch value := c.options[m.option]; {
+			case value == "y":
+			case value == "m":
+				unbuilt = append(unbuilt, m.name)
+			case !c.known() && !hasBuiltinList(dir):
+				untold = append(untold, m.name)
+			default:
+				lacks = append(lacks, m.option)
+			}
+		}
 		for i, path := range files {
 			content, err := readModule(path)
 			if err != nil {
@@ -136,10 +132,22 @@ func writeBootModules(w io.Writer, dir string) error {
 			records = append(records, cpio.StaticFile(name, string(content), 0o644))
 		}
 	}
-	if len(lacks) > 0 {
-		return lacking(filepath.Base(dir), lacks)
+	switch {
+	case len(lacks) > 0:
+		return lacking(release, lacks)
+	case len(unbuilt) > 0:
+		return host.Usagef("kernel %s is configured to have %s as modules, and they are not among those that it came with: "+
+			"run 'make modules', or give all packages of it, which for Ubuntu are linux-modules and linux-modules-extra, too", release, strings.Join(unbuilt, ", "))
+	case len(untold) > 0:
+		logrus.Warnf("lab: nothing tells whether kernel %s has %s built in (no configuration, no modules.builtin); without them it boots no guest", release, strings.Join(untold, ", "))
 	}
 	return WriteArchive(w, records)
+}
+
+// hasBuiltinList tells whether the directory lists what is built in.
+func hasBuiltinList(dir string) bool {
+	st, err := os.Stat(filepath.Join(dir, "modules.builtin"))
+	return err == nil && st.Size() > 0
 }
 
 // WriteArchive writes the records, preceded by the directories that they are in.
@@ -155,17 +163,22 @@ func WriteArchive(w io.Writer, records []cpio.Record) error {
 const sumSuffix = ".sha256"
 
 // prepareBootModules writes the archive into a file, if it is not there as it was written. A
-// kernel that is given half an archive dies without a word of it.
-func prepareBootModules(path, dir string) error {
+// kernel that is given half an archive dies without a word of it. The configuration may be
+// in the file config.
+func prepareBootModules(path, dir, config string) error {
 	if intact(path) {
 		return nil
+	}
+	c, err := readConfig(config)
+	if err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(writeBootModules(f, dir), f.Close()); err != nil {
+	if err := errors.Join(writeBootModules(f, dir, c), f.Close()); err != nil {
 		return err
 	}
 	sum, err := sha256File(f.Name())

@@ -27,6 +27,7 @@ const PackageDirEnv = "UMEMSTRESS_KERNEL_DIR"
 //
 //	<dir>/<release>_<version>/         vmlinuz, config, lib/modules/<release>, …
 //	<dir>/by-name/<name>            -> what a series' name was last resolved to, or one that was built under the name
+//	<dir>/directories/<hash>/          what was made of a kernel that stays where it is
 //
 // A kernel appears in it complete, by a rename. All that is changed then is the archive of
 // its boot modules, which a lab that lays it out otherwise makes anew.
@@ -195,6 +196,7 @@ const (
 	storeDir        = "kernels" // in the cache
 	byName          = "by-name"
 	kernelFile      = "kernel.json"         // a stockKernel
+	configFile      = "config"              // as the kernel came with it, if it did
 	bootModulesFile = "boot-modules-2.cpio" // its number changes with its layout
 )
 
@@ -232,9 +234,10 @@ func (s *Store) load(dir string) (Kernel, error) {
 		Image:       filepath.Join(dir, "vmlinux"),
 		Modules:     filepath.Join(dir, "lib/modules", stock.Release),
 		BootModules: filepath.Join(dir, bootModulesFile),
+		config:      filepath.Join(dir, configFile),
 	}
 	// An older lab laid the archive out differently.
-	if err := prepareBootModules(k.BootModules, k.Modules); err != nil {
+	if err := prepareBootModules(k.BootModules, k.Modules, k.config); err != nil {
 		return Kernel{}, err
 	}
 	if _, err := os.Stat(k.Image); errors.Is(err, fs.ErrNotExist) {

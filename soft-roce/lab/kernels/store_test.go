@@ -59,7 +59,7 @@ func (p pkg) build(t *testing.T, dir string) string {
 	}
 	if strings.Contains(p.files, "image") {
 		write("boot/vmlinuz-"+p.release, "no image\n")
-		write("boot/config-"+p.release, "CONFIG_PVH=y\n")
+		write("boot/config-"+p.release, configWithout(p.without))
 	}
 	if p.fat > 0 {
 		noise := make([]byte, p.fat)
@@ -80,6 +80,19 @@ func (p pkg) build(t *testing.T, dir string) string {
 		t.Fatalf("dpkg-deb: %v: %s", err, out)
 	}
 	return path
+}
+
+// configWithout is what a kernel with all that the guest boots with built in was configured with, but for a module.
+func configWithout(module string) string {
+	text := "# Linux/x86 6.1.0 Kernel Configuration\nCONFIG_X86_64=y\nCONFIG_XFS_FS=m\n" + Fragment
+	for _, stage := range bootStages {
+		for _, m := range stage.required {
+			if m.name == module {
+				text = strings.ReplaceAll(text, "CONFIG_"+m.option+"=y", "# CONFIG_"+m.option+" is not set")
+			}
+		}
+	}
+	return text
 }
 
 // buildPackage makes the package of a whole kernel.

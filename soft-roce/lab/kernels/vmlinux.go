@@ -33,7 +33,7 @@ func extractImage(ctx context.Context, bzImage, elfImage string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPVH(kernel); err != nil {
+	if err := checkPVH(bytes.NewReader(kernel)); err != nil {
 		return err
 	}
 	return os.WriteFile(elfImage, kernel, 0o644)
@@ -118,8 +118,8 @@ func readExactly(r io.Reader, size int64) ([]byte, error) {
 
 // checkPVH looks for the note that names the PVH entry
 // (XEN_ELFNOTE_PHYS32_ENTRY, xen/interface/elfnote.h).
-func checkPVH(image []byte) error {
-	f, err := elf.NewFile(bytes.NewReader(image))
+func checkPVH(image io.ReaderAt) error {
+	f, err := elf.NewFile(image)
 	if err != nil {
 		return err
 	}

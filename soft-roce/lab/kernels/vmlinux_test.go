@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -79,7 +80,7 @@ func TestDecompress(t *testing.T) {
 	if _, err := decompress(t.Context(), []byte("unknown format")); err == nil {
 		t.Error("an unknown format was taken")
 	}
-	if err := checkPVH([]byte("no ELF")); err == nil {
+	if err := checkPVH(strings.NewReader("no ELF")); err == nil {
 		t.Error("a kernel that is no ELF image has a PVH entry")
 	}
 }

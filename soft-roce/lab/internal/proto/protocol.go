@@ -23,6 +23,7 @@ const (
 type Spec struct {
 	Release string   // uname -r of the guest's kernel
 	Modules string   // lib/modules/RELEASE on the host
+	LinksTo string   // directory of the host that links in Modules lead into; empty: they lead nowhere
 	Program []string // program and its arguments
 	Dir     string   // working directory
 	Env     []string

@@ -1,0 +1,174 @@
+package kernels
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"umemstress/soft-roce/lab/internal/host"
+)
+
+// Fragment is the part of a kernel's configuration that makes it boot in the lab, for
+// scripts/kconfig/merge_config.sh.
+//
+//go:embed kernel.config
+var Fragment string
+
+// howToConfigure ends the sentence on a kernel that lacks options.
+const howToConfigure = "'umemstress lab config' prints them all as a fragment for scripts/kconfig/merge_config.sh"
+
+// bootOptions are what the guest boots with that no kernel has as a module: of its machine
+// and its console, and of what init mounts. The modules are in bootStages.
+var bootOptions = []string{
+	"64BIT", "PCI", "ACPI", "TTY", "SERIAL_8250", "SERIAL_8250_CONSOLE", "BLK_DEV_INITRD", "BINFMT_ELF", "DEVTMPFS",
+	"PROC_FS", "SYSFS", "TMPFS", "UNIX98_PTYS", "CGROUPS", "DEBUG_FS", "FTRACE", "BPF_SYSCALL",
+}
+
+// deviceOptions are what soft-RoCE takes.
+var deviceOptions = []string{"INET", "VETH", "INFINIBAND_USER_ACCESS", "RDMA_RXE"}
+
+// configuration is what a kernel was configured with, as its .config tells it.
+type configuration struct {
+	arch    string            // as in arch/ARCH; empty: it is not told
+	options map[string]string // y, m or another value, by the name without CONFIG_; nil: nothing is known
+}
+
+func (c configuration) known() bool { return len(c.options) > 0 }
+
+// hasModules tells whether any option is a module.
+func (c configuration) hasModules() bool {
+	for _, value := range c.options {
+		if value == "m" {
+			return true
+		}
+	}
+	return false
+}
+
+// without are those of the options that are known to be neither built in nor modules.
+func (c configuration) without(options []string) []string {
+	if !c.known() {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(options), func(option string) bool { return c.options[option] != "" })
+}
+
+// otherArch names the architecture of a kernel that is not for the lab's guests.
+func (c configuration) otherArch() string {
+	switch {
+	case !c.known() || c.options["X86_64"] == "y":
+		return ""
+	case c.arch == "x86":
+		return "32-bit x86"
+	case c.arch == "":
+		return "another machine"
+	}
+	return c.arch
+}
+
+// configHead is the line that kconfig writes at the top.
+var configHead = regexp.MustCompile(`^# Linux/(\w+) .*Configuration`)
+
+func parseConfig(r io.Reader) (configuration, error) {
+	c := configuration{options: map[string]string{}}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		if head := configHead.FindStringSubmatch(line); head != nil && c.arch == "" {
+			c.arch = head[1]
+		}
+		setting, ok := strings.CutPrefix(line, "CONFIG_")
+		if !ok {
+			continue
+		}
+		if name, value, ok := strings.Cut(setting, "="); ok && value != "n" {
+			c.options[name] = value
+		}
+	}
+	return c, lines.Err()
+}
+
+// readConfig reads the configuration in a file. Without a file, or with an empty path,
+// nothing is known.
+func readConfig(path string) (configuration, error) {
+	if path == "" {
+		return configuration{}, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return configuration{}, nil
+	} else if err != nil {
+		return configuration{}, err
+	}
+	defer f.Close()
+	return parseConfig(f)
+}
+
+// maxConfig is some times what the largest configuration has in bytes.
+const maxConfig = 8 << 20
+
+// builtInConfig returns the configuration that a kernel with CONFIG_IKCONFIG=y has within it,
+// in its unpacked image (kernel/configs.c): nothing if there is none.
+func builtInConfig(elfImage string) ([]byte, error) {
+	f, err := os.Open(elfImage)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	mark := []byte("IKCFG_ST\x1f\x8b")
+	in := bufio.NewReaderSize(f, 1<<20)
+	for {
+		window, err := in.Peek(in.Size())
+		if at := bytes.Index(window, mark); at >= 0 {
+			in.Discard(at + len(mark) - 2)
+			break
+		}
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		in.Discard(len(window) - len(mark))
+	}
+	unpacked, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, nil // the mark was not one
+	}
+	unpacked.Multistream(false)
+	text, err := io.ReadAll(io.LimitReader(unpacked, maxConfig))
+	if err != nil {
+		return nil, nil
+	}
+	return text, nil
+}
+
+// lacking says of a kernel all that it lacks.
+func lacking(release string, options []string) error {
+	return host.Lacksf("kernel %s has neither built in nor as modules what the guest boots with: it takes %s, and %s",
+		release, withPrefix(options), howToConfigure)
+}
+
+func withPrefix(options []string) string {
+	return "CONFIG_" + strings.Join(options, ", CONFIG_")
+}
+
+// CheckDevice refuses a kernel that is known to be configured without soft-RoCE.
+func (k *Kernel) CheckDevice() error {
+	c, err := readConfig(k.config)
+	if err != nil {
+		return err
+	}
+	if lacks := c.without(deviceOptions); len(lacks) > 0 {
+		return host.Lacksf("kernel %s is configured without soft-RoCE: it takes %s, and %s; 'lab exec --no-device' boots it without",
+			k.Release, withPrefix(lacks), howToConfigure)
+	}
+	return nil
+}
