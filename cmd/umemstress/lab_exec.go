@@ -29,6 +29,7 @@ that answers to none. In the background of a terminal it has no input.
 ` + labExitCodes,
 		Example: `  umemstress lab exec -- rdma link
   umemstress lab exec -- bash
+  umemstress lab exec --kernel ~/linux -- uname -r
   umemstress lab exec --kernel 6.1 -- sh -c 'ib_write_bw -d rxe0 & sleep 1; ib_write_bw -d rxe0 localhost'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -68,8 +68,10 @@ func bench(t *testing.T) (dir string, env []string) {
 	for name, content := range map[string]string{
 		"file": "text", "cut.deb": "!<arch>\n", "empty/run.json": "", "deep/run.json": strings.Repeat("[", 1<<20),
 		"other/run.json": `{"schema": "fio/v3"}`, "dir/": "", "dir.deb/": "", "pipe/": "",
-		kernel + "kernel.json": `{"Release": "5.10.0-1-amd64", "Version": "5.10.1-1"}`,
-		kernel + "vmlinuz":     "", kernel + "boot-modules-2.cpio": "",
+		"configured/.config": "CONFIG_X86_64=y\n", "arm64/.config": "# Linux/arm64 6.9.0 Kernel Configuration\nCONFIG_ARM64=y\n",
+		"imageless/lib/modules/6.9.0/modules.order": "",
+		kernel + "kernel.json":                      `{"Release": "5.10.0-1-amd64", "Version": "5.10.1-1"}`,
+		kernel + "vmlinuz":                          "", kernel + "boot-modules-2.cpio": "",
 		kernel + "lib/modules/5.10.0-1-amd64/modules.dep": "",
 	} {
 		path := filepath.Join(dir, name)

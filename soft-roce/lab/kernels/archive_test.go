@@ -54,6 +54,22 @@ func TestKernelOfArchive(t *testing.T) {
 	}
 }
 
+// What 'make tar-pkg' packs of a kernel with everything built in has no lib.
+func TestArchiveWithoutModules(t *testing.T) {
+	const release = "6.9.0-mono"
+	tree, path := t.TempDir(), filepath.Join(t.TempDir(), "linux.tar")
+	deb := pkg{name: "any", release: release, version: "1", files: "image", monolithic: true}.build(t, t.TempDir())
+	for _, cmd := range [][]string{{"dpkg-deb", "-x", deb, tree}, {"tar", "--create", "--file", path, "--directory", tree, "."}} {
+		if out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", cmd, err, out)
+		}
+	}
+	s, _ := newTestStore(t)
+	if k, err := s.Find(t.Context(), path); err != nil || k.Release != release || !isDir(k.Modules) {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // A kernel that no mirror has is of the newest archive in the folder, and stays in the store
 // without the folder. No stock kernel is taken for it, nor it for one of its line.
 func TestSeriesOfArchives(t *testing.T) {

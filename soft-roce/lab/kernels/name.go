@@ -88,7 +88,8 @@ func (k stockKernel) is(name string) bool {
 		return false
 	}
 	if s, ok := seriesNamed(name); ok {
-		return s.archive == "" && strings.HasPrefix(k.Release, s.line)
+		// Not one of one's own that happens to be of the line.
+		return s.archive == "" && strings.HasPrefix(k.Release, s.line) && strings.HasSuffix(k.Release, "-amd64")
 	}
 	return name == k.Version || name == k.upstream()
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -52,20 +53,24 @@ func (s *Store) packageFiles(name string) ([]string, error) {
 	return files[stock], nil
 }
 
+// imageFile matches the image packages that a file can be: Debian's, Ubuntu's, and those of 'make
+// bindeb-pkg', which have any release. Metapackages have none.
+var imageFile = regexp.MustCompile(`^linux-image-(?:unsigned-)?(\d+\.\d+\.\d[0-9a-z.+~-]*?)(?:-unsigned)?$`)
+
 // partOf tells of which release a package is a part that the guest needs, and whether it is
-// its image: what Debian splits a kernel into.
+// its image: what Debian and Ubuntu split a kernel into.
 func partOf(pkg string) (release string, image bool) {
-	pkg = strings.TrimSuffix(pkg, "-unsigned")
-	if release, ok := releaseOfPackage(pkg); ok {
-		return release, true
-	}
-	for _, prefix := range []string{"linux-modules-", "linux-binary-", "linux-base-"} {
+	for _, prefix := range []string{"linux-modules-extra-", "linux-modules-", "linux-binary-", "linux-base-"} {
 		if rest, ok := strings.CutPrefix(pkg, prefix); ok {
-			release, _ := releaseOfPackage("linux-image-" + rest)
+			release, _ := partOf("linux-image-" + rest)
 			return release, false
 		}
 	}
-	return "", false
+	m := imageFile.FindStringSubmatch(pkg)
+	if m == nil || strings.HasSuffix(m[1], "-dbg") || strings.HasSuffix(m[1], "-dbgsym") {
+		return "", false
+	}
+	return m[1], true
 }
 
 // FromPackages returns the kernel that the package files make up. What it is, its own files

@@ -54,6 +54,39 @@ func TestKernelOfPackages(t *testing.T) {
 	}
 }
 
+// Ubuntu parts a kernel in other ways than Debian, and 'make bindeb-pkg' calls it as it likes: of
+// a folder of both, each is found by its release, and a series means neither.
+func TestPackageDirOfOthers(t *testing.T) {
+	s, m := newTestStore(t, stockKernel{"6.12.117+deb12-amd64", "6.12.117-1~deb12u1"})
+	s.PackageDir = t.TempDir()
+	const ubuntu, version = "6.8.0-45-generic", "6.8.0-45.45"
+	const own = "6.12.0-rc3-00012-gabcdef+"
+	for _, p := range []pkg{
+		{name: "linux-image-unsigned-" + ubuntu, files: "image"},
+		{name: "linux-modules-" + ubuntu, files: "modules"},
+		{name: "linux-modules-extra-" + ubuntu, fat: 1},
+		{name: "linux-headers-" + ubuntu, files: "image"},
+		{name: "linux-image-unsigned-" + ubuntu + "-dbgsym", files: "image"},
+	} {
+		p.release, p.version = ubuntu, version
+		p.build(t, s.PackageDir)
+	}
+	pkg{name: "linux-image-" + own, release: own, version: "6.12.0-1", files: "image+modules"}.build(t, s.PackageDir)
+	pkg{name: "linux-image-" + own + "-dbg", release: own, version: "6.12.0-1", files: "image"}.build(t, s.PackageDir)
+	for _, release := range []string{ubuntu, own} {
+		files, err := s.packageFiles(release)
+		if want := map[string]int{ubuntu: 3, own: 1}[release]; err != nil || len(files) != want {
+			t.Errorf("%s: %q, %v; want %d", release, files, err, want)
+		}
+		if k, err := s.Find(t.Context(), release); err != nil || k.Release != release || m.looked.Load() != 0 {
+			t.Errorf("%s: %+v, %v", release, k, err)
+		}
+	}
+	if k, err := s.Find(t.Context(), "6.12"); err != nil || k.Release != m.has[0].Release {
+		t.Errorf("6.12: %+v, %v", k, err)
+	}
+}
+
 // A directory of package files may have a kernel in parts.
 func TestPackageDirWithParts(t *testing.T) {
 	s, _ := newTestStore(t)

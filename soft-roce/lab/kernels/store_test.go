@@ -26,6 +26,7 @@ type pkg struct {
 	arch                   string // empty: amd64
 	below                  string // where the modules are: empty, or usr/
 	without                string // a module that the kernel does not have
+	monolithic             bool   // it is configured to have no modules
 	fat                    int    // bytes of random content
 	filler                 int    // files that it is in; 0: one
 	installed              int    // KiB that it says it takes; 0: it says nothing
@@ -59,7 +60,11 @@ func (p pkg) build(t *testing.T, dir string) string {
 	}
 	if strings.Contains(p.files, "image") {
 		write("boot/vmlinuz-"+p.release, "no image\n")
-		write("boot/config-"+p.release, configWithout(p.without))
+		config := configWithout(p.without)
+		if p.monolithic {
+			config = strings.ReplaceAll(config, "=m\n", "=y\n")
+		}
+		write("boot/config-"+p.release, config)
 	}
 	if p.fat > 0 {
 		noise := make([]byte, p.fat)

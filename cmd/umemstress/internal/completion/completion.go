@@ -56,7 +56,7 @@ func flags() map[string]choices {
 var (
 	files       = []string{"file", "dio-source", "serial", "expected", "patch", "semantic-patch", "config"}
 	directories = []string{"output", "scratch-dir", "modules", "share"}
-	// A kernel can also be a package or an image, and a source a directory.
+	// A kernel can also be a package, an image or a directory, and a source a directory.
 	alsoFiles = []string{"kernel", "source"}
 )
 

@@ -1,0 +1,115 @@
+package kernels
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// ikconfig is what CONFIG_IKCONFIG puts into a kernel.
+func ikconfig(t *testing.T, config string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	packed.WriteString("IKCFG_ST")
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte(config)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	packed.WriteString("IKCFG_ED")
+	return packed.String()
+}
+
+func TestParseConfig(t *testing.T) {
+	c, err := parseConfig(strings.NewReader("#\n# Linux/x86 6.9.0 Kernel Configuration\n#\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=\"x=y\"\nCONFIG_E=n\njunk\n"))
+	if err != nil || c.arch != "x86" || len(c.options) != 3 || c.options["A"] != "y" || c.options["B"] != "m" || c.options["D"] != `"x=y"` || !c.hasModules() {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if got := c.without([]string{"A", "B", "C", "E", "F"}); strings.Join(got, " ") != "C E F" {
+		t.Errorf("without %q", got)
+	}
+	if got := (configuration{}).without([]string{"A"}); got != nil {
+		t.Errorf("of what is not known: %q", got)
+	}
+}
+
+// The configuration of a kernel that has it within is found anywhere in it, and what only
+// looks like one is not.
+func TestBuiltInConfig(t *testing.T) {
+	config := configWithout("")
+	for _, before := range []int{0, 1, 1<<20 - 15, 1<<20 - 5, 1 << 20, 3 << 20} {
+		dir := files(t, map[string]string{"vmlinux": strings.Repeat("x", before) + ikconfig(t, config) + strings.Repeat("y", 100)})
+		if got, err := builtInConfig(filepath.Join(dir, "vmlinux")); err != nil || string(got) != config {
+			t.Errorf("after %d bytes: %d bytes, %v", before, len(got), err)
+		}
+	}
+	for _, none := range []string{"", "IKCFG_ST", "IKCFG_ST\x1f\x8b", "IKCFG_ST\x1f\x8bjunk and more of it", ikconfig(t, config)[:100], strings.Repeat("z", 2<<20)} {
+		dir := files(t, map[string]string{"vmlinux": none})
+		if got, err := builtInConfig(filepath.Join(dir, "vmlinux")); err != nil || len(got) != 0 {
+			t.Errorf("of %d bytes: %q, %v", len(none), got, err)
+		}
+	}
+}
+
+// All options that a kernel lacks are named in one sentence, with what adds them, wherever its
+// configuration is.
+func TestKernelThatLacksOptions(t *testing.T) {
+	lacks := strings.NewReplacer("CONFIG_DEVTMPFS=y\n", "", "CONFIG_OVERLAY_FS=y", "# CONFIG_OVERLAY_FS is not set").Replace(configWithout("9p"))
+	want := "kernel " + mine + " has neither built in nor as modules what the guest boots with: it takes CONFIG_DEVTMPFS, CONFIG_9P_FS, CONFIG_OVERLAY_FS, and " +
+		"'umemstress lab kernels --config' prints them all as a fragment for scripts/kconfig/merge_config.sh"
+	built := func(config string) map[string]string { return with(builtTree(), ".config", config) }
+	const lib = "lib/modules/" + mine
+	for where, content := range map[string]map[string]string{
+		".config":           built(lacks),
+		"boot/config":       with(installed(), "boot/config-"+mine, lacks),
+		"among the modules": with(without(installed(), "boot/config-"+mine), lib+"/config", lacks),
+		"in the image":      with(without(builtTree(), ".config"), "vmlinux", image(mine)+ikconfig(t, lacks)),
+	} {
+		s, _ := newTestStore(t)
+		k, err := s.FromDirectory(t.Context(), files(t, content))
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		var host interface{ HostLacks() bool }
+		if err := k.CopyBootModules(new(bytes.Buffer)); !errors.As(err, &host) || !host.HostLacks() || err.Error() != want {
+			t.Errorf("%s: %v, want %s", where, err, want)
+		}
+	}
+}
+
+// A module that is configured and not there is no option that is lacking.
+func TestKernelThatLacksModulesOfItsConfiguration(t *testing.T) {
+	s, _ := newTestStore(t)
+	config := strings.Replace(configWithout(""), "CONFIG_9P_FS=y", "CONFIG_9P_FS=m", 1)
+	k, err := s.FromDirectory(t.Context(), files(t, with(installed(), "boot/config-"+mine, config)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var usage interface{ Usage() bool }
+	if err := k.CopyBootModules(new(bytes.Buffer)); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is configured to have 9p as modules, and they are not among those that it came with: run 'make modules', or give all packages") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestKernelWithoutDevice(t *testing.T) {
+	s, _ := newTestStore(t)
+	config := strings.NewReplacer("CONFIG_RDMA_RXE=y\n", "", "CONFIG_VETH=y\n", "").Replace(configWithout(""))
+	k, err := s.FromDirectory(t.Context(), files(t, with(builtTree(), ".config", config)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lacks interface{ HostLacks() bool }
+	if err := k.CheckDevice(); !errors.As(err, &lacks) || !strings.Contains(err.Error(), "configured without soft-RoCE: it takes CONFIG_VETH, CONFIG_RDMA_RXE, and 'umemstress lab kernels --config'") ||
+		!strings.Contains(err.Error(), "--no-device") {
+		t.Errorf("%v", err)
+	}
+	if err := k.CopyBootModules(new(bytes.Buffer)); err != nil {
+		t.Errorf("without the device it boots: %v", err)
+	}
+}
