@@ -131,7 +131,7 @@ func elfKind(r io.ReaderAt) (imageKind, error) {
 		return 0, fmt.Errorf("it is a kernel for %s, and the lab's guests are amd64", strings.ToLower(strings.TrimPrefix(f.Machine.String(), "EM_")))
 	}
 	if err := checkPVH(r); err != nil {
-		return elfWithoutPVH, nil //nolint:nilerr // that is what it is
+		return elfWithoutPVH, nil
 	}
 	return elfWithPVH, nil
 }
