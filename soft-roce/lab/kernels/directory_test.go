@@ -315,7 +315,8 @@ func TestInstalledKernel(t *testing.T) {
 		return content
 	}
 	split := moved("lib/modules", "usr/lib/modules")
-	split[lib+"/updates/zfs.ko"] = ko(mine)
+	// The place that has no xfs.ko has been through depmod, but the other has not.
+	split[lib+"/updates/zfs.ko"], split[lib+"/modules.dep"] = ko(mine), "updates/zfs.ko:\n"
 	for name, tt := range map[string]struct {
 		content map[string]string
 		below   string // directory to give; empty: all
@@ -328,6 +329,7 @@ func TestInstalledKernel(t *testing.T) {
 		"its modules":             {content: installed(), below: lib},
 		"its modules, below usr":  {content: with(moved("lib/modules", "usr/lib/modules"), "boot/vmlinuz-6.8.0-other", image("6.8.0-other"), "usr/lib/modules/6.8.0-other/", ""), below: usr},
 		"without installkernel":   {content: with(without(installed(), "boot/vmlinuz-"+mine), "boot/vmlinuz", image(mine))},
+		"headers beside":          {content: with(without(installed(), lib+"/build"), lib+"/build/drivers/xfs.ko", ko("6.8.0"), lib+"/source/xfs.ko", ko("6.8.0"))},
 		"an older image beside":   {content: with(installed(), "boot/vmlinuz-6.8.0-other", image("6.8.0-other"), "boot/vmlinuz-"+mine+".old", "old")},
 		"an image of its build":   {content: with(without(installed(), "boot/vmlinuz-"+mine, lib+"/build"), lib+"/build", "->../../../here", "here/vmlinux", image(mine))},
 	} {
@@ -339,10 +341,13 @@ func TestInstalledKernel(t *testing.T) {
 			continue
 		}
 		checkKernel(t, k, dir)
+		if left, err := filepath.Glob(filepath.Join(k.Modules, "[bs]*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: it has the sources: %q", name, left)
+		}
 		if k.LinksTo != dir {
 			t.Errorf("%s: links to %q, want %s", name, k.LinksTo, dir)
 		}
-		if left, err := filepath.Glob(filepath.Join(dir, "*/modules/*/modules.dep")); err != nil || len(left) > 0 {
+		if left, err := filepath.Glob(filepath.Join(dir, "*/modules/*/modules.dep.bin")); err != nil || len(left) > 0 {
 			t.Errorf("%s: it was written to: %q", name, left)
 		}
 	}
@@ -412,6 +417,19 @@ func TestBadDirectories(t *testing.T) {
 	s, _ := newTestStore(t)
 	if _, err := s.FromDirectory(t.Context(), filepath.Join(files(t, without(installed(), "boot/vmlinuz-"+mine)), lib)); err == nil || !strings.Contains(err.Error(), "there is no image of kernel 6.9.0-mine with these modules") {
 		t.Errorf("modules alone: %v", err)
+	}
+}
+
+// A list of modules leads nowhere out of the tree, whatever is there.
+func TestBuiltModule(t *testing.T) {
+	dir := files(t, map[string]string{"tree/fs/x.ko": "", "tree/kernel/torture.ko": "", "outside.ko": "", "outside/x.ko": "", "tree/link": "->../outside"})
+	for line, want := range map[string]string{
+		"fs/x.o": "fs/x.ko", "fs/x.ko": "fs/x.ko", "kernel/fs/x.ko": "fs/x.ko", "kernel/torture.o": "kernel/torture.ko", "kernel/kernel/torture.ko": "kernel/torture.ko",
+		"../outside.ko": "", "kernel/../../outside.ko": "", filepath.Join(dir, "outside.ko"): "", "kernel/" + dir + "/outside.ko": "", "": "", "fs": "", "none.o": "",
+	} {
+		if got, ok := (&tree{dir: filepath.Join(dir, "tree")}).builtModule(line); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %t; want %q", line, got, ok, want)
+		}
 	}
 }
 

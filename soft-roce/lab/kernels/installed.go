@@ -171,7 +171,10 @@ func (t *tree) takeInstalledModules(modules map[string][]string, c configuration
 			}
 			name, err := filepath.Rel(dir, path)
 			switch {
-			case err != nil || entry.IsDir() || name == "build" || name == "source":
+			case err != nil:
+			case entry.IsDir() && (name == "build" || name == "source"):
+				return fs.SkipDir
+			case entry.IsDir():
 			case strings.Contains(name, "/") || slices.Contains([]string{"modules.order", "modules.builtin", "modules.builtin.modinfo"}, name):
 				t.links[name] = path
 			}
