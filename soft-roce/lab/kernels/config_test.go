@@ -81,6 +81,15 @@ func TestKernelThatLacksOptions(t *testing.T) {
 			t.Errorf("%s: %v, want %s", where, err, want)
 		}
 	}
+	// So it is of an image that is given with its modules.
+	dir := files(t, with(installed(), "boot/config-"+mine, lacks))
+	k, err := Custom(t.Context(), filepath.Join(dir, "boot/vmlinuz-"+mine), filepath.Join(dir, lib))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.CopyBootModules(new(bytes.Buffer)); err == nil || err.Error() != want {
+		t.Errorf("with --modules: %v, want %s", err, want)
+	}
 }
 
 // A module that is configured and not there is no option that is lacking.

@@ -367,6 +367,16 @@ func TestInstalledKernelInPlace(t *testing.T) {
 	checkKernel(t, k, dir)
 }
 
+// The guest has its modules where the host's own are, so that links to those would lead to
+// themselves.
+func TestHostsModulesWithoutDepmod(t *testing.T) {
+	dir := filepath.Join(files(t, installed()), "lib/modules", mine)
+	host := tree{dir: "/", root: "/", release: mine, links: map[string]string{}}
+	if err := host.takeInstalledModules(map[string][]string{mine: {dir}}, configuration{}); err == nil || !strings.Contains(err.Error(), "run 'depmod 6.9.0-mine'") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Each thing that can be wrong with a directory has its sentence.
 func TestBadDirectories(t *testing.T) {
 	const lib = "lib/modules/" + mine

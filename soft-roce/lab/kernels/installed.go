@@ -36,11 +36,7 @@ func installedTree(dir string) (*tree, error) {
 		return nil, err
 	}
 	t := &tree{dir: dir, root: root, release: release, links: map[string]string{}}
-	for _, path := range append(withFile(modules[release], "config", "build/.config"), filepath.Join(root, "boot/config-"+release)) {
-		if exists(path) {
-			t.config = path
-		}
-	}
+	t.config = configBeside(root, release, modules[release]...)
 	c, err := readConfig(t.config)
 	if err != nil {
 		return nil, err
@@ -148,6 +144,15 @@ func chooseRelease(images, modules map[string][]string, only string) (string, er
 	return "", nil
 }
 
+// configBeside is the path of an installed kernel's configuration; empty: there is none.
+func configBeside(root, release string, modules ...string) string {
+	paths := append([]string{filepath.Join(root, "boot/config-"+release)}, withFile(modules, "config", "build/.config")...)
+	if i := slices.IndexFunc(paths, exists); i >= 0 {
+		return paths[i]
+	}
+	return ""
+}
+
 // takeInstalledModules takes a directory that depmod has been through as it is. Else it is
 // not the lab's to write to, and what is in it is linked to, in one or in both places.
 func (t *tree) takeInstalledModules(modules map[string][]string, c configuration) error {
@@ -163,6 +168,8 @@ func (t *tree) takeInstalledModules(modules map[string][]string, c configuration
 	case len(dirs) == 1 && exists(filepath.Join(dirs[0], "modules.dep")):
 		t.modules = dirs[0]
 		return nil
+	case t.root == "/": // the guest would have links to themselves there
+		return fmt.Errorf("the modules of %s have not been through depmod: run 'depmod %s'", t.release, t.release)
 	}
 	for _, dir := range dirs {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

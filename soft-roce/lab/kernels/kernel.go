@@ -1,10 +1,12 @@
 package kernels
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 
@@ -78,7 +80,8 @@ func Custom(ctx context.Context, image, modules string) (Kernel, error) {
 			return Kernel{}, host.Usagef("--modules %s: it has no modules.dep, and 'depmod -b %s %s' failed: %v", modules, base, release, err)
 		}
 	}
-	return Kernel{Release: release, Image: image, Modules: modules}, nil
+	root := cmp.Or(strings.TrimSuffix(filepath.Join(modules, "../../.."), "/usr"), "/")
+	return Kernel{Release: release, Image: image, Modules: modules, config: configBeside(root, release, modules)}, nil
 }
 
 // IsStock tells whether the kernel is one of a store, and not of one's own.
