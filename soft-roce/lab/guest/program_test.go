@@ -67,3 +67,15 @@ func TestScratchDiskIsFoundByItsSerialNumber(t *testing.T) {
 		t.Errorf("found %s", disk)
 	}
 }
+
+// A tree that a mount of the guest hides is told from one beside it.
+func TestHiddenTree(t *testing.T) {
+	mounts := []mount{{target: newRoot}, {target: newRoot + "/dev/shm"}, {target: newRoot + "/run"}}
+	for path, want := range map[string]bool{
+		"/dev/shm/build": true, "/run": true, "/run/x": true, "/runner/x": false, "/home/me/linux": false, "/dev/sh": false, "/": false, "": false,
+	} {
+		if got := isHidden(path, mounts); got != want {
+			t.Errorf("%q: %t", path, got)
+		}
+	}
+}
