@@ -115,8 +115,12 @@ func suitesFor(name string) ([]string, error) {
 		for _, s := range knownSeries {
 			names = append(names, s.name)
 		}
-		return nil, host.Usagef("no kernel is called %q: choose %s, a version such as 5.10.0-30-amd64, 6.1.0-56-rt-amd64 or 5.10.218, "+
-			"package files ending in .deb, an archive of 'make tarxz-pkg', a directory that has a kernel, or an image with --modules", name, strings.Join(names, ", "))
+		also := ""
+		if strings.Contains(name, "/") {
+			also = ", and there is no such directory"
+		}
+		return nil, host.Usagef("no kernel is called %q%s: choose %s, a version such as 5.10.0-30-amd64, 6.1.0-56-rt-amd64 or 5.10.218, "+
+			"package files ending in .deb, an archive of 'make tarxz-pkg', a directory that has a kernel, or an image with --modules", name, also, strings.Join(names, ", "))
 	}
 	for _, s := range knownSeries {
 		if s.line != "" && strings.HasPrefix(name, s.line) {
