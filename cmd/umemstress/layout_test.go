@@ -28,6 +28,7 @@ var layers = []string{
 	"soft-roce/lab",
 	"soft-roce/lab/machine",
 	"soft-roce/lab/kernels",
+	"soft-roce/lab/kernels/image",
 	"soft-roce/lab/guest",
 	"soft-roce/lab/internal/labtest",
 	"soft-roce/lab/internal/proto",

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // workshop is a directory of the store in which a kernel is made. It is locked by an open
@@ -195,7 +196,7 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 	if err != nil {
 		return err
 	}
-	if err := extractImage(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {
+	if err := image.Unpack(ctx, filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "vmlinux")); err != nil {
 		if ctx.Err() != nil || errors.Is(err, unix.ENOSPC) {
 			return err
 		}

@@ -2,28 +2,13 @@ package kernels
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// ikconfig is what CONFIG_IKCONFIG puts into a kernel.
-func ikconfig(t *testing.T, config string) string {
-	t.Helper()
-	var packed bytes.Buffer
-	packed.WriteString("IKCFG_ST")
-	w := gzip.NewWriter(&packed)
-	if _, err := w.Write([]byte(config)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	packed.WriteString("IKCFG_ED")
-	return packed.String()
-}
+	"umemstress/soft-roce/lab/internal/labtest"
+)
 
 func TestParseConfig(t *testing.T) {
 	c, err := parseConfig(strings.NewReader("#\n# Linux/x86 6.9.0 Kernel Configuration\n#\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=\"x=y\"\nCONFIG_E=n\njunk\n"))
@@ -35,24 +20,6 @@ func TestParseConfig(t *testing.T) {
 	}
 	if got := (configuration{}).without([]string{"A"}); got != nil {
 		t.Errorf("of what is not known: %q", got)
-	}
-}
-
-// The configuration of a kernel that has it within is found anywhere in it, and what only
-// looks like one is not.
-func TestBuiltInConfig(t *testing.T) {
-	config := configWithout("")
-	for _, before := range []int{0, 1, 1<<20 - 15, 1<<20 - 5, 1 << 20, 3 << 20} {
-		dir := files(t, map[string]string{"vmlinux": strings.Repeat("x", before) + ikconfig(t, config) + strings.Repeat("y", 100)})
-		if got, err := builtInConfig(filepath.Join(dir, "vmlinux")); err != nil || string(got) != config {
-			t.Errorf("after %d bytes: %d bytes, %v", before, len(got), err)
-		}
-	}
-	for _, none := range []string{"", "IKCFG_ST", "IKCFG_ST\x1f\x8b", "IKCFG_ST\x1f\x8bjunk and more of it", ikconfig(t, config)[:100], strings.Repeat("z", 2<<20)} {
-		dir := files(t, map[string]string{"vmlinux": none})
-		if got, err := builtInConfig(filepath.Join(dir, "vmlinux")); err != nil || len(got) != 0 {
-			t.Errorf("of %d bytes: %q, %v", len(none), got, err)
-		}
 	}
 }
 
@@ -68,7 +35,7 @@ func TestKernelThatLacksOptions(t *testing.T) {
 		".config":           built(lacks),
 		"boot/config":       with(installed(), "boot/config-"+mine, lacks),
 		"among the modules": with(without(installed(), "boot/config-"+mine), lib+"/config", lacks),
-		"in the image":      with(without(builtTree(), ".config"), "vmlinux", image(mine)+ikconfig(t, lacks)),
+		"in the image":      with(without(builtTree(), ".config"), "vmlinux", imageOf(mine)+labtest.IKConfig(t, lacks)),
 	} {
 		s, _ := newTestStore(t)
 		k, err := s.FromDirectory(t.Context(), files(t, content))

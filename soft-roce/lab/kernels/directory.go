@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // IsDirectory tells whether a kernel is named by the directory that has it. What is a name or
@@ -58,8 +59,8 @@ func (s *Store) FromDirectory(ctx context.Context, name string) (Kernel, error) 
 		return Kernel{}, err
 	}
 	k := Kernel{Release: t.release, Image: t.image, Modules: t.modules, config: t.config}
-	if image := filepath.Join(made, "vmlinux"); exists(image) {
-		k.Image = image
+	if unpacked := filepath.Join(made, "vmlinux"); exists(unpacked) {
+		k.Image = unpacked
 	}
 	if k.Modules == "" {
 		k.Modules = filepath.Join(made, "lib/modules", t.release)
@@ -193,7 +194,7 @@ func (t *tree) makeIn(ctx context.Context, w *workshop) error {
 	unpacked := t.image
 	if !t.elf {
 		unpacked = filepath.Join(dir, "vmlinux")
-		if err := extractImage(ctx, t.image, unpacked); err != nil {
+		if err := image.Unpack(ctx, t.image, unpacked); err != nil {
 			if ctx.Err() != nil || errors.Is(err, unix.ENOSPC) {
 				return err
 			}
@@ -204,7 +205,7 @@ func (t *tree) makeIn(ctx context.Context, w *workshop) error {
 	if t.config != "" {
 		return nil
 	}
-	config, err := builtInConfig(unpacked)
+	config, err := image.Config(unpacked)
 	if len(config) == 0 || err != nil {
 		return err
 	}

@@ -20,14 +20,14 @@ import (
 
 const mine = "6.9.0-mine"
 
-// image is an ELF image that is taken for a kernel of the release, with a PVH entry.
-func image(release string) string {
-	return string(pvhImage()) + "\x00Linux version " + release + " (me@here) #1\x00"
+// imageOf is an ELF image that is taken for a kernel of the release, with a PVH entry.
+func imageOf(release string) string {
+	return string(labtest.PVHImage()) + "\x00Linux version " + release + " (me@here) #1\x00"
 }
 
 // otherMachine is an ELF image of an arm64 kernel.
 func otherMachine() string {
-	raw := []byte(image(mine))
+	raw := []byte(imageOf(mine))
 	binary.LittleEndian.PutUint16(raw[18:], 183) // e_machine: EM_AARCH64
 	return string(raw)
 }
@@ -121,7 +121,7 @@ func without(content map[string]string, names ...string) map[string]string {
 // builtTree is what the build leaves of a kernel with one module.
 func builtTree() map[string]string {
 	return map[string]string{
-		".config": configWithout(""), "include/config/kernel.release": mine + "\n", "vmlinux": image(mine),
+		".config": configWithout(""), "include/config/kernel.release": mine + "\n", "vmlinux": imageOf(mine),
 		"fs/xfs/xfs.ko": ko(mine), "modules.order": "fs/xfs/xfs.o\n", "modules.builtin": "kernel/fs/ext4/ext4.ko\n",
 	}
 }
@@ -130,7 +130,7 @@ func builtTree() map[string]string {
 func installed() map[string]string {
 	const modules = "lib/modules/" + mine
 	return map[string]string{
-		"boot/vmlinuz-" + mine: image(mine), "boot/config-" + mine: configWithout(""),
+		"boot/vmlinuz-" + mine: imageOf(mine), "boot/config-" + mine: configWithout(""),
 		modules + "/kernel/fs/xfs/xfs.ko": ko(mine), modules + "/modules.order": "kernel/fs/xfs/xfs.ko\n",
 		modules + "/modules.builtin": "kernel/fs/ext4/ext4.ko\n", modules + "/build": "->/nowhere",
 	}
@@ -251,11 +251,11 @@ func TestBuiltBzImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unpacked := image(mine) + ikconfig(t, configWithout(""))
-	packed := bzImage(binary.LittleEndian.AppendUint32(encoder.EncodeAll([]byte(unpacked), nil), uint32(len(unpacked))))
+	unpacked := imageOf(mine) + labtest.IKConfig(t, configWithout(""))
+	packed := labtest.BzImage(binary.LittleEndian.AppendUint32(encoder.EncodeAll([]byte(unpacked), nil), uint32(len(unpacked))))
 	packed[0x236] = 1 // XLF_KERNEL_64
 	bz := with(builtTree(), "arch/x86/boot/bzImage", string(packed))
-	withoutPVH := strings.Replace(image(mine), "Xen\x00", "Xem\x00", 1)
+	withoutPVH := strings.Replace(imageOf(mine), "Xen\x00", "Xem\x00", 1)
 	for name, content := range map[string]map[string]string{
 		"no vmlinux":                          without(bz, "vmlinux"),
 		"a vmlinux with no entry":             with(bz, "vmlinux", withoutPVH),
@@ -286,10 +286,10 @@ func TestBuiltBzImage(t *testing.T) {
 func TestKernelWithoutModules(t *testing.T) {
 	config := strings.ReplaceAll(configWithout(""), "CONFIG_XFS_FS=m\n", "# CONFIG_MODULES is not set\n")
 	for name, content := range map[string]map[string]string{
-		"built":                 {".config": config, "vmlinux": image(mine), "include/config/kernel.release": mine},
-		"installed":             {"boot/vmlinuz-" + mine: image(mine), "boot/config-" + mine: config},
-		"with a list":           {".config": config, "vmlinux": image(mine), "modules.builtin": builtinList()},
-		"with an empty listing": {".config": config, "vmlinux": image(mine), "modules.order": ""},
+		"built":                 {".config": config, "vmlinux": imageOf(mine), "include/config/kernel.release": mine},
+		"installed":             {"boot/vmlinuz-" + mine: imageOf(mine), "boot/config-" + mine: config},
+		"with a list":           {".config": config, "vmlinux": imageOf(mine), "modules.builtin": builtinList()},
+		"with an empty listing": {".config": config, "vmlinux": imageOf(mine), "modules.order": ""},
 	} {
 		s, _ := newTestStore(t)
 		k, err := s.FromDirectory(t.Context(), files(t, content))
@@ -325,13 +325,13 @@ func TestInstalledKernel(t *testing.T) {
 		"modules below usr":       {content: moved("lib/modules", "usr/lib/modules")},
 		"merged usr":              {content: with(moved("lib/modules", "usr/lib/modules"), "lib", "->usr/lib")},
 		"in both places":          {content: split},
-		"image among the modules": {content: with(without(installed(), "boot/vmlinuz-"+mine, "boot/config-"+mine), lib+"/vmlinuz", image(mine), lib+"/config", configWithout(""))},
+		"image among the modules": {content: with(without(installed(), "boot/vmlinuz-"+mine, "boot/config-"+mine), lib+"/vmlinuz", imageOf(mine), lib+"/config", configWithout(""))},
 		"its modules":             {content: installed(), below: lib},
-		"its modules, below usr":  {content: with(moved("lib/modules", "usr/lib/modules"), "boot/vmlinuz-6.8.0-other", image("6.8.0-other"), "usr/lib/modules/6.8.0-other/", ""), below: usr},
-		"without installkernel":   {content: with(without(installed(), "boot/vmlinuz-"+mine), "boot/vmlinuz", image(mine))},
+		"its modules, below usr":  {content: with(moved("lib/modules", "usr/lib/modules"), "boot/vmlinuz-6.8.0-other", imageOf("6.8.0-other"), "usr/lib/modules/6.8.0-other/", ""), below: usr},
+		"without installkernel":   {content: with(without(installed(), "boot/vmlinuz-"+mine), "boot/vmlinuz", imageOf(mine))},
 		"headers beside":          {content: with(without(installed(), lib+"/build"), lib+"/build/drivers/xfs.ko", ko("6.8.0"), lib+"/source/xfs.ko", ko("6.8.0"))},
-		"an older image beside":   {content: with(installed(), "boot/vmlinuz-6.8.0-other", image("6.8.0-other"), "boot/vmlinuz-"+mine+".old", "old")},
-		"an image of its build":   {content: with(without(installed(), "boot/vmlinuz-"+mine, lib+"/build"), lib+"/build", "->../../../here", "here/vmlinux", image(mine))},
+		"an older image beside":   {content: with(installed(), "boot/vmlinuz-6.8.0-other", imageOf("6.8.0-other"), "boot/vmlinuz-"+mine+".old", "old")},
+		"an image of its build":   {content: with(without(installed(), "boot/vmlinuz-"+mine, lib+"/build"), lib+"/build", "->../../../here", "here/vmlinux", imageOf(mine))},
 	} {
 		s, _ := newTestStore(t)
 		dir := files(t, tt.content)
@@ -382,7 +382,7 @@ func TestBadDirectories(t *testing.T) {
 	const lib = "lib/modules/" + mine
 	arm := "# Linux/arm64 6.9.0 Kernel Configuration\nCONFIG_ARM64=y\nCONFIG_64BIT=y\n"
 	i386 := "# Linux/x86 6.9.0 Kernel Configuration\nCONFIG_X86_32=y\n"
-	small := bzImage(nil)
+	small := labtest.BzImage(nil)
 	for says, content := range map[string]map[string]string{
 		"there is no kernel in it: neither a tree in which one was built":                    {"README": "hello"},
 		"is not built yet, it has neither vmlinux nor arch/x86/boot/bzImage: run make first": {".config": configWithout("")},
@@ -393,7 +393,7 @@ func TestBadDirectories(t *testing.T) {
 		"vmlinux: it is a kernel for aarch64, and the lab's guests are amd64":                              with(without(builtTree(), ".config"), "vmlinux", otherMachine()),
 		"vmlinux: it is no image of a kernel for amd64":                                                    with(builtTree(), "vmlinux", "text"),
 		"vmlinux: it is a damaged ELF file":                                                                with(builtTree(), "vmlinux", "\x7fELF"),
-		"has no PVH entry to boot it by, and there is no bzImage: run 'make bzImage'":                      with(builtTree(), "vmlinux", strings.Replace(image(mine), "Xen\x00", "Xem\x00", 1)),
+		"has no PVH entry to boot it by, and there is no bzImage: run 'make bzImage'":                      with(builtTree(), "vmlinux", strings.Replace(imageOf(mine), "Xen\x00", "Xem\x00", 1)),
 		"bzImage: it is a 32-bit kernel":                                                                   with(without(builtTree(), "vmlinux"), "arch/x86/boot/bzImage", string(small)),
 		"vmlinux is kernel 6.9.0-mine, and include/config/kernel.release tells of 6.10.0 by now: run make": with(builtTree(), "include/config/kernel.release", "6.10.0"),
 		"its image is kernel 6.9.0-mine, and its modules are of 6.8.0-mine: run 'make modules'":            with(builtTree(), "fs/xfs/xfs.ko", ko("6.8.0-mine")),
@@ -402,13 +402,13 @@ func TestBadDirectories(t *testing.T) {
 		`modules.order lists "fs/jbd2/jbd2.o", and there is no such module`:                                with(builtTree(), "modules.order", "fs/xfs/xfs.o\nfs/jbd2/jbd2.o\n"),
 		`modules.order lists "../../x.ko", and there is no such module`:                                    with(builtTree(), "modules.order", "../../x.ko\n"),
 		`vmlinux: read`:                         with(without(builtTree(), "vmlinux"), "vmlinux/", ""),
-		`"../../etc" is no release of a kernel`: with(builtTree(), "include/config/kernel.release", "../../etc", "vmlinux", string(pvhImage()), "modules.order", ""),
-		"it has no lib/modules/6.9.0-mine with the kernel's modules, and no boot/config":       {"boot/vmlinuz-" + mine: image(mine)},
+		`"../../etc" is no release of a kernel`: with(builtTree(), "include/config/kernel.release", "../../etc", "vmlinux", string(labtest.PVHImage()), "modules.order", ""),
+		"it has no lib/modules/6.9.0-mine with the kernel's modules, and no boot/config":       {"boot/vmlinuz-" + mine: imageOf(mine)},
 		"its image is kernel 6.9.0-mine, and its modules are of 6.8.0":                         with(without(installed(), lib+"/modules.order", lib+"/modules.builtin", lib+"/build", lib+"/kernel/fs/xfs/xfs.ko"), "lib/modules/6.8.0/modules.order", ""),
 		"the modules of 6.9.0-mine are in it, and no image (boot/vmlinuz-RELEASE)":             without(installed(), "boot/vmlinuz-"+mine),
-		"several kernels are in it, 6.10.0, 6.9.0-mine: give the lib/modules/RELEASE of one":   with(installed(), "boot/vmlinuz-6.10.0", image("6.10.0"), "lib/modules/6.10.0/modules.order", ""),
+		"several kernels are in it, 6.10.0, 6.9.0-mine: give the lib/modules/RELEASE of one":   with(installed(), "boot/vmlinuz-6.10.0", imageOf("6.10.0"), "lib/modules/6.10.0/modules.order", ""),
 		"the images of several kernels are in it, 6.10.0, 6.9.0-mine, and the modules of none": {"boot/vmlinuz-6.10.0": "", "boot/vmlinuz-" + mine: ""},
-		"boot/vmlinuz-6.9.0-mine is kernel 6.8.0, and not 6.9.0-mine as it is called":          with(installed(), "boot/vmlinuz-"+mine, image("6.8.0")),
+		"boot/vmlinuz-6.9.0-mine is kernel 6.8.0, and not 6.9.0-mine as it is called":          with(installed(), "boot/vmlinuz-"+mine, imageOf("6.8.0")),
 		"vmlinuz-6.9.0-mine: it is a kernel for arm64, and the lab's":                          with(installed(), "boot/vmlinuz-"+mine, strings.Repeat("\x00", 0x38)+"ARM\x64"),
 		"vmlinuz-6.9.0-mine: it is a compressed kernel for another machine":                    with(installed(), "boot/vmlinuz-"+mine, "MZ\x00\x00zimg"),
 		"kernel 6.9.0-mine in it is configured for arm64":                                      with(installed(), "boot/config-"+mine, arm),
@@ -454,7 +454,7 @@ func TestUnreadableDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := &Store{Dir: "/nowhere"} // it does not come as far
+	s := &Store{Dir: "/nowhere"}                   // it does not come as far
 	dir, err := os.MkdirTemp("/tmp", "unreadable") // the test's own directory is root's alone
 	if err != nil {
 		t.Fatal(err)

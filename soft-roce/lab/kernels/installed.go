@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // installedTree finds the kernel that was installed below a directory, or whose lib/modules/RELEASE
@@ -94,7 +96,7 @@ func installedImages(root string, modules map[string][]string) (map[string][]str
 		case kind != "vmlinux" && kind != "vmlinuz" || slices.Contains([]string{".old", ".gz", ".bz2", ".xz", ".zst"}, filepath.Ext(release)):
 			continue
 		case !named && kind == "vmlinuz": // as 'make install' calls it where there is no installkernel
-			if release, err = imageRelease(path); err != nil {
+			if release, err = image.Release(path); err != nil {
 				return nil, err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // Kernel is a kernel to boot and its modules.
@@ -45,14 +46,14 @@ func (k *Kernel) CopyBootModules(w io.Writer) error {
 
 // Custom is a kernel of one's own: its image and its modules directory,
 // named after its release as modules_install does it.
-func Custom(ctx context.Context, image, modules string) (Kernel, error) {
-	if st, err := os.Stat(image); err != nil || st.IsDir() {
-		return Kernel{}, host.Usagef("--kernel %s: with --modules it is the file of a kernel's image, and there is none of that name", image)
+func Custom(ctx context.Context, file, modules string) (Kernel, error) {
+	if st, err := os.Stat(file); err != nil || st.IsDir() {
+		return Kernel{}, host.Usagef("--kernel %s: with --modules it is the file of a kernel's image, and there is none of that name", file)
 	}
 	if !isDir(modules) {
 		return Kernel{}, host.Usagef("--modules %s: there is no such directory", modules)
 	}
-	image, err := filepath.Abs(image)
+	file, err := filepath.Abs(file)
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -66,12 +67,12 @@ func Custom(ctx context.Context, image, modules string) (Kernel, error) {
 	if parent := filepath.Dir(modules); filepath.Base(parent) != "modules" || filepath.Base(filepath.Dir(parent)) != "lib" {
 		return Kernel{}, host.Usagef("--modules %s: it is not called …/lib/modules/RELEASE", modules)
 	}
-	of, err := imageRelease(image)
+	of, err := image.Release(file)
 	if err != nil {
-		return Kernel{}, host.Usagef("--kernel %s: %v", image, err)
+		return Kernel{}, host.Usagef("--kernel %s: %v", file, err)
 	}
 	if of != "" && of != release {
-		return Kernel{}, host.Usagef("--kernel %s is kernel %s, and --modules %s are those of %s; give the two of one kernel", image, of, modules, release)
+		return Kernel{}, host.Usagef("--kernel %s is kernel %s, and --modules %s are those of %s; give the two of one kernel", file, of, modules, release)
 	}
 	if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
 		base := filepath.Join(modules, "../../..")
@@ -81,7 +82,7 @@ func Custom(ctx context.Context, image, modules string) (Kernel, error) {
 		}
 	}
 	root := cmp.Or(strings.TrimSuffix(filepath.Join(modules, "../../.."), "/usr"), "/")
-	return Kernel{Release: release, Image: image, Modules: modules, config: configBeside(root, release, modules)}, nil
+	return Kernel{Release: release, Image: file, Modules: modules, config: configBeside(root, release, modules)}, nil
 }
 
 // IsStock tells whether the kernel is one of a store, and not of one's own.

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/sirupsen/logrus"
+
+	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // tree is a kernel in a directory, where it stays.
@@ -142,21 +144,21 @@ func (t *tree) builtModule(line string) (string, bool) {
 func (t *tree) takeImage(paths ...string) (release string, err error) {
 	var refused string
 	for _, path := range paths {
-		kind, err := kindOf(path)
+		kind, err := image.KindOf(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
 			return "", fmt.Errorf("%s: %w", path, err)
-		case kind == elfWithoutPVH:
+		case kind == image.ELFWithoutPVH:
 			refused = path
 			continue
 		}
 		if refused != "" && modified(refused) > modified(path) {
 			logrus.Warnf("lab: %s is older than %s, and boots what was built before it: run make", path, refused)
 		}
-		t.image, t.elf = path, kind == elfWithPVH
-		return imageRelease(path)
+		t.image, t.elf = path, kind == image.ELF
+		return image.Release(path)
 	}
 	if refused != "" {
 		return "", fmt.Errorf("%s has no PVH entry to boot it by, and there is no bzImage: run 'make bzImage', or set CONFIG_PVH", refused)

@@ -1,4 +1,4 @@
-package kernels
+package image
 
 import (
 	"bytes"
@@ -9,30 +9,18 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
-)
 
-// bzImage makes an image whose payload begins at offset 0x100 of its protected
-// part.
-func bzImage(payload []byte) []byte {
-	const sectors = 3
-	image := make([]byte, (sectors+1)*512+0x100)
-	image[0x1f1] = sectors
-	copy(image[0x202:], "HdrS")
-	le := binary.LittleEndian
-	le.PutUint16(image[0x206:], 0x20f)
-	le.PutUint32(image[0x248:], 0x100)
-	le.PutUint32(image[0x24c:], uint32(len(payload)))
-	return append(image, payload...)
-}
+	"umemstress/soft-roce/lab/internal/labtest"
+)
 
 func TestPayload(t *testing.T) {
 	want := []byte("payload and size")
-	got, err := bzPayload(append(bzImage(want), "rest"...))
+	got, err := bzPayload(append(labtest.BzImage(want), "rest"...))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("bzPayload = %q, %v", got, err)
 	}
-	cut := bzImage(want)
-	old := bzImage(want)
+	cut := labtest.BzImage(want)
+	old := labtest.BzImage(want)
 	binary.LittleEndian.PutUint16(old[0x206:], 0x207)
 	for name, image := range map[string][]byte{
 		"cut off": cut[:len(cut)-1], "old protocol": old, "empty": nil, "no image": make([]byte, 4096),

@@ -1,4 +1,4 @@
-package kernels
+package image
 
 import (
 	"bytes"
@@ -16,11 +16,11 @@ import (
 	"umemstress/soft-roce/lab/internal/host"
 )
 
-// extractImage unpacks the kernel in a bzImage, so that the guest need not do it
+// Unpack unpacks the kernel in a bzImage, so that the guest need not do it
 // at each boot, which takes seconds under software emulation. QEMU boots an ELF
 // image through its PVH entry (Documentation/arch/x86/boot.rst tells the layout
 // of a bzImage).
-func extractImage(ctx context.Context, bzImage, elfImage string) error {
+func Unpack(ctx context.Context, bzImage, elfImage string) error {
 	raw, err := os.ReadFile(bzImage)
 	if err != nil {
 		return err
