@@ -21,10 +21,18 @@ type Repetition struct {
 	Seconds       float64         `json:"seconds"`
 	Exit          *int            `json:"exit,omitempty"` // of the command
 	Channels      json.RawMessage `json:"channels,omitempty"`
+	Phases        []Phase         `json:"phases,omitempty"`
 	Disagreements []string        `json:"disagreements,omitempty"` // between channels that should count the same
 	Attempts      int             `json:"attempts"`
 	Earlier       []string        `json:"earlier,omitempty"`  // how the lab failed the attempts before the last
 	Evidence      string          `json:"evidence,omitempty"` // directory, relative to matrix.json
+}
+
+// Phase is what became of a phase of a run, as run.json has it.
+type Phase struct {
+	Name    string `json:"name"`
+	Outcome string `json:"outcome"`
+	Detail  string `json:"detail,omitempty"`
 }
 
 // cellRecord is what the matrix reads of run.json. The channels stay as they are: the page
@@ -35,7 +43,7 @@ type cellRecord struct {
 	Reason        string          `json:"reason"`
 	Channels      json.RawMessage `json:"channels"`
 	Disagreements []string        `json:"disagreements"`
-	Phases        []record.Phase  `json:"phases"`
+	Phases        []Phase         `json:"phases"`
 }
 
 // read takes in the evidence of a cell whose command exited with code, and says
@@ -60,7 +68,7 @@ func (rep *Repetition) read(dir string, code int) (got, reason string) {
 	case !run.Verdict.Known() || !isVerdict(run.Verdict):
 		return OutcomeFailed, fmt.Sprintf("run.json has the verdict %q, but the exit code is %d", run.Verdict, code)
 	}
-	rep.Channels, rep.Disagreements = run.Channels, run.Disagreements
+	rep.Channels, rep.Phases, rep.Disagreements = run.Channels, run.Phases, run.Disagreements
 	return string(run.Verdict), run.Reason
 }
 

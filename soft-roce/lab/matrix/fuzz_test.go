@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"umemstress/soft-roce/lab/internal/labtest"
+	shared "umemstress/soft-roce/lab/internal/page"
 	"umemstress/workload/record"
 )
 
@@ -107,7 +108,7 @@ func FuzzRunRecord(f *testing.F) {
 			e := Expectation{Verdict: verdict, Pages: PagesAll}
 			e.differences(&rep)
 		}
-		pageChannels(rep.Channels)
+		shared.Channels(rep.Channels)
 		if _, err := json.Marshal(&rep); err != nil {
 			t.Errorf("matrix.json cannot be written: %v", err)
 		}

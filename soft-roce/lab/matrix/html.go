@@ -1,25 +1,21 @@
 package matrix
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
-	"maps"
 	"slices"
 	"strings"
+
+	shared "umemstress/soft-roce/lab/internal/page"
 )
 
 //go:embed page.html.tmpl
 var pageText string
 
-// pageTemplate needs nothing beside itself: no script, no other file. A cell of
-// the table is a link to its panel, which CSS shows while it is the target.
-var pageTemplate = template.Must(template.New("matrix").
-	Funcs(template.FuncMap{"id": panelID, "inc": func(i int) int { return i + 1 }}).
-	Parse(pageText))
+// A cell of the table is a link to its panel, which CSS shows while it is the target.
+var pageTemplate = shared.Template(pageText, template.FuncMap{"id": panelID, "inc": func(i int) int { return i + 1 }})
 
 // WriteHTML writes the result as one self-contained page.
 func (result *Result) WriteHTML(w io.Writer) error {
@@ -46,15 +42,8 @@ type pageRow struct {
 type pageCell struct {
 	*Cell
 	ID       string
-	Channels []pageChannel
+	Channels []shared.Channel
 }
-
-type pageChannel struct {
-	Name, State string
-	Fields      []pageField
-}
-
-type pageField struct{ Name, Value string }
 
 func newPage(result *Result) *page {
 	p := &page{Result: result, Title: result.title(), Summary: result.Summary()}
@@ -97,45 +86,8 @@ func newPageCell(c *Cell) *pageCell {
 	return &pageCell{
 		Cell:     c,
 		ID:       panelID(c.Kernel, c.Scenario),
-		Channels: pageChannels(c.Repetition.Channels),
+		Channels: shared.Channels(c.Repetition.Channels),
 	}
-}
-
-// pageChannels takes the channels as run.json has them, so that a field that is
-// added there is shown without being named here.
-func pageChannels(raw json.RawMessage) []pageChannel {
-	var all map[string]map[string]json.RawMessage
-	if json.Unmarshal(raw, &all) != nil {
-		return nil
-	}
-	var channels []pageChannel
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		channel := pageChannel{Name: name}
-		for _, field := range slices.Sorted(maps.Keys(all[name])) {
-			value := pageValue(all[name][field])
-			if field == "state" {
-				channel.State = value
-				continue
-			}
-			channel.Fields = append(channel.Fields, pageField{strings.ReplaceAll(field, "_", " "), value})
-		}
-		channels = append(channels, channel)
-	}
-	return channels
-}
-
-// pageValue is a JSON value for a reader: a string without its quotes, lists and
-// objects indented.
-func pageValue(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	var indented bytes.Buffer
-	if json.Indent(&indented, raw, "", "  ") != nil {
-		return string(raw)
-	}
-	return indented.String()
 }
 
 // ExitText is the exit code, if the command got as far as one.

@@ -72,8 +72,13 @@ func (result *Result) Summary() string {
 	if result.Interrupted {
 		s += " (interrupted)"
 	}
+	return s + "; " + result.Effort()
+}
+
+// Effort is how long the cells took, and on what.
+func (result *Result) Effort() string {
 	took := time.Duration(result.Seconds * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("%s; %s, %s at a time, %s on %d CPUs", s, took, plural(result.Jobs, "guest"), result.Host.Accel, result.Host.CPUs)
+	return fmt.Sprintf("%s, %s at a time, %s on %d CPUs", took, plural(result.Jobs, "guest"), result.Host.Accel, result.Host.CPUs)
 }
 
 // title is the summary in a few words, in which an end before its time is no good news.
