@@ -108,8 +108,14 @@ func (f *guestFlags) check() error {
 }
 
 func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
+	return findKernel(ctx, f.kernel, f.modules)
+}
+
+// findKernel is the kernel of a name, of package files, of an archive, or of an image with its
+// modules.
+func findKernel(ctx context.Context, names []string, modules string) (kernels.Kernel, error) {
 	var files []string
-	for _, name := range f.kernel {
+	for _, name := range names {
 		if kernels.IsFile(name) {
 			file, err := filepath.Abs(name)
 			if err != nil {
@@ -118,16 +124,16 @@ func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 			files = append(files, file)
 		}
 	}
-	directory := slices.IndexFunc(f.kernel, kernels.IsDirectory)
+	directory := slices.IndexFunc(names, kernels.IsDirectory)
 	switch {
-	case f.modules != "" && directory >= 0:
-		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a directory has its modules", f.kernel[directory])
-	case f.modules != "" && (len(f.kernel) > 1 || len(files) > 0):
-		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(f.kernel, ","))
-	case f.modules != "":
-		return kernels.Custom(ctx, f.kernel[0], f.modules)
-	case len(f.kernel) > 1 && len(files) < len(f.kernel):
-		return kernels.Kernel{}, usageErrorf("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(f.kernel, ","))
+	case modules != "" && directory >= 0:
+		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a directory has its modules", names[directory])
+	case modules != "" && (len(names) > 1 || len(files) > 0):
+		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(names, ","))
+	case modules != "":
+		return kernels.Custom(ctx, names[0], modules)
+	case len(names) > 1 && len(files) < len(names):
+		return kernels.Kernel{}, usageErrorf("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(names, ","))
 	}
 	store, err := kernels.DefaultStore()
 	if err != nil {
@@ -137,7 +143,7 @@ func (f *guestFlags) findKernel(ctx context.Context) (kernels.Kernel, error) {
 	case len(files) > 0:
 		return store.FromPackages(ctx, files)
 	case directory >= 0:
-		return store.FromDirectory(ctx, f.kernel[directory])
+		return store.FromDirectory(ctx, names[directory])
 	}
-	return store.Find(ctx, f.kernel[0])
+	return store.Find(ctx, names[0])
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/cells"
 	"umemstress/cmd/umemstress/internal/cireport"
-	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload/evidence"
@@ -49,13 +49,10 @@ lacks something, 130 interrupted: what was seen until then is written.`,
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(m.Dir, 0o755); err != nil {
-				return usageErrorf("--output: %v", err)
+			result, runErr := runCells(cmd, m)
+			if result == nil {
+				return runErr
 			}
-			progress := newMatrixProgress(cmd.ErrOrStderr(), m)
-			m.Progress = progress.tell
-			result, runErr := m.Run(cmd.Context())
-			progress.close()
 			if err := flags.report(cmd, result); err != nil {
 				return errors.Join(runErr, err)
 			}
@@ -70,34 +67,24 @@ lacks something, 130 interrupted: what was seen until then is written.`,
 }
 
 type matrixFlags struct {
-	kernels     []string
-	only        []string
-	explore     []string
-	expected    string
-	subset      bool
-	jobs        int
-	repeat      int
-	memory      int // MiB
-	cpus        int
-	cellTimeout time.Duration
-	output      string
-	format      string
-	given       *pflag.FlagSet
-	reports     cireport.Flags
+	kernels  []string
+	only     []string
+	explore  []string
+	expected string
+	subset   bool
+	cells    cells.Flags
+	output   string
+	format   string
+	reports  cireport.Flags
 }
 
 func (f *matrixFlags) register(flags *pflag.FlagSet) {
-	f.given = flags
 	flags.StringSliceVarP(&f.kernels, "kernels", "k", nil, "`NAMES` of kernels, as in 5.10,6.1 (default: all of the expectations)")
 	flags.StringArrayVar(&f.only, "only", nil, "run the scenarios that match `GLOB`, in which * matches any text; may be repeated")
 	flags.StringArrayVar(&f.explore, "explore", nil, "run `SCENARIO` and compare it with nothing; alone, without those of the expectations; may be repeated")
 	flags.StringVar(&f.expected, "expected", "", "`FILE` with the expectations (default: the program's own)")
 	flags.BoolVar(&f.subset, "subset", false, "run only the cells marked 'quick: true'")
-	flags.IntVarP(&f.jobs, "jobs", "j", 0, "guests at a time (default: one a CPU, as far as there is memory)")
-	flags.IntVar(&f.repeat, "repeat", 1, "run each cell `N` times; that they differ is a difference")
-	flags.IntVar(&f.memory, "memory", 1024, "a guest's memory in `MIB`")
-	flags.IntVar(&f.cpus, "cpus", 0, "a guest's CPUs (default: this host's, divided among the guests)")
-	flags.DurationVar(&f.cellTimeout, "cell-timeout", time.Minute, "end a run that takes longer")
+	f.cells.Register(flags, "that they differ is a difference")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the result and the evidence (default: ./matrix-TIME)")
 	addFormatFlag(flags, &f.format)
 	f.reports.Register(flags)
@@ -106,40 +93,17 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 // matrix is what the flags ask for.
 func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 	var m matrix.Matrix
-	switch {
-	case f.jobs < 0 || f.jobs == 0 && f.given.Changed("jobs"):
-		return m, usageErrorf("--jobs %d: choose 1 or more", f.jobs)
-	case f.repeat < 1:
-		return m, usageErrorf("--repeat %d: choose 1 or more", f.repeat)
-	case f.cellTimeout < time.Second:
-		return m, usageErrorf("--cell-timeout %s: choose 1s or more", f.cellTimeout)
-	case f.memory < 256:
-		return m, usageErrorf("--memory %d: a stock kernel needs 256 MiB to boot", f.memory)
-	case f.cpus < 0:
-		return m, usageErrorf("--cpus %d: choose 1 or more", f.cpus)
+	if err := f.cells.Check(); err != nil {
+		return m, err
 	}
 	if err := checkFormat(f.format); err != nil {
 		return m, err
-	}
-	most, err := matrix.MaxJobs(int64(f.memory) << 20)
-	if err != nil {
-		return m, err
-	}
-	if f.jobs > most {
-		return m, usageErrorf("--jobs %d: this host has memory for %d guests of %d MiB at a time; choose fewer, or a smaller --memory", f.jobs, most, f.memory)
 	}
 	columns, err := f.columns()
 	if err != nil {
 		return m, err
 	}
-	if f.output == "" {
-		f.output = "matrix-" + time.Now().Format("20060102-150405")
-	}
-	if f.output, err = freshDir(f.output); err != nil {
-		return m, err
-	}
-	executable, err := os.Executable()
-	if err != nil {
+	if f.output, err = outputDir(f.output, "matrix"); err != nil {
 		return m, err
 	}
 	store, err := kernels.DefaultStore()
@@ -149,15 +113,36 @@ func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 	if columns, err = f.withKernels(columns, func(name string) (kernels.Kernel, error) { return store.Find(ctx, name) }); err != nil {
 		return m, err
 	}
-	return matrix.Matrix{
-		Columns:     columns,
-		Command:     func(scenario, dir string) []string { return matrixCommand(executable, scenario, dir) },
-		Dir:         f.output,
-		Jobs:        f.jobs,
-		Repeat:      f.repeat,
-		CellTimeout: f.cellTimeout,
-		Guest:       lab.Config{Memory: int64(f.memory) << 20, CPUs: f.cpus},
-	}, nil
+	return cellsMatrix(&f.cells, columns, f.output)
+}
+
+// outputDir is the directory that was named, or one after the command and the time, which is
+// yet to be made.
+func outputDir(named, command string) (string, error) {
+	if named == "" {
+		named = command + "-" + time.Now().Format("20060102-150405")
+	}
+	return freshDir(named)
+}
+
+// cellsMatrix runs the columns with this program, into the directory.
+func cellsMatrix(flags *cells.Flags, columns []matrix.Column, dir string) (matrix.Matrix, error) {
+	m := flags.Matrix()
+	executable, err := os.Executable()
+	m.Columns, m.Dir = columns, dir
+	m.Command = func(scenario, dir string) []string { return matrixCommand(executable, scenario, dir) }
+	return m, err
+}
+
+// runCells runs the matrix and tells of it on stderr. The result is there with an error, too.
+func runCells(cmd *cobra.Command, m matrix.Matrix) (*matrix.Result, error) {
+	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
+		return nil, usageErrorf("--output: %v", err)
+	}
+	progress := cells.NewProgress(cmd.ErrOrStderr(), m)
+	defer progress.Close()
+	m.Progress = progress.Tell
+	return m.Run(cmd.Context())
 }
 
 // matrixCommand runs a scenario in a guest. 4 MiB make 1,024 pages, which is more

@@ -12,8 +12,8 @@ import (
 	"umemstress/soft-roce/lab/internal/labtest"
 )
 
-// buildTree makes what the kernel's own build installs.
-func buildTree(t *testing.T, release, image string) func(tree string) error {
+// installTree makes what the kernel's own build installs.
+func installTree(t *testing.T, release, image string) func(tree string) error {
 	return func(tree string) error {
 		var builtin strings.Builder
 		for _, stage := range bootStages {
@@ -42,7 +42,7 @@ func TestInstall(t *testing.T) {
 	const release = "5.10.262-mine"
 	install := func(image string) Kernel {
 		t.Helper()
-		k, err := s.Install(t.Context(), release, "5.10.262-1", built, buildTree(t, release, image))
+		k, err := s.Install(t.Context(), release, "5.10.262-1", built, installTree(t, release, image))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestInstall(t *testing.T) {
 func TestInstallFails(t *testing.T) {
 	s, _ := newTestStore(t)
 	built := Built{Name: "mine", Source: "/src"}
-	k, err := s.Install(t.Context(), "6.1.0-mine", "6.1.0", built, buildTree(t, "6.1.0-mine", "one"))
+	k, err := s.Install(t.Context(), "6.1.0-mine", "6.1.0", built, installTree(t, "6.1.0-mine", "one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestInstallFails(t *testing.T) {
 		"interrupted": func(string) error { return context.Canceled },
 		"failed":      func(string) error { return broken },
 		"no image":    func(tree string) error { return os.Mkdir(filepath.Join(tree, "boot"), 0o755) },
-		"another one": buildTree(t, "6.1.0-yours", "two"),
+		"another one": installTree(t, "6.1.0-yours", "two"),
 	} {
 		if _, err := s.Install(t.Context(), "6.1.0-mine", "6.1.0", built, fill); err == nil {
 			t.Errorf("%s: installed", name)

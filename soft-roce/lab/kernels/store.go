@@ -93,6 +93,15 @@ func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 	return s.Fetch(ctx, name)
 }
 
+// Check refuses what no kernel is called, neither here nor on a mirror.
+func (s *Store) Check(name string) error {
+	if s.builtDir(name) != "" {
+		return nil
+	}
+	_, err := suitesFor(name)
+	return err
+}
+
 // Cached returns the kernel called name if it is in the store, and otherwise one
 // without a Release.
 func (s *Store) Cached(name string) (Kernel, error) {

@@ -113,6 +113,11 @@ func fixes() []cobra.Completion {
 	return found
 }
 
+// Kernels completes an argument that is a kernel's name, or a file of one.
+func Kernels(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return values(kernelNames, cobra.ShellCompDirectiveDefault)(nil, nil, begun)
+}
+
 func words(list ...string) choices { return func() []cobra.Completion { return list } }
 
 func described(list []scenario.Choice) []cobra.Completion {

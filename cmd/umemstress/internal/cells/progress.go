@@ -1,4 +1,4 @@
-package main
+package cells
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"umemstress/soft-roce/lab/matrix"
 )
 
-// matrixProgress shows a bar on a terminal, and elsewhere logs a line for each
+// Progress shows a bar on a terminal, and elsewhere logs a line for each
 // cell that has run.
-type matrixProgress struct {
+type Progress struct {
 	bar    *progressbar.ProgressBar // nil: no terminal
 	stderr io.Writer
 
@@ -24,8 +24,8 @@ type matrixProgress struct {
 	width    int // of the longest description, so that the bar keeps its place
 }
 
-func newMatrixProgress(stderr io.Writer, m matrix.Matrix) *matrixProgress {
-	p := &matrixProgress{stderr: stderr, repeated: m.Repeat > 1}
+func NewProgress(stderr io.Writer, m matrix.Matrix) *Progress {
+	p := &Progress{stderr: stderr, repeated: m.Repeat > 1}
 	file, ok := stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return p
@@ -54,10 +54,10 @@ func newMatrixProgress(stderr io.Writer, m matrix.Matrix) *matrixProgress {
 	return p
 }
 
-func (p *matrixProgress) padded(what string) string { return fmt.Sprintf("%-*s", p.width, what) }
+func (p *Progress) padded(what string) string { return fmt.Sprintf("%-*s", p.width, what) }
 
 // Write lets a line of the log pass above the bar.
-func (p *matrixProgress) Write(line []byte) (int, error) {
+func (p *Progress) Write(line []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bar.Clear()
@@ -66,7 +66,7 @@ func (p *matrixProgress) Write(line []byte) (int, error) {
 	return n, err
 }
 
-func (p *matrixProgress) tell(now matrix.Progress) {
+func (p *Progress) Tell(now matrix.Progress) {
 	cell := now.Kernel + " " + now.Scenario
 	if p.repeated {
 		cell += fmt.Sprintf(" #%d", now.Repetition)
@@ -90,7 +90,7 @@ func (p *matrixProgress) tell(now matrix.Progress) {
 	}
 }
 
-func (p *matrixProgress) close() {
+func (p *Progress) Close() {
 	if p.bar != nil {
 		p.bar.Finish()
 		logrus.SetOutput(p.stderr)
