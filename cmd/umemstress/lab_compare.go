@@ -59,9 +59,6 @@ was seen until then is written.`,
 			if err != nil {
 				return err
 			}
-			if err := flags.reports.Open(); err != nil {
-				return usageError{err}
-			}
 			result, runErr := runCells(cmd, m)
 			if result == nil {
 				return runErr
@@ -118,6 +115,10 @@ func (f *compareFlags) matrix(ctx context.Context, given []string) (m matrix.Mat
 		return
 	}
 	if f.output, err = outputDir(f.output, "compare"); err != nil {
+		return
+	}
+	if err = f.reports.Open(); err != nil { // what is wrong is told before a kernel is fetched
+		err = usageError{err}
 		return
 	}
 	var columns []matrix.Column
