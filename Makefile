@@ -86,12 +86,15 @@ GUEST_NEEDS := build guest-programs
 BENCH_NEEDS := $(TESTS)/pin
 endif
 
-# The linters are built from source once (minutes), by a module file of their own. They vet
-# what has the build tags guest and lab, too.
+# The linters are built from source once (minutes), by module files of their own: two, since
+# they need different versions of a YAML package. They vet what has the build tags guest and
+# lab, too, and the job files that others copy; what else these tell, the tests of
+# cmd/umemstress look at.
 lint:
 	$(GO) vet ./...
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
 	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults ./...
+	$(GO) tool -modfile=.ci/actionlint.mod actionlint -shellcheck= -pyflakes= docs/ci/github.yml
 
 unit: $(HOST_NEEDS)
 	CGO_ENABLED=1 $(GO) test -race ./...
