@@ -72,12 +72,25 @@ func differences(a, b []matrix.Repetition) []Difference {
 	}
 	var found []Difference
 	for _, field := range fields {
-		if !slices.ContainsFunc(sawA[field], func(v string) bool { return slices.Contains(sawB[field], v) }) {
+		meant := func(value string) string { return meaning(field, value) }
+		if !slices.ContainsFunc(sawA[field], func(v string) bool {
+			return slices.ContainsFunc(sawB[field], func(w string) bool { return meant(v) == meant(w) })
+		}) {
 			found = append(found, Difference{field, joined(sawA[field]), joined(sawB[field])})
 		}
 	}
 	slices.SortStableFunc(found, func(x, y Difference) int { return strings.Compare(group(x.Field), group(y.Field)) })
 	return found
+}
+
+// meaning takes none of something that was seen for the same as nothing seen, which is told
+// apart where the other kernel has some: who did not look denies nothing. What msync and fsync
+// answered is no number.
+func meaning(field, value string) string {
+	if value == "0" && field != "disk.msync" && field != "disk.fsync" {
+		return ""
+	}
+	return value
 }
 
 // joined is one value for those of several repetitions, such as "12 to 17".
@@ -88,7 +101,7 @@ func joined(values []string) string {
 	numbers := make([]uint64, len(values))
 	for i, value := range values {
 		var err error
-		if numbers[i], err = strconv.ParseUint(cmp.Or(value, "0"), 10, 64); err != nil {
+		if numbers[i], err = strconv.ParseUint(value, 10, 64); err != nil {
 			return strings.Join(named(values), " or ")
 		}
 	}
@@ -116,16 +129,12 @@ func group(field string) string {
 	return channel
 }
 
-// told are the fields of a run, in their order, and their values. What is zero was not
-// seen, as if there were no such field. Of a channel that did not work only that is told.
+// told are the fields of a run, in their order, and their values. Of a channel that did not
+// work only that is told.
 func told(r matrix.Repetition) (fields []string, values map[string]string) {
 	values = map[string]string{}
 	tell := func(field, value string) {
 		switch value {
-		case "0":
-			if field != "disk.msync" && field != "disk.fsync" { // there it is an answer
-				return
-			}
 		case "", "false", "null", "{}", "[]":
 			return
 		}
