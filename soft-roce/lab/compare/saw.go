@@ -36,56 +36,77 @@ func noise(channel, field string) bool {
 }
 
 // differences are the fields of which no repetition on one kernel has a value that one on
-// the other has: what varies on a kernel by itself is no difference. They are in the
-// order of a run's phases and then of the channels' names.
+// the other has: what varies on a kernel by itself is no difference, nor is what was looked at
+// on one alone. They are in the order of a run's phases and then of the channels' names.
 func differences(a, b []matrix.Repetition) []Difference {
-	if !tell(a) || !tell(b) {
-		return nil // who left no record denies nothing
-	}
-	var fields []string
-	sawA, sawB := map[string][]string{}, map[string][]string{}
-	collect := func(saw map[string][]string, repetitions []matrix.Repetition) {
-		each := make([]map[string]string, len(repetitions))
-		for i, r := range repetitions {
-			var names []string
-			names, each[i] = told(r)
-			for _, name := range names {
-				if !slices.Contains(fields, name) {
-					fields = append(fields, name)
-				}
-			}
-		}
-		for _, values := range each {
-			for _, field := range fields {
-				if value := values[field]; !slices.Contains(saw[field], value) {
-					saw[field] = append(saw[field], value)
-				}
-			}
-		}
-	}
-	collect(sawA, a)
-	collect(sawB, b)
-	for _, field := range fields { // that the second alone has
-		if sawA[field] == nil {
-			sawA[field] = []string{""}
-		}
-	}
+	seenA, seenB := look(a), look(b)
 	var found []Difference
-	for _, field := range fields {
-		meant := func(value string) string { return meaning(field, value) }
-		if !slices.ContainsFunc(sawA[field], func(v string) bool {
-			return slices.ContainsFunc(sawB[field], func(w string) bool { return meant(v) == meant(w) })
-		}) {
-			found = append(found, Difference{field, joined(sawA[field]), joined(sawB[field])})
+	for _, field := range seenA.with(seenB) {
+		valuesA, valuesB := seenA.values(field), seenB.values(field)
+		if len(valuesA) == 0 || len(valuesB) == 0 {
+			continue
+		}
+		meant := func(value string) bool {
+			return slices.ContainsFunc(valuesB, func(other string) bool { return meaning(field, value) == meaning(field, other) })
+		}
+		if !slices.ContainsFunc(valuesA, meant) {
+			found = append(found, Difference{field, joined(valuesA), joined(valuesB)})
 		}
 	}
 	slices.SortStableFunc(found, func(x, y Difference) int { return strings.Compare(group(x.Field), group(y.Field)) })
 	return found
 }
 
-// meaning takes none of something that was seen for the same as nothing seen, which is told
-// apart where the other kernel has some: who did not look denies nothing. What msync and fsync
-// answered is no number.
+// seen is what was told of a repetition: a value by field, in the order of names.
+type seen struct {
+	names []string
+	value map[string]string
+}
+
+// look reads what several repetitions saw.
+func look(repetitions []matrix.Repetition) (all several) {
+	for _, r := range repetitions {
+		all = append(all, told(r))
+	}
+	return all
+}
+
+type several []seen
+
+// with are the fields of these and others.
+func (all several) with(others several) []string {
+	var fields []string
+	for _, one := range slices.Concat(all, others) {
+		for _, name := range one.names {
+			if !slices.Contains(fields, name) {
+				fields = append(fields, name)
+			}
+		}
+	}
+	return fields
+}
+
+// values are the different values of a field, of those that looked: empty where the phase did
+// not take place, or the channel did not work, in any.
+func (all several) values(field string) []string {
+	var values []string
+	for _, one := range all {
+		value, there := one.value[field]
+		if !there && one.value[group(field)+stateField] != record.StateOK {
+			continue
+		}
+		if !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// stateField follows the name of a channel.
+const stateField = ".state"
+
+// meaning takes a count of none for the same as a field that is not there. What msync and fsync
+// answered is no count.
 func meaning(field, value string) string {
 	if value == "0" && field != "disk.msync" && field != "disk.fsync" {
 		return ""
@@ -116,10 +137,6 @@ func named(values []string) []string {
 	return names
 }
 
-func tell(repetitions []matrix.Repetition) bool {
-	return slices.ContainsFunc(repetitions, func(r matrix.Repetition) bool { return r.Channels != nil })
-}
-
 // group is the channel, and of the phases, which come first, nothing.
 func group(field string) string {
 	channel, _, _ := strings.Cut(field, ".")
@@ -129,31 +146,26 @@ func group(field string) string {
 	return channel
 }
 
-// told are the fields of a run, in their order, and their values. Of a channel that did not
-// work only that is told.
-func told(r matrix.Repetition) (fields []string, values map[string]string) {
-	values = map[string]string{}
+// told are the outcomes of a run's phases, why of which the reason tells, and the fields of its
+// channels. Of a channel that did not work only that is told.
+func told(r matrix.Repetition) seen {
+	s := seen{value: map[string]string{}}
 	tell := func(field, value string) {
 		switch value {
 		case "", "false", "null", "{}", "[]":
 			return
 		}
-		fields = append(fields, field)
-		values[field] = value
+		s.names = append(s.names, field)
+		s.value[field] = value
 	}
 	for _, phase := range r.Phases {
-		value := phase.Outcome
-		// What a phase that did its work says of it has counts, which the channels have, too.
-		if phase.Outcome != record.OutcomeDone && phase.Detail != "" {
-			value += ": " + phase.Detail
-		}
-		tell("phases."+phase.Name, value)
+		tell("phases."+phase.Name, phase.Outcome)
 	}
 	for _, channel := range page.Channels(r.Channels) {
 		if channel.Name == machineWide {
 			continue
 		}
-		tell(channel.Name+".state", channel.State)
+		tell(channel.Name+stateField, channel.State)
 		for _, field := range channel.Fields {
 			switch {
 			case noise(channel.Name, field.Name), channel.State != record.StateOK && field.Name != "why":
@@ -164,7 +176,7 @@ func told(r matrix.Repetition) (fields []string, values map[string]string) {
 			}
 		}
 	}
-	return fields, values
+	return s
 }
 
 // folios are the sizes of the pinned folios as people write them, such as "1 of 2048 KiB".
