@@ -35,8 +35,9 @@ patch change? Nothing is expected of either. A and B are names, package files or
 archives, as --kernel of 'lab run' takes them.
 
 A scenario that is inconclusive on one kernel, or that --repeat shows to be not
-equal to itself on one, is said to be so and is no difference. Of several
-repetitions a field is shown where no value of one kernel is one of the other's.
+equal to itself on one, is said to be so and is no difference. A field is shown
+where the runs on both looked, and no repetition of one kernel saw what one of the
+other did.
 
 Leaves in the output directory: compare.json and compare.html, with all scenarios,
 and the evidence of each run, in KERNEL/SCENARIO, with the consoles of the guests.
