@@ -71,6 +71,7 @@ var layers = []string{
 	"workload/child",
 	"workload/internal/worktest",
 	"probes/event",
+	"probes/kmsg/devkmsg",
 	"probes/kmsg",
 	"rdma",
 	"rdma/internal/softroce",
@@ -83,7 +84,7 @@ var layers = []string{
 
 // pure are packages that judge and render what may come from another machine: they ask
 // nothing of this one.
-var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/internal/fault", "workload/internal/printable", "probes/event"}
+var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/internal/fault", "workload/internal/printable", "probes/event", "probes/kmsg"}
 
 // impure is what a pure package does without.
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}

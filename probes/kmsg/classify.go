@@ -6,12 +6,14 @@ import (
 	"strings"
 )
 
-// What comes before a message: the time, in seconds or as dmesg -T writes it, and who said it
-// where the kernel is made to tell (CONFIG_PRINTK_CALLER); what a program had written on the
-// console without ending its line may stand before that. Or the head of a line of syslog, or
-// the level, as on some consoles.
-var before = regexp.MustCompile(`^.*?\[(?: *[0-9]+\.[0-9]+|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4})\](?:\[ *[TC][0-9]+\])? ?` +
-	`|^(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+) [^ ]+ kernel: ` +
+// What comes before a message: the time, in seconds or as dmesg writes it (-T, -d, -e), and who
+// said it where the kernel is made to tell (CONFIG_PRINTK_CALLER), or the host where
+// journalctl -o short-monotonic does; what a program had written on the console without ending
+// its line may stand before that. Or the head of a line of syslog or of journalctl (-o short and
+// its like), of dmesg --time-format iso, or the level, as on some consoles.
+var before = regexp.MustCompile(`^.*?\[(?: *\+?[0-9]+\.[0-9]+|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}|[A-Z][a-z]{2} ?[0-9]{1,2} [0-9:]{5})\](?:\[ *[TC][0-9]+\])? ?(?:[^ ]+ kernel: )?` +
+	`|^(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}(?:\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+|[A-Z][a-z]{2} [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(?:\.[0-9]+)? [A-Z+0-9-]+|[0-9]+\.[0-9]{6}) [^ ]+ kernel: ` +
+	`|^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8},[0-9]{6}[+-][0-9:]{5} ` +
 	`|^<[0-9]+>`)
 
 // rule says how lines of a kind begin. Named groups are fields of Line; text is what of the
@@ -64,17 +66,28 @@ var rules = func() []rule {
 	// lib/ratelimit.c, ___ratelimit.
 	add(Suppressed, `^(?P<what>.*): (?P<count>`+number+`) callbacks suppressed$`)
 
-	// lib/dump_stack.c, with UID since 6.11.
-	add(Task, `^CPU: (?P<cpu>`+number+`) (?:UID: `+number+` )?PID: (?P<pid>`+number+`) Comm: (?P<comm>.*?) (?:Not tainted|Tainted: )`)
+	// lib/dump_stack.c, with UID since 6.11; the second until 3.10. Of which kernel stands behind
+	// the flags, which have no digits, unless the line is cut.
+	taint := ` (?:Not tainted|Tainted: )(?:[^0-9]*(?P<release>` + number + `\.` + number + `[^ ]*)(?: (?P<version>#.*?))? *$)?`
+	add(Task, `^CPU: (?P<cpu>`+number+`) (?:UID: `+number+` )?PID: (?P<pid>`+number+`) Comm: (?P<comm>.*?)`+taint)
+	add(Task, `^Pid: (?P<pid>`+number+`), comm: (?P<comm>.*?)`+taint)
+	// init/version.c, linux_banner: the first line of a boot.
+	add(Boot, `^Linux version (?P<release>`+number+`\.`+number+`[^ ]*)(?:.*? (?P<version>#[0-9].*))?`)
 	// kernel/workqueue.c, print_worker_info.
 	add(Work, `^Workqueue: (?P<what>.+)$`)
 	// The code segment tells the kernel's from a program's; addresses until 4.10 (bb5e5ce545f2).
 	add(Place, `^RIP: 0010:(?:\[<[0-9a-f]+>\] )*`+function+`\+`)
-	add(Call, `^ +(?:\[<[0-9a-f]+>\] )?`+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
-	add(Call, `^\[<[0-9a-f]+>\] `+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
+	// arch/arm64/kernel/process.c, __show_regs.
+	add(Place, `^pc : `+function+`\+`)
+	// A mailer may have taken the space away.
+	add(Call, `^ *(?:\[<[0-9a-f]+>\] )?`+function+`\+0x[0-9a-f]+/0x[0-9a-f]+`)
 	add(TraceEnd, `^(?: ?</TASK>|RIP: 0033:|Modules linked in:|Kernel Offset: |---\[ end (?:trace|Kernel panic))`)
 	return all
 }()
+
+// Begins says whether a line begins as one of the kernel's log does, with a time or who said it.
+// One that does not may be the rest of the line before, or of a log without any of that.
+func Begins(line string) bool { return before.MatchString(line) }
 
 // Classify tells what a line of the kernel's log is about, as /dev/kmsg, a console, dmesg or
 // syslog has it. Kind is empty for one that tells nothing of what is looked for.
@@ -122,6 +135,10 @@ func (l *Line) set(name, value string) {
 		l.Page = number
 	case "what":
 		l.What = value
+	case "release":
+		l.Release = value
+	case "version":
+		l.Version = strings.TrimSpace(value)
 	case "count":
 		l.Count = number
 	}

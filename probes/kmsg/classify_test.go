@@ -78,6 +78,14 @@ func TestClassify(t *testing.T) {
 		"[    1.000000] BUG: KASAN: use-after-free in ext4_writepages+0x1/0x2":                                                {Kind: Report},
 		"[    1.000000] kernel BUG at fs/ext4/inode.c:2662!":                                                                  {Kind: Bug, File: "fs/ext4/inode.c", Number: 2662},
 		"[    1.000000] kernel BUG at ./include/linux/mm.h:717!":                                                              {Kind: Bug, File: "./include/linux/mm.h", Number: 717},
+		// Whose kernel it is, with flags that older ones write wider; whose thread, until 3.10; arm64.
+		"[    1.000000] CPU: 6 PID: 13195 Comm: node_runner_w8 Tainted: G W OE ------------ T 3.10.0-514.21.1.el7.x86_64 #1":  {Kind: Task, CPU: "6", PID: 13195, Comm: "node_runner_w8", Release: "3.10.0-514.21.1.el7.x86_64", Version: "#1"},
+		"[    1.000000] CPU: 6 PID: 13195 Comm: node_runner_w8 Tainted: G W OE":                                               {Kind: Task, CPU: "6", PID: 13195, Comm: "node_runner_w8"},
+		"[    1.000000] Pid: 1319, comm: a b Not tainted 2.6.32-754.el6.x86_64 #1 Dell Inc. X":                                {Kind: Task, PID: 1319, Comm: "a b", Release: "2.6.32-754.el6.x86_64", Version: "#1 Dell Inc. X"},
+		"[    1.000000] Linux version 5.10.0-46-amd64 (a@b) (gcc-10 (Debian 10.2.1-6)) #1 SMP Debian 5.10.262-1 (2026-07-31)": {Kind: Boot, Release: "5.10.0-46-amd64", Version: "#1 SMP Debian 5.10.262-1 (2026-07-31)"},
+		"[    1.000000] pc : ext4_dirty_folio+0x48/0x50 [ext4]":                                                               {Kind: Place, Function: "ext4_dirty_folio"},
+		"[    1.000000] set_page_dirty_lock+0x2f/0x50":                                                                        {Kind: Call, Function: "set_page_dirty_lock"},
+		"[    1.000000] ? set_page_dirty_lock+0x2f/0x50":                                                                      {},
 		// Lockups and waits.
 		"[    1.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [kworker/0:1:57]":                     {Kind: Lockup, Text: "BUG: soft lockup - CPU#0 stuck for 22s! [kworker/0:1:57]", CPU: "0", Comm: "kworker/0:1", PID: 57},
 		"[    1.000000] BUG: soft lockup - CPU#3 stuck for 67s!":                                                {Kind: Lockup, CPU: "3"},
@@ -114,7 +122,12 @@ func TestClassifyBefore(t *testing.T) {
 	for _, before := range []string{
 		"", "<2>", "[ 9.66] ", "[    9.667825] ", "[    9.667825][  T152] ", "[   12.000000][    C0] ", "half a line[    9.667825] ",
 		"[Sat Nov 28 03:36:32 2026] ", "Nov  8 03:36:32 host kernel: ", "Nov 28 03:36:32 host kernel: [    9.667825] ", "2026-11-28T03:36:32.123456+00:00 host kernel: ",
+		"Nov 28 03:36:32.123456 host kernel: ", "[    9.667825] host kernel: ", "Sat 2026-11-28 03:36:32 UTC host kernel: ", "1795836992.123456 host kernel: ",
+		"2026-11-28T03:36:32,123456+00:00 ", "[Nov28 03:36] ", "[  +0.000012] ", "kern  :crit  : [    9.667825] ", "<2>[    9.667825] ",
 	} {
+		if Begins(before+said) != (before != "") {
+			t.Errorf("%q begins a line: %v", before, before == "")
+		}
 		if got := Classify(before + said + "\r\n"); got.Kind != Bug || got.Text != said || got.Number != 2662 {
 			t.Errorf("%q: %+v", before, got)
 		}

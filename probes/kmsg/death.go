@@ -49,8 +49,7 @@ type Deaths struct {
 
 	dead   uint64 // all, without those that hang
 	more   bool   // than maxDeaths
-	open   bool   // the trace of the last one goes on
-	named  bool   // whose thread it is has been said
+	trace  Trace  // of the last one
 	said   string // before the header of an oops
 	warned string // the last warning, of which a panic may come
 	extra  Death  // takes what is said of one too many
@@ -63,7 +62,7 @@ func (d *Deaths) Count() uint64 { return d.dead }
 func (d *Deaths) Told() bool {
 	for _, death := range d.All {
 		if death.Kind != string(Hung) {
-			return !d.open || len(d.All) > 1
+			return !d.trace.Open || len(d.All) > 1
 		}
 	}
 	return false
@@ -84,11 +83,11 @@ func (d *Deaths) Add(l Line) {
 		d.said = ""
 	case l.Kind == Hung:
 		d.begin(Death{Kind: string(Hung), Said: l.Text, Comm: l.Comm, PID: l.PID})
-		d.named = true
+		d.trace.Named = true
 	case l.Kind == Panic:
 		d.panicked(l.Text)
-	case d.open:
-		d.follow(d.last(), l)
+	default:
+		d.trace.Follow(d.last(), l)
 	}
 }
 
@@ -96,14 +95,14 @@ func (d *Deaths) begin(death Death) {
 	if death.Kind != string(Hung) {
 		d.dead++
 	}
-	d.open, d.named = true, false
+	d.trace = Trace{Open: true}
 	if d.more = len(d.All) == maxDeaths; !d.more {
 		d.All = append(d.All, death)
 	}
 }
 
 func (d *Deaths) last() *Death {
-	if d.more {
+	if d.more || len(d.All) == 0 {
 		return &d.extra
 	}
 	return &d.All[len(d.All)-1]
@@ -112,31 +111,12 @@ func (d *Deaths) last() *Death {
 // panicked takes the end of the machine into account: of the death before, where the words say
 // so, or one by itself.
 func (d *Deaths) panicked(text string) {
-	follows := strings.Contains(text, "Fatal exception") || strings.Contains(text, "hung_task") ||
-		strings.Contains(text, "Attempted to kill") || strings.Contains(text, "Aiee, killing interrupt handler")
-	if follows && len(d.All) > 0 {
-		d.last().Panicked, d.open = true, false
+	if Follows(text) && len(d.All) > 0 {
+		d.last().Panicked, d.trace.Open = true, false
 		return
 	}
 	if strings.Contains(text, "panic_on_warn") && d.warned != "" {
 		text = d.warned + "; " + text
 	}
 	d.begin(Death{Kind: string(Panic), Said: text, Panicked: true})
-}
-
-// follow takes a line of the trace into account.
-func (d *Deaths) follow(death *Death, l Line) {
-	switch {
-	case l.Kind == Task:
-		d.named = true
-		death.Comm, death.PID = l.Comm, l.PID
-	case l.Kind == Work:
-		death.Work = l.What
-	case l.Kind == TraceEnd && d.named: // the oldest kernels list their modules before that
-		d.open = false
-	case l.Kind == Place && death.Place == "":
-		death.Place, death.Calls = l.Function, nil // what was before it is how a warning came to be a panic
-	case l.Kind == Call && len(death.Calls) < maxCalls:
-		death.Calls = append(death.Calls, l.Function)
-	}
 }

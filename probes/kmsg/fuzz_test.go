@@ -14,14 +14,14 @@ var lines = []string{
 	"6,1,0,-;Linux version 5.10.0-46-amd64",
 }
 
-// FuzzParse reads records of /dev/kmsg, into which anybody with the right to write can put
+// FuzzRecord reads records of /dev/kmsg, into which anybody with the right to write can put
 // a line: what comes out is one line, and no count rises by more than it says.
-func FuzzParse(f *testing.F) {
+func FuzzRecord(f *testing.F) {
 	for _, line := range lines {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {
-		line, err := parse(record)
+		line, err := Record(record)
 		if err != nil {
 			return
 		}

@@ -21,6 +21,8 @@ const (
 	FSError    Kind = "fs-error"   // a file system says that something is wrong
 	Suppressed Kind = "suppressed" // the rate limit swallowed messages; said when the next one is let through, so perhaps never
 
+	Boot Kind = "boot" // the first line of a boot
+
 	// Parts of the trace that follows an oops or a warning.
 	Task     Kind = "task"      // whose thread it is
 	Work     Kind = "work"      // what it did, of a worker of the kernel
@@ -46,6 +48,8 @@ type Line struct {
 	Page       uint64 // of Bufferless and Untold: the page, or where its folio begins; btrfs counts in bytes
 	Count      uint64 // of messages that were suppressed
 	What       string // these begin with, such as EXT4-fs warning; or the work
+	Release    string // of Task and Boot: the kernel's, such as 5.10.0-46-amd64
+	Version    string // with Release: of its build, such as "#1 SMP Debian 5.10.262-1"
 }
 
 // OfFilesystem says whether the source that the line names is a file system's.

@@ -2,13 +2,14 @@ package witness
 
 import (
 	"umemstress/probes/kmsg"
+	"umemstress/probes/kmsg/devkmsg"
 	"umemstress/workload/record"
 )
 
 func (w *Watch) openKmsg() {
 	channel := &w.channels.Kmsg
 	var err error
-	if w.kmsg, err = kmsg.Open(); err != nil {
+	if w.kmsg, err = devkmsg.Open(); err != nil {
 		channel.State, channel.Why = record.StateAbsent, err.Error()
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 	"umemstress/probes/event"
 	"umemstress/probes/kmsg"
+	"umemstress/probes/kmsg/devkmsg"
 	"umemstress/workload/record"
 )
 
@@ -25,7 +26,7 @@ type Watch struct {
 	comm     string // of the run's own threads
 	evidence Evidence
 	log      logrus.FieldLogger
-	kmsg     *kmsg.Reader
+	kmsg     *devkmsg.Reader
 	observer Observer
 	unsynced chan struct{} // has one when lines wait to be put on disk
 

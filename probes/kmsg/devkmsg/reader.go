@@ -1,17 +1,15 @@
-// Package kmsg reads the kernel's log, tells what each line of it is about, whichever kernel and
-// console it is of, and counts what it says about a file system.
-package kmsg
+// Package devkmsg follows this machine's kernel log.
+package devkmsg
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/probes/kmsg"
 )
 
 // Reader follows the kernel's log from the moment it was opened
@@ -41,40 +39,24 @@ func Open() (*Reader, error) {
 
 // Next returns the next line of the log as "[seconds] text", or false when there
 // is none yet. It does not block.
-func (k *Reader) Next() (string, bool, error) {
+func (r *Reader) Next() (string, bool, error) {
 	for {
 		// Not os.File.Read: it would wait for more instead of returning EAGAIN.
-		n, err := unix.Read(int(k.file.Fd()), k.buffer)
+		n, err := unix.Read(int(r.file.Fd()), r.buffer)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EPIPE):
-			k.Lost++ // at least one; the next read returns the oldest that is left
+			r.Lost++ // at least one; the next read returns the oldest that is left
 		case errors.Is(err, unix.EAGAIN):
 			return "", false, nil
 		case err != nil:
 			return "", false, fmt.Errorf("read /dev/kmsg: %w", err)
 		default:
-			line, err := parse(k.buffer[:n])
+			line, err := kmsg.Record(r.buffer[:n])
 			return line, err == nil, err
 		}
 	}
 }
 
 // Close ends it.
-func (k *Reader) Close() error { return k.file.Close() }
-
-// parse turns "level,sequence,microseconds,flags[,...];text\n KEY=value" into
-// "[seconds] text".
-func parse(record []byte) (string, error) {
-	head, text, found := bytes.Cut(record, []byte(";"))
-	fields := strings.Split(string(head), ",")
-	if !found || len(fields) < 3 {
-		return "", fmt.Errorf("/dev/kmsg: a record without a prefix: %q", record)
-	}
-	us, err := strconv.ParseUint(fields[2], 10, 64)
-	if err != nil {
-		return "", fmt.Errorf("/dev/kmsg: a record without a time: %q", record)
-	}
-	text, _, _ = bytes.Cut(text, []byte("\n"))
-	return fmt.Sprintf("[%5d.%06d] %s", us/1e6, us%1e6, text), nil
-}
+func (r *Reader) Close() error { return r.file.Close() }
