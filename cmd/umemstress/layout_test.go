@@ -19,6 +19,7 @@ var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
 	"cmd/umemstress/internal/cells",
+	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
@@ -55,6 +56,8 @@ var layers = []string{
 	"workload/evidence",
 	"workload/report",
 	"workload/report/ci",
+	"workload/triage",
+	"workload/remedy",
 	"workload/record",
 	"workload/scenario",
 	"workload/internal/userfault",
@@ -84,7 +87,7 @@ var layers = []string{
 
 // pure are packages that judge and render what may come from another machine: they ask
 // nothing of this one.
-var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/internal/fault", "workload/internal/printable", "probes/event", "probes/kmsg"}
+var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/triage", "workload/remedy", "workload/internal/fault", "workload/internal/printable", "probes/event", "probes/kmsg"}
 
 // impure is what a pure package does without.
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}

@@ -87,7 +87,7 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
-	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)

@@ -53,9 +53,9 @@ func (d Death) functions() []string {
 // those did no more than ask for it.
 const nearby = 4
 
-// in says whether the death was in one of the functions. A thread that hangs may do so in
+// In says whether the death was in one of the functions. A thread that hangs may do so in
 // whatever they wait for.
-func (d Death) in(deadly []string) bool {
+func (d Death) In(deadly []string) bool {
 	functions := d.functions()
 	if d.Kind != DiedHung {
 		functions = functions[:min(nearby, len(functions))]
@@ -83,7 +83,7 @@ func (c Channels) deaths() []Death {
 
 // deaths leaves out what hangs elsewhere: it may only be slow.
 func (w testimony) deaths() []Death {
-	return slices.DeleteFunc(w.Channels.deaths(), func(d Death) bool { return d.Kind == DiedHung && !d.in(w.facts.Deadly) })
+	return slices.DeleteFunc(w.Channels.deaths(), func(d Death) bool { return d.Kind == DiedHung && !d.In(w.facts.Deadly) })
 }
 
 // death is the first that any channel tells of.
@@ -102,7 +102,7 @@ func (w testimony) died() (why string, ours bool) {
 		return "the kernel died in a thread of this run: " + w.Kmsg.Oops, true
 	}
 	for _, d := range w.deaths() {
-		if !d.in(w.facts.Deadly) {
+		if !d.In(w.facts.Deadly) {
 			continue
 		}
 		if whose := w.whose(d); whose != "" {

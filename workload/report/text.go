@@ -9,11 +9,12 @@ import (
 
 	"umemstress/workload/internal/printable"
 	"umemstress/workload/record"
+	"umemstress/workload/remedy"
 	"umemstress/workload/scenario"
 )
 
-// Text writes what was done, what each channel saw, what it means and
-// where the evidence lies. Whatever it shows of a record, which may be anybody's, is text
+// Text writes what was done, what each channel saw, what it means,
+// where the evidence lies, and what to do now. Whatever it shows of a record, which may be anybody's, is text
 // and nothing that a terminal obeys.
 func Text(w io.Writer, r *record.Record, dir string) error {
 	t := table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
@@ -46,6 +47,9 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	}
 	t.row("meaning", "%s", meaning(r))
 	t.row("evidence", "%s", dir)
+	if r.Verdict.ExitCode() >= record.Exposed.ExitCode() {
+		t.now(remedy.For(troubleOf(r)))
+	}
 	return t.Flush()
 }
 

@@ -12,6 +12,9 @@ var releasing = []string{
 	"bio_release_pages", "__bio_release_pages", "bio_check_pages_dirty", "bio_dirty_fn",
 }
 
+// Releasing are the functions that mark pages dirty when who pinned them lets go.
+func Releasing() []string { return slices.Clone(releasing) }
+
 // deadly are the functions of releasing, and those of a file system.
 func deadly(f Filesystem) []string {
 	return slices.Concat(releasing, f.Deadly)

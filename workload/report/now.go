@@ -1,0 +1,66 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"umemstress/workload/record"
+	"umemstress/workload/remedy"
+)
+
+// now writes what to do, as run and triage have it.
+func (t table) now(n remedy.Now) {
+	for _, f := range n.Fixes {
+		t.row("fix", "%s", fixLine(f))
+		t.row("", "with it, %s", f.Does)
+		t.row("", "in %s", f.Kernels)
+	}
+	if n.Unfixed != "" {
+		t.row("no fix", "%s", n.Unfixed)
+	}
+	for i, advice := range n.Meanwhile {
+		name := "what now"
+		if i > 0 {
+			name = ""
+		}
+		t.row(name, "%s", advice)
+	}
+}
+
+// fixStates are the states of a fix in words.
+var fixStates = map[string]string{
+	remedy.Lacks:        "the kernel lacks it",
+	remedy.LikelyLacks:  "the kernel likely lacks it",
+	remedy.LikelyHas:    "the kernel likely has it",
+	remedy.StateUnknown: "not known whether the kernel has it",
+}
+
+func fixLine(f remedy.FixState) string {
+	name := strings.Join(f.Commits, ", ")
+	if name == "" {
+		name = "no commit yet"
+	}
+	return fmt.Sprintf("%s, %q: %s (%s)", name, f.Subject, fixStates[f.State], f.Why)
+}
+
+// troubleOf is what a run has shown, for what to do about it.
+func troubleOf(r *record.Record) remedy.Trouble {
+	t := remedy.Trouble{
+		Effect:     r.Verdict,
+		Holder:     r.Scenario.Holder,
+		Filesystem: r.Scenario.Filesystem,
+		Detached:   r.Channels.Probes.DetachedPages > 0,
+		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
+	}
+	for _, s := range r.Channels.Folios.Pinned {
+		t.Large = t.Large || s.Bytes > smallFolio && r.Channels.Folios.StrippedFolios > 0
+	}
+	for _, d := range append(r.Channels.Kmsg.Deaths, r.Channels.Console.Deaths...) {
+		t.BugOn = t.BugOn || strings.Contains(d.Said, "kernel BUG at fs/ext4/")
+		t.Panicked = t.Panicked || strings.HasPrefix(d.Said, "WARNING: ")
+	}
+	return t
+}
+
+// smallFolio is the size of a page.
+const smallFolio = 4096
