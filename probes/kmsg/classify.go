@@ -87,7 +87,25 @@ var rules = func() []rule {
 
 // Begins says whether a line begins as one of the kernel's log does, with a time or who said it.
 // One that does not may be the rest of the line before, or of a log without any of that.
-func Begins(line string) bool { return before.MatchString(line) }
+func Begins(line string) bool {
+	if timed(line) {
+		return true
+	}
+	return (strings.ContainsAny(line, "[<") || strings.Contains(line, " kernel: ") || line != "" && line[0] >= '0' && line[0] <= '9') && before.MatchString(line)
+}
+
+// timed says whether a line begins with the time as most do, which spares long logs the
+// expression.
+func timed(line string) bool {
+	rest, ok := strings.CutPrefix(line, "[")
+	if !ok {
+		return false
+	}
+	rest = strings.TrimLeft(strings.TrimLeft(rest, " "), "0123456789")
+	rest, ok = strings.CutPrefix(rest, ".")
+	after := strings.TrimLeft(rest, "0123456789")
+	return ok && len(after) < len(rest) && strings.HasPrefix(after, "]") && line[1] != '.' && !strings.HasPrefix(strings.TrimLeft(line[1:], " "), ".")
+}
 
 // Classify tells what a line of the kernel's log is about, as /dev/kmsg, a console, dmesg or
 // syslog has it. Kind is empty for one that tells nothing of what is looked for.

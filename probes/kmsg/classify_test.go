@@ -132,6 +132,11 @@ func TestClassifyBefore(t *testing.T) {
 			t.Errorf("%q: %+v", before, got)
 		}
 	}
+	for _, line := range []string{"", "[", "[.5] x", "[ .5] x", "[1.] x", "[1.5 x", "[a] x", "host kernel", "9 lives"} {
+		if Begins(line) {
+			t.Errorf("%q begins a line", line)
+		}
+	}
 	for _, line := range []string{"umemstress: the kernel BUG at fs/ext4/inode.c:2662 is old", "[    9.66] audit: comm=\"kernel BUG at x.c:1!\"", "debugfs: BUG: none"} {
 		if got := Classify(line); got.Kind != "" {
 			t.Errorf("%q: %+v", line, got)

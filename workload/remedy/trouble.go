@@ -21,7 +21,8 @@ type Trouble struct {
 	Large      bool           // folios of many pages were met
 	Detached   bool           // the pages were taken from their file
 	BugOn      bool           // the kernel died in ext4's BUG_ON
-	Panicked   bool           // and the machine with it, or of a warning
+	Panicked   bool           // the machine died with the thread
+	OfWarning  bool           // it died of a warning (panic_on_warn)
 	Guessed    bool           // nothing proves that it was that holder
 	Kernel     Kernel
 }

@@ -57,7 +57,8 @@ func troubleOf(r *record.Record) remedy.Trouble {
 	}
 	for _, d := range append(r.Channels.Kmsg.Deaths, r.Channels.Console.Deaths...) {
 		t.BugOn = t.BugOn || strings.Contains(d.Said, "kernel BUG at fs/ext4/")
-		t.Panicked = t.Panicked || strings.HasPrefix(d.Said, "WARNING: ")
+		t.Panicked = t.Panicked || d.Panicked
+		t.OfWarning = t.OfWarning || strings.HasPrefix(d.Said, "WARNING: ")
 	}
 	return t
 }

@@ -92,7 +92,8 @@ func (r *reader) ofThisBug(d *Diagnosis) {
 	}
 	for _, j := range r.ours {
 		t.BugOn = t.BugOn || j.bugOn && j.sure.rank() <= Likely.rank()
-		t.Panicked = t.Panicked || j.death.Panicked && j.head.Kind == kmsg.Warning
+		t.Panicked = t.Panicked || j.death.Panicked
+		t.OfWarning = t.OfWarning || j.death.Panicked && j.head.Kind == kmsg.Warning
 	}
 	d.Now = now(d, t)
 }

@@ -26,7 +26,7 @@ type entry struct {
 //	{"MESSAGE":"kernel BUG at ...", ...}            journalctl -o json, json-sse, json-seq
 //	MESSAGE=kernel BUG at ...                       journalctl -o export; fields that are not
 //	                                                text have their length in front
-//	> [    9.667825] kernel BUG at ...              a mail
+//	> [    9.667825] kernel BUG at ...              a mail, also as quoted-printable
 //
 // and of all of them without times, with colours, with carriage returns and with NULs, which a
 // file system leaves behind where the machine died before a log was written.
@@ -39,6 +39,7 @@ type decoder struct {
 		found   bool // a message
 		foreign bool // it is not the kernel's
 	}
+	mail  quotedPrintable
 	queue []entry // of a line that was several
 }
 
@@ -85,6 +86,10 @@ func (d *decoder) take(line []byte) error {
 	}
 	if d.export {
 		return d.takeField(line)
+	}
+	line, whole := d.mail.line(line)
+	if !whole {
+		return nil
 	}
 	for part := range bytes.SplitSeq(line, []byte("\r")) {
 		if e, ok := d.plain(part); ok {

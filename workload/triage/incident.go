@@ -18,6 +18,7 @@ type incident struct {
 	version string
 	modules string // that were loaded, where the trace says so
 	boot    uint64 // how many boots had begun
+	cut     bool   // the trace does not come to its end
 	told    bool   // it was given to done; what is learnt later is still noted
 }
 
@@ -106,9 +107,12 @@ func (g *gatherer) begin(m message) {
 
 // end ends the trace.
 func (g *gatherer) end() {
-	if i := g.open; i != nil && !i.told {
-		i.told = true
-		g.done(i)
+	if i := g.open; i != nil {
+		i.cut = g.trace.Open
+		if !i.told {
+			i.told = true
+			g.done(i)
+		}
 	}
 	g.open = nil
 }

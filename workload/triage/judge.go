@@ -76,12 +76,17 @@ func (s signs) died(i *incident) opinion {
 		return s.warning(i)
 	}
 	death := record.Death(i.death)
-	if len(i.functions()) == 0 && i.head.Kind == kmsg.Bug && i.head.File == inodeSource {
-		return opinion{sure: Possible, effect: record.Crashed, fs: "ext4", bugOn: true,
-			says: "a BUG of ext4's inode code; where in it was cut off"}
+	if len(i.functions()) == 0 && i.untold() {
+		o := opinion{sure: Possible, effect: record.Crashed, says: "a thread died, and what would tell where was cut off"}
+		if i.head.File == inodeSource {
+			o.fs, o.bugOn, o.says = "ext4", true, "a BUG of ext4's inode code; what would tell where in it was cut off"
+		}
+		return o
 	}
 	o := opinion{sure: Possible, effect: record.Crashed}
 	switch {
+	case !death.In(s.all) && i.cut && len(death.Calls) == 0 && i.kind != kmsg.Panic && i.head.Kind != kmsg.Bug:
+		o.says = "a thread died, and who called where it did was cut off"
 	case !death.In(s.all):
 		return other(i)
 	case death.In(s.ext4):
@@ -109,6 +114,17 @@ func (s signs) died(i *incident) opinion {
 		o.says += "; the machine died with it"
 	}
 	return o
+}
+
+// untold says whether the words of a death without a trace leave open where it was.
+func (i *incident) untold() bool {
+	switch i.head.Kind {
+	case kmsg.Bug:
+		return strings.HasPrefix(inodeSource, i.head.File) // which may have been cut off, too
+	case kmsg.Panic:
+		return kmsg.Follows(i.head.Text)
+	}
+	return true
 }
 
 // hung judges a task that waits.

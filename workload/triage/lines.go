@@ -31,6 +31,7 @@ func (r *lineReader) next() ([]byte, error) {
 	for {
 		part, err := r.in.ReadSlice('\n')
 		some = some || len(part) > 0
+		part = withoutNULs(part)
 		room := maxLine - len(r.line)
 		if len(part) > room {
 			part, cut = part[:room], true
@@ -49,6 +50,15 @@ func (r *lineReader) next() ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// withoutNULs takes them away. A file system may leave a run of them of any length where the
+// machine died; and with one in each character, a text is in UTF-16.
+func withoutNULs(part []byte) []byte {
+	if bytes.IndexByte(part, 0) < 0 {
+		return part
+	}
+	return bytes.ReplaceAll(part, []byte{0}, nil)
 }
 
 // exactly reads n bytes, whatever they are, of which at most maxLine are returned.

@@ -74,8 +74,7 @@ func (u *unwrapper) joined(e entry) bool {
 	rest := strings.TrimLeft(e.text, " ")
 	for _, whole := range []string{
 		before + " " + rest,
-		before + rest,                          // within a word, at a terminal's width
-		strings.TrimSuffix(before, "=") + rest, // quoted-printable
+		before + rest, // within a word, at a terminal's width
 	} {
 		if l := classify(whole); more(u.pending.Line, l) {
 			u.pending.text, u.pending.Line = whole, l
