@@ -70,15 +70,19 @@ func Reproduce(t Trouble) *Reproduction {
 		return nil
 	}
 	r := &Reproduction{Scenario: best.Scenario, Kernel: best.Kernel, Verdict: best.Verdict}
-	flags := best.flags
-	if flags == "" {
-		flags = "--scenario " + best.Scenario
-	}
-	r.Command = fmt.Sprintf("umemstress lab run --kernel %s -- %s", best.Kernel, flags)
+	r.Command = fmt.Sprintf("umemstress lab run --kernel %s -- %s", best.Kernel, best.Flags())
 	if best.Kernel == "5.10-unfixed" {
 		r.Needs = unfixed
 	}
 	return r
+}
+
+// Flags are those of run for the scenario.
+func (s Shown) Flags() string {
+	if s.flags != "" {
+		return s.flags
+	}
+	return "--scenario " + s.Scenario
 }
 
 // like says whether the scenario shows that sort of trouble.

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"umemstress/soft-roce/lab/matrix"
+	"umemstress/workload/remedy"
+)
+
+// What triage advises to run is a command line of run, for a scenario that the matrix expects to
+// end so on that kernel.
+func TestReproductions(t *testing.T) {
+	expected, err := matrix.Expected()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range remedy.Shows() {
+		if !slices.ContainsFunc(expected, func(e matrix.Expectation) bool {
+			return e.Kernel == s.Kernel && e.Scenario == s.Scenario && e.Verdict == string(s.Verdict)
+		}) {
+			t.Errorf("%s on %s is not expected to end in %s", s.Scenario, s.Kernel, s.Verdict)
+		}
+		o, err := parseRunFlags(t, strings.Fields(s.Flags())...)
+		if err != nil || o.Scenario.String() != s.Scenario || o.AllowCrash != (s.Verdict.ExitCode() == 14) {
+			t.Errorf("run %s: %s, %v", s.Flags(), o.Scenario, err)
+		}
+	}
+}
+
+// A signal ends it while it waits for what may never come.
+func TestTriageInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	defer out.Close()
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := diagnose(ctx, "-", in); !errors.Is(err, context.Canceled) || exitCode(err) != exitInterrupted {
+		t.Errorf("%v", err)
+	}
+}
+
+// A log is read from wherever the command was told to read.
+func TestTriageStandardInput(t *testing.T) {
+	d, err := diagnose(t.Context(), "-", bytes.NewReader([]byte("[    1.0] EXT4-fs warning (device vda1): f:1: inode #12: comm a: folio 5 does not have buffers attached\n")))
+	if err != nil || d.Status() != 12 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
