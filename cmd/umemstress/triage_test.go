@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/logfile"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload/remedy"
 )
@@ -40,14 +40,14 @@ func TestTriageInterrupted(t *testing.T) {
 	in, out := io.Pipe()
 	defer out.Close()
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := diagnose(ctx, "-", in); !errors.Is(err, context.Canceled) || exitCode(err) != exitInterrupted {
+	if _, err := logfile.Read(ctx, "-", in, diagnose); !errors.Is(err, context.Canceled) || exitCode(err) != exitInterrupted {
 		t.Errorf("%v", err)
 	}
 }
 
 // A log is read from wherever the command was told to read.
 func TestTriageStandardInput(t *testing.T) {
-	d, err := diagnose(t.Context(), "-", bytes.NewReader([]byte("[    1.0] EXT4-fs warning (device vda1): f:1: inode #12: comm a: folio 5 does not have buffers attached\n")))
+	d, err := logfile.Read(t.Context(), "-", strings.NewReader("[    1.0] EXT4-fs warning (device vda1): f:1: inode #12: comm a: folio 5 does not have buffers attached\n"), diagnose)
 	if err != nil || d.Status() != 12 {
 		t.Errorf("%+v, %v", d, err)
 	}

@@ -176,15 +176,15 @@ func (f Fix) kernels() string {
 	if f.Mainline == "" {
 		return "none that was looked at"
 	}
-	all := []string{"Linux " + f.Mainline}
+	all := []string{"Linux " + f.Mainline + " and newer"}
 	for _, s := range f.Stable {
-		one := s.Version
+		one := fmt.Sprintf("%s from %s on", s.Line, s.Version)
 		if s.ABI != 0 {
-			one += fmt.Sprintf(" (Debian %s.0-%d)", s.Line, s.ABI)
+			one += fmt.Sprintf(" (Debian's %s.0-%d)", s.Line, s.ABI)
 		}
 		all = append(all, one)
 	}
-	return strings.Join(all, ", ") + " and newer"
+	return strings.Join(all, ", ")
 }
 
 // Unfixed says for what part of the trouble no kernel has a fix, or "".

@@ -109,7 +109,11 @@ func TestNothingForATerminal(t *testing.T) {
 	if d.Effect == "" || len(d.Others) == 0 {
 		t.Errorf("%+v", d)
 	}
-	for _, r := range out.String() {
+	encoded, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range out.String() + string(encoded) {
 		if r != '\n' && !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			t.Errorf("%q in\n%s", r, out.String())
 		}
@@ -169,7 +173,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, found := range append(d.Findings, d.Others...) {
 			for _, l := range found.Lines {
-				if l.Number == 0 || l.Number > d.Log.Lines || len(l.Text) > 1024 {
+				if l.Number == 0 || l.Number > d.Log.Lines || len(l.Text) > 10*400 {
 					t.Errorf("%+v", l)
 				}
 			}

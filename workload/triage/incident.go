@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"umemstress/probes/kmsg"
+	"umemstress/workload/internal/printable"
 )
 
 // incident is what the kernel tells of in one go: a warning, a death, a task that hangs, each
@@ -48,11 +49,13 @@ func (i *incident) note(m message) {
 // maxText is how much is shown of a line.
 const maxText = 400
 
+// evidence is a text of the log as it is handed on: short, and nothing that a terminal obeys.
 func evidence(text string) string {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\t", " "), " ")
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + " ..."
 	}
-	return strings.TrimRight(text, " \t")
+	return printable.Text(text)
 }
 
 // gatherer makes incidents of messages. Each goes to done when its trace has ended.

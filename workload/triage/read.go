@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -106,9 +105,6 @@ func keep(all []*judged, j *judged, most int, more *uint64) []*judged {
 			k.count++
 			if len(k.lines) < maxEvidence && len(j.lines) == 1 {
 				k.lines = append(k.lines, j.lines[0])
-			}
-			if k.death.Comm != j.death.Comm {
-				k.death.Comm, k.death.PID = cmp.Or(k.death.Comm, j.death.Comm), cmp.Or(k.death.PID, j.death.PID)
 			}
 			return all
 		}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/term"
 )
 
 // usage marks an error as the caller's: what was handed over is no log.
@@ -23,6 +25,50 @@ func (usage) Usage() bool     { return true }
 func (u usage) Unwrap() error { return u.error }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// Read hands the log of that path, or of stdin where it is "-", to read, and leaves it alone when
+// ctx ends: a pipe may never come to its end.
+func Read[T any](ctx context.Context, path string, stdin io.Reader, read func(context.Context, io.Reader) (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := open(ctx, path, stdin, read)
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+func open[T any](ctx context.Context, path string, stdin io.Reader, read func(context.Context, io.Reader) (T, error)) (none T, _ error) {
+	in, name := stdin, "standard input"
+	if path != "-" {
+		f, err := Open(path)
+		if err != nil {
+			return none, err
+		}
+		defer f.Close()
+		in, name = f, path
+	} else if f, ok := stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return none, usagef("standard input is a terminal; give it a log, as in: journalctl -k -o export | umemstress triage -")
+	}
+	plain, err := Unpack(in, name)
+	if err != nil {
+		return none, err
+	}
+	value, err := read(ctx, plain)
+	if err != nil {
+		return none, fmt.Errorf("read %s: %w", name, err)
+	}
+	return value, nil
+}
 
 // Open opens a file or a pipe.
 func Open(path string) (*os.File, error) {
