@@ -91,6 +91,18 @@ func TestHowSure(t *testing.T) {
 	}
 }
 
+// Of several deaths each is told by itself, and the one of this bug counts, whichever comes first.
+func TestSeveralDeaths(t *testing.T) {
+	ours := trace(oopsHead, task6, "mpage_prepare_extent_to_map", "ext4_writepages", "do_writepages")
+	others := trace("BUG: unable to handle page fault for address: ffff\n[    1.0] Oops: 0000 [#2] SMP", "rx Not tainted 6.6.1 #1", "rxe_requester", "rxe_do_task", "a", "b")
+	for _, log := range []string{ours + others, others + ours, others + ours + others, strings.Repeat(others, 100) + ours} {
+		d := diagnosed(t, []byte(log+"[    9.0] Kernel panic - not syncing: Fatal exception\n"))
+		if d.Sure != triage.Likely || d.Effect != record.Crashed || len(d.Findings) != 1 || len(d.Others) == 0 || !strings.Contains(d.Findings[0].Where, "mpage_prepare_extent_to_map") || strings.Contains(d.Findings[0].Where, "rxe") {
+			t.Errorf("%d bytes: %+v", len(log), d)
+		}
+	}
+}
+
 // No version makes a log say that it happened.
 func TestNoAnswerFromAVersion(t *testing.T) {
 	for _, release := range []string{"3.10.0-514.21.1.el7.x86_64", "5.10.0-13-amd64", "7.2.13+deb14-amd64"} {
