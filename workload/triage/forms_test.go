@@ -126,6 +126,7 @@ var forms = map[string]func(string) string{
 	"quoted":              func(log string) string { return "> " + strings.ReplaceAll(log, "\n", "\n> ") },
 	"quoted twice":        func(log string) string { return ">> " + strings.ReplaceAll(log, "\n", "\n> > ") },
 	"wrapped":             wrap(72, true, ""),
+	"wrapped narrowly":    wrap(48, true, ">> "),
 	"wrapped, quoted":     wrap(70, true, "> "),
 	"at a screen's width": wrap(80, false, ""),
 	"without times, wrapped": func(log string) string {

@@ -51,11 +51,11 @@ func Read(ctx context.Context, in io.Reader, catalogue scenario.Catalogue) (*Dia
 		} else if err != nil {
 			return nil, err
 		}
-		if m, some := u.add(e); some {
+		for _, m := range u.add(e) {
 			r.take(g, m)
 		}
 	}
-	if m, some := u.last(); some {
+	for _, m := range u.last() {
 		r.take(g, m)
 	}
 	cutOff := g.open != nil

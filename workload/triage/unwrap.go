@@ -10,6 +10,8 @@ const (
 	// maxWraps is into how many lines a message is taken to have been wrapped. Only lists of
 	// modules are longer.
 	maxWraps = 6
+	// maxHeld is how many lines wait for one with which the first tells something.
+	maxHeld = 2
 	// maxJoined is how long one is put together at most.
 	maxJoined = 8 << 10
 )
@@ -30,24 +32,41 @@ type unwrapper struct {
 	pending message
 	some    bool // there is a pending one
 	wraps   int
+	held    []entry // behind one that tells nothing yet, and may with what follows
 }
 
-// add takes the next message, and returns the one before it, if that is complete.
-func (u *unwrapper) add(e entry) (message, bool) {
-	begins := e.whole || kmsg.Begins(e.text)
-	if u.some && !begins && !u.pending.whole && u.joined(e) {
-		return message{}, false
+// add takes the next message, and returns those before it that are complete.
+func (u *unwrapper) add(e entry) []message {
+	if u.some && !e.whole && !u.pending.whole && !kmsg.Begins(e.text) {
+		if u.joined(e) {
+			u.held = nil
+			return nil
+		}
+		if kind := classify(e.text).Kind; len(u.held) < maxHeld && u.unfinished() && !has(heads, e.text) && (kind == "" || kind == kmsg.Call) {
+			u.held = append(u.held, e)
+			return nil
+		}
 	}
-	done, some := u.pending, u.some
+	done := u.last()
 	u.pending, u.some, u.wraps = message{entry: e, Line: classify(e.text)}, true, 0
-	return done, some
+	return done
 }
 
-// last is the one that is left.
-func (u *unwrapper) last() (message, bool) {
-	some := u.some
-	u.some = false
-	return u.pending, some
+// unfinished says whether the pending message may tell more together with several lines.
+func (u *unwrapper) unfinished() bool {
+	return (u.pending.Kind == "" || u.pending.Kind == kmsg.FSError || u.pending.Kind == kmsg.FSWarning) && has(heads, u.pending.text)
+}
+
+// last are those that are left.
+func (u *unwrapper) last() (done []message) {
+	if u.some {
+		done = append(done, u.pending)
+	}
+	for _, e := range u.held {
+		done = append(done, message{entry: e, Line: classify(e.text)})
+	}
+	u.some, u.held = false, nil
+	return done
 }
 
 // joined puts the line behind the pending one, if it belongs there.
@@ -60,6 +79,9 @@ func (u *unwrapper) joined(e entry) bool {
 		return false
 	}
 	before := strings.TrimRight(u.pending.text, " ")
+	for _, h := range u.held {
+		before += " " + strings.Trim(h.text, " ")
+	}
 	if strings.Contains(before, modulesHead) {
 		if own.Kind != "" || strings.Contains(e.text, ":") {
 			return false
@@ -95,8 +117,11 @@ func more(before, l kmsg.Line) bool {
 	case l.Kind != before.Kind:
 		return (before.Kind == kmsg.FSWarning || before.Kind == kmsg.FSError) && (l.Kind == kmsg.Bufferless || l.Kind == kmsg.Untold)
 	}
-	return said(l) > said(before)
+	return said(l) > said(before) || l.Kind == kmsg.Panic && why(l) != why(before)
 }
+
+// why is whether a panic says of what it comes.
+func why(l kmsg.Line) bool { return kmsg.Follows(l.Text) || strings.Contains(l.Text, panicOnWarn) }
 
 // said is how many fields of a line say something.
 func said(l kmsg.Line) (n int) {
@@ -111,16 +136,21 @@ func said(l kmsg.Line) (n int) {
 	return n
 }
 
-// telling are parts of all lines that are of any kind: others need no closer look, of which
+// tellings are parts of all lines that are of any kind: others need no closer look, of which
 // there are many in a long log.
 var tellings = []string{
 	"WARNING: ", "BUG", "+0x", "CPU: ", "Linux version ", "callbacks suppressed", "EXT4-fs", "BTRFS ", "] SMP", " [#", "Oops", "Unable to handle", "LOCKUP", "INFO: ",
 	"Kernel panic", "Workqueue: ", "RIP", "TASK>", modulesHead, "---[ end", "Kernel Offset: ", "Pid: ",
 }
 
-func telling(line string) bool {
-	for _, t := range tellings {
-		if strings.Contains(line, t) {
+// heads begin messages of which lines are long enough to be broken into several.
+var heads = []string{"WARNING: ", "EXT4-fs", "BTRFS ", "Kernel panic", "INFO: ", "BUG"}
+
+func telling(line string) bool { return has(tellings, line) }
+
+func has(words []string, line string) bool {
+	for _, w := range words {
+		if strings.Contains(line, w) {
 			return true
 		}
 	}

@@ -48,7 +48,9 @@ func TestTelling(t *testing.T) {
 // Lines are put together only where that tells more.
 func TestUnwrap(t *testing.T) {
 	for in, want := range map[string]string{
-		"[ 1.0] WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707\next4_set_page_dirty+0x48/0x50 [ext4]":    "[ 1.0] WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707 ext4_set_page_dirty+0x48/0x50 [ext4]",
+		"[ 1.0] WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707\next4_set_page_dirty+0x48/0x50 [ext4]":  "[ 1.0] WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707 ext4_set_page_dirty+0x48/0x50 [ext4]",
+		"[ 1.0] WARNING: CPU: 1 PID: 152 at\nfs/ext4/inode.c:3707\next4_set_page_dirty+0x48/0x50 [ext4]": "[ 1.0] WARNING: CPU: 1 PID: 152 at fs/ext4/inode.c:3707 ext4_set_page_dirty+0x48/0x50 [ext4]",
+		"[ 1.0] WARNING: a\nb\nc\nd\n[ 2.0] e": "[ 1.0] WARNING: a|b|c|d|[ 2.0] e",
 		"[ 1.0] EXT4-fs warning (device a): f:1: inode #1: comm b:\npage 0 does not have buffers attached": "[ 1.0] EXT4-fs warning (device a): f:1: inode #1: comm b: page 0 does not have buffers attached",
 		"[ 1.0] Modules linked in: a\nb c\nd":                                     "[ 1.0] Modules linked in: a b c d",
 		"[ 1.0] Modules linked in: a\nKey: b":                                     "[ 1.0] Modules linked in: a|Key: b",
@@ -60,11 +62,11 @@ func TestUnwrap(t *testing.T) {
 		var u unwrapper
 		var got []string
 		for i, line := range strings.Split(in, "\n") {
-			if m, some := u.add(entry{number: uint64(i + 1), text: line}); some {
+			for _, m := range u.add(entry{number: uint64(i + 1), text: line}) {
 				got = append(got, m.text)
 			}
 		}
-		if m, some := u.last(); some {
+		for _, m := range u.last() {
 			got = append(got, m.text)
 		}
 		if strings.Join(got, "|") != want {
