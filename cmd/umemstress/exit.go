@@ -15,6 +15,11 @@ const (
 	exitUsage       = 2
 	exitHostLacks   = 3
 	exitInterrupted = 130
+
+	// Of lab bisect, as git bisect run takes them.
+	exitBisectBad  = 1
+	exitBisectSkip = 125
+	exitBisectEnds = 128
 )
 
 // statusError carries an exit code that is a result and not a failure, such as
@@ -59,4 +64,14 @@ func exitCode(err error) int {
 		return exitHostLacks
 	}
 	return exitFailed
+}
+
+// bisectCode is the exit code of lab bisect: what is no answer is to end git bisect run, which
+// would take most codes for a bad commit.
+func bisectCode(err error) int {
+	code := exitCode(err)
+	if err == nil || errors.As(err, new(statusError)) || code > exitBisectEnds {
+		return code
+	}
+	return exitBisectEnds
 }

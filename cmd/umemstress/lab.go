@@ -13,7 +13,7 @@ func newLabCommand() *cobra.Command {
 		Use:   "lab",
 		Short: "Try everything in a QEMU guest with soft-RoCE, on any kernel",
 	}
-	cmd.AddCommand(newLabRunCommand(), newLabExecCommand(), newLabMatrixCommand(), newLabCompareCommand(), newLabKernelsCommand(), newLabBuildCommand(), newLabConfigCommand())
+	cmd.AddCommand(newLabRunCommand(), newLabExecCommand(), newLabMatrixCommand(), newLabCompareCommand(), newLabKernelsCommand(), newLabBuildCommand(), newLabBisectCommand(), newLabConfigCommand())
 	for _, sub := range cmd.Commands() {
 		run := sub.RunE
 		sub.RunE = func(cmd *cobra.Command, args []string) error { return interrupted(run(cmd, args)) }

@@ -32,10 +32,15 @@ type guestFlags struct {
 }
 
 func (f *guestFlags) register(flags *pflag.FlagSet) {
-	f.given = flags
 	flags.StringSliceVarP(&f.kernel, "kernel", "k", []string{"5.10"}, "5.10, 6.1, 6.12, trixie, sid, a `VERSION` such as 5.10.0-30-amd64 or 6.1.0-56-rt-amd64, "+
 		"a FILE.deb, several if the kernel is split into them, an archive of 'make tarxz-pkg', the DIR in which a kernel was built or installed, or an image with --modules")
 	flags.StringVar(&f.modules, "modules", "", "`DIR` lib/modules/RELEASE of the image given with --kernel")
+	f.registerMachine(flags)
+}
+
+// registerMachine adds the flags of a guest whose kernel is not named.
+func (f *guestFlags) registerMachine(flags *pflag.FlagSet) {
+	f.given = flags
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")
 	flags.IntVar(&f.disk, "disk", 0, "size of the guest's scratch disk in `MIB`, sparse (default 8192)")

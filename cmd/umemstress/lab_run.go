@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/soft-roce/lab"
 	"umemstress/workload"
 	"umemstress/workload/evidence"
 )
@@ -39,17 +40,9 @@ checked before a guest is booted.
 				return err
 			}
 			defer os.Remove(run.dir) // a run that never began leaves it empty
-			config, err := flags.config()
+			config, err := run.guest(&flags)
 			if err != nil {
 				return err
-			}
-			if err := os.MkdirAll(run.dir, 0o755); err != nil {
-				return usageErrorf("--output: %v", err)
-			}
-			config.Program = run.program
-			config.Shares = append(config.Shares, run.dir)
-			if config.Serial == "" {
-				config.Serial = filepath.Join(run.dir, evidence.ConsoleFile)
 			}
 			return run.in(cmd, &flags, config)
 		},
@@ -99,6 +92,23 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	l.program = append(program, "--output="+l.dir)
 	l.options.Output = l.dir
 	return l, nil
+}
+
+// guest is the one for the run, whose directory of evidence is made.
+func (l *labRun) guest(flags *guestFlags) (lab.Config, error) {
+	config, err := flags.config()
+	if err != nil {
+		return config, err
+	}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return config, usageErrorf("--output: %v", err)
+	}
+	config.Program = l.program
+	config.Shares = append(config.Shares, l.dir)
+	if config.Serial == "" {
+		config.Serial = filepath.Join(l.dir, evidence.ConsoleFile)
+	}
+	return config, nil
 }
 
 // labRunOptions are what run would make of its flags, and refuses what it would refuse.

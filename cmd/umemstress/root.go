@@ -29,7 +29,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	root.SetArgs(args)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	failed := err
 	var status statusError
 	if err == nil || errors.As(err, &status) {
@@ -37,6 +37,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if failed != nil {
 		fmt.Fprintf(stderr, "umemstress: %s\n", told(failed, args))
+	}
+	if cmd.CommandPath() == bisectPath {
+		return bisectCode(errors.Join(err, result.err))
 	}
 	return exitCode(errors.Join(err, result.err))
 }

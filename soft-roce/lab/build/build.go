@@ -85,7 +85,7 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 	}
 	changes, err := p.changes(ctx, src, at)
 	if err != nil {
-		return Result{}, err
+		return Result{}, ofSource(ctx, err)
 	}
 	need := int64(againBytes)
 	if !isDir(at.out()) {
@@ -116,7 +116,7 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 		err = errors.Join(err, at.end())
 	}
 	if err != nil {
-		return Result{}, err
+		return Result{}, ofSource(ctx, err)
 	}
 	return p.install(ctx, store, k, src)
 }

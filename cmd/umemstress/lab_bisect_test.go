@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"umemstress/workload/record"
+)
+
+// What is good and what is bad follows from what was named, and inconclusive is neither.
+func TestBisectJudge(t *testing.T) {
+	for name, c := range map[string]struct {
+		good, bad      []string
+		badGiven       bool
+		isGood, isBad  record.Verdict
+		skipped, other record.Verdict
+	}{
+		"by default":        {nil, harm(), false, record.Exposed, record.Reproduced, record.Inconclusive, record.Refused},
+		"bad alone":         {nil, []string{"exposed"}, true, record.Crashed, record.Exposed, record.Inconclusive, record.Clean},
+		"good alone":        {[]string{"refused"}, harm(), false, record.Refused, record.Clean, record.Inconclusive, record.Refused},
+		"both":              {[]string{"clean"}, []string{"crashed"}, true, record.Clean, record.Crashed, record.DataLost, record.Clean},
+		"inconclusive, too": {nil, []string{"inconclusive"}, true, record.Crashed, record.Inconclusive, "", record.Clean},
+	} {
+		j, err := newBisectJudge(c.good, c.bad, c.badGiven)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for v, want := range map[record.Verdict]int{c.isGood: 0, c.other: 0, c.isBad: 1, c.skipped: 125} {
+			got := j.answer(scenarioOutcome{Verdict: v, Reason: "why"})
+			if got.code != want || !strings.Contains(got.why, "why") {
+				t.Errorf("%s: %q is %+v, want %d", name, v, got, want)
+			}
+		}
+	}
+}
+
+// No error of a bisection is taken for a bad commit, whatever it is at other commands.
+func TestBisectCode(t *testing.T) {
+	for want, err := range map[int]error{
+		0:   nil,
+		1:   statusError(exitBisectBad),
+		125: statusError(exitBisectSkip),
+		130: fmt.Errorf("%w", context.Canceled),
+		128: usageErrorf("wrong"),
+	} {
+		if got := bisectCode(err); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+	}
+	if got := bisectCode(errors.New("broken")); got != 128 {
+		t.Errorf("a failure: %d", got)
+	}
+}
