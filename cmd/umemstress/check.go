@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"umemstress/cmd/umemstress/internal/check"
+	"umemstress/cmd/umemstress/internal/exit"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -44,7 +45,7 @@ Exit codes: 0 something can be done here (a run or the lab), 2 usage, 3 nothing.
 // something.
 func abilitiesStatus(can check.Abilities) error {
 	if !can.Some() {
-		return statusError(exitHostLacks)
+		return exit.Status(exit.HostLacks)
 	}
 	return nil
 }

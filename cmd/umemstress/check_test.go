@@ -4,20 +4,21 @@ import (
 	"testing"
 
 	"umemstress/cmd/umemstress/internal/check"
+	"umemstress/cmd/umemstress/internal/exit"
 )
 
 // Only a host on which nothing can be done lacks something.
 func TestAbilitiesStatus(t *testing.T) {
 	for can, want := range map[check.Abilities]int{
-		{}:                                    exitHostLacks,
-		{Run: true}:                           exitClean,
-		{RunDIO: true}:                        exitClean,
-		{RunVMWritev: true}:                   exitClean,
-		{Observe: true}:                       exitHostLacks,
-		{Lab: true}:                           exitClean,
-		{Run: true, Observe: true, Lab: true}: exitClean,
+		{}:                                    exit.HostLacks,
+		{Run: true}:                           exit.Clean,
+		{RunDIO: true}:                        exit.Clean,
+		{RunVMWritev: true}:                   exit.Clean,
+		{Observe: true}:                       exit.HostLacks,
+		{Lab: true}:                           exit.Clean,
+		{Run: true, Observe: true, Lab: true}: exit.Clean,
 	} {
-		if code := exitCode(abilitiesStatus(can)); code != want {
+		if code := exit.Code(abilitiesStatus(can)); code != want {
 			t.Errorf("%+v: exit code %d, want %d", can, code, want)
 		}
 	}

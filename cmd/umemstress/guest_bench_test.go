@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/workload/record"
 )
 
@@ -37,7 +38,7 @@ func BenchmarkRun16M(b *testing.B) {
 	var times []float64
 	for b.Loop() {
 		seconds, code, output := timedRun(b, "run", "--file-size", "16M", "--anon-size", "16M", "--observe", "require")
-		if !slices.Contains([]int{exitClean, record.DataLost.ExitCode()}, code) {
+		if !slices.Contains([]int{exit.Clean, record.DataLost.ExitCode()}, code) {
 			b.Fatalf("exit code %d: %s", code, output)
 		}
 		times = append(times, seconds)

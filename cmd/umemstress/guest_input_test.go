@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/workload/record"
 )
 
@@ -39,25 +40,25 @@ func TestBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		"unknown flag":        {[]string{"run", "--frobnicate"}, exitUsage, "--frobnicate"},
-		"argument":            {[]string{"run", "fast"}, exitUsage, "no arguments"},
-		"unknown device":      {small("-d", "mlx5_7"), exitHostLacks, "mlx5_7"},
-		"unknown port":        {small("-i", "9"), exitHostLacks, "port 9"},
-		"unknown file system": {small("--fs", "zfs"), exitUsage, "choose ext4"},
-		"no such directory":   {small("--file", "/nonexistent/x"), exitUsage, "directory must exist"},
-		"existing file":       {small("--file", existing), exitUsage, "would overwrite"},
-		"tmpfs":               {small("--file", "/dev/shm/x"), exitUsage, "tmpfs"},
-		"read-only mount":     {small("--file", filepath.Join(readOnly, "x")), exitUsage, "read-only"},
-		"small blocks":        {small("--file", filepath.Join(oneKiB, "x")), exitUsage, "blocks of 1024 bytes"},
-		"large blocks":        {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-1k"), exitUsage, "blocks of 4096 bytes"},
-		"journalled":          {small("--file", filepath.Join(journal, "x")), exitUsage, "its data is journalled"},
-		"small journal":       {small("--file", filepath.Join(journal, "x"), "--fs", "ext4-journal"), exitUsage, "leave it out"},
-		"not btrfs":           {small("--file", filepath.Join(dir, "x"), "--fs", "btrfs"), exitUsage, "it is on ext4 and the scenario is for btrfs"},
-		"no scratch space":    {small("--scratch-dir", full), exitFailed, "no space left"},
-		"no scratch dir":      {small("--scratch-dir", "/nonexistent"), exitFailed, "--scratch-dir"},
-		"no evidence space":   {small("-o", filepath.Join(full, "e")), exitFailed, "no space left"},
-		"evidence in a file":  {small("-o", existing), exitUsage, "--output"},
-		"not evidence":        {[]string{"verdict", dir}, exitUsage, "run.json"},
+		"unknown flag":        {[]string{"run", "--frobnicate"}, exit.Usage, "--frobnicate"},
+		"argument":            {[]string{"run", "fast"}, exit.Usage, "no arguments"},
+		"unknown device":      {small("-d", "mlx5_7"), exit.HostLacks, "mlx5_7"},
+		"unknown port":        {small("-i", "9"), exit.HostLacks, "port 9"},
+		"unknown file system": {small("--fs", "zfs"), exit.Usage, "choose ext4"},
+		"no such directory":   {small("--file", "/nonexistent/x"), exit.Usage, "directory must exist"},
+		"existing file":       {small("--file", existing), exit.Usage, "would overwrite"},
+		"tmpfs":               {small("--file", "/dev/shm/x"), exit.Usage, "tmpfs"},
+		"read-only mount":     {small("--file", filepath.Join(readOnly, "x")), exit.Usage, "read-only"},
+		"small blocks":        {small("--file", filepath.Join(oneKiB, "x")), exit.Usage, "blocks of 1024 bytes"},
+		"large blocks":        {small("--file", filepath.Join(dir, "x"), "--fs", "ext4-1k"), exit.Usage, "blocks of 4096 bytes"},
+		"journalled":          {small("--file", filepath.Join(journal, "x")), exit.Usage, "its data is journalled"},
+		"small journal":       {small("--file", filepath.Join(journal, "x"), "--fs", "ext4-journal"), exit.Usage, "leave it out"},
+		"not btrfs":           {small("--file", filepath.Join(dir, "x"), "--fs", "btrfs"), exit.Usage, "it is on ext4 and the scenario is for btrfs"},
+		"no scratch space":    {small("--scratch-dir", full), exit.Failed, "no space left"},
+		"no scratch dir":      {small("--scratch-dir", "/nonexistent"), exit.Failed, "--scratch-dir"},
+		"no evidence space":   {small("-o", filepath.Join(full, "e")), exit.Failed, "no space left"},
+		"evidence in a file":  {small("-o", existing), exit.Usage, "--output"},
+		"not evidence":        {[]string{"verdict", dir}, exit.Usage, "run.json"},
 	} {
 		args := c.args
 		if args[0] == "run" && !strings.Contains(strings.Join(args, " "), " -o ") {
@@ -86,7 +87,7 @@ func TestPortDown(t *testing.T) {
 	defer shell(t, `ip link set "$1" up; until grep -q ACTIVE /sys/class/infiniband/rxe0/ports/1/state; do sleep 0.1; done`, netdev)
 	for _, device := range [][]string{nil, {"-d", "rxe0"}} {
 		_, stderr, code := here(t, small(append(device, "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
-		if code != exitHostLacks || !strings.Contains(stderr, "DOWN") || !strings.Contains(stderr, "up") {
+		if code != exit.HostLacks || !strings.Contains(stderr, "DOWN") || !strings.Contains(stderr, "up") {
 			t.Errorf("device %q: exit code %d: %s", device, code, stderr)
 		}
 	}
@@ -110,7 +111,7 @@ func TestLockedMemory(t *testing.T) {
 	limited.Args = append(limited.Args, cmd.Args[1:]...)
 	limited.Env = cmd.Env
 	out, err := limited.CombinedOutput()
-	if err == nil || limited.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), "RLIMIT_MEMLOCK") {
+	if err == nil || limited.ProcessState.ExitCode() != exit.HostLacks || !strings.Contains(string(out), "RLIMIT_MEMLOCK") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -132,11 +133,11 @@ func TestFoliosHidden(t *testing.T) {
 	}
 	for _, folios := range []string{"single", "large"} {
 		out, code := run(folios)
-		if code != exitHostLacks || !strings.Contains(out, "--folios "+folios+": of what sizes the folios are cannot be seen") || !strings.Contains(out, "CAP_SYS_ADMIN") {
+		if code != exit.HostLacks || !strings.Contains(out, "--folios "+folios+": of what sizes the folios are cannot be seen") || !strings.Contains(out, "CAP_SYS_ADMIN") {
 			t.Errorf("%s: exit code %d: %s", folios, code, out)
 		}
 	}
-	if out, code := run("natural"); code != exitClean || !strings.Contains(out, "/proc/self/pagemap hides the page frames") {
+	if out, code := run("natural"); code != exit.Clean || !strings.Contains(out, "/proc/self/pagemap hides the page frames") {
 		t.Errorf("natural: exit code %d: %s", code, out)
 	}
 }
@@ -150,7 +151,7 @@ func TestNoPrivilege(t *testing.T) {
 	user.Args = append(user.Args, cmd.Args[1:]...)
 	user.Env = cmd.Env
 	out, err := user.CombinedOutput()
-	if err == nil || user.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), "root") {
+	if err == nil || user.ProcessState.ExitCode() != exit.HostLacks || !strings.Contains(string(out), "root") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -180,7 +181,7 @@ func TestLinkDeleted(t *testing.T) {
 	if err := <-done; err == nil || !strings.Contains(watch.text.String(), "removed") {
 		t.Errorf("%v: %s", err, watch.text.String())
 	}
-	if code := cmd.ProcessState.ExitCode(); code != exitHostLacks && code != exitFailed {
+	if code := cmd.ProcessState.ExitCode(); code != exit.HostLacks && code != exit.Failed {
 		t.Errorf("exit code %d", code)
 	}
 	if after := leftovers(t); after != before {

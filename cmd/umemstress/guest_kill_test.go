@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
@@ -25,7 +27,7 @@ func TestHangup(t *testing.T) {
 	for phase, signal := range map[string]unix.Signal{scenario.PhasePrepare: unix.SIGHUP, scenario.PhasePin: unix.SIGQUIT} {
 		stderr, state := interrupt(t, filepath.Join(t.TempDir(), phase), phase, signal)
 		last := phase == reachable()[len(reachable())-1] // it may have come to its end
-		if !state.Exited() || state.ExitCode() != exitInterrupted && !last {
+		if !state.Exited() || state.ExitCode() != exit.Interrupted && !last {
 			t.Errorf("%v in phase %s: %v: %s", signal, phase, state, stderr)
 		}
 		if strings.Contains(stderr, "goroutine ") || strings.Contains(stderr, "context canceled") {
@@ -51,8 +53,8 @@ func TestNobodyReads(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = w, w
 	_ = cmd.Run() // its exit code is what is looked at
 	w.Close()
-	want := exitFailed
-	if v := record.Verdict(*expectVerdict); v.ExitCode() != exitClean {
+	want := exit.Failed
+	if v := record.Verdict(*expectVerdict); v.ExitCode() != exit.Clean {
 		want = v.ExitCode()
 	}
 	if cmd.ProcessState.ExitCode() != want {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 
 	"umemstress/workload"
@@ -50,7 +52,7 @@ func TestPresets(t *testing.T) {
 			if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 				t.Fatalf("%v in %q; %s", err, stdout, stderr)
 			}
-			if want := expected[preset.Name]; r.Verdict != want || code != exitCode(verdictStatus(want)) {
+			if want := expected[preset.Name]; r.Verdict != want || code != exit.Code(verdictStatus(want)) {
 				t.Errorf("%s (%s), exit code %d; want %s", r.Verdict, r.Reason, code, want)
 			}
 			if hit, of := harmed(&r); hit != of {
@@ -116,7 +118,7 @@ func TestEverything(t *testing.T) {
 			t.Errorf("%s did not run", scenario)
 		}
 	}
-	if want := exitCode(worst(got)); code != want || code != record.Corrupted.ExitCode() {
+	if want := exit.Code(worst(got)); code != want || code != record.Corrupted.ExitCode() {
 		t.Errorf("exit code %d, want %d, the worst of all", code, want)
 	}
 	if after := tracks(t); after != before {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/record"
@@ -151,7 +153,7 @@ func TestOOMGroup(t *testing.T) {
 	inside := exec.Command("sh", append([]string{"-ec", `echo $$ >"$0/cgroup.procs"; exec "$@"`, group, cmd.Path}, cmd.Args[1:]...)...)
 	inside.Env = cmd.Env
 	out, err := inside.CombinedOutput()
-	if err == nil || inside.ProcessState.ExitCode() != exitHostLacks || !strings.Contains(string(out), group+"/memory.oom.group") {
+	if err == nil || inside.ProcessState.ExitCode() != exit.HostLacks || !strings.Contains(string(out), group+"/memory.oom.group") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

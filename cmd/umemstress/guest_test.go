@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
@@ -52,8 +54,8 @@ func outcome(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
 		t.Fatal(err)
 	}
 	return out.String(), log.String(), cmd.ProcessState.ExitCode()
@@ -125,11 +127,11 @@ func TestQuick(t *testing.T) {
 		if f := r.Channels.Folios; f.State != record.StateOK || f.StrippedPages != 0 {
 			t.Errorf("folios %+v, of a kernel that leaves the buffers of pinned pages alone", f)
 		}
-		if code != exitClean || probes.BufferlessPages != 0 || probes.UnannouncedPages != pages || disk.StalePages != 0 || disk.CheckedPages != pages || rise != 0 {
+		if code != exit.Clean || probes.BufferlessPages != 0 || probes.UnannouncedPages != pages || disk.StalePages != 0 || disk.CheckedPages != pages || rise != 0 {
 			t.Errorf("exit code %d, %+v, %+v, warning_count %d", code, probes, disk, rise)
 		}
 	case record.Refused:
-		if code != exitClean || probes.DirtiedPages != 0 || !strings.Contains(r.Reason, "EFAULT") {
+		if code != exit.Clean || probes.DirtiedPages != 0 || !strings.Contains(r.Reason, "EFAULT") {
 			t.Errorf("exit code %d, %+v, %q", code, probes, r.Reason)
 		}
 	}
@@ -162,7 +164,7 @@ func TestQuickReport(t *testing.T) {
 // The control: with nothing stripped, every page reaches the disk.
 func TestNothingStripped(t *testing.T) {
 	stdout, stderr, code := outcome(t, small("--strip", "none", "--qp", "3", "-s", "5000", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != exitClean {
+	if code != exit.Clean {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -224,7 +226,7 @@ func TestInterrupt(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), phase)
 		stderr, state := interrupt(t, dir, phase, unix.SIGINT)
 		last := phase == reachable()[len(reachable())-1]
-		if code := state.ExitCode(); code != exitInterrupted && !last {
+		if code := state.ExitCode(); code != exit.Interrupted && !last {
 			t.Errorf("in phase %s: exit code %d: %s", phase, code, stderr)
 		}
 		if _, err := evidence.Reexamine(t.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger()); err != nil {

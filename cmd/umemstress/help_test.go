@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 
 	"umemstress/workload"
@@ -18,7 +20,7 @@ func TestHelpIsNarrow(t *testing.T) {
 	look = func(cmd *cobra.Command) {
 		var out, log bytes.Buffer
 		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
-		if code := execute(t.Context(), args, &out, &log); code != exitClean {
+		if code := execute(t.Context(), args, &out, &log); code != exit.Clean {
 			t.Errorf("%q: exit code %d: %s", args, code, log.String())
 		}
 		for line := range strings.Lines(out.String()) {
@@ -39,7 +41,7 @@ func TestHelpIsNarrow(t *testing.T) {
 func completed(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, log bytes.Buffer
-	if code := execute(t.Context(), append([]string{cobra.ShellCompRequestCmd}, args...), &out, &log); code != exitClean {
+	if code := execute(t.Context(), append([]string{cobra.ShellCompRequestCmd}, args...), &out, &log); code != exit.Clean {
 		t.Fatalf("%q: exit code %d: %s", args, code, log.String())
 	}
 	return out.String()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -39,7 +38,3 @@ host lacks something, 20 the guest's kernel crashed, 21 the lab could not boot
 the guest or its time was up, 130 interrupted. When the guest's kernel crashed or
 the lab failed, what the guest's console said is kept in a file, for a week, which
 the message names; --serial chooses another.`
-
-func usageErrorf(format string, args ...any) error {
-	return usageError{fmt.Errorf(format, args...)}
-}

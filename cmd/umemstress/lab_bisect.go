@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 
 	"umemstress/soft-roce/lab"
@@ -39,7 +41,7 @@ others are the opposite; inconclusive is neither unless it is named.`,
   git bisect run umemstress lab bisect -- --scenario rdma/ext4/pageout/none`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
-				return usageErrorf("unexpected argument %q: run's own flags follow --", args[0])
+				return exit.Usagef("unexpected argument %q: run's own flags follow --", args[0])
 			}
 			return nil
 		},
@@ -57,7 +59,7 @@ others are the opposite; inconclusive is neither unless it is named.`,
 			}
 			defer os.Remove(run.dir) // a run that never began leaves it empty
 			if run.flags.preset == workload.Everything {
-				return usageErrorf("--preset everything has many verdicts: bisect by one, with --scenario")
+				return exit.Usagef("--preset everything has many verdicts: bisect by one, with --scenario")
 			}
 			config, err := run.guest(&guest)
 			if err != nil {
@@ -101,7 +103,7 @@ func newBisectJudge(good, bad []string, badGiven bool) (*bisectJudge, error) {
 		for _, word := range list {
 			v := record.Verdict(word)
 			if !v.Known() {
-				return nil, usageErrorf("--%s %q: it is no verdict; choose among %s", name, word, verdictWords())
+				return nil, exit.Usagef("--%s %q: it is no verdict; choose among %s", name, word, verdictWords())
 			}
 			*to = append(*to, v)
 		}
@@ -111,7 +113,7 @@ func newBisectJudge(good, bad []string, badGiven bool) (*bisectJudge, error) {
 	}
 	for _, v := range j.good {
 		if slices.Contains(j.bad, v) {
-			return nil, usageErrorf("%s is named by both --good and --bad: leave it out of one", v)
+			return nil, exit.Usagef("%s is named by both --good and --bad: leave it out of one", v)
 		}
 	}
 	switch {
@@ -149,19 +151,19 @@ type bisectAnswer struct {
 
 func (a bisectAnswer) word() string {
 	switch a.code {
-	case exitClean:
+	case exit.Clean:
 		return "good"
-	case exitBisectBad:
+	case exit.BisectBad:
 		return "bad"
 	}
 	return "skip"
 }
 
 func (a bisectAnswer) status() error {
-	if a.code == exitClean {
+	if a.code == exit.Clean {
 		return nil
 	}
-	return statusError(a.code)
+	return exit.Status(a.code)
 }
 
 // step builds the kernel, and does the run in a guest that boots it. An error is one that the
@@ -175,7 +177,7 @@ func (j *bisectJudge) step(cmd *cobra.Command, options *build.Options, guest *gu
 	var source *build.SourceError
 	switch {
 	case errors.As(err, &source):
-		return bisectAnswer{exitBisectSkip, "it does not build: " + source.Error()}, nil
+		return bisectAnswer{exit.BisectSkip, "it does not build: " + source.Error()}, nil
 	case err != nil:
 		return bisectAnswer{}, err
 	}
@@ -184,7 +186,7 @@ func (j *bisectJudge) step(cmd *cobra.Command, options *build.Options, guest *gu
 	cmd.SetOut(cmd.ErrOrStderr())
 	defer cmd.SetOut(out)
 	err = run.in(cmd, guest, config)
-	if ended := new(statusError); err != nil && !errors.As(err, ended) && !ofGuest(err) {
+	if ended := new(exit.Status); err != nil && !errors.As(err, ended) && !ofGuest(err) {
 		return bisectAnswer{}, err
 	}
 	return j.answer(outcomeOf(run.options, err)), nil
@@ -200,11 +202,11 @@ func (j *bisectJudge) answer(o scenarioOutcome) bisectAnswer {
 	why := fmt.Sprintf("%s: %s (%s)", o.Verdict, o.Reason, o.Evidence)
 	switch {
 	case o.Verdict == "":
-		return bisectAnswer{exitBisectSkip, "no verdict: " + o.Reason}
+		return bisectAnswer{exit.BisectSkip, "no verdict: " + o.Reason}
 	case slices.Contains(j.good, o.Verdict):
-		return bisectAnswer{exitClean, why}
+		return bisectAnswer{exit.Clean, why}
 	case slices.Contains(j.bad, o.Verdict):
-		return bisectAnswer{exitBisectBad, why}
+		return bisectAnswer{exit.BisectBad, why}
 	}
-	return bisectAnswer{exitBisectSkip, why}
+	return bisectAnswer{exit.BisectSkip, why}
 }

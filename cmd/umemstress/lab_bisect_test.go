@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -35,23 +32,5 @@ func TestBisectJudge(t *testing.T) {
 				t.Errorf("%s: %q is %+v, want %d", name, v, got, want)
 			}
 		}
-	}
-}
-
-// No error of a bisection is taken for a bad commit, whatever it is at other commands.
-func TestBisectCode(t *testing.T) {
-	for want, err := range map[int]error{
-		0:   nil,
-		1:   statusError(exitBisectBad),
-		125: statusError(exitBisectSkip),
-		130: fmt.Errorf("%w", context.Canceled),
-		128: usageErrorf("wrong"),
-	} {
-		if got := bisectCode(err); got != want {
-			t.Errorf("%v: %d, want %d", err, got, want)
-		}
-	}
-	if got := bisectCode(errors.New("broken")); got != 128 {
-		t.Errorf("a failure: %d", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -83,10 +85,10 @@ func registerBuild(flags *pflag.FlagSet, options *build.Options) {
 // checkBuild refuses what cannot be built.
 func checkBuild(flags *pflag.FlagSet, options *build.Options) error {
 	if options.Source == "" {
-		return usageErrorf("which source? Give --source DIR of a kernel, or --source 5.10 for Debian's")
+		return exit.Usagef("which source? Give --source DIR of a kernel, or --source 5.10 for Debian's")
 	}
 	if flags.Changed("jobs") && options.Jobs < 1 {
-		return usageErrorf("--jobs %d: choose 1 or more", options.Jobs)
+		return exit.Usagef("--jobs %d: choose 1 or more", options.Jobs)
 	}
 	return nil
 }

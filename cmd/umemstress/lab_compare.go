@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -50,7 +52,7 @@ was seen until then is written.`,
   umemstress lab compare 6.12 linux-6.12.90-mine.tar.xz --scenario 'dio/ext4/*' --repeat 3`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageErrorf("compare takes two kernels, A and B, not %s", counted(len(args), "argument"))
+				return exit.Usagef("compare takes two kernels, A and B, not %s", counted(len(args), "argument"))
 			}
 			return nil
 		},
@@ -119,7 +121,7 @@ func (f *compareFlags) matrix(ctx context.Context, given []string) (m matrix.Mat
 		return
 	}
 	if err = f.reports.Open(); err != nil { // what is wrong is told before a kernel is fetched
-		err = usageError{err}
+		err = exit.UsageError(err)
 		return
 	}
 	var columns []matrix.Column
@@ -155,7 +157,7 @@ func (f *compareFlags) matrix(ctx context.Context, given []string) (m matrix.Mat
 // checkCompared refuses names that can be no kernels' before one is fetched.
 func checkCompared(given []string) error {
 	if given[0] == given[1] {
-		return usageErrorf("compare takes two kernels, and %q is named twice", given[0])
+		return exit.Usagef("compare takes two kernels, and %q is named twice", given[0])
 	}
 	store, err := kernels.DefaultStore()
 	if err != nil {
@@ -168,12 +170,12 @@ func checkCompared(given []string) error {
 			}
 			if kernels.IsFile(name) {
 				if _, err := os.Stat(name); err != nil {
-					return usageErrorf("compare: %v", err)
+					return exit.Usagef("compare: %v", err)
 				}
 				continue
 			}
 			if strings.Contains(name, "/") {
-				return usageErrorf("compare: %q: give a name, a directory, package files (.deb) or an archive of 'make tarxz-pkg'", name)
+				return exit.Usagef("compare: %q: give a name, a directory, package files (.deb) or an archive of 'make tarxz-pkg'", name)
 			}
 			if err := store.Check(name); err != nil {
 				return err
@@ -202,7 +204,7 @@ func (f *compareFlags) selected() ([]string, error) {
 		if !strings.ContainsAny(wanted, `*?[\`) {
 			s, err := workload.Scenarios().Parse(wanted)
 			if err != nil {
-				return nil, usageErrorf("--scenario: %v", err)
+				return nil, exit.Usagef("--scenario: %v", err)
 			}
 			named = append(named, s.String())
 			continue
@@ -212,12 +214,12 @@ func (f *compareFlags) selected() ([]string, error) {
 		for i, scenario := range known {
 			ok, err := matches(wanted, scenario)
 			if err != nil {
-				return nil, usageErrorf("--scenario %q: %v", wanted, err)
+				return nil, exit.Usagef("--scenario %q: %v", wanted, err)
 			}
 			matched, chosen[i] = matched || ok, chosen[i] || ok
 		}
 		if !matched {
-			return nil, usageErrorf("--scenario %q matches no scenario of the matrix", wanted)
+			return nil, exit.Usagef("--scenario %q matches no scenario of the matrix", wanted)
 		}
 	}
 	everything := globs == 0 && (f.subset || len(named) == 0)
@@ -271,7 +273,7 @@ func (f *compareFlags) status(c *compare.Comparison) error {
 	case why != "":
 		return errors.New(why)
 	case f.failOnDifference && c.Counts[compare.Differs] > 0:
-		return statusError(exitFailed)
+		return exit.Status(exit.Failed)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/compare"
 	"umemstress/soft-roce/lab/kernels"
@@ -32,7 +33,7 @@ func TestLabCompareBadInput(t *testing.T) {
 		{"5.10 latest", `no kernel is called "latest"`},
 		{"none.deb 5.10", "none.deb: no such file"},
 		{"5.10 ./none.tar.xz", "none.tar.xz: no such file"},
-		{"5.10 ./bzImage", `"./bzImage": give a name, package files`},
+		{"5.10 ./bzImage", `"./bzImage": give a name, a directory, package files`},
 		{"5.10 a.deb,", "a.deb: no such file"},
 		{"5.10 6.12,", `no kernel is called ""`},
 		{"5.10 6.1 --scenario rdma/ext4", "write holder/filesystem/strip/mutation"},
@@ -48,9 +49,9 @@ func TestLabCompareBadInput(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := execute(t.Context(), append([]string{"lab", "compare"}, strings.Fields(tt.args)...), &stdout, &stderr)
-		if code != exitUsage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
+		if code != exit.Usage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
 			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
-				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
+				tt.args, code, stderr.String(), stdout.String(), exit.Usage, tt.says)
 		}
 	}
 }
@@ -105,16 +106,16 @@ func TestCompareStatus(t *testing.T) {
 		fail bool
 		want int
 	}{
-		{"clean", "clean", true, exitClean},
-		{"clean", "data-lost", false, exitClean},
-		{"clean", "data-lost", true, exitFailed},
-		{"clean", "inconclusive", true, exitClean},
-		{"clean", matrix.OutcomeCrashed, false, exitClean},
-		{"clean", matrix.OutcomeFailed, false, exitFailed},
+		{"clean", "clean", true, exit.Clean},
+		{"clean", "data-lost", false, exit.Clean},
+		{"clean", "data-lost", true, exit.Failed},
+		{"clean", "inconclusive", true, exit.Clean},
+		{"clean", matrix.OutcomeCrashed, false, exit.Clean},
+		{"clean", matrix.OutcomeFailed, false, exit.Failed},
 		{matrix.OutcomeLabFailed, "clean", true, lab.ExitFailed},
 	} {
 		c := compare.New(&matrix.Result{Cells: []matrix.Cell{cell("x", tt.a), cell("y", tt.b)}}, compare.Kernel{Name: "x"}, compare.Kernel{Name: "y"})
-		if got := exitCode((&compareFlags{failOnDifference: tt.fail}).status(c)); got != tt.want {
+		if got := exit.Code((&compareFlags{failOnDifference: tt.fail}).status(c)); got != tt.want {
 			t.Errorf("%+v: exit code %d", tt, got)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 
 	"umemstress/soft-roce/lab"
@@ -33,7 +35,7 @@ that answers to none. In the background of a terminal it has no input.
   umemstress lab exec --kernel 6.1 -- sh -c 'ib_write_bw -d rxe0 & sleep 1; ib_write_bw -d rxe0 localhost'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageErrorf("which program? It follows --, as in: umemstress lab exec -- rdma link")
+				return exit.Usagef("which program? It follows --, as in: umemstress lab exec -- rdma link")
 			}
 			return nil
 		},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -86,7 +88,7 @@ func (f *guestFlags) runGuest(cmd *cobra.Command, config lab.Config) error {
 		return result.Oops // the program did not notice
 	}
 	if result.ExitCode != 0 {
-		return statusError(result.ExitCode)
+		return exit.Status(result.ExitCode)
 	}
 	return nil
 }
@@ -98,15 +100,15 @@ const maxMiB = 1 << 40
 func (f *guestFlags) check() error {
 	for _, variable := range f.env {
 		if name, _, ok := strings.Cut(variable, "="); !ok || name == "" {
-			return usageErrorf("--env %q: write NAME=VALUE", variable)
+			return exit.Usagef("--env %q: write NAME=VALUE", variable)
 		}
 	}
 	if f.timeout < 0 {
-		return usageErrorf("--timeout %s: give a time such as 90s or 10m, or 0 for none", f.timeout)
+		return exit.Usagef("--timeout %s: give a time such as 90s or 10m, or 0 for none", f.timeout)
 	}
 	for name, value := range map[string]int{"memory": f.memory, "disk": f.disk, "cpus": f.cpus} {
 		if f.given.Changed(name) && (value < 1 || value > maxMiB) {
-			return usageErrorf("--%s %d: give a positive number, or leave it out", name, value)
+			return exit.Usagef("--%s %d: give a positive number, or leave it out", name, value)
 		}
 	}
 	return nil
@@ -132,13 +134,13 @@ func findKernel(ctx context.Context, names []string, modules string) (kernels.Ke
 	directory := slices.IndexFunc(names, kernels.IsDirectory)
 	switch {
 	case modules != "" && directory >= 0:
-		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a directory has its modules", names[directory])
+		return kernels.Kernel{}, exit.Usagef("--kernel %s: with --modules it is the file of one image; a directory has its modules", names[directory])
 	case modules != "" && (len(names) > 1 || len(files) > 0):
-		return kernels.Kernel{}, usageErrorf("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(names, ","))
+		return kernels.Kernel{}, exit.Usagef("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(names, ","))
 	case modules != "":
 		return kernels.Custom(ctx, names[0], modules)
 	case len(names) > 1 && len(files) < len(names):
-		return kernels.Kernel{}, usageErrorf("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(names, ","))
+		return kernels.Kernel{}, exit.Usagef("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(names, ","))
 	}
 	store, err := kernels.DefaultStore()
 	if err != nil {

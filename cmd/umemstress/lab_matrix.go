@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -43,7 +45,7 @@ lacks something, 130 interrupted: what was seen until then is written.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.reports.Open(); err != nil {
-				return usageError{err}
+				return exit.UsageError(err)
 			}
 			m, err := flags.matrix(cmd.Context())
 			if err != nil {
@@ -57,7 +59,7 @@ lacks something, 130 interrupted: what was seen until then is written.`,
 				return errors.Join(runErr, err)
 			}
 			if runErr == nil && result.Differences > 0 {
-				return statusError(exitFailed)
+				return exit.Status(exit.Failed)
 			}
 			return runErr
 		},
@@ -137,7 +139,7 @@ func cellsMatrix(flags *cells.Flags, columns []matrix.Column, dir string) (matri
 // runCells runs the matrix and tells of it on stderr. The result is there with an error, too.
 func runCells(cmd *cobra.Command, m matrix.Matrix) (*matrix.Result, error) {
 	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
-		return nil, usageErrorf("--output: %v", err)
+		return nil, exit.Usagef("--output: %v", err)
 	}
 	progress := cells.NewProgress(cmd.ErrOrStderr(), m)
 	defer progress.Close()
@@ -162,12 +164,12 @@ func freshDir(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
-		return "", usageErrorf("--output: %v", err)
+		return "", exit.Usagef("--output: %v", err)
 	case len(entries) > 0:
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == evidence.RunFile }) {
-			return "", usageErrorf("--output %s: it already holds the evidence of a run; name a new directory", dir)
+			return "", exit.Usagef("--output %s: it already holds the evidence of a run; name a new directory", dir)
 		}
-		return "", usageErrorf("--output %s: it is not empty; name another directory", dir)
+		return "", exit.Usagef("--output %s: it is not empty; name another directory", dir)
 	}
 	return filepath.Abs(dir)
 }

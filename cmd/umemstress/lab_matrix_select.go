@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab/kernels"
@@ -17,10 +19,10 @@ import (
 func (f *matrixFlags) columns() ([]matrix.Column, error) {
 	for i, scenario := range f.explore {
 		if _, err := workload.Scenarios().Parse(scenario); err != nil {
-			return nil, usageErrorf("--explore: %v", err)
+			return nil, exit.Usagef("--explore: %v", err)
 		}
 		if slices.Contains(f.explore[:i], scenario) {
-			return nil, usageErrorf("--explore: %s is named twice; --repeat runs it more than once", scenario)
+			return nil, exit.Usagef("--explore: %s is named twice; --repeat runs it more than once", scenario)
 		}
 	}
 	// What is explored needs no expectations, if it is said where.
@@ -48,13 +50,13 @@ func (f *matrixFlags) columns() ([]matrix.Column, error) {
 	var columns []matrix.Column
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return nil, usageErrorf("--kernels: %s is named twice", name)
+			return nil, exit.Usagef("--kernels: %s is named twice", name)
 		}
 		if strings.Contains(name, "/") {
-			return nil, usageErrorf("--kernels: %q is a path; the matrix takes names, see 'umemstress lab kernels'", name)
+			return nil, exit.Usagef("--kernels: %q is a path; the matrix takes names, see 'umemstress lab kernels'", name)
 		}
 		if len(f.explore) == 0 && !slices.Contains(known, name) {
-			return nil, usageErrorf("--kernels: %s has no expectations for %q; it has them for %s", file, name, strings.Join(known, ", "))
+			return nil, exit.Usagef("--kernels: %s has no expectations for %q; it has them for %s", file, name, strings.Join(known, ", "))
 		}
 		column := matrix.Column{Name: name}
 		for _, cell := range cells {
@@ -70,7 +72,7 @@ func (f *matrixFlags) columns() ([]matrix.Column, error) {
 		}
 	}
 	if len(columns) == 0 {
-		return nil, usageErrorf("no cell of %s is selected", file)
+		return nil, exit.Usagef("no cell of %s is selected", file)
 	}
 	return columns, nil
 }
@@ -106,7 +108,7 @@ func (f *matrixFlags) selected(expectations []matrix.Expectation, file string) (
 		for i, glob := range f.only {
 			ok, err := matches(glob, e.Scenario)
 			if err != nil {
-				return nil, usageErrorf("--only %q: %v", glob, err)
+				return nil, exit.Usagef("--only %q: %v", glob, err)
 			}
 			matched[i] = matched[i] || ok
 			keep = keep || ok
@@ -116,7 +118,7 @@ func (f *matrixFlags) selected(expectations []matrix.Expectation, file string) (
 		}
 	}
 	if i := slices.Index(matched, false); i >= 0 {
-		return nil, usageErrorf("--only %q matches no scenario of %s", f.only[i], file)
+		return nil, exit.Usagef("--only %q matches no scenario of %s", f.only[i], file)
 	}
 	return cells, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/pflag"
 
 	"umemstress/soft-roce/lab/kernels"
@@ -115,9 +117,9 @@ func TestLabMatrixBadInput(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := execute(t.Context(), append([]string{"lab", "matrix"}, strings.Fields(tt.args)...), &stdout, &stderr)
-		if code != exitUsage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
+		if code != exit.Usage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
 			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
-				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
+				tt.args, code, stderr.String(), stdout.String(), exit.Usage, tt.says)
 		}
 	}
 }

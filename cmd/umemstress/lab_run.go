@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -30,7 +32,7 @@ checked before a guest is booted.
   umemstress lab run --kernel 6.12 -- --preset quick --output evidence`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
-				return usageErrorf("unexpected argument %q: run's own flags follow --", args[0])
+				return exit.Usagef("unexpected argument %q: run's own flags follow --", args[0])
 			}
 			return nil
 		},
@@ -73,7 +75,7 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 		return nil, err
 	}
 	if err := l.flags.reports.Open(); err != nil {
-		return nil, usageError{err}
+		return nil, exit.UsageError(err)
 	}
 	if l.dir = l.options.Output; l.dir == "" {
 		if l.dir, err = evidence.Reserve(time.Now()); err != nil {
@@ -101,7 +103,7 @@ func (l *labRun) guest(flags *guestFlags) (lab.Config, error) {
 		return config, err
 	}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
-		return config, usageErrorf("--output: %v", err)
+		return config, exit.Usagef("--output: %v", err)
 	}
 	config.Program = l.program
 	config.Shares = append(config.Shares, l.dir)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
@@ -56,7 +58,7 @@ func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError, console st
 	if r.Verdict != record.Crashed {
 		return fmt.Errorf("%w; it was not seen to die of this run: %s (%s)", died, r.Verdict, r.Reason)
 	}
-	err = statusError(r.Verdict.ExitCode())
+	err = exit.Status(r.Verdict.ExitCode())
 	if failed := evidence.SaveJudged(dir, r); failed != nil {
 		return errors.Join(err, failed)
 	}
@@ -115,9 +117,9 @@ func outcomeOf(o workload.Options, err error) scenarioOutcome {
 	if missing == nil && r.Verdict != "" {
 		return newOutcome(o, r, nil)
 	}
-	outcome := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output, Exit: exitCode(err)}
+	outcome := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output, Exit: exit.Code(err)}
 	switch {
-	case err != nil && !errors.As(err, new(statusError)):
+	case err != nil && !errors.As(err, new(exit.Status)):
 		outcome.Reason = err.Error()
 	case missing != nil:
 		outcome.Reason = missing.Error()

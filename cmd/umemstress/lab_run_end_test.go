@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/soft-roce/lab"
 	"umemstress/workload"
 	"umemstress/workload/evidence"
@@ -50,10 +51,10 @@ func TestLabOutcome(t *testing.T) {
 		exit    int
 		reason  string
 	}{
-		"a verdict":            {judged, statusError(12), 12, "why"},
+		"a verdict":            {judged, exit.Status(12), 12, "why"},
 		"a guest that is lost": {begun, &lab.LabError{Op: "boot"}, lab.ExitFailed, "lab: boot"},
-		"a lack of the guest":  {begun, statusError(3), exitHostLacks, "no device"},
-		"no evidence":          {none, nil, exitClean, "no run.json"},
+		"a lack of the guest":  {begun, exit.Status(3), exit.HostLacks, "no device"},
+		"no evidence":          {none, nil, exit.Clean, "no run.json"},
 	} {
 		got := outcomeOf(c.options, c.err)
 		if got.Exit != c.exit || !strings.Contains(got.Reason, c.reason) || (got.record != nil) != (c.options.Output == judged.Output) {

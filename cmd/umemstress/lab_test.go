@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/soft-roce/lab/kernels"
 )
 
@@ -80,9 +81,9 @@ func TestLabBadInput(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := execute(t.Context(), strings.Fields(tt.args), &stdout, &stderr)
-		if code != exitUsage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
+		if code != exit.Usage || !strings.Contains(stderr.String(), tt.says) || stdout.Len() != 0 {
 			t.Errorf("%s: exit code %d, stderr %q, stdout %q; want %d and %q",
-				tt.args, code, stderr.String(), stdout.String(), exitUsage, tt.says)
+				tt.args, code, stderr.String(), stdout.String(), exit.Usage, tt.says)
 		}
 	}
 	for _, dir := range []string{old, crashed} {
@@ -103,7 +104,7 @@ func TestLabInterrupted(t *testing.T) {
 	cancel()
 	var stdout, stderr bytes.Buffer
 	code := execute(ctx, []string{"lab", "kernels", "--fetch", "5.10"}, &stdout, &stderr)
-	if code != exitInterrupted || !strings.HasSuffix(stderr.String(), "umemstress: interrupted\n") {
+	if code != exit.Interrupted || !strings.HasSuffix(stderr.String(), "umemstress: interrupted\n") {
 		t.Errorf("exit code %d, %q", code, stderr.String())
 	}
 }
@@ -115,7 +116,7 @@ func TestLabWithoutHome(t *testing.T) {
 	for _, args := range []string{"lab kernels", "lab kernels --fetch 5.10", "lab exec -- true"} {
 		var stdout, stderr bytes.Buffer
 		code := execute(t.Context(), strings.Fields(args), &stdout, &stderr)
-		if code != exitHostLacks || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "set HOME or XDG_CACHE_HOME") {
+		if code != exit.HostLacks || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "set HOME or XDG_CACHE_HOME") {
 			t.Errorf("%s: exit code %d, %q", args, code, stderr.String())
 		}
 	}
@@ -123,7 +124,7 @@ func TestLabWithoutHome(t *testing.T) {
 
 func TestLabKernelConfig(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := execute(t.Context(), []string{"lab", "config"}, &stdout, &stderr); code != exitClean || !strings.Contains(stdout.String(), "\nCONFIG_9P_FS=y\n") {
+	if code := execute(t.Context(), []string{"lab", "config"}, &stdout, &stderr); code != exit.Clean || !strings.Contains(stdout.String(), "\nCONFIG_9P_FS=y\n") {
 		t.Errorf("exit code %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }
@@ -131,7 +132,7 @@ func TestLabKernelConfig(t *testing.T) {
 func TestLabKernelsLists(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	var stdout, stderr bytes.Buffer
-	if code := execute(t.Context(), []string{"lab", "kernels"}, &stdout, &stderr); code != exitClean {
+	if code := execute(t.Context(), []string{"lab", "kernels"}, &stdout, &stderr); code != exit.Clean {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 	for _, name := range []string{"5.10", "6.1", "6.12", "trixie", "sid"} {

@@ -19,6 +19,7 @@ var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
 	"cmd/umemstress/internal/cells",
+	"cmd/umemstress/internal/exit",
 	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",
 	"cmd/umemstress/internal/completion",

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/soft-roce/lab/guest"
 	"umemstress/workload"
@@ -13,7 +14,7 @@ import (
 func main() {
 	guest.InitIfPID1()
 	workload.RunChild()
-	ctx, stop := signals.Interruptible(func() { os.Exit(exitInterrupted) })
+	ctx, stop := signals.Interruptible(func() { os.Exit(exit.Interrupted) })
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

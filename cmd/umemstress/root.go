@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+
+	"umemstress/cmd/umemstress/internal/exit"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -31,17 +34,17 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	failed := err
-	var status statusError
+	var status exit.Status
 	if err == nil || errors.As(err, &status) {
 		failed = result.err
 	}
 	if failed != nil {
-		fmt.Fprintf(stderr, "umemstress: %s\n", told(failed, args))
+		fmt.Fprintf(stderr, "umemstress: %s\n", exit.Told(failed, args))
 	}
 	if cmd.CommandPath() == bisectPath {
-		return bisectCode(errors.Join(err, result.err))
+		return exit.BisectCode(errors.Join(err, result.err))
 	}
-	return exitCode(errors.Join(err, result.err))
+	return exit.Code(errors.Join(err, result.err))
 }
 
 func isTerminal(w io.Writer) bool {
@@ -104,9 +107,9 @@ const helpColumns = 100
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) && cmd.CommandPath() == "umemstress lab run" && runHas(cmd.Root(), unknown) {
-		return usageErrorf("%w; it is one of run's, which follow --, as in: umemstress lab run -- --preset quick", err)
+		return exit.Usagef("%w; it is one of run's, which follow --, as in: umemstress lab run -- --preset quick", err)
 	}
-	return usageErrorf("%w; see '%s --help'", err, cmd.CommandPath())
+	return exit.Usagef("%w; see '%s --help'", err, cmd.CommandPath())
 }
 
 // runHas says whether what the command lab run does not know is a flag of run.
@@ -146,7 +149,7 @@ func strictArguments(cmd *cobra.Command) {
 			if err == nil || errors.As(err, &kind) {
 				return err
 			}
-			return usageErrorf("%w; see '%s --help'", err, cmd.CommandPath())
+			return exit.Usagef("%w; see '%s --help'", err, cmd.CommandPath())
 		}
 	}
 }
@@ -160,7 +163,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); args[0] != "" && len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return usageErrorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), hint)
+	return exit.Usagef("unknown command %q for %q; %s", args[0], cmd.CommandPath(), hint)
 }
 
 func newVersionCommand() *cobra.Command {
@@ -186,7 +189,29 @@ func setUpLog(stderr io.Writer, verbose bool, format string) error {
 	case "json":
 		logrus.SetFormatter(&logrus.JSONFormatter{})
 	default:
-		return usageError{fmt.Errorf("--log-format %q: choose text or json", format)}
+		return exit.UsageError(fmt.Errorf("--log-format %q: choose text or json", format))
 	}
 	return nil
+}
+
+// mayBeEmpty are flags for which an empty value says something.
+var mayBeEmpty = []string{"append"}
+
+// refuseEmpty refuses flags that were given an empty value, as by a script's unset variable:
+// to go on as if they were not given is to do something else than was meant.
+func refuseEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if err == nil && !slices.Contains(mayBeEmpty, flag.Name) && emptyValue(flag.Value) {
+			err = exit.Usagef("--%s: its value is empty; give one, or leave the flag out", flag.Name)
+		}
+	})
+	return err
+}
+
+func emptyValue(value pflag.Value) bool {
+	if list, ok := value.(pflag.SliceValue); ok {
+		values := list.GetSlice()
+		return len(values) == 0 || slices.Contains(values, "")
+	}
+	return value.String() == ""
 }

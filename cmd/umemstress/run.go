@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -44,7 +46,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 				return err
 			}
 			if err := flags.reports.Open(); err != nil {
-				return usageError{err}
+				return exit.UsageError(err)
 			}
 			signals.OutlivePipes() // what the run did to this machine is undone first
 			if options.Output == "" {
@@ -110,8 +112,8 @@ func runStatus(r *record.Record) error {
 
 // verdictStatus turns a verdict into the exit code of the contract.
 func verdictStatus(v record.Verdict) error {
-	if code := v.ExitCode(); code != exitClean {
-		return statusError(code)
+	if code := v.ExitCode(); code != exit.Clean {
+		return exit.Status(code)
 	}
 	return nil
 }
@@ -122,14 +124,14 @@ func addFormatFlag(flags *pflag.FlagSet, format *string) {
 
 func checkFormat(format string) error {
 	if format != "text" && format != "json" {
-		return usageError{fmt.Errorf("--format %s: choose text or json", format)}
+		return exit.UsageError(fmt.Errorf("--format %s: choose text or json", format))
 	}
 	return nil
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])}
+		return exit.UsageError(fmt.Errorf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0]))
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 
 	"umemstress/cmd/umemstress/internal/cireport"
@@ -78,14 +80,14 @@ func runOne(ctx context.Context, o workload.Options) scenarioOutcome {
 func newOutcome(o workload.Options, record *record.Record, err error) scenarioOutcome {
 	result := scenarioOutcome{Scenario: o.Scenario, Evidence: o.Output}
 	if err != nil {
-		result.Reason, result.Exit = err.Error(), exitCode(err)
+		result.Reason, result.Exit = err.Error(), exit.Code(err)
 		return result
 	}
 	result.record, result.Verdict, result.Reason = record, record.Verdict, record.Reason
 	if record.CleanupError != "" {
 		result.Reason += "; " + record.CleanupError
 	}
-	result.Exit = exitCode(runStatus(record))
+	result.Exit = exit.Code(runStatus(record))
 	return result
 }
 
@@ -99,7 +101,7 @@ func (o scenarioOutcome) word() string {
 // severity orders the exit codes of outcomes, least first: a loss comes before a run
 // that failed, and that before one that proves nothing or that this host cannot do.
 func severity() []int {
-	codes := []int{exitClean, exitUsage, exitHostLacks, record.Inconclusive.ExitCode(), exitFailed}
+	codes := []int{exit.Clean, exit.Usage, exit.HostLacks, record.Inconclusive.ExitCode(), exit.Failed}
 	for _, v := range []record.Verdict{record.Exposed, record.Reproduced, record.DataLost, record.Corrupted, record.Crashed} {
 		codes = append(codes, v.ExitCode())
 	}
@@ -112,10 +114,10 @@ func worst(outcomes []scenarioOutcome) error {
 	for _, o := range outcomes {
 		rank = max(rank, slices.Index(order, o.Exit))
 	}
-	if order[rank] == exitClean {
+	if order[rank] == exit.Clean {
 		return nil
 	}
-	return statusError(order[rank])
+	return exit.Status(order[rank])
 }
 
 func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error {
@@ -149,7 +151,7 @@ func (o scenarioOutcome) testCase(inconclusive ci.Outcome) ci.Case {
 		return report.Case(o.record, dir, inconclusive)
 	}
 	test := ci.Case{Name: o.Scenario.String(), Outcome: ci.Errored, Why: o.Reason, Evidence: dir}
-	if o.Exit == exitHostLacks {
+	if o.Exit == exit.HostLacks {
 		test.Outcome = ci.Skipped
 	}
 	return test

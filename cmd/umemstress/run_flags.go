@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/pflag"
 
 	"umemstress/cmd/umemstress/internal/bytesize"
@@ -76,7 +78,7 @@ func (f *runFlags) exclusive() error {
 	}
 	for _, part := range scenario.Parts() {
 		if f.given.Changed(string(part)) && f.given.Changed("scenario") {
-			return usageErrorf("--%s: --scenario names it already; give one of the two", part)
+			return exit.Usagef("--%s: --scenario names it already; give one of the two", part)
 		}
 	}
 	return nil
@@ -95,12 +97,12 @@ func partFlags() []string {
 func (f *runFlags) fitsEverything() error {
 	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source"}, partFlags()...) {
 		if f.given.Changed(flag) {
-			return usageErrorf("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
+			return exit.Usagef("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
 	}
 	for _, flag := range []string{"iters", "duration", "bidirectional"} {
 		if f.given.Changed(flag) {
-			return usageErrorf("--%s: the preset everything goes through all holders, and only rdma can repeat its traffic; leave it out", flag)
+			return exit.Usagef("--%s: the preset everything goes through all holders, and only rdma can repeat its traffic; leave it out", flag)
 		}
 	}
 	return nil
@@ -162,24 +164,24 @@ func (f *optionFlags) finish() (workload.Options, error) {
 		}
 	}
 	if f.seconds > int(math.MaxInt64/time.Second) {
-		return o, usageErrorf("--duration %d: give the seconds that a write phase takes, at most %d", f.seconds, math.MaxInt64/time.Second)
+		return o, exit.Usagef("--duration %d: give the seconds that a write phase takes, at most %d", f.seconds, math.MaxInt64/time.Second)
 	}
 	o.Duration = time.Duration(f.seconds) * time.Second
 	if o.FileBytes, err = bytesize.Parse(f.fileSize); err != nil {
-		return o, usageErrorf("--file-size %w", err)
+		return o, exit.Usagef("--file-size %w", err)
 	}
 	if f.fileOffset != "" {
 		if o.FileOffset, err = bytesize.Parse(f.fileOffset); err != nil {
-			return o, usageErrorf("--file-offset %w", err)
+			return o, exit.Usagef("--file-offset %w", err)
 		}
 	}
 	if f.fileLength != "" {
 		if o.FileLength, err = bytesize.Parse(f.fileLength); err != nil {
-			return o, usageErrorf("--file-length %w", err)
+			return o, exit.Usagef("--file-length %w", err)
 		}
 	}
 	if o.AnonBytes, err = bytesize.Parse(f.anonSize); err != nil {
-		return o, usageErrorf("--anon-size %w", err)
+		return o, exit.Usagef("--anon-size %w", err)
 	}
 	o.Tool = version
 	o.Attach = attachProbes

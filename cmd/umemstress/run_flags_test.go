@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/spf13/pflag"
 
 	"umemstress/workload"
@@ -57,7 +59,7 @@ func TestFlagsExclude(t *testing.T) {
 		"--scenario rdma/ext4/none/reflink":       "makes no sense",
 	} {
 		_, err := parseRunFlags(t, strings.Fields(args)...)
-		if err == nil || !strings.Contains(err.Error(), want) || exitCode(err) != exitUsage {
+		if err == nil || !strings.Contains(err.Error(), want) || exit.Code(err) != exit.Usage {
 			t.Errorf("%s: %v", args, err)
 		}
 	}

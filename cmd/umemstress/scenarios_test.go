@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
 )
@@ -13,7 +14,7 @@ import (
 func scenariosSay(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, log bytes.Buffer
-	if code := execute(t.Context(), append([]string{"scenarios"}, args...), &out, &log); code != exitClean {
+	if code := execute(t.Context(), append([]string{"scenarios"}, args...), &out, &log); code != exit.Clean {
 		t.Fatalf("exit code %d: %s", code, log.String())
 	}
 	return out.String()

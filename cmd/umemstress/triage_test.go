@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/cmd/umemstress/internal/logfile"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload/remedy"
@@ -40,7 +41,7 @@ func TestTriageInterrupted(t *testing.T) {
 	in, out := io.Pipe()
 	defer out.Close()
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := logfile.Read(ctx, "-", in, diagnose); !errors.Is(err, context.Canceled) || exitCode(err) != exitInterrupted {
+	if _, err := logfile.Read(ctx, "-", in, diagnose); !errors.Is(err, context.Canceled) || exit.Code(err) != exit.Interrupted {
 		t.Errorf("%v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
@@ -24,7 +26,7 @@ func newVerdictCommand() *cobra.Command {
 		Short: "Judge the evidence of a run again, on any machine",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("verdict takes one evidence directory, not %d arguments", len(args))}
+				return exit.UsageError(fmt.Errorf("verdict takes one evidence directory, not %d arguments", len(args)))
 			}
 			return nil
 		},
@@ -48,7 +50,7 @@ func newVerdictCommand() *cobra.Command {
 // on its host that of such a run.
 func judgedStatus(r *record.Record) error {
 	if r.HostLacked() {
-		return statusError(exitHostLacks)
+		return exit.Status(exit.HostLacks)
 	}
 	return verdictStatus(r.Verdict)
 }
@@ -74,10 +76,10 @@ or 10 exposed, where it is certain or likely; 4 where it is only possible or not
 where the log is of another bug.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageErrorf("triage takes one log, or - for standard input, not %d arguments", len(args))
+				return exit.Usagef("triage takes one log, or - for standard input, not %d arguments", len(args))
 			}
 			if args[0] == "" {
-				return usageErrorf("triage: the name of the log is empty; name a file, or - for standard input")
+				return exit.Usagef("triage: the name of the log is empty; name a file, or - for standard input")
 			}
 			return nil
 		},
@@ -97,8 +99,8 @@ where the log is of another bug.`,
 			if err != nil {
 				return err
 			}
-			if code := d.Status(); code != exitClean {
-				return statusError(code)
+			if code := d.Status(); code != exit.Clean {
+				return exit.Status(code)
 			}
 			return nil
 		},

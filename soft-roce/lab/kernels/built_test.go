@@ -22,7 +22,7 @@ func installTree(t *testing.T, release, image string) func(tree string) error {
 			}
 		}
 		for path, content := range map[string]string{
-			"boot/vmlinuz-" + release: image, "boot/config-" + release: "CONFIG_PVH=y\n",
+			"boot/vmlinuz-" + release: image, "boot/config-" + release: configWithout(""),
 			"lib/modules/" + release + "/modules.builtin": builtin.String(),
 			"lib/modules/" + release + "/modules.order":   "",
 		} {

@@ -28,7 +28,7 @@ func TestParseConfig(t *testing.T) {
 func TestKernelThatLacksOptions(t *testing.T) {
 	lacks := strings.NewReplacer("CONFIG_DEVTMPFS=y\n", "", "CONFIG_OVERLAY_FS=y", "# CONFIG_OVERLAY_FS is not set").Replace(configWithout("9p"))
 	want := "kernel " + mine + " has neither built in nor as modules what the guest boots with: it takes CONFIG_DEVTMPFS, CONFIG_9P_FS, CONFIG_OVERLAY_FS, and " +
-		"'umemstress lab kernels --config' prints them all as a fragment for scripts/kconfig/merge_config.sh"
+		"'umemstress lab config' prints them all as a fragment for scripts/kconfig/merge_config.sh"
 	built := func(config string) map[string]string { return with(builtTree(), ".config", config) }
 	const lib = "lib/modules/" + mine
 	for where, content := range map[string]map[string]string{
@@ -81,7 +81,7 @@ func TestKernelWithoutDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lacks interface{ HostLacks() bool }
-	if err := k.CheckDevice(); !errors.As(err, &lacks) || !strings.Contains(err.Error(), "configured without soft-RoCE: it takes CONFIG_VETH, CONFIG_RDMA_RXE, and 'umemstress lab kernels --config'") ||
+	if err := k.CheckDevice(); !errors.As(err, &lacks) || !strings.Contains(err.Error(), "configured without soft-RoCE: it takes CONFIG_VETH, CONFIG_RDMA_RXE, and 'umemstress lab config'") ||
 		!strings.Contains(err.Error(), "--no-device") {
 		t.Errorf("%v", err)
 	}

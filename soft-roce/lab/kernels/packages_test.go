@@ -144,7 +144,7 @@ func TestKernelThatLacksModules(t *testing.T) {
 	path := pkg{name: "linux-image-cloud", release: "6.1.0-56-cloud-amd64", version: "1", files: "image+modules", without: "9p"}.build(t, t.TempDir())
 	_, err := s.FromPackages(t.Context(), []string{path})
 	var lacks interface{ HostLacks() bool }
-	if !errors.As(err, &lacks) || !lacks.HostLacks() || !strings.Contains(err.Error(), "kernel 6.1.0-56-cloud-amd64 has neither built in nor as modules what the guest boots with: it takes CONFIG_9P_FS, and 'umemstress lab kernels --config' prints") {
+	if !errors.As(err, &lacks) || !lacks.HostLacks() || !strings.Contains(err.Error(), "kernel 6.1.0-56-cloud-amd64 has neither built in nor as modules what the guest boots with: it takes CONFIG_9P_FS, and 'umemstress lab config' prints") {
 		t.Errorf("%v", err)
 	}
 }

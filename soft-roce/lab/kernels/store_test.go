@@ -89,7 +89,7 @@ func (p pkg) build(t *testing.T, dir string) string {
 
 // configWithout is what a kernel with all that the guest boots with built in was configured with, but for a module.
 func configWithout(module string) string {
-	text := "# Linux/x86 6.1.0 Kernel Configuration\nCONFIG_X86_64=y\nCONFIG_XFS_FS=m\n" + Fragment
+	text := "# Linux/x86 6.1.0 Kernel Configuration\nCONFIG_X86_64=y\n" + strings.Replace(Fragment, "CONFIG_XFS_FS=y", "CONFIG_XFS_FS=m", 1)
 	for _, stage := range bootStages {
 		for _, m := range stage.required {
 			if m.name == module {

@@ -1,4 +1,4 @@
-package main
+package exit
 
 import (
 	"context"
@@ -6,36 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
-// mayBeEmpty are flags for which an empty value says something.
-var mayBeEmpty = []string{"append"}
-
-// refuseEmpty refuses flags that were given an empty value, as by a script's unset variable:
-// to go on as if they were not given is to do something else than was meant.
-func refuseEmpty(cmd *cobra.Command) (err error) {
-	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if err == nil && !slices.Contains(mayBeEmpty, flag.Name) && emptyValue(flag.Value) {
-			err = usageErrorf("--%s: its value is empty; give one, or leave the flag out", flag.Name)
-		}
-	})
-	return err
-}
-
-func emptyValue(value pflag.Value) bool {
-	if list, ok := value.(pflag.SliceValue); ok {
-		values := list.GetSlice()
-		return len(values) == 0 || slices.Contains(values, "")
-	}
-	return value.String() == ""
-}
-
-// told is an error's text for a terminal. Values from the command line that would break the
+// Told is an error's text for a terminal. Values from the command line that would break the
 // line or command the terminal are quoted; what else does so is escaped.
-func told(err error, args []string) string {
+func Told(err error, args []string) string {
 	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
 	for _, value := range unprintable(args) {
 		text = strings.ReplaceAll(text, value, strconv.Quote(value))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +28,7 @@ func TestErrorsArePrintable(t *testing.T) {
 		{[]string{"check", "a\u009bb"}, `got "a\u009bb"`},
 	} {
 		var out, log bytes.Buffer
-		if code := execute(t.Context(), c.args, &out, &log); code != exitUsage {
+		if code := execute(t.Context(), c.args, &out, &log); code != exit.Usage {
 			t.Errorf("%q: exit code %d", c.args, code)
 		}
 		text := log.String()
@@ -36,7 +38,7 @@ func TestErrorsArePrintable(t *testing.T) {
 	}
 	// What comes from elsewhere may have several lines.
 	err := errors.Join(fmt.Errorf("mkfs: \x1b[1mno\t"), errors.New("and more"))
-	if got, want := told(err, nil), "mkfs: \\x1b[1mno\t\nand more"; got != want {
+	if got, want := exit.Told(err, nil), "mkfs: \\x1b[1mno\t\nand more"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -53,7 +55,7 @@ func TestResultNotWritten(t *testing.T) {
 		}
 		var log bytes.Buffer
 		code := execute(t.Context(), strings.Fields(args), full, &log)
-		if code != exitFailed || strings.Count(log.String(), "no space left on device") != 1 {
+		if code != exit.Failed || strings.Count(log.String(), "no space left on device") != 1 {
 			t.Errorf("%s: exit code %d: %s", args, code, log.String())
 		}
 		full.Close()
