@@ -79,6 +79,7 @@ func TestCompletion(t *testing.T) {
 		"lab compare 5.10 6.":                     {"6.1\n", "6.12\n", anyFile},
 		"lab compare --scenario rdma/xfs/none/re": {"rdma/xfs/none/reflink\t", noFiles},
 		"lab kernels --fetch ":                    {"sid\n", noFiles},
+		"lab bisect --bad da":                     {"data-lost\n", noFiles},
 	} {
 		words := strings.Split(line, " ")
 		got := completed(t, words...)

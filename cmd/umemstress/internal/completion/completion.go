@@ -13,6 +13,7 @@ import (
 	"umemstress/soft-roce/lab/build"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload"
+	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
 
@@ -43,6 +44,8 @@ func flags() map[string]choices {
 		"observe":    words(workload.ObserveAuto, workload.ObserveOff, workload.ObserveRequire),
 
 		"without-fix": fixes,
+		"good":        verdicts,
+		"bad":         verdicts,
 
 		"report-inconclusive": words("skip", "failure"),
 	}
@@ -116,6 +119,14 @@ func fixes() []cobra.Completion {
 // Kernels completes an argument that is a kernel's name, or a file of one.
 func Kernels(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return values(kernelNames, cobra.ShellCompDirectiveDefault)(nil, nil, begun)
+}
+
+func verdicts() []cobra.Completion {
+	var found []cobra.Completion
+	for _, v := range record.Verdicts() {
+		found = append(found, string(v))
+	}
+	return found
 }
 
 func words(list ...string) choices { return func() []cobra.Completion { return list } }
