@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"umemstress/cmd/umemstress/internal/logfile"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload/remedy"
+	"umemstress/workload/report"
 )
 
 // What triage advises to run is a command line of run, for a scenario that the matrix expects to
@@ -51,5 +53,26 @@ func TestTriageStandardInput(t *testing.T) {
 	d, err := logfile.Read(t.Context(), "-", strings.NewReader("[    1.0] EXT4-fs warning (device vda1): f:1: inode #12: comm a: folio 5 does not have buffers attached\n"), diagnose)
 	if err != nil || d.Status() != 12 {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// The README shows what triage says of the report's log, word for word.
+func TestReadmeTriage(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := "../../workload/triage/testdata/ext4-bug-3.10-vmcore-dmesg.txt"
+	d, err := logfile.Read(t.Context(), log, nil, diagnose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	if err := report.Diagnosis(&said, d); err != nil {
+		t.Fatal(err)
+	}
+	shown := "    " + strings.ReplaceAll(strings.TrimSuffix(said.String(), "\n"), "\n", "\n    ") + "\n"
+	if !strings.Contains(string(readme), shown) {
+		t.Errorf("the README has not, word for word:\n%s", shown)
 	}
 }
