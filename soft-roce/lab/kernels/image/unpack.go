@@ -85,7 +85,8 @@ func decompress(ctx context.Context, payload []byte) ([]byte, error) {
 		defer d.Close()
 		return readExactly(d, size)
 	case bytes.HasPrefix(packed, []byte("\x1f\x8b")):
-		d, err := gzip.NewReader(bytes.NewReader(packed))
+		// Nothing is appended: gzip's own format ends in the size.
+		d, err := gzip.NewReader(bytes.NewReader(payload))
 		if err != nil {
 			return nil, err
 		}
