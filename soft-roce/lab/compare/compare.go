@@ -186,8 +186,10 @@ func notRun(a, b Side) string {
 			return side.Reason
 		}
 	}
-	return "interrupted before it"
+	return beforeIt
 }
+
+const beforeIt = "interrupted before it"
 
 // Summary is the comparison in a sentence.
 func (c *Comparison) Summary() string {

@@ -57,6 +57,22 @@ a guest with 6.12 ended before its time: its kernel crashed: kernel <BUG> (6.12/
 	}
 }
 
+// Of scenarios that an interruption left out, the table says enough.
+func TestTextInterrupted(t *testing.T) {
+	c := testComparison()
+	c.Cells, c.Guests, c.Counts, c.both, c.Interrupted = c.Cells[12:], nil, map[State]int{NotCompared: 1}, 0, true
+	var out bytes.Buffer
+	const want = `scenario       5.10          6.12
+               5.10.0-amd64  6.12.0-amd64
+missing/a/b/c  clean         not-run  not compared
+
+1 scenario, 0 differ, 1 not compared (interrupted); 1m1s, 2 guests at a time, tcg on 2 CPUs
+`
+	if err := c.WriteText(&out, false); err != nil || out.String() != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, &out, want)
+	}
+}
+
 // Where all is equal, that is all that is said.
 func TestTextOfEqual(t *testing.T) {
 	c := testComparison()

@@ -46,9 +46,11 @@ func (c *Comparison) WriteText(w io.Writer, all bool) error {
 	}
 	for _, state := range states() {
 		for _, cell := range c.Cells {
-			if cell.State == state && (state != Equal || all && len(cell.Saw) > 0) {
-				c.detail(&b, cell)
+			switch {
+			case cell.State != state, state == Equal && (!all || len(cell.Saw) == 0), cell.Why == beforeIt:
+				continue // the table tells all of it
 			}
+			c.detail(&b, cell)
 		}
 	}
 	for _, guest := range c.Guests {
