@@ -87,6 +87,14 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 	if err != nil {
 		return Result{}, ofSource(ctx, err)
 	}
+	key, err := p.key(ctx, src, changes)
+	if err != nil {
+		return Result{}, err
+	}
+	if r, ok := p.asBuilt(ctx, store, at, src, key); ok {
+		logrus.Infof("kernel %s is in the store as it would be built", p.Name)
+		return r, nil
+	}
 	need := int64(againBytes)
 	if !isDir(at.out()) {
 		need = outBytes
@@ -101,6 +109,11 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 		return Result{}, err
 	}
 	logrus.Debugf("%d files of the source differ from what was built last", changed)
+	if changed > 0 { // Kconfig files may be among them
+		if err := os.RemoveAll(at.configured()); err != nil {
+			return Result{}, err
+		}
+	}
 
 	log, err := newBuildLog(at.log())
 	if err != nil {
@@ -118,7 +131,11 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 	if err != nil {
 		return Result{}, ofSource(ctx, err)
 	}
-	return p.install(ctx, store, k, src)
+	r, err := p.install(ctx, store, k, src)
+	if err != nil {
+		return Result{}, err
+	}
+	return r, os.WriteFile(at.last(p.Name), []byte(key), 0o644)
 }
 
 func (p *plan) source(ctx context.Context, store *kernels.Store, at *place) (source, error) {

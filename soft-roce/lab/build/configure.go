@@ -22,6 +22,12 @@ func (p *plan) configure(ctx context.Context, k *kbuild) error {
 	if err := os.MkdirAll(k.place.out(), 0o755); err != nil {
 		return err
 	}
+	if was, err := os.ReadFile(k.place.configured()); err == nil && string(was) == render(asked) {
+		return nil
+	}
+	if err := os.RemoveAll(k.place.configured()); err != nil {
+		return err
+	}
 	fragment := filepath.Join(k.place.dir, "asked.config")
 	if err := os.WriteFile(fragment, []byte(render(asked)), 0o644); err != nil {
 		return err
@@ -41,7 +47,10 @@ func (p *plan) configure(ctx context.Context, k *kbuild) error {
 	if err := checkBootable(got); err != nil {
 		return err
 	}
-	return p.checkKept(ctx, k.place.tree(), asked, got)
+	if err := p.checkKept(ctx, k.place.tree(), asked, got); err != nil {
+		return err
+	}
+	return os.WriteFile(k.place.configured(), []byte(render(asked)), 0o644)
 }
 
 // checkKept refuses a configuration that has not what the user asked for. What the lab asks

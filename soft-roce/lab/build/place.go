@@ -30,6 +30,12 @@ func (p *place) tree() string  { return filepath.Join(p.dir, "tree") }
 func (p *place) stage() string { return filepath.Join(p.dir, "stage") } // files that are being patched
 func (p *place) log() string   { return filepath.Join(p.dir, "log") }
 
+// configured is what configuration the last one was made of, where it is what was asked for.
+func (p *place) configured() string { return filepath.Join(p.dir, "configured") }
+
+// last is the file of the key of the kernel that was put into the store last under a name.
+func (p *place) last(name string) string { return filepath.Join(p.dir, "last-"+name) }
+
 // busy exists as long as a build goes on there, and what it has begun is not to be trusted.
 func (p *place) busy() string { return filepath.Join(p.dir, "busy") }
 
@@ -112,9 +118,12 @@ func (p *place) repair() error {
 	}
 	if string(was) != bootID() {
 		logrus.Infof("the machine went down during the last build in %s; starting it anew", p.dir)
-		return errors.Join(os.RemoveAll(p.out()), os.Remove(p.busy()))
+		return errors.Join(os.RemoveAll(p.out()), os.RemoveAll(p.configured()), os.Remove(p.busy()))
 	}
 	logrus.Infof("the last build in %s was interrupted; going on where it was", p.dir)
+	if err := os.RemoveAll(p.configured()); err != nil {
+		return err
+	}
 	newest := time.Time{}
 	if err := eachFile(p.out(), func(_ string, info fs.FileInfo) error {
 		if info.ModTime().After(newest) {

@@ -72,6 +72,20 @@ func (s *Store) builtDir(name string) string {
 	return dir
 }
 
+// BuiltAs is the kernel that was built under the name, and how; nil: none was.
+func (s *Store) BuiltAs(name string) (Kernel, *Built, error) {
+	dir := s.builtDir(name)
+	if dir == "" {
+		return Kernel{}, nil, nil
+	}
+	built, err := readBuilt(dir)
+	if err != nil {
+		return Kernel{}, nil, err
+	}
+	k, err := s.load(dir)
+	return k, built, err
+}
+
 // maxName leaves room for a number before it in a release (__NEW_UTS_LEN).
 const maxName = 48
 
