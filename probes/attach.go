@@ -28,6 +28,7 @@ const (
 	reasonNoMulti     = "the kernel has no kprobe-multi (Linux 5.18 with CONFIG_FPROBE=y)"
 	reasonNoKprobes   = "the kernel has no kprobes (CONFIG_KPROBES=y, CONFIG_KPROBE_EVENTS=y)"
 	reasonNoReturns   = "not used where a return is watched: room for few of them (up to Linux 6.13), or tracing of every task (since)"
+	reasonPerPage     = "not beside the release of RDMA regions, which calls it for each page in this kernel"
 	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
 	reasonEvenRoot    = "not permitted, though this is root: kernel lockdown, a container that withholds it, or a kernel that has none"
@@ -46,6 +47,7 @@ type attacher struct {
 	sysfs fs.FS
 	order []Method // in which functions are tried
 	undo  *undo
+	umem  bool // the session watches the release of umems
 	// loading is held by who loads a program. cilium/ebpf guards the kernel's
 	// BTF against concurrent use, but not against use by way of a module's
 	// BTF, which builds on it.
@@ -54,7 +56,7 @@ type attacher struct {
 
 // attach puts the hook on the first of its sites that takes it.
 func (a *attacher) attach(h hook) (Attachment, links) {
-	result := Attachment{Purpose: h.purpose, Required: true}
+	result := Attachment{Purpose: h.purpose, Required: !h.optional}
 	postponed := len(a.order) > 1 && a.order[0] != Fentry
 	for _, s := range h.sites {
 		if s.module == "" {
@@ -64,10 +66,17 @@ func (a *attacher) attach(h hook) (Attachment, links) {
 			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
 			continue
 		}
-		if postponed {
+		if a.umem && s.unless != "" && !a.haveFunction(s.unless) {
+			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: reasonPerPage})
+			continue
+		}
+		if postponed && s.has(Fentry) && s.has(Kprobe) {
 			result.Denied = append(result.Denied, Denial{s.symbol, Fentry, reasonSkipped})
 		}
 		for _, method := range a.order {
+			if !s.has(method) {
+				continue
+			}
 			attached, err := a.attachSite(s, method)
 			if err == nil {
 				result.Symbol, result.Method, result.Without = s.symbol, method, s.without
@@ -96,6 +105,26 @@ func (a *attacher) haveStruct(name string) bool {
 	return types.TypeByName(name, &found) == nil
 }
 
+// haveFunction tells whether the kernel itself has the function.
+func (a *attacher) haveFunction(name string) bool {
+	types, err := a.types()
+	if err != nil {
+		return false // the side on which nothing becomes slow
+	}
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	var found *btf.Func
+	return types.TypeByName(name, &found) == nil
+}
+
+// has tells whether the site has programs for a method.
+func (s site) has(method Method) bool {
+	if method == Fentry {
+		return s.fentry != "" || s.fexit != ""
+	}
+	return s.kprobe != ""
+}
+
 // attachSite puts both programs of a site in place, or none.
 func (a *attacher) attachSite(s site, method Method) (links, error) {
 	var attached links
@@ -110,6 +139,11 @@ func (a *attacher) attachSite(s site, method Method) (links, error) {
 		err = a.kprobeMulti(s, &attached)
 	case Kprobe:
 		err = a.kprobe(s, &attached)
+	}
+	if err == nil && s.also != nil {
+		var more links
+		more, err = a.attachSite(*s.also, method)
+		attached = append(attached, more...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, attached.close())
@@ -168,23 +202,33 @@ func (a *attacher) kprobe(s site, attached *links) error {
 	if _, err := os.Stat(kprobePMU); err != nil {
 		return errNoKprobes
 	}
-	// The entry comes first: for a function that is not there, old kernels
-	// give the wrong error at the return.
+	// The return comes first, so that the program at the entry runs before the kernel has put
+	// its own address in the place of the caller's: up to 5.14 a stack ends there. For a
+	// function that is not there, old kernels give the wrong error at the return.
+	var returns error
+	if s.kretprobe != "" {
+		returns = a.kretprobe(s, attached)
+	}
 	prog, err := a.load(s.kprobe, nil)
 	if err != nil {
 		return err
 	}
 	l, err := link.Kprobe(s.symbol, prog, nil)
-	if err := attached.keep(prog, l, err); err != nil || s.kretprobe == "" {
+	if err := attached.keep(prog, l, err); err != nil {
 		return err
 	}
-	if prog, err = a.load(s.kretprobe, nil); err != nil {
+	return returns
+}
+
+func (a *attacher) kretprobe(s site, attached *links) error {
+	prog, err := a.load(s.kretprobe, nil)
+	if err != nil {
 		return err
 	}
 	if err := a.undo.ready(); err != nil {
 		return errors.Join(err, prog.Close())
 	}
-	l, err = link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: a.undo.group})
+	l, err := link.Kretprobe(s.symbol, prog, &link.KprobeOptions{RetprobeMaxActive: maxActive, TraceFSPrefix: a.undo.group})
 	return attached.keep(prog, l, err)
 }
 

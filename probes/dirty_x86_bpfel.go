@@ -14,31 +14,50 @@ import (
 )
 
 type dirtyCount struct {
-	_                structs.HostLayout
-	Dirtied          uint64
-	Bufferless       uint64
-	Unannounced      uint64
-	Detached         uint64
-	DirtiedFolios    uint64
-	BufferlessFolios uint64
-	Filesystem       [16]int8
+	_     structs.HostLayout
+	Tally struct {
+		_                structs.HostLayout
+		Dirtied          uint64
+		Bufferless       uint64
+		Unannounced      uint64
+		Detached         uint64
+		DirtiedFolios    uint64
+		BufferlessFolios uint64
+		Stripped         uint64
+		StrippedFolios   uint64
+		DroppedFolios    uint64
+	}
+	Filesystem [16]int8
+}
+
+type dirtyCountKey struct {
+	_       structs.HostLayout
+	File    dirtyFile
+	Process uint32
+	Holder  dirtyHolder
+	Epoch   uint32
+	Pad     uint32
 }
 
 type dirtyEvent struct {
 	_          structs.HostLayout
 	TimeNs     uint64
+	Kind       dirtyKind
+	Holder     dirtyHolder
+	State      dirtyState
+	Stack      int32
 	Inode      uint64
 	Index      uint64
 	Pages      uint64
+	Folios     uint64
 	Device     uint32
-	State      dirtyPageState
-	Holder     dirtyHolder
-	Stack      int32
 	Pid        uint32
 	Tid        uint32
+	Owner      uint32
+	Cgroup     uint64
 	Comm       [16]int8
+	OwnerComm  [16]int8
 	Filesystem [16]int8
-	Folios     uint64
 }
 
 type dirtyFile struct {
@@ -51,60 +70,211 @@ type dirtyFile struct {
 type dirtyHolder uint32
 
 const (
+	dirtyHolderHOLDER_NONE     dirtyHolder = 0
 	dirtyHolderHOLDER_UMEM     dirtyHolder = 1
 	dirtyHolderHOLDER_DIO      dirtyHolder = 2
 	dirtyHolderHOLDER_VMWRITEV dirtyHolder = 3
 )
 
-type dirtyPageState uint32
+type dirtyKind uint32
 
 const (
-	dirtyPageStatePAGE_BUFFERLESS  dirtyPageState = 1
-	dirtyPageStatePAGE_UNANNOUNCED dirtyPageState = 2
-	dirtyPageStatePAGE_DETACHED    dirtyPageState = 4
+	dirtyKindKIND_DIRTIED  dirtyKind = 1
+	dirtyKindKIND_STRIPPED dirtyKind = 2
+	dirtyKindKIND_DROPPED  dirtyKind = 3
+	dirtyKindKIND_PINNED   dirtyKind = 4
+	dirtyKindKIND_REFUSED  dirtyKind = 5
+	dirtyKindKIND_RELEASED dirtyKind = 6
 )
 
+type dirtyOwner struct {
+	_       structs.HostLayout
+	Process uint32
+	Holder  dirtyHolder
+	Cgroup  uint64
+	Comm    [16]int8
+}
+
+type dirtyPin struct {
+	_      structs.HostLayout
+	Event  dirtyEvent
+	Region struct {
+		_        structs.HostLayout
+		Address  uint64
+		Length   uint64
+		PinnedNs uint64
+		Access   uint32
+		Pad      uint32
+		Rdma     [32]int8
+	}
+	Host  uint64
+	Pages uint64
+}
+
+type dirtyPinEvent struct {
+	_      structs.HostLayout
+	Event  dirtyEvent
+	Region struct {
+		_        structs.HostLayout
+		Address  uint64
+		Length   uint64
+		PinnedNs uint64
+		Access   uint32
+		Pad      uint32
+		Rdma     [32]int8
+	}
+	Error int32
+	Pad   uint32
+	Names [8][40]int8
+}
+
 type dirtyRelease struct {
-	_        structs.HostLayout
-	Run      dirtyEvent
+	_    structs.HostLayout
+	Run  dirtyEvent
+	Seen struct {
+		_                structs.HostLayout
+		Dirtied          uint64
+		Bufferless       uint64
+		Unannounced      uint64
+		Detached         uint64
+		DirtiedFolios    uint64
+		BufferlessFolios uint64
+		Stripped         uint64
+		StrippedFolios   uint64
+		DroppedFolios    uint64
+	}
 	Mapping  uint64
 	Next     uint64
 	Frame    uint64
 	Buffered uint64
+	Region   uint64
 	Number   uint64
+	Muted    uint32
+	Window   uint32
+	Paused   uint32
+	Stack    int32
+	Known    uint32
+	Pad      uint32
+}
+
+type dirtyReleaseEvent struct {
+	_      structs.HostLayout
+	Event  dirtyEvent
+	Region struct {
+		_        structs.HostLayout
+		Address  uint64
+		Length   uint64
+		PinnedNs uint64
+		Access   uint32
+		Pad      uint32
+		Rdma     [32]int8
+	}
+	Bufferless  uint64
+	Unannounced uint64
+	Detached    uint64
+	Signal      uint32
+	Pad         uint32
+}
+
+type dirtyState uint32
+
+const (
+	dirtyStatePAGE_BUFFERLESS  dirtyState = 1
+	dirtyStatePAGE_UNANNOUNCED dirtyState = 2
+	dirtyStatePAGE_DETACHED    dirtyState = 4
+	dirtyStateRELEASE_EXITING  dirtyState = 8
+	dirtyStateRELEASE_UNSEEN   dirtyState = 16
+)
+
+type dirtyTally struct {
+	_                structs.HostLayout
+	Dirtied          uint64
+	Bufferless       uint64
+	Unannounced      uint64
+	Detached         uint64
+	DirtiedFolios    uint64
+	BufferlessFolios uint64
+	Stripped         uint64
+	StrippedFolios   uint64
+	DroppedFolios    uint64
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	dirtyMapCounts              = "counts"
-	dirtyMapEvents              = "events"
-	dirtyMapReleases            = "releases"
-	dirtyMapStacks              = "stacks"
-	dirtyProgBioEnterFentry     = "bio_enter_fentry"
-	dirtyProgBioEnterKprobe     = "bio_enter_kprobe"
-	dirtyProgBioLeaveFexit      = "bio_leave_fexit"
-	dirtyProgDirtyFolioFentry   = "dirty_folio_fentry"
-	dirtyProgDirtyFolioKprobe   = "dirty_folio_kprobe"
-	dirtyProgDirtyPageFentry    = "dirty_page_fentry"
-	dirtyProgDirtyPageKprobe    = "dirty_page_kprobe"
-	dirtyProgExt4FolioFentry    = "ext4_folio_fentry"
-	dirtyProgExt4FolioKprobe    = "ext4_folio_kprobe"
-	dirtyProgReleaseAbandoned   = "release_abandoned"
-	dirtyProgReleaseLeaveKprobe = "release_leave_kprobe"
-	dirtyProgUmemEnterFentry    = "umem_enter_fentry"
-	dirtyProgUmemEnterKprobe    = "umem_enter_kprobe"
-	dirtyProgUmemLeaveFexit     = "umem_leave_fexit"
-	dirtyProgUnpinEnterFentry   = "unpin_enter_fentry"
-	dirtyProgUnpinEnterKprobe   = "unpin_enter_kprobe"
-	dirtyProgUnpinLeaveFexit    = "unpin_leave_fexit"
-	dirtyVarActive              = "active"
-	dirtyVarLostEvents          = "lost_events"
-	dirtyVarLostPages           = "lost_pages"
-	dirtyVarLostReleases        = "lost_releases"
-	dirtyVarLostStacks          = "lost_stacks"
-	dirtyVarWantStacks          = "want_stacks"
+	dirtyMapCounts                  = "counts"
+	dirtyMapEvents                  = "events"
+	dirtyMapOnlyCgroup              = "only_cgroup"
+	dirtyMapOnlyDevice              = "only_device"
+	dirtyMapOnlyFile                = "only_file"
+	dirtyMapOnlyProcess             = "only_process"
+	dirtyMapOwners                  = "owners"
+	dirtyMapPinning                 = "pinning"
+	dirtyMapPins                    = "pins"
+	dirtyMapReaders                 = "readers"
+	dirtyMapReleases                = "releases"
+	dirtyMapStacks                  = "stacks"
+	dirtyProgBioEnterFentry         = "bio_enter_fentry"
+	dirtyProgBioEnterKprobe         = "bio_enter_kprobe"
+	dirtyProgBioLeaveFexit          = "bio_leave_fexit"
+	dirtyProgBioLeaveKprobe         = "bio_leave_kprobe"
+	dirtyProgCallEnterFentry        = "call_enter_fentry"
+	dirtyProgCallEnterKprobe        = "call_enter_kprobe"
+	dirtyProgCallLeaveFexit         = "call_leave_fexit"
+	dirtyProgCallLeaveKprobe        = "call_leave_kprobe"
+	dirtyProgDirtyFolioFentry       = "dirty_folio_fentry"
+	dirtyProgDirtyFolioKprobe       = "dirty_folio_kprobe"
+	dirtyProgDirtyPageFentry        = "dirty_page_fentry"
+	dirtyProgDirtyPageKprobe        = "dirty_page_kprobe"
+	dirtyProgDroppedKprobe          = "dropped_kprobe"
+	dirtyProgExt4FolioFentry        = "ext4_folio_fentry"
+	dirtyProgExt4FolioKprobe        = "ext4_folio_kprobe"
+	dirtyProgPinnedPagesEnterKprobe = "pinned_pages_enter_kprobe"
+	dirtyProgPinnedPagesFexit       = "pinned_pages_fexit"
+	dirtyProgPinnedPagesLeaveKprobe = "pinned_pages_leave_kprobe"
+	dirtyProgReaderFentry           = "reader_fentry"
+	dirtyProgReaderKprobe           = "reader_kprobe"
+	dirtyProgReleaseAbandoned       = "release_abandoned"
+	dirtyProgRemoteEnterFentry      = "remote_enter_fentry"
+	dirtyProgRemoteEnterKprobe      = "remote_enter_kprobe"
+	dirtyProgRemoteLeaveFexit       = "remote_leave_fexit"
+	dirtyProgRemoteLeaveKprobe      = "remote_leave_kprobe"
+	dirtyProgStrippedFolioFexit     = "stripped_folio_fexit"
+	dirtyProgStrippedPageFexit      = "stripped_page_fexit"
+	dirtyProgUmemEnterFentry        = "umem_enter_fentry"
+	dirtyProgUmemEnterKprobe        = "umem_enter_kprobe"
+	dirtyProgUmemGetEnterKprobe     = "umem_get_enter_kprobe"
+	dirtyProgUmemGetLeaveKprobe     = "umem_get_leave_kprobe"
+	dirtyProgUmemLeaveFexit         = "umem_leave_fexit"
+	dirtyProgUmemLeaveKprobe        = "umem_leave_kprobe"
+	dirtyProgUnpinEnterFentry       = "unpin_enter_fentry"
+	dirtyProgUnpinEnterKprobe       = "unpin_enter_kprobe"
+	dirtyProgUnpinLeaveFexit        = "unpin_leave_fexit"
+	dirtyProgUnpinLeaveKprobe       = "unpin_leave_kprobe"
+	dirtyVarActive                  = "active"
+	dirtyVarDroppedFormat           = "dropped_format"
+	dirtyVarEpoch                   = "epoch"
+	dirtyVarFilter                  = "filter"
+	dirtyVarLostEvents              = "lost_events"
+	dirtyVarLostPages               = "lost_pages"
+	dirtyVarLostPins                = "lost_pins"
+	dirtyVarLostReleases            = "lost_releases"
+	dirtyVarLostStacks              = "lost_stacks"
+	dirtyVarNoCount                 = "no_count"
+	dirtyVarNoPin                   = "no_pin"
+	dirtyVarNoRelease               = "no_release"
+	dirtyVarPinEventType            = "pin_event_type"
+	dirtyVarPinningNow              = "pinning_now"
+	dirtyVarRegionsPinned           = "regions_pinned"
+	dirtyVarRegionsRefused          = "regions_refused"
+	dirtyVarRegionsReleased         = "regions_released"
+	dirtyVarReleaseEventType        = "release_event_type"
+	dirtyVarTotals                  = "totals"
+	dirtyVarUmemAddress             = "umem_address"
+	dirtyVarUmemLength              = "umem_length"
+	dirtyVarWantRegions             = "want_regions"
+	dirtyVarWantStacks              = "want_stacks"
 )
 
 // loadDirty returns the embedded CollectionSpec for dirty.
@@ -149,45 +319,90 @@ type dirtySpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dirtyProgramSpecs struct {
-	BioEnterFentry     *ebpf.ProgramSpec `ebpf:"bio_enter_fentry"`
-	BioEnterKprobe     *ebpf.ProgramSpec `ebpf:"bio_enter_kprobe"`
-	BioLeaveFexit      *ebpf.ProgramSpec `ebpf:"bio_leave_fexit"`
-	DirtyFolioFentry   *ebpf.ProgramSpec `ebpf:"dirty_folio_fentry"`
-	DirtyFolioKprobe   *ebpf.ProgramSpec `ebpf:"dirty_folio_kprobe"`
-	DirtyPageFentry    *ebpf.ProgramSpec `ebpf:"dirty_page_fentry"`
-	DirtyPageKprobe    *ebpf.ProgramSpec `ebpf:"dirty_page_kprobe"`
-	Ext4FolioFentry    *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
-	Ext4FolioKprobe    *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
-	ReleaseAbandoned   *ebpf.ProgramSpec `ebpf:"release_abandoned"`
-	ReleaseLeaveKprobe *ebpf.ProgramSpec `ebpf:"release_leave_kprobe"`
-	UmemEnterFentry    *ebpf.ProgramSpec `ebpf:"umem_enter_fentry"`
-	UmemEnterKprobe    *ebpf.ProgramSpec `ebpf:"umem_enter_kprobe"`
-	UmemLeaveFexit     *ebpf.ProgramSpec `ebpf:"umem_leave_fexit"`
-	UnpinEnterFentry   *ebpf.ProgramSpec `ebpf:"unpin_enter_fentry"`
-	UnpinEnterKprobe   *ebpf.ProgramSpec `ebpf:"unpin_enter_kprobe"`
-	UnpinLeaveFexit    *ebpf.ProgramSpec `ebpf:"unpin_leave_fexit"`
+	BioEnterFentry         *ebpf.ProgramSpec `ebpf:"bio_enter_fentry"`
+	BioEnterKprobe         *ebpf.ProgramSpec `ebpf:"bio_enter_kprobe"`
+	BioLeaveFexit          *ebpf.ProgramSpec `ebpf:"bio_leave_fexit"`
+	BioLeaveKprobe         *ebpf.ProgramSpec `ebpf:"bio_leave_kprobe"`
+	CallEnterFentry        *ebpf.ProgramSpec `ebpf:"call_enter_fentry"`
+	CallEnterKprobe        *ebpf.ProgramSpec `ebpf:"call_enter_kprobe"`
+	CallLeaveFexit         *ebpf.ProgramSpec `ebpf:"call_leave_fexit"`
+	CallLeaveKprobe        *ebpf.ProgramSpec `ebpf:"call_leave_kprobe"`
+	DirtyFolioFentry       *ebpf.ProgramSpec `ebpf:"dirty_folio_fentry"`
+	DirtyFolioKprobe       *ebpf.ProgramSpec `ebpf:"dirty_folio_kprobe"`
+	DirtyPageFentry        *ebpf.ProgramSpec `ebpf:"dirty_page_fentry"`
+	DirtyPageKprobe        *ebpf.ProgramSpec `ebpf:"dirty_page_kprobe"`
+	DroppedKprobe          *ebpf.ProgramSpec `ebpf:"dropped_kprobe"`
+	Ext4FolioFentry        *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
+	Ext4FolioKprobe        *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
+	PinnedPagesEnterKprobe *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
+	PinnedPagesFexit       *ebpf.ProgramSpec `ebpf:"pinned_pages_fexit"`
+	PinnedPagesLeaveKprobe *ebpf.ProgramSpec `ebpf:"pinned_pages_leave_kprobe"`
+	ReaderFentry           *ebpf.ProgramSpec `ebpf:"reader_fentry"`
+	ReaderKprobe           *ebpf.ProgramSpec `ebpf:"reader_kprobe"`
+	ReleaseAbandoned       *ebpf.ProgramSpec `ebpf:"release_abandoned"`
+	RemoteEnterFentry      *ebpf.ProgramSpec `ebpf:"remote_enter_fentry"`
+	RemoteEnterKprobe      *ebpf.ProgramSpec `ebpf:"remote_enter_kprobe"`
+	RemoteLeaveFexit       *ebpf.ProgramSpec `ebpf:"remote_leave_fexit"`
+	RemoteLeaveKprobe      *ebpf.ProgramSpec `ebpf:"remote_leave_kprobe"`
+	StrippedFolioFexit     *ebpf.ProgramSpec `ebpf:"stripped_folio_fexit"`
+	StrippedPageFexit      *ebpf.ProgramSpec `ebpf:"stripped_page_fexit"`
+	UmemEnterFentry        *ebpf.ProgramSpec `ebpf:"umem_enter_fentry"`
+	UmemEnterKprobe        *ebpf.ProgramSpec `ebpf:"umem_enter_kprobe"`
+	UmemGetEnterKprobe     *ebpf.ProgramSpec `ebpf:"umem_get_enter_kprobe"`
+	UmemGetLeaveKprobe     *ebpf.ProgramSpec `ebpf:"umem_get_leave_kprobe"`
+	UmemLeaveFexit         *ebpf.ProgramSpec `ebpf:"umem_leave_fexit"`
+	UmemLeaveKprobe        *ebpf.ProgramSpec `ebpf:"umem_leave_kprobe"`
+	UnpinEnterFentry       *ebpf.ProgramSpec `ebpf:"unpin_enter_fentry"`
+	UnpinEnterKprobe       *ebpf.ProgramSpec `ebpf:"unpin_enter_kprobe"`
+	UnpinLeaveFexit        *ebpf.ProgramSpec `ebpf:"unpin_leave_fexit"`
+	UnpinLeaveKprobe       *ebpf.ProgramSpec `ebpf:"unpin_leave_kprobe"`
 }
 
 // dirtyMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dirtyMapSpecs struct {
-	Counts   *ebpf.MapSpec `ebpf:"counts"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Releases *ebpf.MapSpec `ebpf:"releases"`
-	Stacks   *ebpf.MapSpec `ebpf:"stacks"`
+	Counts      *ebpf.MapSpec `ebpf:"counts"`
+	Events      *ebpf.MapSpec `ebpf:"events"`
+	OnlyCgroup  *ebpf.MapSpec `ebpf:"only_cgroup"`
+	OnlyDevice  *ebpf.MapSpec `ebpf:"only_device"`
+	OnlyFile    *ebpf.MapSpec `ebpf:"only_file"`
+	OnlyProcess *ebpf.MapSpec `ebpf:"only_process"`
+	Owners      *ebpf.MapSpec `ebpf:"owners"`
+	Pinning     *ebpf.MapSpec `ebpf:"pinning"`
+	Pins        *ebpf.MapSpec `ebpf:"pins"`
+	Readers     *ebpf.MapSpec `ebpf:"readers"`
+	Releases    *ebpf.MapSpec `ebpf:"releases"`
+	Stacks      *ebpf.MapSpec `ebpf:"stacks"`
 }
 
 // dirtyVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dirtyVariableSpecs struct {
-	Active       *ebpf.VariableSpec `ebpf:"active"`
-	LostEvents   *ebpf.VariableSpec `ebpf:"lost_events"`
-	LostPages    *ebpf.VariableSpec `ebpf:"lost_pages"`
-	LostReleases *ebpf.VariableSpec `ebpf:"lost_releases"`
-	LostStacks   *ebpf.VariableSpec `ebpf:"lost_stacks"`
-	WantStacks   *ebpf.VariableSpec `ebpf:"want_stacks"`
+	Active           *ebpf.VariableSpec `ebpf:"active"`
+	DroppedFormat    *ebpf.VariableSpec `ebpf:"dropped_format"`
+	Epoch            *ebpf.VariableSpec `ebpf:"epoch"`
+	Filter           *ebpf.VariableSpec `ebpf:"filter"`
+	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
+	LostPages        *ebpf.VariableSpec `ebpf:"lost_pages"`
+	LostPins         *ebpf.VariableSpec `ebpf:"lost_pins"`
+	LostReleases     *ebpf.VariableSpec `ebpf:"lost_releases"`
+	LostStacks       *ebpf.VariableSpec `ebpf:"lost_stacks"`
+	NoCount          *ebpf.VariableSpec `ebpf:"no_count"`
+	NoPin            *ebpf.VariableSpec `ebpf:"no_pin"`
+	NoRelease        *ebpf.VariableSpec `ebpf:"no_release"`
+	PinEventType     *ebpf.VariableSpec `ebpf:"pin_event_type"`
+	PinningNow       *ebpf.VariableSpec `ebpf:"pinning_now"`
+	RegionsPinned    *ebpf.VariableSpec `ebpf:"regions_pinned"`
+	RegionsRefused   *ebpf.VariableSpec `ebpf:"regions_refused"`
+	RegionsReleased  *ebpf.VariableSpec `ebpf:"regions_released"`
+	ReleaseEventType *ebpf.VariableSpec `ebpf:"release_event_type"`
+	Totals           *ebpf.VariableSpec `ebpf:"totals"`
+	UmemAddress      *ebpf.VariableSpec `ebpf:"umem_address"`
+	UmemLength       *ebpf.VariableSpec `ebpf:"umem_length"`
+	WantRegions      *ebpf.VariableSpec `ebpf:"want_regions"`
+	WantStacks       *ebpf.VariableSpec `ebpf:"want_stacks"`
 }
 
 // dirtyObjects contains all objects after they have been loaded into the kernel.
@@ -210,16 +425,32 @@ func (o *dirtyObjects) Close() error {
 //
 // It can be passed to loadDirtyObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dirtyMaps struct {
-	Counts   *ebpf.Map `ebpf:"counts"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Releases *ebpf.Map `ebpf:"releases"`
-	Stacks   *ebpf.Map `ebpf:"stacks"`
+	Counts      *ebpf.Map `ebpf:"counts"`
+	Events      *ebpf.Map `ebpf:"events"`
+	OnlyCgroup  *ebpf.Map `ebpf:"only_cgroup"`
+	OnlyDevice  *ebpf.Map `ebpf:"only_device"`
+	OnlyFile    *ebpf.Map `ebpf:"only_file"`
+	OnlyProcess *ebpf.Map `ebpf:"only_process"`
+	Owners      *ebpf.Map `ebpf:"owners"`
+	Pinning     *ebpf.Map `ebpf:"pinning"`
+	Pins        *ebpf.Map `ebpf:"pins"`
+	Readers     *ebpf.Map `ebpf:"readers"`
+	Releases    *ebpf.Map `ebpf:"releases"`
+	Stacks      *ebpf.Map `ebpf:"stacks"`
 }
 
 func (m *dirtyMaps) Close() error {
 	return _DirtyClose(
 		m.Counts,
 		m.Events,
+		m.OnlyCgroup,
+		m.OnlyDevice,
+		m.OnlyFile,
+		m.OnlyProcess,
+		m.Owners,
+		m.Pinning,
+		m.Pins,
+		m.Readers,
 		m.Releases,
 		m.Stacks,
 	)
@@ -229,35 +460,72 @@ func (m *dirtyMaps) Close() error {
 //
 // It can be passed to loadDirtyObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dirtyVariables struct {
-	Active       *ebpf.Variable `ebpf:"active"`
-	LostEvents   *ebpf.Variable `ebpf:"lost_events"`
-	LostPages    *ebpf.Variable `ebpf:"lost_pages"`
-	LostReleases *ebpf.Variable `ebpf:"lost_releases"`
-	LostStacks   *ebpf.Variable `ebpf:"lost_stacks"`
-	WantStacks   *ebpf.Variable `ebpf:"want_stacks"`
+	Active           *ebpf.Variable `ebpf:"active"`
+	DroppedFormat    *ebpf.Variable `ebpf:"dropped_format"`
+	Epoch            *ebpf.Variable `ebpf:"epoch"`
+	Filter           *ebpf.Variable `ebpf:"filter"`
+	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
+	LostPages        *ebpf.Variable `ebpf:"lost_pages"`
+	LostPins         *ebpf.Variable `ebpf:"lost_pins"`
+	LostReleases     *ebpf.Variable `ebpf:"lost_releases"`
+	LostStacks       *ebpf.Variable `ebpf:"lost_stacks"`
+	NoCount          *ebpf.Variable `ebpf:"no_count"`
+	NoPin            *ebpf.Variable `ebpf:"no_pin"`
+	NoRelease        *ebpf.Variable `ebpf:"no_release"`
+	PinEventType     *ebpf.Variable `ebpf:"pin_event_type"`
+	PinningNow       *ebpf.Variable `ebpf:"pinning_now"`
+	RegionsPinned    *ebpf.Variable `ebpf:"regions_pinned"`
+	RegionsRefused   *ebpf.Variable `ebpf:"regions_refused"`
+	RegionsReleased  *ebpf.Variable `ebpf:"regions_released"`
+	ReleaseEventType *ebpf.Variable `ebpf:"release_event_type"`
+	Totals           *ebpf.Variable `ebpf:"totals"`
+	UmemAddress      *ebpf.Variable `ebpf:"umem_address"`
+	UmemLength       *ebpf.Variable `ebpf:"umem_length"`
+	WantRegions      *ebpf.Variable `ebpf:"want_regions"`
+	WantStacks       *ebpf.Variable `ebpf:"want_stacks"`
 }
 
 // dirtyPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadDirtyObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dirtyPrograms struct {
-	BioEnterFentry     *ebpf.Program `ebpf:"bio_enter_fentry"`
-	BioEnterKprobe     *ebpf.Program `ebpf:"bio_enter_kprobe"`
-	BioLeaveFexit      *ebpf.Program `ebpf:"bio_leave_fexit"`
-	DirtyFolioFentry   *ebpf.Program `ebpf:"dirty_folio_fentry"`
-	DirtyFolioKprobe   *ebpf.Program `ebpf:"dirty_folio_kprobe"`
-	DirtyPageFentry    *ebpf.Program `ebpf:"dirty_page_fentry"`
-	DirtyPageKprobe    *ebpf.Program `ebpf:"dirty_page_kprobe"`
-	Ext4FolioFentry    *ebpf.Program `ebpf:"ext4_folio_fentry"`
-	Ext4FolioKprobe    *ebpf.Program `ebpf:"ext4_folio_kprobe"`
-	ReleaseAbandoned   *ebpf.Program `ebpf:"release_abandoned"`
-	ReleaseLeaveKprobe *ebpf.Program `ebpf:"release_leave_kprobe"`
-	UmemEnterFentry    *ebpf.Program `ebpf:"umem_enter_fentry"`
-	UmemEnterKprobe    *ebpf.Program `ebpf:"umem_enter_kprobe"`
-	UmemLeaveFexit     *ebpf.Program `ebpf:"umem_leave_fexit"`
-	UnpinEnterFentry   *ebpf.Program `ebpf:"unpin_enter_fentry"`
-	UnpinEnterKprobe   *ebpf.Program `ebpf:"unpin_enter_kprobe"`
-	UnpinLeaveFexit    *ebpf.Program `ebpf:"unpin_leave_fexit"`
+	BioEnterFentry         *ebpf.Program `ebpf:"bio_enter_fentry"`
+	BioEnterKprobe         *ebpf.Program `ebpf:"bio_enter_kprobe"`
+	BioLeaveFexit          *ebpf.Program `ebpf:"bio_leave_fexit"`
+	BioLeaveKprobe         *ebpf.Program `ebpf:"bio_leave_kprobe"`
+	CallEnterFentry        *ebpf.Program `ebpf:"call_enter_fentry"`
+	CallEnterKprobe        *ebpf.Program `ebpf:"call_enter_kprobe"`
+	CallLeaveFexit         *ebpf.Program `ebpf:"call_leave_fexit"`
+	CallLeaveKprobe        *ebpf.Program `ebpf:"call_leave_kprobe"`
+	DirtyFolioFentry       *ebpf.Program `ebpf:"dirty_folio_fentry"`
+	DirtyFolioKprobe       *ebpf.Program `ebpf:"dirty_folio_kprobe"`
+	DirtyPageFentry        *ebpf.Program `ebpf:"dirty_page_fentry"`
+	DirtyPageKprobe        *ebpf.Program `ebpf:"dirty_page_kprobe"`
+	DroppedKprobe          *ebpf.Program `ebpf:"dropped_kprobe"`
+	Ext4FolioFentry        *ebpf.Program `ebpf:"ext4_folio_fentry"`
+	Ext4FolioKprobe        *ebpf.Program `ebpf:"ext4_folio_kprobe"`
+	PinnedPagesEnterKprobe *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
+	PinnedPagesFexit       *ebpf.Program `ebpf:"pinned_pages_fexit"`
+	PinnedPagesLeaveKprobe *ebpf.Program `ebpf:"pinned_pages_leave_kprobe"`
+	ReaderFentry           *ebpf.Program `ebpf:"reader_fentry"`
+	ReaderKprobe           *ebpf.Program `ebpf:"reader_kprobe"`
+	ReleaseAbandoned       *ebpf.Program `ebpf:"release_abandoned"`
+	RemoteEnterFentry      *ebpf.Program `ebpf:"remote_enter_fentry"`
+	RemoteEnterKprobe      *ebpf.Program `ebpf:"remote_enter_kprobe"`
+	RemoteLeaveFexit       *ebpf.Program `ebpf:"remote_leave_fexit"`
+	RemoteLeaveKprobe      *ebpf.Program `ebpf:"remote_leave_kprobe"`
+	StrippedFolioFexit     *ebpf.Program `ebpf:"stripped_folio_fexit"`
+	StrippedPageFexit      *ebpf.Program `ebpf:"stripped_page_fexit"`
+	UmemEnterFentry        *ebpf.Program `ebpf:"umem_enter_fentry"`
+	UmemEnterKprobe        *ebpf.Program `ebpf:"umem_enter_kprobe"`
+	UmemGetEnterKprobe     *ebpf.Program `ebpf:"umem_get_enter_kprobe"`
+	UmemGetLeaveKprobe     *ebpf.Program `ebpf:"umem_get_leave_kprobe"`
+	UmemLeaveFexit         *ebpf.Program `ebpf:"umem_leave_fexit"`
+	UmemLeaveKprobe        *ebpf.Program `ebpf:"umem_leave_kprobe"`
+	UnpinEnterFentry       *ebpf.Program `ebpf:"unpin_enter_fentry"`
+	UnpinEnterKprobe       *ebpf.Program `ebpf:"unpin_enter_kprobe"`
+	UnpinLeaveFexit        *ebpf.Program `ebpf:"unpin_leave_fexit"`
+	UnpinLeaveKprobe       *ebpf.Program `ebpf:"unpin_leave_kprobe"`
 }
 
 func (p *dirtyPrograms) Close() error {
@@ -265,20 +533,40 @@ func (p *dirtyPrograms) Close() error {
 		p.BioEnterFentry,
 		p.BioEnterKprobe,
 		p.BioLeaveFexit,
+		p.BioLeaveKprobe,
+		p.CallEnterFentry,
+		p.CallEnterKprobe,
+		p.CallLeaveFexit,
+		p.CallLeaveKprobe,
 		p.DirtyFolioFentry,
 		p.DirtyFolioKprobe,
 		p.DirtyPageFentry,
 		p.DirtyPageKprobe,
+		p.DroppedKprobe,
 		p.Ext4FolioFentry,
 		p.Ext4FolioKprobe,
+		p.PinnedPagesEnterKprobe,
+		p.PinnedPagesFexit,
+		p.PinnedPagesLeaveKprobe,
+		p.ReaderFentry,
+		p.ReaderKprobe,
 		p.ReleaseAbandoned,
-		p.ReleaseLeaveKprobe,
+		p.RemoteEnterFentry,
+		p.RemoteEnterKprobe,
+		p.RemoteLeaveFexit,
+		p.RemoteLeaveKprobe,
+		p.StrippedFolioFexit,
+		p.StrippedPageFexit,
 		p.UmemEnterFentry,
 		p.UmemEnterKprobe,
+		p.UmemGetEnterKprobe,
+		p.UmemGetLeaveKprobe,
 		p.UmemLeaveFexit,
+		p.UmemLeaveKprobe,
 		p.UnpinEnterFentry,
 		p.UnpinEnterKprobe,
 		p.UnpinLeaveFexit,
+		p.UnpinLeaveKprobe,
 	)
 }
 

@@ -1,8 +1,8 @@
-// Package probes watches, with eBPF, the pages that a holder dirties behind a
-// file system's back when it lets go of them.
+// Package probes watches, with eBPF, what becomes of pages that a holder pins, and the pages
+// that it dirties behind a file system's back when it lets go of them.
 //
 // [Attach] puts the programs of bpf/dirty.bpf.c on the functions named in
-// hooks.go: one in which the holder releases its pages, and the one that every
+// hooks.go: those in which holders release their pages, and the one that every
 // page of every file system passes when it is dirtied. A page that comes to the
 // latter inside the former, and is clean then, was dirtied without the file
 // system being told: only writeback cleans a page, and it takes the notice away
@@ -11,7 +11,12 @@
 // unannounced pages, of any file system; bufferless ones, of ext4; and detached
 // ones, whose file has let go of them.
 //
-// A [Session] watches one holder. It has exact counts per file, kept in the
+// What else a session can tell ([Options.Kinds], hooks_kinds.go) is how it comes to that, and
+// what comes of it: regions that are pinned, refused and released, pinned pages that reclaim
+// strips of their buffers, and dirty ones that writeback drops.
+//
+// A [Session] watches any number of holders, of all files or of those that its filter wants
+// ([Session.SetFilter]). It has exact counts per file, holder and owner, kept in the
 // kernel ([Session.Counts]), single events ([Session.Events]), and what was lost
-// of either ([Session.Lost]). Both are plain values of package event.
+// of either ([Session.Lost]). All are plain values of package event.
 package probes

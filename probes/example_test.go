@@ -15,7 +15,7 @@ import (
 // Watch what the releases of RDMA regions dirty, until the context is done. It needs
 // privilege and a kernel with BPF, so it is compiled and not run.
 func ExampleAttach() {
-	session, err := probes.Attach(probes.Options{Holder: event.HolderUmem})
+	session, err := probes.Attach(probes.Options{Holders: []string{event.HolderUmem}})
 	var lacks *probes.LacksError
 	if errors.As(err, &lacks) {
 		log.Fatalf("not on this host: %v", lacks) // says how to get what is missing

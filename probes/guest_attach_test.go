@@ -27,10 +27,10 @@ func TestAttachments(t *testing.T) {
 	for _, holder := range Holders() {
 		t.Run(holder, func(t *testing.T) {
 			start := time.Now()
-			w := attach(t, Options{Holder: holder})
+			w := attach(t, Options{Holders: []string{holder}})
 			t.Logf("attached in %v", time.Since(start))
 			attachments := w.Attachments()
-			if hooks := stock().hooksFor(holder); len(attachments) != 1+len(hooks) {
+			if hooks := stock().hooksFor([]string{holder}, nil); len(attachments) != 1+len(hooks) {
 				t.Errorf("%d attachments for %d hooks and a tracepoint", len(attachments), len(hooks))
 			}
 			for _, a := range attachments {
@@ -52,11 +52,11 @@ func cheapest(purpose string) Method {
 	case purpose == abandonedPurpose:
 		return RawTracepoint
 	case preemption{os.DirFS("/sys"), kernelBuild()}.preemptible() && *expect != "bufferless":
-		if purpose == dirtiedPurpose && *expect == "refused" {
+		if (purpose == dirtiedPurpose || purpose == stockSubmitted().purpose) && *expect == "refused" {
 			return KprobeMulti
 		}
 		return Kprobe
-	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stock().releases[event.HolderVMWritev].purpose:
+	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stockSubmitted().purpose || purpose == stock().releases[event.HolderVMWritev].purpose:
 		return Fentry
 	}
 	return Kprobe // 5.10 has no types for modules, and none for what gcc split off
@@ -102,7 +102,7 @@ func TestTwoSessionsAtOnce(t *testing.T) {
 	sessions, errs := make([]*Session, len(holders)), make([]error, len(holders))
 	var wg sync.WaitGroup
 	for i, holder := range holders {
-		wg.Go(func() { sessions[i], errs[i] = Attach(Options{Holder: holder}) })
+		wg.Go(func() { sessions[i], errs[i] = Attach(Options{Holders: []string{holder}}) })
 	}
 	wg.Wait()
 	check(t, errors.Join(errs...))
@@ -139,7 +139,9 @@ func TestAbandonedRelease(t *testing.T) {
 	tid := make(chan uint32)
 	onDyingThread(func() {
 		id := uint32(unix.Gettid())
-		release := dirtyRelease{Run: dirtyEvent{Holder: dirtyHolderHOLDER_UMEM, Pid: uint32(unix.Getpid()), Tid: id}}
+		release := dirtyRelease{Run: dirtyEvent{
+			Kind: dirtyKindKIND_DIRTIED, Holder: dirtyHolderHOLDER_UMEM, Pid: uint32(unix.Getpid()), Tid: id,
+		}, Known: 1, Mapping: 1, Stack: -1}
 		err := errors.Join(
 			w.coll.Maps[dirtyMapReleases].Put(id, release),
 			w.coll.Variables[dirtyVarActive].Set(uint64(1)),

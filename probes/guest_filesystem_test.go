@@ -56,7 +56,7 @@ func testFilesystem(t *testing.T, p pin, filesystem string, bufferless bool) {
 		}
 		// What it refuses to RDMA, it lets a direct read do.
 		disk := newHoldableDisk(t, 1)
-		w = attach(t, Options{Holder: event.HolderDIO})
+		w = attach(t, Options{Holders: []string{event.HolderDIO}})
 		w.read(t)
 		finish := disk.readHeld(t, p.mem)
 		p.cleanAndStrip(t)

@@ -25,7 +25,7 @@ func TestDirectRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			disk := newHoldableDisk(t, 8)
 			p := mapFile(t, filepath.Join(t.TempDir(), "region"), pages)
-			w := attach(t, Options{Holder: event.HolderDIO})
+			w := attach(t, Options{Holders: []string{event.HolderDIO}})
 			w.read(t)
 			finish := disk.readHeld(t, p.mem)
 			p.cleanAndStrip(t)
@@ -64,7 +64,7 @@ func TestDirectReadAnnounced(t *testing.T) {
 	disk := newHoldableDisk(t, 8)
 	p := mapFile(t, filepath.Join(t.TempDir(), "region"), 1024)
 	check(t, unix.Msync(p.mem, unix.MS_SYNC))
-	w := attach(t, Options{Holder: event.HolderDIO})
+	w := attach(t, Options{Holders: []string{event.HolderDIO}})
 	disk.readHeld(t, p.mem)()
 	if got := w.counted(t, p.inode); got.UnannouncedPages != 0 || got.BufferlessPages != 0 {
 		t.Errorf("counted %+v", got)
@@ -77,7 +77,7 @@ func TestDirectReadAnnounced(t *testing.T) {
 // kernel.
 func TestVMWritev(t *testing.T) {
 	const pages = 48
-	w := attach(t, Options{Holder: event.HolderVMWritev})
+	w := attach(t, Options{Holders: []string{event.HolderVMWritev}})
 	w.read(t)
 	told := mapFile(t, filepath.Join(t.TempDir(), "region"), pages)
 	check(t, unix.Msync(told.mem, unix.MS_SYNC))
@@ -116,7 +116,7 @@ func TestDriversPagesAreNotDetached(t *testing.T) {
 	mem, err := unix.Mmap(socket, 0, pages*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	check(t, err)
 	t.Cleanup(func() { check(t, unix.Munmap(mem)) })
-	w := attach(t, Options{Holder: event.HolderVMWritev})
+	w := attach(t, Options{Holders: []string{event.HolderVMWritev}})
 	p := pin{mem: mem}
 	p.writev(t)
 	if counts, err := w.Counts(); err != nil || len(counts) != 0 {

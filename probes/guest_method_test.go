@@ -47,7 +47,7 @@ func TestMethods(t *testing.T) {
 // them than there are CPUs, so that one is preempted inside the probes.
 func TestManyReleases(t *testing.T) {
 	t.Run("process_vm_writev", func(t *testing.T) {
-		w := attach(t, Options{Holder: event.HolderVMWritev})
+		w := attach(t, Options{Holders: []string{event.HolderVMWritev}})
 		for range rounds {
 			want, got := w.writeByMany(t)
 			if got != want {
@@ -58,7 +58,7 @@ func TestManyReleases(t *testing.T) {
 	})
 	t.Run("direct read", func(t *testing.T) {
 		disk := newHoldableDisk(t, 8)
-		w := attach(t, Options{Holder: event.HolderDIO, NoStacks: true})
+		w := attach(t, Options{Holders: []string{event.HolderDIO}, NoStacks: true})
 		for range 2 {
 			p := mapFile(t, filepath.Join(t.TempDir(), "region"), many*256)
 			finish := disk.readHeld(t, p.parts(many)...)
@@ -82,7 +82,7 @@ func TestMissesAreLost(t *testing.T) {
 	} else {
 		useMethods(t, Fentry)
 	}
-	w := attach(t, Options{Holder: event.HolderVMWritev})
+	w := attach(t, Options{Holders: []string{event.HolderVMWritev}})
 	missed := 0
 	preempts := preemption{os.DirFS("/sys"), kernelBuild()}.preemptible()
 	misses := preempts && *expect != "bufferless" // 5.10 skips nothing

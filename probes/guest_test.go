@@ -211,17 +211,12 @@ func (w *witness) delivered(t *testing.T) []event.Event {
 	return w.events
 }
 
-// counted returns the counts of a file, zero if it has none.
+// counted returns the counts of a file, whoever held it, zero if it has none.
 func (w *witness) counted(t *testing.T, file event.Inode) event.Count {
 	t.Helper()
 	counts, err := w.Counts()
 	check(t, err)
-	for _, c := range counts {
-		if c.Inode == file {
-			return c
-		}
-	}
-	return event.Count{Inode: file}
+	return event.Of(counts, file)
 }
 
 func (w *witness) wantLost(t *testing.T, want event.Lost) {

@@ -16,51 +16,64 @@ type hook struct {
 	// module holds the sites' functions, unless it is built into the kernel.
 	// Empty: the kernel itself does.
 	module string
-	// without says what is lost when no site can be attached. A session with
-	// a hook missing would see nothing, so there is none.
+	// without says what is lost when no site can be attached.
 	without string
 	sites   []site
+	// optional hooks tell more; of the others, one that is missing would make a session
+	// that sees nothing.
+	optional bool
+	// loses says where calls are counted that its programs missed; nil: as releases.
+	loses func(*event.Lost) *uint64
 }
 
-// A site is a kernel function and the programs that suit its arguments. An
-// entry program is named for each kind of attachment; a program at the return
-// only where the hook needs one.
+// A site is a kernel function and the programs that suit its arguments, at its entry and
+// at its return, by way of attaching. A way that has none of them is not tried.
 type site struct {
 	symbol  string
 	kernels string // in which the function exists, for the reader; attaching decides
 	takes   string // the struct that its program reads, if not every kernel has it
 	module  string // in which the function is, if not in the hook's
 	without string // what is not seen here, though it would be at the sites before
+	// unless names a function: in a kernel that has none of that name, the release of a umem
+	// calls this site's for each page, and a session that watches both takes another site.
+	unless string
+	also   *site // where more programs are attached, in the same way
 
 	fentry, fexit     string // direct calls through a BPF trampoline; need the function's BTF
 	kprobe, kretprobe string // kprobe-multi and perf kprobes alike
 }
 
-// releaseSite is a site at which a release is entered and left.
-func releaseSite(symbol, kernels, program string) site {
+// callSite is a site at which a call is entered and left.
+func callSite(symbol, kernels, program string) site {
 	return site{
 		symbol: symbol, kernels: kernels,
 		fentry: program + "_enter_fentry", fexit: program + "_leave_fexit",
-		kprobe: program + "_enter_kprobe", kretprobe: "release_leave_kprobe",
+		kprobe: program + "_enter_kprobe", kretprobe: program + "_leave_kprobe",
 	}
 }
 
 // A table is what sessions can attach to, and how. Attach uses the stock one.
 type table struct {
-	// releases has the hook of each holder: where it lets go of its pages. One of
-	// them makes a session. They are not watched together, since they nest (up to
-	// 5.12 the release of a umem calls unpin_user_pages_dirty_lock for each page),
-	// and a page would be counted for the wrong one.
+	// releases has the hook of each holder: where it lets go of its pages. They nest (up to
+	// 5.12 the release of a umem calls unpin_user_pages_dirty_lock for each page), and the
+	// outermost one has the pages.
 	releases map[string]hook
 	// dirtied is the funnel that every page of every file system passes. Releases
 	// call it under the page's lock, so that page and file are at rest.
 	dirtied hook
+	// submitted is where a direct read begins that another task may complete.
+	submitted hook
+	// kinds has the hooks of what else is told of, beside the releases.
+	kinds map[event.Kind][]hook
 	// methods returns those for functions, in the order in which they are tried.
 	methods func(preemption, func() (*btf.Spec, error)) []Method
 }
 
 func stock() table {
-	return table{releases: stockReleases(), dirtied: stockDirtied(), methods: methods}
+	return table{
+		releases: stockReleases(), dirtied: stockDirtied(), submitted: stockSubmitted(), kinds: stockKinds(),
+		methods: methods,
+	}
 }
 
 func stockReleases() map[string]hook {
@@ -70,9 +83,9 @@ func stockReleases() map[string]hook {
 			module:  "ib_uverbs",
 			without: "no page can be told to have been dirtied by the release of an RDMA region",
 			sites: []site{
-				releaseSite("ib_umem_release", "all", "umem"),
+				callSite("ib_umem_release", "all", "umem"),
 				// Called by ib_umem_release, and the part of it that unpins.
-				releaseSite("__ib_umem_release", "all, where not inlined", "umem"),
+				callSite("__ib_umem_release", "all, where not inlined", "umem"),
 			},
 		},
 		// With more than one bio, or without waiting, bio_dirty_fn releases the
@@ -81,22 +94,36 @@ func stockReleases() map[string]hook {
 			purpose: "release of a direct read's pages",
 			without: "no page can be told to have been dirtied by a direct read into a mapping",
 			sites: []site{
-				releaseSite("__bio_release_pages", "6.1 and newer; 5.10 has none", "bio"),
+				callSite("__bio_release_pages", "6.1 and newer; 5.10 has none", "bio"),
 				// What gcc split off, and calls from within the file without the
 				// rest. It has no BTF.
-				releaseSite("bio_release_pages.part.0", "5.10, as gcc 10 builds it", "bio"),
-				releaseSite("bio_release_pages", "5.10, where it is whole", "bio"),
+				callSite("bio_release_pages.part.0", "5.10, as gcc 10 builds it", "bio"),
+				callSite("bio_release_pages", "5.10, where it is whole", "bio"),
 			},
 		},
-		// It is called for others, too, who pin and dirty pages in the same way.
+		// The first is called for others, too, who pin and dirty pages in the same way.
 		event.HolderVMWritev: {
 			purpose: "release of the pages that process_vm_writev wrote to",
 			without: "no page can be told to have been dirtied by process_vm_writev",
 			sites: []site{
-				releaseSite("unpin_user_pages_dirty_lock", "5.6 and newer", "unpin"),
+				unpinSite(),
+				vmwritevSite(),
 			},
 		},
 	}
+}
+
+func unpinSite() site {
+	s := callSite("unpin_user_pages_dirty_lock", "5.6 and newer", "unpin")
+	s.unless = "unpin_user_page_range_dirty_lock" // what a umem's release calls instead, since 5.13
+	return s
+}
+
+func vmwritevSite() site {
+	s := callSite("__x64_sys_process_vm_writev", "all", "call")
+	remote := callSite("pin_user_pages_remote", "5.6 and newer", "remote")
+	s.also = &remote
+	return s
 }
 
 // dirtiedPurpose tells the funnel from the releases.
@@ -106,6 +133,7 @@ func stockDirtied() hook {
 	return hook{
 		purpose: dirtiedPurpose,
 		without: "no page is seen to be dirtied",
+		loses:   func(l *event.Lost) *uint64 { return &l.Pages },
 		sites: []site{
 			{
 				symbol: "folio_mark_dirty", kernels: "5.16 and newer", takes: "folio",
@@ -129,10 +157,36 @@ func stockDirtied() hook {
 
 const withoutFunnel = "only pages of ext4 are seen, none of its files with data=journal, and none detached from its file"
 
-// hooksFor returns what a session that watches the holder attaches.
-func (t table) hooksFor(holder string) []hook { return []hook{t.releases[holder], t.dirtied} }
+// regionKinds are those that it takes to watch regions come and go for.
+var regionKinds = []event.Kind{event.Pinned, event.Refused, event.Released}
 
-// Holders lists what [Options] may name as Holder.
+// hooksFor returns what a session attaches that watches the holders and tells of the kinds.
+func (t table) hooksFor(holders []string, kinds []event.Kind) []hook {
+	var hooks []hook
+	for _, holder := range holders {
+		hooks = append(hooks, t.releases[holder])
+	}
+	hooks = append(hooks, t.dirtied)
+	if slices.Contains(holders, event.HolderDIO) {
+		hooks = append(hooks, t.submitted)
+	}
+	if wantsRegions(holders, kinds) {
+		hooks = append(hooks, t.kinds[event.Pinned]...)
+	}
+	for _, kind := range []event.Kind{event.Stripped, event.Dropped} {
+		if slices.Contains(kinds, kind) {
+			hooks = append(hooks, t.kinds[kind]...)
+		}
+	}
+	return hooks
+}
+
+func wantsRegions(holders []string, kinds []event.Kind) bool {
+	return slices.Contains(holders, event.HolderUmem) &&
+		slices.ContainsFunc(kinds, func(k event.Kind) bool { return slices.Contains(regionKinds, k) })
+}
+
+// Holders lists what [Options] may name as Holders.
 func Holders() []string {
 	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev}
 }

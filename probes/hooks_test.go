@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -12,12 +13,7 @@ import (
 )
 
 func everyHook() []hook {
-	t := stock()
-	list := []hook{t.dirtied}
-	for _, holder := range Holders() {
-		list = append(list, t.releases[holder])
-	}
-	return list
+	return stock().hooksFor(Holders(), Kinds())
 }
 
 // Every holder that an event can name can be asked for.
@@ -26,7 +22,7 @@ func TestHolders(t *testing.T) {
 		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
 	}
 	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV} {
-		if e := decode(t, dirtyEvent{Pages: 1, Folios: 1, Holder: holder}); !knownHolder(e.Holder) {
+		if e := decode(t, dirtyEvent{Kind: dirtyKindKIND_DIRTIED, Pages: 1, Folios: 1, Holder: holder}); !knownHolder(e.Holder) {
 			t.Errorf("no session can watch holder %q", e.Holder)
 		}
 	}
@@ -54,15 +50,26 @@ func TestHooksNamePrograms(t *testing.T) {
 	}
 	check(abandonedProgram, ebpf.RawTracepoint, ebpf.AttachNone)
 	for _, h := range everyHook() {
-		for _, s := range h.sites {
-			check(s.fentry, ebpf.Tracing, ebpf.AttachTraceFEntry)
-			check(s.kprobe, ebpf.Kprobe, ebpf.AttachNone)
-			if (s.fexit == "") != (s.kretprobe == "") {
-				t.Errorf("%s: a program at the return for one method only", s.symbol)
+		for _, s := range everySite(h) {
+			for _, p := range []struct {
+				name   string
+				typ    ebpf.ProgramType
+				attach ebpf.AttachType
+			}{
+				{s.fentry, ebpf.Tracing, ebpf.AttachTraceFEntry},
+				{s.fexit, ebpf.Tracing, ebpf.AttachTraceFExit},
+				{s.kprobe, ebpf.Kprobe, ebpf.AttachNone},
+				{s.kretprobe, ebpf.Kprobe, ebpf.AttachNone},
+			} {
+				if p.name != "" {
+					check(p.name, p.typ, p.attach)
+				}
 			}
-			if s.fexit != "" {
-				check(s.fexit, ebpf.Tracing, ebpf.AttachTraceFExit)
-				check(s.kretprobe, ebpf.Kprobe, ebpf.AttachNone)
+			if s.fentry == "" && s.fexit == "" && s.kprobe == "" {
+				t.Errorf("%s: no program at all", s.symbol)
+			}
+			if s.fentry != "" && s.kprobe != "" && (s.fexit == "") != (s.kretprobe == "") {
+				t.Errorf("%s: a program at the return for one method only", s.symbol)
 			}
 		}
 	}
@@ -73,17 +80,29 @@ func TestHooksNamePrograms(t *testing.T) {
 	}
 }
 
+// everySite has those that go with another one, too.
+func everySite(h hook) []site {
+	list := slices.Clone(h.sites)
+	for _, s := range h.sites {
+		if s.also != nil {
+			list = append(list, *s.also)
+		}
+	}
+	return list
+}
+
 func TestHooksAreComplete(t *testing.T) {
 	symbols := make(map[string]bool)
 	for _, h := range everyHook() {
 		if h.purpose == "" || h.without == "" || len(h.sites) == 0 {
 			t.Errorf("hook %+v is incomplete", h)
 		}
-		for _, s := range h.sites {
-			if s.symbol == "" || s.kernels == "" || symbols[s.symbol] {
+		for _, s := range everySite(h) {
+			place := s.symbol + " " + s.fexit
+			if s.symbol == "" || s.kernels == "" || symbols[place] {
 				t.Errorf("%s: site %+v is incomplete or there twice", h.purpose, s)
 			}
-			symbols[s.symbol] = true
+			symbols[place] = true
 		}
 	}
 }
@@ -102,32 +121,68 @@ func TestObjectMatchesConstants(t *testing.T) {
 	}
 }
 
-// event.Decode reads what the C struct, as clang laid it out, holds.
+// event.Decode reads what the C structs, as clang laid them out, hold.
 func TestDecodeMatchesStruct(t *testing.T) {
 	in := dirtyEvent{
-		TimeNs: 1, Inode: 2, Index: 3, Pages: 4, Folios: 2, Device: 5,
-		State:  dirtyPageStatePAGE_BUFFERLESS,
-		Holder: dirtyHolderHOLDER_UMEM,
-		Stack:  -6, Pid: 7, Tid: 8, Comm: [16]int8{'c', 'o', 'm', 'm'}, Filesystem: [16]int8{'e', 'x', 't', '4'},
+		Kind: dirtyKindKIND_DIRTIED, TimeNs: 1, Inode: 2, Index: 3, Pages: 4, Folios: 2, Device: 5,
+		State: dirtyStatePAGE_BUFFERLESS, Holder: dirtyHolderHOLDER_UMEM,
+		Stack: -6, Pid: 7, Tid: 8, Comm: [16]int8{'c', 'o', 'm', 'm'}, Filesystem: [16]int8{'e', 'x', 't', '4'},
+		Owner: 9, Cgroup: 10, OwnerComm: [16]int8{'o'},
 	}
 	want := event.Event{
-		TimeNS: 1, Inode: event.Inode{Device: 5, Number: 2}, Index: 3, Pages: 4, Folios: 2, Bufferless: true,
+		Kind: event.Dirtied, TimeNS: 1, Inode: event.Inode{Device: 5, Number: 2}, Index: 3, Pages: 4, Folios: 2, Bufferless: true,
 		Holder: event.HolderUmem, StackID: -6, PID: 7, TID: 8, Comm: "comm", Filesystem: "ext4",
+		Owner: event.Owner{PID: 9, Cgroup: 10, Comm: "o"},
 	}
 	if got := decode(t, in); !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
-	in.State = dirtyPageStatePAGE_UNANNOUNCED
+	in.State = dirtyStatePAGE_UNANNOUNCED
 	if got := decode(t, in); got.Bufferless || !got.Unannounced || got.Detached {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
-	in = dirtyEvent{Pages: 4, Folios: 4, State: dirtyPageStatePAGE_DETACHED, Holder: dirtyHolderHOLDER_DIO}
-	if got := decode(t, in); got.Bufferless || got.Unannounced || !got.Detached {
-		t.Errorf("decoded %+v from %+v", got, in)
+	detached := dirtyEvent{Kind: dirtyKindKIND_DIRTIED, Pages: 4, Folios: 4, State: dirtyStatePAGE_DETACHED, Holder: dirtyHolderHOLDER_DIO}
+	if got := decode(t, detached); got.Bufferless || got.Unannounced || !got.Detached {
+		t.Errorf("decoded %+v from %+v", got, detached)
+	}
+	in.State, in.Folios = 0, 1
+	want.Bufferless, want.Folios = false, 1
+	for kind, name := range map[dirtyKind]event.Kind{dirtyKindKIND_STRIPPED: event.Stripped, dirtyKindKIND_DROPPED: event.Dropped} {
+		in.Kind, want.Kind = kind, name
+		if got := decode(t, in); !reflect.DeepEqual(got, want) {
+			t.Errorf("decoded %+v from %+v", got, in)
+		}
 	}
 }
 
-func decode(t *testing.T, in dirtyEvent) event.Event {
+// The same of regions.
+func TestDecodeMatchesRegions(t *testing.T) {
+	region := &event.Region{Address: 1 << 40, Length: 2 << 20, PinnedNS: 3, Access: 4, Device: "rxe0"}
+	in := dirtyPinEvent{Event: dirtyEvent{Kind: dirtyKindKIND_PINNED, Holder: dirtyHolderHOLDER_UMEM, Pages: 4}}
+	in.Region.Address, in.Region.Length, in.Region.PinnedNs, in.Region.Access = 1<<40, 2<<20, 3, 4
+	in.Region.Rdma = [32]int8{'r', 'x', 'e', '0'}
+	in.Names[0][0], in.Names[1][0] = 'f', 'd'
+	want := event.Event{Kind: event.Pinned, Holder: event.HolderUmem, Pages: 4, Region: region, Names: []string{"f", "d"}}
+	if got := decode(t, in); !reflect.DeepEqual(got, want) {
+		t.Errorf("decoded %+v from %+v", got, in)
+	}
+	in.Event.Kind, in.Error = dirtyKindKIND_REFUSED, -14
+	want.Kind, want.Errno = event.Refused, 14
+	if got := decode(t, in); !reflect.DeepEqual(got, want) {
+		t.Errorf("decoded %+v from %+v", got, in)
+	}
+	end := dirtyReleaseEvent{Event: in.Event, Region: in.Region, Bufferless: 3, Unannounced: 2, Detached: 1, Signal: 9}
+	end.Event.Kind, end.Event.State = dirtyKindKIND_RELEASED, dirtyStateRELEASE_EXITING|dirtyStateRELEASE_UNSEEN
+	want = event.Event{
+		Kind: event.Released, Holder: event.HolderUmem, Pages: 4, Region: region,
+		End: &event.End{BufferlessPages: 3, UnannouncedPages: 2, DetachedPages: 1, Exiting: true, Signal: 9, Unseen: true},
+	}
+	if got := decode(t, end); !reflect.DeepEqual(got, want) {
+		t.Errorf("decoded %+v from %+v", got, end)
+	}
+}
+
+func decode(t *testing.T, in any) event.Event {
 	t.Helper()
 	var record bytes.Buffer
 	if err := binary.Write(&record, binary.LittleEndian, in); err != nil {

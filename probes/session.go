@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,10 +20,14 @@ import (
 
 // Options for Attach. The zero value is the usual.
 type Options struct {
-	// Holder is whose releases are watched: event.HolderUmem, which is also
-	// what "" means, event.HolderDIO or event.HolderVMWritev. A session watches
-	// one of them.
-	Holder string
+	// Holders are whose releases are watched: event.HolderUmem, which is also what none
+	// means, event.HolderDIO, event.HolderVMWritev. Each costs the hooks of its own.
+	Holders []string
+	// Kinds are what is told of beside event.Dirtied. What the kernel has no place for is
+	// left out, as Attachments tells.
+	Kinds []event.Kind
+	// AnyRelease is content with the release of one of the holders.
+	AnyRelease bool
 	// Events is the size in bytes of the ring that holds events until they
 	// are read: a power of two, at least a page. 0 is 256 KiB, some 2,700
 	// events, which take no more than as many regions to be released at once.
@@ -47,6 +52,8 @@ type Session struct {
 
 	reading sync.Mutex // held by Events
 	closed  chan struct{}
+	filter  filter
+	taking  sync.Mutex // held by TakeCounts
 	mu      sync.Mutex
 	waiting []chan struct{} // Drain calls that the reader has not seen
 	ready   []chan struct{} // Drain calls that the reader answers at its next flush
@@ -60,7 +67,7 @@ type watch struct {
 }
 
 // Attach loads the programs and puts them on the kernel's functions. It fails
-// if a required hook cannot be attached, since a session that sees nothing
+// if a hook that is not optional cannot be attached, since a session that sees nothing
 // would be taken for a kernel that does nothing. Errors that are due to the
 // host are a *LacksError.
 func Attach(opts Options) (*Session, error) { return attachBy(stock(), opts) }
@@ -69,11 +76,13 @@ func attachBy(t table, opts Options) (*Session, error) {
 	if n := opts.Events; n != 0 && (n < os.Getpagesize() || n&(n-1) != 0) {
 		return nil, optionError(fmt.Sprintf("an event ring of %d bytes: it must be a power of two and at least a page", n))
 	}
-	if opts.Holder == "" {
-		opts.Holder = event.HolderUmem
+	if len(opts.Holders) == 0 {
+		opts.Holders = []string{event.HolderUmem}
 	}
-	if !knownHolder(opts.Holder) {
-		return nil, optionError(fmt.Sprintf("no holder is called %q: it is one of %s", opts.Holder, strings.Join(Holders(), ", ")))
+	for _, holder := range opts.Holders {
+		if !knownHolder(holder) {
+			return nil, optionError(fmt.Sprintf("no holder is called %q: it is one of %s", holder, strings.Join(Holders(), ", ")))
+		}
 	}
 	cache := btf.NewCache()
 	types := sync.OnceValues(cache.Kernel)
@@ -83,7 +92,7 @@ func attachBy(t table, opts Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("probes: %w", err)
 	}
-	if err := configure(spec, opts); err != nil {
+	if err := configure(spec, opts, cache); err != nil {
 		return nil, err
 	}
 	maps := *spec
@@ -103,8 +112,9 @@ func attachBy(t table, opts Options) (*Session, error) {
 		spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs,
 		order: t.methods(preemption{sysfs, kernelBuild()}, types),
 		undo:  s.undo,
-	}, t.hooksFor(opts.Holder))
-	err = s.complete(types, sysfs)
+		umem:  slices.Contains(opts.Holders, event.HolderUmem),
+	}, t.hooksFor(opts.Holders, opts.Kinds))
+	err = s.complete(types, sysfs, opts.AnyRelease)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
 	}
@@ -114,14 +124,51 @@ func attachBy(t table, opts Options) (*Session, error) {
 	return s, nil
 }
 
-func configure(spec *ebpf.CollectionSpec, opts Options) error {
+func configure(spec *ebpf.CollectionSpec, opts Options, cache *btf.Cache) error {
 	if opts.Events != 0 {
 		spec.Maps[dirtyMapEvents].MaxEntries = uint32(opts.Events)
 	}
+	values := map[string]uint32{}
 	if opts.NoStacks {
-		return spec.Variables[dirtyVarWantStacks].Set(uint32(0))
+		values[dirtyVarWantStacks] = 0
+	}
+	if wantsRegions(opts.Holders, opts.Kinds) {
+		values[dirtyVarWantRegions] = 1
+		setUmemOffsets(values, cache)
+	} else {
+		spec.Maps[dirtyMapPins].MaxEntries = 1 // the kernel has no empty ones
+		spec.Maps[dirtyMapPinning].MaxEntries = 1
+	}
+	for name, value := range values {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return fmt.Errorf("probes: set %s: %w", name, err)
+		}
 	}
 	return nil
+}
+
+// setUmemOffsets finds where struct ib_umem has what is read of regions that nobody saw
+// pinned. Kernels have no types of modules before 5.11; then it is where it has always been.
+func setUmemOffsets(values map[string]uint32, cache *btf.Cache) {
+	for _, module := range []string{"ib_core", "ib_uverbs"} {
+		types, err := cache.Module(module)
+		if err != nil {
+			continue
+		}
+		var umem *btf.Struct
+		if types.TypeByName("ib_umem", &umem) != nil {
+			continue
+		}
+		for _, m := range umem.Members {
+			switch m.Name {
+			case "length":
+				values[dirtyVarUmemLength] = m.Offset.Bytes()
+			case "address":
+				values[dirtyVarUmemAddress] = m.Offset.Bytes()
+			}
+		}
+		return
+	}
 }
 
 // attach attaches the hooks, all at once: to look up a function takes the
@@ -140,14 +187,28 @@ func (s *Session) attach(a *attacher, hooks []hook) {
 }
 
 // complete tells what is missing of what a session cannot do without.
-func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS) error {
+func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS, anyRelease bool) error {
 	if _, err := types(); err != nil {
 		return &LacksError{What: "the kernel has no type information (BTF)", Remedy: remedyBTF, Err: err}
 	}
-	for _, w := range s.watches {
-		if w.attachment.Required && !w.attachment.Attached() {
+	var absent *watch
+	released := false
+	for i := range s.watches {
+		w := &s.watches[i]
+		switch {
+		case !w.attachment.Required:
+		case anyRelease && w.hook.purpose != dirtiedPurpose:
+			w.attachment.Required = false
+			released = released || w.attachment.Attached()
+			if absent == nil && !w.attachment.Attached() {
+				absent = w
+			}
+		case !w.attachment.Attached():
 			return missing(w.hook, w.attachment, s.Attachments(), sysfs)
 		}
+	}
+	if anyRelease && !released {
+		return missing(absent.hook, absent.attachment, s.Attachments(), sysfs)
 	}
 	return nil
 }
@@ -234,92 +295,6 @@ func (s *Session) answer() {
 	if len(s.ready) > 0 {
 		s.reader.Flush()
 	}
-}
-
-// Counts returns what was counted, file by file. A run is counted when it
-// ends, at the latest when its release returns.
-func (s *Session) Counts() ([]event.Count, error) {
-	var counts []event.Count
-	var file dirtyFile
-	var count dirtyCount
-	err := undisturbed(func() error {
-		entries := s.coll.Maps[dirtyMapCounts].Iterate()
-		for entries.Next(&file, &count) {
-			counts = append(counts, event.Count{
-				Inode:            event.Inode{Device: file.Device, Number: file.Inode},
-				DirtiedPages:     count.Dirtied,
-				BufferlessPages:  count.Bufferless,
-				UnannouncedPages: count.Unannounced,
-				DetachedPages:    count.Detached,
-				DirtiedFolios:    count.DirtiedFolios,
-				BufferlessFolios: count.BufferlessFolios,
-				Filesystem:       name(count.Filesystem[:]),
-			})
-		}
-		return entries.Err()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("probes: read counts: %w", err)
-	}
-	return counts, nil
-}
-
-// name reads a C string.
-func name(chars []int8) string {
-	var text []byte
-	for _, c := range chars {
-		if c == 0 {
-			break
-		}
-		text = append(text, byte(c))
-	}
-	return string(text)
-}
-
-// Lost tells what could not be delivered or counted so far.
-func (s *Session) Lost() (event.Lost, error) {
-	var lost event.Lost
-	for name, value := range map[string]*uint64{
-		dirtyVarLostEvents:   &lost.Events,
-		dirtyVarLostPages:    &lost.Pages,
-		dirtyVarLostReleases: &lost.Releases,
-		dirtyVarLostStacks:   &lost.Stacks,
-	} {
-		if err := s.coll.Variables[name].Get(value); err != nil {
-			return event.Lost{}, fmt.Errorf("probes: read losses: %w", err)
-		}
-	}
-	if err := s.addMisses(&lost); err != nil {
-		return event.Lost{}, fmt.Errorf("probes: read misses: %w", err)
-	}
-	return lost, nil
-}
-
-// addMisses counts as lost what the programs were not run for.
-func (s *Session) addMisses(lost *event.Lost) error {
-	var active uint64
-	if err := s.coll.Variables[dirtyVarActive].Get(&active); err != nil {
-		return err
-	}
-	for _, w := range s.watches {
-		missed, err := w.links.misses()
-		if err != nil {
-			return err
-		}
-		switch w.attachment.Purpose {
-		case dirtiedPurpose:
-			lost.Pages += missed
-		case abandonedPurpose:
-			// Tasks die all the time. Only if a release is open can it be
-			// one whose task died unseen.
-			if active != 0 {
-				lost.Releases += missed
-			}
-		default:
-			lost.Releases += missed
-		}
-	}
-	return nil
 }
 
 // Symbolise fills in the event's kernel stack. The first call reads

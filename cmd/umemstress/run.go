@@ -76,7 +76,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 // attachProbes is a function of its own so that a nil *probes.Session never
 // becomes a non-nil Observer.
 func attachProbes(holder string) (witness.Observer, error) {
-	session, err := probes.Attach(probes.Options{Holder: holder, Janitor: startJanitor})
+	session, err := probes.Attach(probes.Options{Holders: []string{holder}, Janitor: startJanitor})
 	if err != nil {
 		return nil, err
 	}

@@ -22,11 +22,13 @@ typedef __u32 __wsum;
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_STACK_TRACE = 7,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
+	BPF_EXIST = 2,
 };
 
 /* arch/x86/include/asm/ptrace.h: a probe's context, whose layout is ABI and
@@ -72,16 +74,70 @@ struct super_block {
 	struct file_system_type *s_type;
 } __core;
 
+struct hlist_node {
+	struct hlist_node *next;
+} __core;
+
+struct hlist_head {
+	struct hlist_node *first;
+} __core;
+
 struct inode {
 	unsigned int i_flags;
 	__u32 i_rdev; /* dev_t */
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	struct hlist_head i_dentry; /* its names */
+} __core;
+
+/* include/linux/dcache.h */
+struct qstr {
+	const unsigned char *name;
+} __core;
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	union {
+		struct hlist_node d_alias; /* in inode.i_dentry */
+	} d_u;
+} __core;
+
+/* where the union has no name: 7.2 */
+struct dentry___flat {
+	struct hlist_node d_alias;
 } __core;
 
 struct address_space {
 	struct inode *host;
 } __core;
+
+/* include/linux/sched.h */
+struct task_struct {
+	unsigned int flags;
+	int exit_code;
+	struct task_struct *group_leader;
+	char comm[16];
+} __core;
+
+/* include/linux/bvec.h, blk_types.h */
+struct bio_vec {
+	struct page *bv_page;
+} __core;
+
+struct bio {
+	struct bio_vec *bi_io_vec;
+} __core;
+
+/* include/rdma/ib_verbs.h */
+struct ib_device {
+	char name[64];
+} __core;
+
+/* include/linux/types.h */
+typedef struct {
+	int counter;
+} atomic_t;
 
 /* include/linux/mm_types.h */
 struct page {
@@ -89,6 +145,17 @@ struct page {
 	struct address_space *mapping;
 	unsigned long index;
 	unsigned long compound_head; /* of a tail page: its head's address + 1; else another field */
+	atomic_t _refcount;
+} __core;
+
+/* what compound_head is since 7.2 */
+struct page___info {
+	unsigned long compound_info;
+} __core;
+
+/* what index is since 6.17 */
+struct page___renamed {
+	unsigned long __folio_index;
 } __core;
 
 /* where there is one; read only where pages, not folios, are dirtied */
@@ -102,6 +169,12 @@ struct folio {
 	struct address_space *mapping;
 	unsigned long index;
 	unsigned int _folio_nr_pages; /* of a large folio: 5.18 to 6.14 */
+	atomic_t _refcount;
+} __core;
+
+/* of a large folio, since 6.1 */
+struct folio___pins {
+	atomic_t _pincount;
 } __core;
 
 /* since 6.18 */

@@ -2,6 +2,31 @@
 // import, so that reports and verdicts read recorded events on any machine.
 package event
 
+// Kind is what an event tells of.
+type Kind string
+
+// The kinds. Dirtied is not dropped: the next fault may announce the page to its file
+// system in time.
+const (
+	// Dirtied: a release dirtied a run of pages. "", in evidence from before there were
+	// others, means the same.
+	Dirtied Kind = "dirtied"
+	// Stripped: the buffers of a pinned page are gone, or of all pages of a folio. It is
+	// seen of pins that the kernel counts as such (FOLL_PIN), which those of direct reads
+	// are since Linux 6.5.
+	Stripped Kind = "stripped"
+	// Dropped: writeback found a dirty page without buffers, and threw away that it is
+	// dirty. Of a large folio there is one event, of its first page.
+	Dropped Kind = "dropped"
+	// Pinned: an RDMA region was registered that may be written to, in memory that is a
+	// file's.
+	Pinned Kind = "pinned"
+	// Refused: the kernel refused to register an RDMA region.
+	Refused Kind = "refused"
+	// Released: a region ended, of a file, or one that dirtied pages of one.
+	Released Kind = "released"
+)
+
 // The holders whose releases the probes can watch.
 const (
 	// HolderUmem is an RDMA region: ib_umem_release.
@@ -11,7 +36,7 @@ const (
 	// bio_dirty_fn): the event's PID, TID and Comm are then the worker's.
 	HolderDIO = "dio"
 	// HolderVMWritev is process_vm_writev into a mapping, and whoever else
-	// calls unpin_user_pages_dirty_lock: an RDMA region before Linux 5.13.
+	// calls unpin_user_pages_dirty_lock.
 	HolderVMWritev = "vmwritev"
 )
 
@@ -23,14 +48,44 @@ type Inode struct {
 	Number uint64 `json:"inode"`  // inode.i_ino
 }
 
-// Event is a run of consecutive pages of one file that one release dirtied in
-// the same state. A run is as long as the release made it, so a whole region
-// may be one event.
+// Owner is the process that holds the pages: it pinned them, was the last one seen to pin
+// pages of the file, or, if nobody was, is the one that released them.
+type Owner struct {
+	PID    uint32 `json:"pid"`    // 0: not known
+	Comm   string `json:"comm"`   // of its leader
+	Cgroup uint64 `json:"cgroup"` // its id in the unified hierarchy
+}
+
+// Region is an RDMA region.
+type Region struct {
+	Address  uint64 `json:"address"` // in its owner's memory
+	Length   uint64 `json:"length"`  // bytes
+	PinnedNS uint64 `json:"pinned_ns"`
+	Access   uint32 `json:"access"` // IB_ACCESS_*, include/rdma/ib_verbs.h
+	Device   string `json:"device"` // "" where the kernel did not tell
+}
+
+// End is how a region was released, and what that dirtied.
+type End struct {
+	BufferlessPages  uint64 `json:"bufferless_pages"`
+	UnannouncedPages uint64 `json:"unannounced_pages"`
+	DetachedPages    uint64 `json:"detached_pages"`
+	Exiting          bool   `json:"exiting"` // its process ended
+	Signal           uint32 `json:"signal"`  // of which it died; 0: it exited, or goes on
+	// Unseen regions were pinned before the session began, or did not fit into its table.
+	Unseen bool `json:"unseen"`
+}
+
+// Event is what happened to consecutive pages of one file. Those that one release dirtied
+// in the same state are one run, so a whole region may be one event.
 type Event struct {
+	Kind   Kind   `json:"kind,omitempty"`
 	TimeNS uint64 `json:"time_ns"` // of the first page, bpf_ktime_get_ns: CLOCK_MONOTONIC, nanoseconds
 	Inode  Inode  `json:"file"`
 	Index  uint64 `json:"index"` // first page's index in the file, in pages
-	Pages  uint64 `json:"pages"` // length of the run, in pages
+	// Pages is the length of the run, in pages. Of Pinned it is how many were pinned, 0 if the
+	// kernel did not tell; of Released, how many were dirtied.
+	Pages uint64 `json:"pages"`
 	// Folios is how many folios these pages are: as many, where all are single pages. A large
 	// folio is dirtied, and counted, as a whole, even if the holder has a part of it.
 	Folios uint64 `json:"folios"`
@@ -49,25 +104,36 @@ type Event struct {
 	// truncation, a punched hole, a direct write to the range). What was
 	// written to them is lost. The file is not known any more, the index is.
 	// Such pages are neither Bufferless nor Unannounced.
-	Detached bool     `json:"detached"`
-	Holder   string   `json:"holder"` // HolderUmem, ...
-	PID      uint32   `json:"pid"`    // thread group
-	TID      uint32   `json:"tid"`
-	Comm     string   `json:"comm"`
-	Stack    []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
+	Detached bool `json:"detached"`
+	// Holder is HolderUmem, ... or "" of a stripped or dropped page of which none is known.
+	Holder string `json:"holder"`
+	// PID, TID and Comm are of the task that ran: one that released, reclaimed or wrote back,
+	// and often a thread of the kernel.
+	PID   uint32   `json:"pid"` // thread group
+	TID   uint32   `json:"tid"`
+	Comm  string   `json:"comm"`
+	Owner Owner    `json:"owner"`
+	Stack []string `json:"stack,omitempty"` // innermost first, "symbol+0xoffset"; filled on demand
 
 	// StackID is the kernel's number for the stack of the run's first page,
 	// negative if there is none. It means something only beside what the same
 	// session named: run.json's stacks have its functions.
 	StackID int32 `json:"stack_id"`
+
+	Region *Region  `json:"region,omitempty"` // of Pinned, Refused and Released
+	Errno  int32    `json:"errno,omitempty"`  // of Refused: the kernel's answer, positive
+	Names  []string `json:"names,omitempty"`  // of Pinned: of the first page's file and its directories, upwards to its file system's root, as far as recorded
+	End    *End     `json:"end,omitempty"`    // of Released
 }
 
-// Count is what the kernel side counted for one file, or for all detached pages
+// Count is what the kernel side counted for one file, holder and owner; of all detached pages
 // together if Inode is zero. It is exact: it does not depend on events having
 // been delivered. The counts are of pages as Event tells them apart.
 type Count struct {
 	Inode            Inode  `json:"file"`
 	Filesystem       string `json:"filesystem"`
+	Holder           string `json:"holder"` // "": not known
+	PID              uint32 `json:"pid"`    // of the owner; 0: not known
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DetachedPages    uint64 `json:"detached_pages"`
@@ -75,17 +141,79 @@ type Count struct {
 	// Folios of these pages: see Event.Folios. ext4 warns once for each buffer-less folio.
 	DirtiedFolios    uint64 `json:"dirtied_folios"`
 	BufferlessFolios uint64 `json:"bufferless_folios"`
+	StrippedPages    uint64 `json:"stripped_pages"`
+	StrippedFolios   uint64 `json:"stripped_folios"`
+	DroppedFolios    uint64 `json:"dropped_folios"` // one warning of ext4 each
+}
+
+// Add adds what other counted.
+func (c *Count) Add(other Count) {
+	c.BufferlessPages += other.BufferlessPages
+	c.UnannouncedPages += other.UnannouncedPages
+	c.DetachedPages += other.DetachedPages
+	c.DirtiedPages += other.DirtiedPages
+	c.DirtiedFolios += other.DirtiedFolios
+	c.BufferlessFolios += other.BufferlessFolios
+	c.StrippedPages += other.StrippedPages
+	c.StrippedFolios += other.StrippedFolios
+	c.DroppedFolios += other.DroppedFolios
+}
+
+// Of sums up what was counted of a file, whoever held and owned its pages.
+func Of(counts []Count, file Inode) Count {
+	sum := Count{Inode: file}
+	for _, c := range counts {
+		if c.Inode == file {
+			sum.Filesystem = c.Filesystem
+			sum.Add(c)
+		}
+	}
+	return sum
+}
+
+// Totals is all that was counted since the session began.
+type Totals struct {
+	// Holders has a Count of no file for each holder, and "" for what no holder is known of.
+	Holders map[string]Count `json:"holders"`
+	// Regions of files that were seen to be registered, refused and released.
+	Pinned   uint64 `json:"pinned_regions"`
+	Refused  uint64 `json:"refused_regions"`
+	Released uint64 `json:"released_regions"`
+}
+
+// Sum is of all holders.
+func (t Totals) Sum() Count {
+	var sum Count
+	for _, c := range t.Holders {
+		sum.Add(c)
+	}
+	return sum
+}
+
+// Filter says what is wanted: of each list that is not empty, an event must name a member.
+// An event whose owner is not known is judged by the task that ran. Detached pages have lost
+// their file, and pass for any.
+type Filter struct {
+	PIDs    []uint32 // thread groups
+	Cgroups []uint64
+	Files   []Inode
+	Devices []uint32 // as in Inode
 }
 
 // Lost is everything that the kernel side could not deliver or count. Counts are
 // exact if Pages and Releases are 0, and may be wrong, either way, if not.
 //
-// Calls that a probe missed are in Pages and Releases as far as the kernel counts
+// Calls that a probe missed are counted as far as the kernel counts
 // them: of fentry since Linux 5.12, of kprobes since 6.7. It cannot tell whether a
 // missed call would have mattered.
 type Lost struct {
-	Events   uint64 `json:"events"`   // runs that found the ring full; their pages were counted
+	Events   uint64 `json:"events"`   // events that found the ring full; their pages were counted
 	Pages    uint64 `json:"pages"`    // pages or folios that were not counted: the table of files was full, the page unreadable, the call missed
 	Releases uint64 `json:"releases"` // releases that found too many others in progress, or whose beginning or end was missed
 	Stacks   uint64 `json:"stacks"`   // events that carry no stack although it was asked for
+	Pins     uint64 `json:"pins"`     // pins that found their table full, or were missed: their owners may not be named
+	Strips   uint64 `json:"strips"`   // missed calls that might have told of a page stripped or dropped
 }
+
+// Any says whether anything was lost.
+func (l Lost) Any() bool { return l != Lost{} }

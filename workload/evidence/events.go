@@ -85,7 +85,7 @@ func (t *told) add(number int, ev event.Event, file event.Inode) {
 		}
 		return
 	}
-	if ev.Inode != file || ev.Detached {
+	if ev.Inode != file || ev.Detached || ev.Kind != "" && ev.Kind != event.Dirtied {
 		return // whose pages detached ones were is not known
 	}
 	t.dirtied = sum(t.dirtied, ev.Pages)

@@ -15,7 +15,9 @@ type Observer interface {
 	Drain(ctx context.Context) error
 	// Symbolise fills in the event's kernel stack.
 	Symbolise(*event.Event) error
-	// Counts returns the kernel's exact counts, one a file.
+	// SetFilter passes over what the filter does not want, from now on.
+	SetFilter(event.Filter) error
+	// Counts returns the kernel's exact counts, one for each file, holder and owner.
 	Counts() ([]event.Count, error)
 	// Lost returns what was lost for want of room.
 	Lost() (event.Lost, error)

@@ -18,6 +18,9 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 	case err == nil:
 		w.observer = observer
 		channel.State = record.StateOK
+		if err := observer.SetFilter(event.Filter{Files: []event.Inode{w.inode()}}); err != nil {
+			return fmt.Errorf("have the probes watch the run's own file: %w", err)
+		}
 		return nil
 	case required && errors.Is(err, errSwitchedOff):
 		return fault.Usagef("--observe require: the probes are %w", err)
@@ -33,7 +36,22 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 	return nil
 }
 
+// inode is the run's file.
+func (w *Watch) inode() event.Inode {
+	return event.Inode{Device: w.file.Dev, Number: w.file.Inode}
+}
+
+// own says whether it is the run's pages that were counted or told of. Detached ones no longer
+// say whose they were, but who held them.
+func (w *Watch) own(file event.Inode, owner uint32) bool {
+	return file == w.inode() || file == event.Inode{} && owner == w.pid
+}
+
+// addEvent adds one of the run. Others happen until the probes know its file.
 func (w *Watch) addEvent(ev event.Event) {
+	if !w.own(ev.Inode, ev.Owner.PID) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.channels.Probes.Events++
@@ -111,14 +129,15 @@ func (w *Watch) tallyProbes() {
 		return
 	}
 	channel.LostEvents, channel.LostCounts = lost.Events, lost.Pages+lost.Releases
+	file := event.Of(counts, w.inode())
+	channel.BufferlessPages = file.BufferlessPages
+	channel.UnannouncedPages = file.UnannouncedPages
+	channel.DirtiedPages = file.DirtiedPages
+	channel.BufferlessFolios = file.BufferlessFolios
+	channel.DirtiedFolios = file.DirtiedFolios
 	for _, c := range counts {
-		channel.DetachedPages += c.DetachedPages // what their file was is not known any more
-		if c.Inode == (event.Inode{Device: w.file.Dev, Number: w.file.Inode}) {
-			channel.BufferlessPages = c.BufferlessPages
-			channel.UnannouncedPages = c.UnannouncedPages
-			channel.DirtiedPages = c.DirtiedPages
-			channel.BufferlessFolios = c.BufferlessFolios
-			channel.DirtiedFolios = c.DirtiedFolios
+		if c.Inode == (event.Inode{}) && w.own(c.Inode, c.PID) {
+			channel.DetachedPages += c.DetachedPages
 		}
 	}
 }

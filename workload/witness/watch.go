@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type Watch struct {
 	file     record.File
 	comm     string // of the run's own threads
+	pid      uint32 // of the run
 	evidence Evidence
 	log      logrus.FieldLogger
 	kmsg     *devkmsg.Reader
@@ -77,7 +79,7 @@ type Config struct {
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, comm: c.Comm, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
+	w := &Watch{file: c.File, comm: c.Comm, pid: uint32(os.Getpid()), evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
 	w.counter.Device = c.File.Device
 	w.openKmsg()
 	w.openWarningCount()

@@ -65,8 +65,11 @@ type puppet struct {
 	ready   chan struct{}
 	naming  chan struct{} // closed when stacks may be named
 	err     error
+	filter  event.Filter
+	counts  []event.Count
 }
 
+func (p *puppet) SetFilter(f event.Filter) error { p.filter = f; return nil }
 func (p *puppet) Events(ctx context.Context, deliver func(event.Event)) error {
 	p.deliver = deliver
 	close(p.ready)
@@ -79,7 +82,7 @@ func (p *puppet) Symbolise(ev *event.Event) error {
 	ev.Stack = []string{"a+0x1", "b+0x2"}
 	return p.err
 }
-func (p *puppet) Counts() ([]event.Count, error) { return nil, nil }
+func (p *puppet) Counts() ([]event.Count, error) { return p.counts, nil }
 func (p *puppet) Lost() (event.Lost, error)      { return event.Lost{}, nil }
 func (p *puppet) Close() error                   { return nil }
 

@@ -1,0 +1,63 @@
+package probes
+
+import "umemstress/probes/event"
+
+func losesPins(l *event.Lost) *uint64   { return &l.Pins }
+func losesStrips(l *event.Lost) *uint64 { return &l.Strips }
+
+// stockSubmitted is called for every direct read, but not for one by a single bio that waits,
+// which is completed by who submitted it.
+func stockSubmitted() hook {
+	return hook{
+		purpose: "submission of a direct read", optional: true, loses: losesPins,
+		without: "the program is not known whose direct read a worker of the kernel completes",
+		sites: []site{
+			{symbol: "bio_set_pages_dirty", kernels: "all", fentry: "reader_fentry", kprobe: "reader_kprobe"},
+		},
+	}
+}
+
+// stockKinds has what tells of regions under event.Pinned.
+func stockKinds() map[event.Kind][]hook {
+	return map[event.Kind][]hook{
+		event.Pinned: {
+			{
+				purpose: "registration of an RDMA region", module: "ib_uverbs", optional: true, loses: losesPins,
+				without: "no region is seen to be pinned or refused, and every one that is released was pinned before",
+				sites: []site{
+					{symbol: "ib_umem_get", kernels: "up to 7.1", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
+					{symbol: "__ib_umem_get_va", kernels: "7.2 and newer", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
+				},
+			},
+			// Direct reads pass it, too, so that the return alone is the better place.
+			{
+				purpose: "pin of a region's pages", optional: true, loses: losesPins,
+				without: "the file of a region is known from the maps of its process alone",
+				sites: []site{
+					{symbol: "pin_user_pages_fast", kernels: "5.17 and newer", fexit: "pinned_pages_fexit"},
+					{symbol: "pin_user_pages_fast", kernels: "5.6 and newer", kprobe: "pinned_pages_enter_kprobe", kretprobe: "pinned_pages_leave_kprobe"},
+				},
+			},
+		},
+		// Its return, too, tells what came of it.
+		event.Stripped: {{
+			purpose: "buffers freed", optional: true, loses: losesStrips,
+			without: "no page is seen to be stripped of its buffers",
+			sites: []site{
+				{symbol: "try_to_free_buffers", kernels: "5.18 and newer", takes: "folio", fexit: "stripped_folio_fexit"},
+				{symbol: "try_to_free_buffers", kernels: "up to 5.17", fexit: "stripped_page_fexit"},
+			},
+		}},
+		// A function with a variable number of arguments has no place for fentry.
+		event.Dropped: {{
+			purpose: "warning of ext4", module: "ext4", optional: true, loses: losesStrips,
+			without: "no page is seen to be dropped by writeback",
+			sites:   []site{{symbol: "__ext4_warning_inode", kernels: "all", kprobe: "dropped_kprobe"}},
+		}},
+	}
+}
+
+// Kinds lists what [Options] may name as Kinds.
+func Kinds() []event.Kind {
+	return []event.Kind{event.Stripped, event.Dropped, event.Pinned, event.Refused, event.Released}
+}
