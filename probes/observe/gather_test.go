@@ -1,0 +1,98 @@
+package observe
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"umemstress/probes/event"
+)
+
+// page is an event of one page.
+func page(kind event.Kind, index uint64) event.Event {
+	return event.Event{Kind: kind, Inode: event.Inode{Device: 7 << 20, Number: 12}, Index: index, Pages: 1, Folios: 1, TID: 5, PID: 5}
+}
+
+// gathering collects what a gatherer delivers.
+func gathering() (*gatherer, *[]event.Event) {
+	var told []event.Event
+	return &gatherer{deliver: func(e event.Event) { told = append(told, e) }}, &told
+}
+
+// What comes page by page, in whichever direction, is told as one, and no later than promised.
+func TestGather(t *testing.T) {
+	for name, indices := range map[string][]uint64{"upwards": {3, 4, 5, 6}, "downwards": {6, 5, 4, 3}, "both ways": {4, 5, 3, 6}} {
+		g, told := gathering()
+		begun := time.Now()
+		for i, index := range indices {
+			now := begun.Add(time.Duration(i) * gatherFor / 10)
+			g.pass(now)
+			g.add(page(event.Stripped, index), now)
+		}
+		if len(*told) != 0 {
+			t.Errorf("%s: told %+v at once", name, *told)
+		}
+		g.pass(begun.Add(gatherFor))
+		want := page(event.Stripped, 3)
+		want.Pages, want.Folios = 4, 4
+		if !reflect.DeepEqual(*told, []event.Event{want}) {
+			t.Errorf("%s: told %+v, want %+v", name, *told, want)
+		}
+	}
+}
+
+// What is not the same is not told as the same.
+func TestGatherKeepsApart(t *testing.T) {
+	first := page(event.Dropped, 3)
+	for name, change := range map[string]func(*event.Event){
+		"another kind":   func(e *event.Event) { e.Kind = event.Stripped },
+		"another file":   func(e *event.Event) { e.Inode.Number++ },
+		"another device": func(e *event.Event) { e.Inode.Device++ },
+		"a gap":          func(e *event.Event) { e.Index++ },
+		"the same again": func(e *event.Event) { e.Index-- },
+		"another thread": func(e *event.Event) { e.TID++ },
+		"another owner":  func(e *event.Event) { e.Owner.PID++ },
+		"another holder": func(e *event.Event) { e.Holder = event.HolderDIO },
+		"without buffer": func(e *event.Event) { e.Bufferless = true },
+		"unannounced":    func(e *event.Event) { e.Unannounced = true },
+		"detached":       func(e *event.Event) { e.Detached = true },
+	} {
+		g, told := gathering()
+		second := page(event.Dropped, 4)
+		change(&second)
+		g.add(first, time.Now())
+		g.add(second, time.Now())
+		g.flushAll()
+		if !reflect.DeepEqual(*told, []event.Event{first, second}) {
+			t.Errorf("%s: told %+v", name, *told)
+		}
+	}
+}
+
+// A release comes behind what happened to its file before, and the table does not grow.
+func TestGatherOrderAndBound(t *testing.T) {
+	g, told := gathering()
+	g.add(page(event.Stripped, 3), time.Now())
+	run := page(event.Dirtied, 3)
+	run.Holder = event.HolderUmem
+	g.add(run, time.Now())
+	if len(*told) != 2 || (*told)[1].Kind != event.Dirtied {
+		t.Errorf("told %+v: a run waits", *told)
+	}
+	g.add(page(event.Stripped, 9), time.Now())
+	*told = nil
+	released := event.Event{Kind: event.Released, Inode: event.Inode{Device: 7 << 20, Number: 12}, TID: 77}
+	g.add(released, time.Now())
+	if len(*told) != 2 || (*told)[0].Kind != event.Stripped || (*told)[1].Kind != event.Released {
+		t.Errorf("told %+v", *told)
+	}
+	for i := range uint64(10 * maxGathered) {
+		g.add(page(event.Stripped, 2*i), time.Now())
+	}
+	if len(g.waiting) != maxGathered || len(*told) != 2+9*maxGathered {
+		t.Errorf("%d wait, %d are told", len(g.waiting), len(*told))
+	}
+	if last := (*told)[len(*told)-1]; last.Index != 2*(9*maxGathered-1) {
+		t.Errorf("the last one told is %+v", last)
+	}
+}

@@ -1,0 +1,302 @@
+// Package observe tells what happens to the pages that programs pin: it turns what the probes
+// witness into lines with owners, paths and stacks, and sums them up.
+//
+// It changes nothing, and runs beside somebody else's program. Its memory is bounded, however
+// long it runs.
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes/event"
+)
+
+// Source is what witnesses: a session of package probes.
+type Source interface {
+	// Events delivers events as they come, until ctx is done.
+	Events(ctx context.Context, deliver func(event.Event)) error
+	// Drain returns when the events sent before it was called are delivered.
+	Drain(ctx context.Context) error
+	// Symbolise fills in the event's kernel stack, and ForgetStacks makes room for others.
+	Symbolise(*event.Event) error
+	ForgetStacks() error
+	// Totals reads all that was counted; TakeCounts takes it by file, holder and owner.
+	Totals() (event.Totals, error)
+	TakeCounts() ([]event.Count, error)
+	Lost() (event.Lost, error)
+}
+
+// Config says what to tell, and to whom.
+type Config struct {
+	Source Source
+	Hooks  []Hook // where the source is attached, for the first line
+	Filter Filter
+	Stacks bool                // name the functions of stacks
+	Limit  uint64              // ends after so many events; 0: none
+	Tell   func(Line) error    // an error of it ends the observation
+	Count  func(Summary) error // is given the sums at least once a second, if they have changed; nil: nobody is
+	Proc   string              // "": /proc
+	Cgroup string              // "": /sys/fs/cgroup
+}
+
+const (
+	tick = 25 * time.Millisecond
+	// countEvery is how often the sums are taken.
+	countEvery = time.Second
+	// maxStacks is how many stacks are remembered. The kernel's table has room for 256, and
+	// hashes them.
+	maxStacks = 160
+	// waiting is how many events may wait to be told.
+	waiting = 8192
+)
+
+var errLimit = errors.New("enough events were told")
+
+// An observer is one observation.
+type observer struct {
+	Config
+	registry *registry
+	cgroups  cgroups
+	gatherer gatherer
+	stacks   map[int32][]string
+	sizes    map[event.Inode]uint64 // pages of a folio, of files that have large ones
+	sums     sums
+	begun    time.Time
+	clock    time.Duration // of the events, against that of the day: what is to be added
+	told     uint64
+	counted  event.Totals // when the sums were taken last
+	summary  Summary
+	failed   error
+}
+
+// Run tells what happens until ctx is done, which is no error, and returns the sums. The last
+// line is that of the summary, also if it fails.
+func Run(ctx context.Context, c Config) (Summary, error) {
+	if c.Proc == "" {
+		c.Proc = "/proc"
+	}
+	if c.Cgroup == "" {
+		c.Cgroup = "/sys/fs/cgroup"
+	}
+	o := &observer{
+		Config: c, registry: newRegistry(c.Proc), cgroups: cgroups{root: c.Cgroup}, stacks: map[int32][]string{},
+		sizes: map[event.Inode]uint64{}, sums: sums{}, begun: time.Now(), clock: sinceBoot(),
+	}
+	o.gatherer.deliver = o.tell
+	o.say(Line{Event: Started, Hooks: c.Hooks})
+	o.follow(ctx)
+	if err := o.count(); err != nil {
+		o.fail(err)
+	}
+	o.say(Line{Event: Ended, Summary: &o.summary})
+	if errors.Is(o.failed, errLimit) {
+		o.failed = nil
+	}
+	return o.summary, o.failed
+}
+
+// sinceBoot is what to add to the clock of events to have the time of day.
+func sinceBoot() time.Duration {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return time.Duration(time.Now().UnixNano() - now.Nano())
+}
+
+func (o *observer) fail(err error) {
+	if o.failed == nil {
+		o.failed = err
+	}
+}
+
+// follow tells events until ctx is done or something fails; what had come until then is told.
+func (o *observer) follow(ctx context.Context) {
+	events := make(chan event.Event, waiting)
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- o.Source.Events(reading, func(e event.Event) { events <- e })
+		close(events)
+	}()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	count := time.NewTicker(countEvery)
+	defer count.Stop()
+	for o.failed == nil {
+		select {
+		case <-ctx.Done():
+			o.finish(events, stop, ended)
+			return
+		case e, open := <-events:
+			if !open {
+				o.fail(errors.Join(errors.New("the probes ended"), <-ended))
+				return
+			}
+			o.take(e)
+		case now := <-ticker.C:
+			o.gatherer.pass(now)
+		case <-count.C:
+			if err := o.count(); err != nil {
+				o.fail(err)
+			}
+		}
+	}
+	stop()
+	for range events { // which nobody wants any more
+	}
+	<-ended
+}
+
+// finish has the events delivered that were sent until now, and tells them.
+func (o *observer) finish(events <-chan event.Event, stop context.CancelFunc, ended <-chan error) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = o.Source.Drain(ctx) // what it did not wait for comes all the same, or is lost
+		stop()
+	}()
+	for e := range events {
+		o.take(e)
+	}
+	o.gatherer.flushAll()
+	if err := <-ended; err != nil {
+		o.fail(err)
+	}
+}
+
+// take gathers an event. One that tells of a dropped folio does not say of how many pages.
+func (o *observer) take(e event.Event) {
+	switch e.Kind {
+	case event.Dirtied:
+		o.noteSize(e)
+	case event.Dropped:
+		e.Pages = max(o.sizes[e.Inode], 1)
+	}
+	o.gatherer.add(e, time.Now())
+}
+
+// tell completes an event and tells it, if it is wanted.
+func (o *observer) tell(e event.Event) {
+	if o.failed != nil || inMemory[e.Filesystem] {
+		return
+	}
+	if e.Kind == event.Pinned {
+		o.registry.learn(e)
+	}
+	l := line(e, time.Unix(0, int64(e.TimeNS)).Add(o.clock))
+	o.complete(e, &l)
+	if e.Kind == event.Released {
+		o.registry.forget(e)
+	}
+	if !o.Filter.wants(&l) {
+		return
+	}
+	o.told++
+	o.say(l)
+	if o.Limit > 0 && o.told >= o.Limit {
+		o.fail(errLimit)
+	}
+}
+
+// noteSize keeps how large the folios of a file are: ext4 warns of one whatever its size.
+func (o *observer) noteSize(e event.Event) {
+	if e.Folios == e.Pages {
+		return
+	}
+	if len(o.sizes) >= maxPaths {
+		clear(o.sizes)
+	}
+	o.sizes[e.Inode] = e.Pages / e.Folios
+}
+
+// complete fills in what has to be asked for.
+func (o *observer) complete(e event.Event, l *Line) {
+	if e.Kind == event.Refused {
+		l.Path = o.registry.refused(e)
+	} else {
+		l.Path = o.registry.path(e)
+	}
+	if e.Region == nil && e.Holder == event.HolderUmem {
+		l.RDMADevice = o.registry.pinnedAt(e).device
+	}
+	if l.Owner != nil {
+		l.Owner.Cgroup = o.cgroups.path(e.Owner.Cgroup)
+	}
+	if o.Stacks {
+		l.Stack = o.stack(e)
+	}
+}
+
+// stack names the functions of an event's stack. The kernel's table of them is emptied before
+// it is full.
+func (o *observer) stack(e event.Event) []string {
+	if e.StackID < 0 {
+		return nil
+	}
+	if known, ok := o.stacks[e.StackID]; ok {
+		return known
+	}
+	if len(o.stacks) >= maxStacks {
+		clear(o.stacks)
+		if err := o.Source.ForgetStacks(); err != nil {
+			o.fail(err)
+		}
+		return nil // it was in there
+	}
+	if o.Source.Symbolise(&e) != nil {
+		return nil // the kernel hides its symbols, or has forgotten the stack
+	}
+	o.stacks[e.StackID] = e.Stack
+	return e.Stack
+}
+
+func (o *observer) say(l Line) {
+	l.Schema = Schema
+	if l.Time.IsZero() {
+		l.Time = time.Now()
+	}
+	if err := o.Tell(l); err != nil {
+		o.fail(err)
+	}
+}
+
+// count takes the sums, if there is anything new. What was lost since the last time is told.
+func (o *observer) count() error {
+	totals, err := o.Source.Totals()
+	if err != nil {
+		return err
+	}
+	lost, err := o.Source.Lost()
+	if err != nil {
+		return err
+	}
+	if totals.Sum() != o.counted.Sum() {
+		counts, err := o.Source.TakeCounts()
+		if err != nil {
+			return err
+		}
+		o.sums.add(counts)
+	}
+	o.counted = totals
+	news := lost != o.summary.Lost
+	o.summary = Summary{
+		Seconds: time.Since(o.begun).Seconds(), Events: o.told, Sums: o.sums.list(), Lost: lost,
+		Pinned: totals.Pinned, Refused: totals.Refused, Released: totals.Released,
+	}
+	if news {
+		o.say(Line{Event: Lost, Summary: &o.summary})
+	}
+	if o.Count != nil {
+		if err := o.Count(o.summary); err != nil {
+			return fmt.Errorf("observe: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package observe
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes/event"
+)
+
+// maxPaths is how many files' paths are remembered. They are, since who releases pages may
+// have unmapped them, and a process that was killed has no maps at all.
+const maxPaths = 4096
+
+// A registry knows files by the kernel's names for them.
+type registry struct {
+	proc  string // /proc
+	paths map[event.Inode]string
+	// covered are regions: what is detached from a file is known by who pinned it where.
+	covered []region
+}
+
+// A region is pages of a file that somebody pinned.
+type region struct {
+	owner  uint32
+	first  uint64
+	pages  uint64
+	file   event.Inode
+	device string // RDMA
+	at     uint64 // its address
+}
+
+const maxRegions = 4096
+
+func newRegistry(proc string) *registry {
+	return &registry{proc: proc, paths: map[event.Inode]string{}}
+}
+
+// learn finds the path of a pinned region's file, and remembers it. The maps of its owner
+// have it as the owner sees it; the names that the kernel side has recorded are for who is gone
+// already.
+func (r *registry) learn(e event.Event) {
+	if e.Inode == (event.Inode{}) {
+		return
+	}
+	if len(r.covered) == maxRegions {
+		r.covered = slices.Delete(r.covered, 0, 1)
+	}
+	r.covered = append(r.covered, region{e.Owner.PID, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
+	found := r.mapped(e.Owner.PID, func(m *procfs.ProcMap) bool {
+		return uint64(m.StartAddr) <= e.Region.Address && e.Region.Address < uint64(m.EndAddr)
+	})
+	if found == "" {
+		found = r.named(e.Inode, e.Names)
+	}
+	r.remember(e.Inode, found)
+}
+
+func (r *registry) remember(file event.Inode, path string) {
+	if path == "" {
+		return
+	}
+	if _, known := r.paths[file]; !known && len(r.paths) >= maxPaths {
+		for old := range r.paths { // any one
+			delete(r.paths, old)
+			break
+		}
+	}
+	r.paths[file] = path
+}
+
+// forget drops a region that was released.
+func (r *registry) forget(e event.Event) {
+	r.covered = slices.DeleteFunc(r.covered, func(c region) bool {
+		return c.owner == e.Owner.PID && c.at == e.Region.Address && c.file == e.Inode
+	})
+}
+
+// path is that of an event's file: remembered, or as its owner has it mapped.
+func (r *registry) path(e event.Event) string {
+	if e.Detached {
+		return r.paths[r.pinnedAt(e).file]
+	}
+	if e.Inode == (event.Inode{}) {
+		return ""
+	}
+	if known, ok := r.paths[e.Inode]; ok {
+		return known
+	}
+	for _, pid := range []uint32{e.Owner.PID, e.PID} {
+		found := r.mapped(pid, func(m *procfs.ProcMap) bool {
+			return m.Inode == e.Inode.Number && m.Dev == unix.Mkdev(e.Inode.Device>>20, e.Inode.Device&(1<<20-1))
+		})
+		if found != "" {
+			r.remember(e.Inode, found)
+			return found
+		}
+	}
+	return ""
+}
+
+// pinnedAt is the region that the pages were pinned in, if there is just one that it can be.
+func (r *registry) pinnedAt(e event.Event) (found region) {
+	for _, c := range r.covered {
+		if c.owner == e.Owner.PID && c.first <= e.Index && e.Index < c.first+c.pages && (e.Detached || c.file == e.Inode) {
+			if found.owner != 0 && found.file != c.file {
+				return region{}
+			}
+			found = c
+		}
+	}
+	return found
+}
+
+// refused is the file at the address that could not be pinned.
+func (r *registry) refused(e event.Event) string {
+	return r.mapped(e.Owner.PID, func(m *procfs.ProcMap) bool {
+		return m.Inode != 0 && uint64(m.StartAddr) <= e.Region.Address && e.Region.Address < uint64(m.EndAddr)
+	})
+}
+
+// mapped returns the path of a file that a process has mapped; "" if it has not, or is gone.
+func (r *registry) mapped(pid uint32, wanted func(*procfs.ProcMap) bool) string {
+	fs, err := procfs.NewFS(r.proc)
+	if err != nil || pid == 0 {
+		return ""
+	}
+	process, err := fs.Proc(int(pid))
+	if err != nil {
+		return ""
+	}
+	maps, err := process.ProcMaps()
+	if err != nil {
+		return ""
+	}
+	for _, m := range maps {
+		if wanted(m) && strings.HasPrefix(m.Pathname, "/") {
+			return m.Pathname
+		}
+	}
+	return ""
+}
+
+// named puts the recorded names of a file below where its file system is mounted.
+func (r *registry) named(file event.Inode, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	within := "/"
+	for _, name := range slices.Backward(names) {
+		within = path.Join(within, name)
+	}
+	f, err := os.Open(path.Join(r.proc, "self/mountinfo"))
+	if err != nil {
+		return within
+	}
+	defer f.Close()
+	mounts, err := mountinfo.GetMountsFromReader(f, func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Major != int(file.Device>>20) || m.Minor != int(file.Device&(1<<20-1)), false
+	})
+	if err != nil {
+		return within
+	}
+	for _, m := range mounts {
+		if below, ok := strings.CutPrefix(within, strings.TrimSuffix(m.Root, "/")); ok && (below == "" || below[0] == '/') {
+			return path.Join(m.Mountpoint, below)
+		}
+	}
+	return fmt.Sprintf("%s (not mounted here)", within)
+}

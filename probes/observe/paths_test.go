@@ -1,0 +1,144 @@
+package observe
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"umemstress/probes/event"
+)
+
+// procOf is a /proc with processes of which each has these maps, and a mountinfo.
+func procOf(t *testing.T, maps map[string]string, mountinfo string) string {
+	t.Helper()
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("self/mountinfo", mountinfo)
+	for pid, text := range maps {
+		write(pid+"/maps", text)
+	}
+	return root
+}
+
+const (
+	twoFiles = `7f0000000000-7f0000200000 rw-s 00000000 07:03 12                         /data/pool file
+7f0000200000-7f0000400000 rw-s 00000000 07:03 13                         /data/other
+7f0000400000-7f0000500000 rw-p 00000000 00:00 0
+`
+	mounts = `22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 7:3 /deep /mnt/deep rw - ext4 /dev/loop3 rw
+31 22 7:3 / /data rw - ext4 /dev/loop3 rw
+`
+)
+
+func pinned(pid uint32, address, inode uint64) event.Event {
+	return event.Event{
+		Kind: event.Pinned, Holder: event.HolderUmem, Owner: event.Owner{PID: pid}, Inode: event.Inode{Device: 7<<20 | 3, Number: inode},
+		Index: 0, Pages: 512, Region: &event.Region{Address: address, Length: 2 << 20, Device: "rxe0"}, Names: []string{"f", "deep"},
+	}
+}
+
+// A file's path is as its owner has it, also after that is gone, or else put together from the
+// names that the kernel's side recorded.
+func TestPaths(t *testing.T) {
+	proc := procOf(t, map[string]string{"40": twoFiles}, mounts)
+	for name, c := range map[string]struct {
+		pin  event.Event
+		want string
+	}{
+		"in its maps":                   {pinned(40, 0x7f0000001000, 12), "/data/pool file"},
+		"the second":                    {pinned(40, 0x7f0000200000, 13), "/data/other"},
+		"no file there, so its names":   {pinned(40, 0x7f0000400000, 14), "/mnt/deep/f"},
+		"the process is gone":           {pinned(41, 0x7f0000001000, 12), "/mnt/deep/f"},
+		"names in another directory":    {func() event.Event { e := pinned(41, 0, 15); e.Names = []string{"f", "deeper"}; return e }(), "/data/deeper/f"},
+		"of a device that no mount has": {func() event.Event { e := pinned(41, 0, 15); e.Inode.Device = 9; return e }(), "/deep/f (not mounted here)"},
+		"no names":                      {func() event.Event { e := pinned(41, 0, 15); e.Names = nil; return e }(), ""},
+		"no file":                       {func() event.Event { e := pinned(40, 0x7f0000001000, 0); e.Inode = event.Inode{}; return e }(), ""},
+	} {
+		r := newRegistry(proc)
+		r.learn(c.pin)
+		if got := r.path(c.pin); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if err := os.Rename(filepath.Join(proc, "40"), filepath.Join(proc, "gone")); err != nil {
+			t.Fatal(err)
+		}
+		dirtied := event.Event{Kind: event.Dirtied, Inode: c.pin.Inode, Owner: c.pin.Owner}
+		if got := r.path(dirtied); got != c.want {
+			t.Errorf("%s: %q once the process is gone, want %q", name, got, c.want)
+		}
+		if err := os.Rename(filepath.Join(proc, "gone"), filepath.Join(proc, "40")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Who was not seen to pin has the file in its maps.
+func TestPathsOfTheUnseen(t *testing.T) {
+	r := newRegistry(procOf(t, map[string]string{"40": twoFiles}, mounts))
+	read := event.Event{Kind: event.Dirtied, Inode: event.Inode{Device: 7<<20 | 3, Number: 13}, Owner: event.Owner{PID: 40}}
+	if got := r.path(read); got != "/data/other" {
+		t.Errorf("%q", got)
+	}
+	read.Inode.Device = 8 << 20 // a file of the same number elsewhere
+	if got := r.path(read); got != "" {
+		t.Errorf("%q of another device", got)
+	}
+	refused := event.Event{Kind: event.Refused, Owner: event.Owner{PID: 40}, Region: &event.Region{Address: 0x7f00001ff000}}
+	if got := r.refused(refused); got != "/data/pool file" {
+		t.Errorf("refused %q", got)
+	}
+	refused.Region.Address = 0x7f0000400000
+	if got := r.refused(refused); got != "" {
+		t.Errorf("refused %q, where memory is anonymous", got)
+	}
+}
+
+// Detached pages name no file, but whoever pinned them did, if it can be one only.
+func TestPathsOfDetached(t *testing.T) {
+	r := newRegistry(procOf(t, map[string]string{"40": twoFiles}, mounts))
+	first, second := pinned(40, 0x7f0000000000, 12), pinned(40, 0x7f0000200000, 13)
+	detached := event.Event{Kind: event.Dirtied, Detached: true, Index: 511, Owner: event.Owner{PID: 40}}
+	r.learn(first)
+	if got := r.path(detached); got != "/data/pool file" {
+		t.Errorf("%q", got)
+	}
+	for name, change := range map[string]func(*event.Event){
+		"beyond the region": func(e *event.Event) { e.Index = 512 },
+		"another owner":     func(e *event.Event) { e.Owner.PID = 41 },
+	} {
+		e := detached
+		change(&e)
+		if got := r.path(e); got != "" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	r.learn(second)
+	if got := r.path(detached); got != "" {
+		t.Errorf("%q, though it can be either", got)
+	}
+	r.forget(first)
+	if got := r.path(detached); got != "/data/other" {
+		t.Errorf("%q, of the region that is left", got)
+	}
+}
+
+// A day's work does not make it grow.
+func TestRegistryIsBounded(t *testing.T) {
+	r := newRegistry(procOf(t, nil, mounts))
+	for i := range uint64(3 * maxPaths) {
+		r.learn(pinned(41, i<<21, i))
+	}
+	if len(r.paths) != maxPaths || len(r.covered) != maxRegions {
+		t.Errorf("%d paths, %d regions", len(r.paths), len(r.covered))
+	}
+}

@@ -1,0 +1,107 @@
+package observe
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"umemstress/probes/event"
+)
+
+// A Summary is what was counted since observe began. Its numbers do not depend on the events
+// having been delivered.
+type Summary struct {
+	Seconds float64 `json:"seconds"`
+	Events  uint64  `json:"events"` // lines told before this one
+	Sums    []Sum   `json:"sums"`   // by holder and file system, without those that write nothing back
+	// Regions of files.
+	Pinned   uint64     `json:"pinned_regions"`
+	Refused  uint64     `json:"refused_regions"`
+	Released uint64     `json:"released_regions"`
+	Lost     event.Lost `json:"lost"`
+}
+
+// A Sum is of the pages of one holder on one file system.
+type Sum struct {
+	Holder     string `json:"holder"`     // "": not known
+	Filesystem string `json:"filesystem"` // "": of detached pages
+	Stripped   uint64 `json:"stripped_pages"`
+	Dirtied    uint64 `json:"dirtied_pages"`
+	// Of the dirtied ones.
+	Bufferless  uint64 `json:"bufferless_pages"`
+	Unannounced uint64 `json:"unannounced_pages"`
+	Detached    uint64 `json:"detached_pages"`
+	// Dropped are folios: a large one gives one warning, whatever its size.
+	Dropped uint64 `json:"dropped_folios"`
+}
+
+// A Hit is how bad the worst was that was seen.
+type Hit int
+
+// The hits, least first.
+const (
+	NoHit Hit = iota
+	HitUnannounced
+	HitBufferless
+	HitDropped
+)
+
+// Hit is the worst of the summary.
+func (s *Summary) Hit() Hit {
+	worst := NoHit
+	for _, sum := range s.Sums {
+		switch {
+		case sum.Dropped > 0:
+			worst = max(worst, HitDropped)
+		case sum.Bufferless > 0:
+			worst = max(worst, HitBufferless)
+		case sum.Unannounced > 0 || sum.Detached > 0:
+			worst = max(worst, HitUnannounced)
+		}
+	}
+	return worst
+}
+
+// Total is of all holders and file systems.
+func (s *Summary) Total() (total Sum) {
+	for _, sum := range s.Sums {
+		total.add(sum)
+	}
+	return total
+}
+
+func (s *Sum) add(other Sum) {
+	s.Stripped += other.Stripped
+	s.Dirtied += other.Dirtied
+	s.Bufferless += other.Bufferless
+	s.Unannounced += other.Unannounced
+	s.Detached += other.Detached
+	s.Dropped += other.Dropped
+}
+
+type sumKey struct{ holder, filesystem string }
+
+// sums adds counts up by holder and file system: there are few of these, however long it takes.
+type sums map[sumKey]Sum
+
+func (s sums) add(counts []event.Count) {
+	for _, c := range counts {
+		if inMemory[c.Filesystem] {
+			continue
+		}
+		key := sumKey{holderWords[c.Holder], c.Filesystem}
+		sum := s[key]
+		sum.Holder, sum.Filesystem = key.holder, key.filesystem
+		sum.add(Sum{
+			Stripped: c.StrippedPages, Dirtied: c.DirtiedPages, Bufferless: c.BufferlessPages,
+			Unannounced: c.UnannouncedPages, Detached: c.DetachedPages, Dropped: c.DroppedFolios,
+		})
+		s[key] = sum
+	}
+}
+
+func (s sums) list() []Sum {
+	return slices.SortedFunc(maps.Values(s), func(a, b Sum) int {
+		return cmp.Or(cmp.Compare(a.Holder, b.Holder), cmp.Compare(a.Filesystem, b.Filesystem))
+	})
+}
