@@ -40,6 +40,7 @@ var layers = []string{
 	"soft-roce/lab/internal/host",
 	"soft-roce/link",
 	"soft-roce/leaktest",
+	"probes/journal",
 	"probes/observe",
 	"probes",
 	"workload",
