@@ -41,6 +41,7 @@ var layers = []string{
 	"soft-roce/link",
 	"soft-roce/leaktest",
 	"probes/journal",
+	"probes/metrics",
 	"probes/observe",
 	"probes",
 	"workload",
