@@ -19,9 +19,9 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle perftest ibverbs-providers fio $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
-BENCH_PACKAGES := perftest ibverbs-providers libibverbs-dev
+BENCH_PACKAGES := libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
 .PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
@@ -126,7 +126,7 @@ everything: $(GUEST_NEEDS)
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
-	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/...
+	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/... ./probes/journal
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: $(HOST_NEEDS)

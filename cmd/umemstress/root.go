@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"umemstress/cmd/umemstress/internal/completion"
+	"umemstress/cmd/umemstress/internal/observing"
 )
 
 // version is set by the Makefile from git describe.
@@ -93,12 +94,16 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
-	root.AddCommand(newRunCommand(), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), observing.Command(observingHost()), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)
 	completion.AddTo(root)
 	return root
+}
+
+func observingHost() observing.Host {
+	return observing.Host{Janitor: startJanitor, NoArguments: noArguments}
 }
 
 // helpColumns is how wide the help is at most.

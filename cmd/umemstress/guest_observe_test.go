@@ -1,0 +1,381 @@
+//go:build guest
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/observe"
+	"umemstress/rdma"
+)
+
+// An observation is 'umemstress observe' at work.
+type observation struct {
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	mu    sync.Mutex
+	lines []observe.Line
+	ended chan struct{}
+}
+
+// beginObserving returns once the probes are attached.
+func beginObserving(t *testing.T, args ...string) *observation {
+	t.Helper()
+	o := &observation{cmd: command(append([]string{"observe", "--format", "json"}, args...)...), ended: make(chan struct{})}
+	o.cmd.Stderr = &o.log
+	out, err := o.cmd.StdoutPipe()
+	if err == nil {
+		err = o.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(o.ended)
+		for decoder := json.NewDecoder(out); ; {
+			var l observe.Line
+			if decoder.Decode(&l) != nil {
+				return
+			}
+			o.mu.Lock()
+			o.lines = append(o.lines, l)
+			o.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = o.cmd.Process.Kill() // an error: it has ended already
+		_ = o.cmd.Wait()
+	})
+	o.await(t, func(l observe.Line) bool { return l.Event == observe.Started })
+	return o
+}
+
+func (o *observation) find(wanted func(observe.Line) bool) (observe.Line, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.IndexFunc(o.lines, wanted)
+	if i < 0 {
+		return observe.Line{}, false
+	}
+	return o.lines[i], true
+}
+
+// await returns the first line that is wanted.
+func (o *observation) await(t *testing.T, wanted func(observe.Line) bool) observe.Line {
+	t.Helper()
+	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if l, ok := o.find(wanted); ok {
+			return l
+		}
+		if time.Now().After(until) {
+			t.Fatalf("not told within a minute; told: %s\n%s", o.told(), o.log.String())
+		}
+	}
+}
+
+func (o *observation) told() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var b strings.Builder
+	for _, l := range o.lines {
+		b.WriteString(l.Text())
+	}
+	return b.String()
+}
+
+// end interrupts it as Ctrl-C does, and returns the summary and the exit code.
+func (o *observation) end(t *testing.T) (*observe.Summary, int) {
+	t.Helper()
+	if err := o.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-o.ended:
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+	_ = o.cmd.Wait() // the exit code says more
+	last := o.lines[len(o.lines)-1]
+	if last.Event != observe.Ended || last.Summary == nil {
+		t.Fatalf("the last line is %+v", last)
+	}
+	if o.log.Len() > 0 {
+		t.Errorf("said: %s", o.log.String())
+	}
+	return last.Summary, o.cmd.ProcessState.ExitCode()
+}
+
+// pinnedFile is a file of that many pages on the guest's ext4, all on disk.
+func pinnedFile(t *testing.T, pages int) *os.File {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "pool"))
+	if err == nil {
+		_, err = file.Write(bytes.Repeat([]byte{7}, pages<<12))
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// warnings is how often ext4 has warned of the file's file system.
+func warnings(t *testing.T, file *os.File) int {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		t.Fatal(err)
+	}
+	device, err := os.Readlink(fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(readFile(t, filepath.Join("/sys/fs/ext4", filepath.Base(device), "warning_count"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// perftest is ib_write_bw, a program that nobody here wrote, with the file for the memory that
+// is written to.
+func perftest(t *testing.T, file *os.File, seconds int) (server *exec.Cmd, client func() error) {
+	t.Helper()
+	device, err := rdma.FindDevice("/sys", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-d", device.Name, "-F", "-s", "65536", "-D", strconv.Itoa(seconds)}
+	server = exec.Command("ib_write_bw", append(args, "--mmap="+file.Name())...)
+	var out bytes.Buffer
+	server.Stdout, server.Stderr = &out, &out
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the server said: %s", out.String())
+		}
+		_ = server.Process.Kill() // an error: it has ended already
+		_ = server.Wait()
+	})
+	const port = ":4853 " // 18515, as /proc/net has it
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if strings.Contains(readFile(t, "/proc/net/tcp")+readFile(t, "/proc/net/tcp6"), port) {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("ib_write_bw does not listen: %s", out.String())
+		}
+	}
+	return server, func() error {
+		said, err := exec.Command("ib_write_bw", append(args, "127.0.0.1")...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return err
+	}
+}
+
+// Somebody else's program is seen to pin a file, to lose its buffers, to dirty it at the end
+// and to lose what was written, each with its name and the file's.
+func TestObserve(t *testing.T) {
+	const pages = 32 // two messages of 64 KiB
+	file := pinnedFile(t, 256)
+	before := warnings(t, file)
+	o := beginObserving(t, "--fail-on-hit", "--stack", "--comm", "ib_write_bw")
+	server, client := perftest(t, file, 4)
+	ended := make(chan error, 1)
+	go func() { ended <- client() }()
+	of := func(event string) func(observe.Line) bool {
+		return func(l observe.Line) bool {
+			return l.Event == event && l.Path == file.Name() && l.Owner != nil && l.Owner.PID == uint32(server.Process.Pid) && l.Owner.Comm == "ib_write_bw"
+		}
+	}
+	if *expectVerdict == "refused" {
+		l := o.await(t, of("refused"))
+		if l.Error != "EFAULT" {
+			t.Errorf("%+v", l)
+		}
+		<-ended // with an error of its own, in its own words
+		if summary, code := o.end(t); code != exit.Clean || summary.Refused == 0 || summary.Pinned != 0 {
+			t.Errorf("exit code %d, %+v", code, summary)
+		}
+		return
+	}
+	pin := o.await(t, of("pinned"))
+	if pin.Pages != pages || pin.RDMADevice == "" || pin.Filesystem != "ext4" || pin.Bytes != pages<<12 {
+		t.Errorf("%+v", pin)
+	}
+	address, err := strconv.ParseUint(pin.Address, 0, 64)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = pageOut(server.Process.Pid, address&^0xfff, pin.Bytes)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	released := o.await(t, of("released"))
+	if released.Why != "dereg" || released.Pages != pages || released.UnannouncedPages != pages || released.SinceBefore {
+		t.Errorf("%+v", released)
+	}
+	dirtied := o.await(t, of("dirtied"))
+	if dirtied.Pages != pages || !dirtied.Unannounced || dirtied.Detached || dirtied.RDMADevice != pin.RDMADevice {
+		t.Errorf("%+v", dirtied)
+	}
+	if !slices.ContainsFunc(dirtied.Stack, func(f string) bool { return strings.Contains(f, "syscall") }) {
+		t.Errorf("the stack does not reach the system call: %q", dirtied.Stack)
+	}
+	if err := file.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	lost := 0
+	if *expectVerdict == "data-lost" {
+		lost = pages
+		stripped, dropped := o.await(t, of("stripped")), o.await(t, of("dropped"))
+		// They come page by page, in one event or more; the summary has all of them.
+		if stripped.Pages == 0 || dropped.Pages == 0 || !dirtied.Bufferless {
+			t.Errorf("%+v\n%+v\n%+v", stripped, dirtied, dropped)
+		}
+	}
+	summary, code := o.end(t)
+	want := map[int]int{0: 10, pages: 12}[lost]
+	total := summary.Total()
+	if code != want || summary.Pinned != 1 || summary.Released != 1 || total.Unannounced != pages ||
+		total.Bufferless != uint64(lost) || total.Stripped != uint64(lost) || total.Dropped != uint64(lost) || summary.Lost.Any() {
+		t.Errorf("exit code %d, want %d; %+v", code, want, summary)
+	}
+	if rise := warnings(t, file) - before; rise != lost {
+		t.Errorf("ext4 warned %d times, want %d", rise, lost)
+	}
+	t.Logf("told:\n%s", o.told())
+}
+
+// What was pinned before observe began is recognised when it is released.
+func TestObserveLate(t *testing.T) {
+	if *expectVerdict == "refused" {
+		return // nothing is pinned
+	}
+	file := pinnedFile(t, 256)
+	server, client := perftest(t, file, 30)
+	go func() { _ = client() }() // fails when the server is killed
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if !strings.Contains(readFile(t, fmt.Sprintf("/proc/%d/status", server.Process.Pid)), "VmPin:\t       0 kB") {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal("nothing is pinned")
+		}
+	}
+	time.Sleep(time.Second) // its traffic flows
+	o := beginObserving(t, "--pid", strconv.Itoa(server.Process.Pid))
+	if err := file.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	l := o.await(t, func(l observe.Line) bool { return l.Event == "released" })
+	if !l.SinceBefore || l.Why != "signal" || l.Signal != "SIGKILL" || l.Bytes != 128<<10 || l.Owner == nil || l.Owner.Comm != "ib_write_bw" {
+		t.Errorf("%+v", l)
+	}
+	if summary, code := o.end(t); code != exit.Clean || summary.Released != 1 {
+		t.Errorf("exit code %d, %+v", code, summary)
+	}
+}
+
+// slowDisk is a block device of 4 MiB whose reads take 100 ms.
+func slowDisk(t *testing.T) string {
+	t.Helper()
+	t.Setenv("DM_DISABLE_UDEV", "1") // the lab's guests have none, and dmsetup does its work then
+	image := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(image, bytes.Repeat([]byte{3}, 4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell(t, `modprobe dm_delay
+		loop=$(losetup --find --show "$1")
+		echo "0 8192 delay $loop 0 100" | dmsetup create umemstress-slow`, image)
+	t.Cleanup(func() {
+		shell(t, `dmsetup remove --retry umemstress-slow; losetup --detach $(losetup --noheadings --output NAME --associated "$1")`, image)
+	})
+	return "/dev/mapper/umemstress-slow"
+}
+
+// An asynchronous direct read that a worker completes is told under the name of the program
+// that asked for it: fio reads into a file's pages, which are written back meanwhile.
+func TestObserveFio(t *testing.T) {
+	file := pinnedFile(t, 1024)
+	disk := slowDisk(t)
+	o := beginObserving(t, "--comm", "fio", "--fail-on-hit")
+	done := make(chan struct{})
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+				_ = file.Sync() // an error: pages that were dropped
+			}
+		}
+	}()
+	out, err := exec.Command("fio", "--name=read", "--rw=randread", "--direct=1", "--ioengine=libaio", "--iodepth=8", "--bs=256k",
+		"--filename="+disk, "--size=4m", "--time_based", "--runtime=4", "--iomem=mmapshared:"+file.Name()).CombinedOutput()
+	close(done)
+	<-written
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l := o.await(t, func(l observe.Line) bool { return l.Event == "dirtied" && l.Path == file.Name() })
+	if l.Holder != "dio" || l.Owner == nil || l.Owner.Comm != "fio" || !l.Unannounced {
+		t.Errorf("%+v", l)
+	}
+	byWorker := o.await(t, func(l observe.Line) bool { return l.Event == "dirtied" && strings.HasPrefix(l.Actor.Comm, "kworker") })
+	if byWorker.Owner == nil || byWorker.Owner.Comm != "fio" {
+		t.Errorf("%+v", byWorker)
+	}
+	if summary, code := o.end(t); code != 10 || summary.Total().Unannounced == 0 {
+		t.Errorf("exit code %d, %+v", code, summary)
+	}
+}
+
+// A dry run says where it would watch, and leaves nothing attached.
+func TestObserveDryRun(t *testing.T) {
+	stdout, stderr, code := here(t, "observe", "--dry-run")
+	if code != exit.Clean || stderr != "" {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"release of a umem", "page dirtied", "buffers freed", "on try_to_free_buffers", "on __ext4_warning_inode"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in:\n%s", want, stdout)
+		}
+	}
+	if left := kprobeEvents(t, "umemstress"); len(left) != 0 {
+		t.Errorf("left %q", left)
+	}
+	t.Log(stdout)
+}

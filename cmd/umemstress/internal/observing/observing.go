@@ -1,0 +1,289 @@
+// Package observing is the command observe: flags in, lines out, an exit code that tells what
+// was seen.
+package observing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"time"
+
+	"umemstress/cmd/umemstress/internal/exit"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"umemstress/cmd/umemstress/internal/signals"
+	"umemstress/probes"
+	"umemstress/probes/event"
+	"umemstress/probes/observe"
+	"umemstress/workload/record"
+)
+
+// ringBytes is the size of the ring: strips and drops come page by page.
+const ringBytes = 4 << 20
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// Host is what the command is given by who runs it.
+type Host struct {
+	// Janitor starts a shell that cleans up behind this process, however that ends.
+	Janitor func(script string, args ...string) (io.Closer, error)
+	// NoArguments refuses arguments.
+	NoArguments cobra.PositionalArgs
+}
+
+// flags are those of observe.
+type flags struct {
+	host      Host
+	format    string
+	pids      []int
+	cgroups   []string
+	filter    observe.Filter
+	seconds   int
+	limit     uint64
+	stack     bool
+	dryRun    bool
+	failOnHit bool
+	journal   string
+	read      string
+	textfile  string
+	listen    string
+}
+
+// Command is observe.
+func Command(host Host) *cobra.Command {
+	flags := flags{host: host}
+	cmd := &cobra.Command{
+		Use:   "observe",
+		Short: "Watch somebody else's program: who pins pages of which file, and whether they are lost",
+		Long: `Watches this machine with probes in the kernel and changes nothing: which program
+pins pages of which file, whether reclaim strips them of their buffers meanwhile,
+whether their release dirties them behind the file system's back, and whether
+writeback then drops them. RDMA regions, direct reads into mappings and
+process_vm_writev are watched. It goes on until Ctrl-C, or as long as --duration
+says. On a terminal there is a table by process and file, which follows along;
+elsewhere, and with --stack, a line for each event. docs/observe.md has every event
+and field.
+
+Exit codes: 0, also of Ctrl-C, 1 failed, 2 usage, 3 the host lacks something; with
+--fail-on-hit 10 pages were dirtied without the file system being told, 11 without
+buffers, 12 dropped.`,
+		Args: host.NoArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return flags.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	flags.register(cmd.Flags())
+	return cmd
+}
+
+func (f *flags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.format, "format", "text", "form of the result on stdout: text, or json, one object a line")
+	flags.IntSliceVar(&f.pids, "pid", nil, "only what these processes hold (repeatable)")
+	flags.StringVar(&f.filter.Comm, "comm", "", "only what programs of this name hold; a shell pattern")
+	flags.StringSliceVar(&f.cgroups, "cgroup", nil, "only what processes in this cgroup, or below it, hold: its path, as in /proc/PID/cgroup (repeatable)")
+	flags.StringVar(&f.filter.Filesystem, "fs", "", "only files of this type of file system, such as ext4")
+	flags.StringVar(&f.filter.Path, "path", "", "only this file, those that match this shell pattern, or those in this directory")
+	flags.StringVarP(&f.filter.RDMADevice, "ib-dev", "d", "", "only regions of this RDMA device")
+	flags.IntVarP(&f.seconds, "duration", "D", 0, "end after so many seconds (default: with Ctrl-C)")
+	flags.Uint64Var(&f.limit, "limit", 0, "end after so many events (default: no limit)")
+	flags.BoolVar(&f.stack, "stack", false, "tell the kernel's stack of each event")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be watched, where and how, and why not better, and end")
+	flags.StringVar(&f.journal, "journal", "", "keep the first event of every kind and file, and the sums, in this directory, on disk at once: for when the machine dies of it")
+	flags.StringVar(&f.read, "read", "", "tell what the journal in this directory holds, and end")
+	flags.StringVar(&f.textfile, "textfile", "", "write the sums to this file every second, for the textfile collector of Prometheus's node_exporter")
+	flags.StringVar(&f.listen, "listen", "", "answer Prometheus at this `ADDRESS`, such as 127.0.0.1:9750, with /metrics")
+	flags.BoolVar(&f.failOnHit, "fail-on-hit", false, "have the exit code say what was seen")
+}
+
+// check refuses what no host can do.
+func (f *flags) check() error {
+	if f.format != "text" && f.format != "json" {
+		return exit.Usagef("--format %s: choose text or json", f.format)
+	}
+	for _, pid := range f.pids {
+		if pid < 1 || pid > math.MaxInt32 {
+			return exit.Usagef("--pid %d: give the number of a process", pid)
+		}
+	}
+	if f.seconds < 0 || f.seconds > int(math.MaxInt64/time.Second) {
+		return exit.Usagef("--duration %d: give the seconds to observe for, at most %d", f.seconds, math.MaxInt64/time.Second)
+	}
+	if err := f.filter.Check(); err != nil {
+		return exit.Usagef("--comm %q, --path %q: not both are shell patterns; write \\[ for a bracket itself", f.filter.Comm, f.filter.Path)
+	}
+	if f.filter.Path != "" && !filepath.IsAbs(f.filter.Path) {
+		return exit.Usagef("--path %s: give an absolute path, as a program's maps have it", f.filter.Path)
+	}
+	return nil
+}
+
+// kernelFilter is what the kernel's side can tell.
+func (f *flags) kernelFilter() (event.Filter, error) {
+	var filter event.Filter
+	for _, pid := range f.pids {
+		if err := unix.Kill(pid, 0); errors.Is(err, unix.ESRCH) {
+			return filter, exit.Usagef("--pid %d: there is no such process", pid)
+		}
+		filter.PIDs = append(filter.PIDs, uint32(pid))
+	}
+	for _, path := range f.cgroups {
+		ids, err := observe.CgroupIDs(cgroupRoot, path)
+		if err != nil {
+			return filter, exit.Usagef("--cgroup %s: not a cgroup of the unified hierarchy in %s: %w", path, cgroupRoot, err)
+		}
+		filter.Cgroups = append(filter.Cgroups, ids...)
+	}
+	return filter, nil
+}
+
+func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.read != "" {
+		return f.readJournal(out)
+	}
+	filter, err := f.kernelFilter()
+	if err != nil {
+		return err
+	}
+	signals.OutlivePipes() // what is attached is taken away first
+	var kept *keeper
+	if f.journal != "" && !f.dryRun {
+		if kept, err = openKeeper(f.journal); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, kept.close()) }()
+	}
+	session, err := probes.Attach(probes.Options{
+		Holders: probes.Holders(), Kinds: probes.Kinds(), AnyRelease: true,
+		Events: ringBytes, Janitor: f.host.Janitor,
+	})
+	var lacks *probes.LacksError
+	if f.dryRun && errors.As(err, &lacks) && lacks.Attachments != nil {
+		return errors.Join(err, printAttachments(out, f.format, lacks.Attachments))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	if f.dryRun {
+		return printAttachments(out, f.format, session.Attachments())
+	}
+	if err := session.SetFilter(filter); err != nil {
+		return err
+	}
+	if f.seconds > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
+		defer cancel()
+	}
+	hooks := hooksOf(session.Attachments())
+	shown, err := f.openShow(hooks)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.close()) }()
+	write, sums := f.writer(out)
+	summary, err := observe.Run(ctx, observe.Config{
+		Source: session, Hooks: hooks, Filter: f.filter,
+		Stacks: f.stack || kept != nil, Limit: f.limit,
+		Count: func(s observe.Summary) error {
+			kept.count(s)
+			shown.count(s)
+			return sums()
+		},
+		Tell: func(l observe.Line) error {
+			kept.tell(l)
+			if !f.stack {
+				l.Stack = nil
+			}
+			return write(l)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if f.failOnHit {
+		return f.status(summary.Hit())
+	}
+	return nil
+}
+
+// lineWriter writes lines as they come.
+func lineWriter(out io.Writer, format string) func(observe.Line) error {
+	if format == "json" {
+		encoder := json.NewEncoder(out)
+		return func(l observe.Line) error { return written(encoder.Encode(l)) }
+	}
+	return func(l observe.Line) error {
+		_, err := io.WriteString(out, l.Text())
+		return written(err)
+	}
+}
+
+// writer draws a table for who looks at a terminal, and writes lines for all others.
+func (f *flags) writer(out io.Writer) (tell func(observe.Line) error, sums func() error) {
+	if s := screenOn(out); s != nil && f.format == "text" && !f.stack {
+		return s.tell, s.draw
+	}
+	return lineWriter(out, f.format), func() error { return nil }
+}
+
+func written(err error) error {
+	if err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// status turns the worst that was seen into the exit code of the contract.
+func (f *flags) status(hit observe.Hit) error {
+	switch hit {
+	case observe.HitUnannounced:
+		return exit.Status(record.Exposed.ExitCode())
+	case observe.HitBufferless:
+		return exit.Status(record.Reproduced.ExitCode())
+	case observe.HitDropped:
+		return exit.Status(record.DataLost.ExitCode())
+	}
+	return nil
+}
+
+func hooksOf(attachments []probes.Attachment) []observe.Hook {
+	var hooks []observe.Hook
+	for _, a := range attachments {
+		hooks = append(hooks, observe.Hook{Purpose: a.Purpose, Symbol: a.Symbol, Method: string(a.Method), Without: a.Without})
+	}
+	return hooks
+}
+
+// printAttachments says what is watched, where and how, and why not better.
+func printAttachments(w io.Writer, format string, attachments []probes.Attachment) error {
+	if format == "json" {
+		return written(json.NewEncoder(w).Encode(attachments))
+	}
+	for _, a := range attachments {
+		place := "not attached"
+		if a.Attached() {
+			place = fmt.Sprintf("%s on %s", a.Method, a.Symbol)
+		}
+		if _, err := fmt.Fprintf(w, "%-55s %s\n", a.Purpose, place); err != nil {
+			return written(err)
+		}
+		if a.Without != "" {
+			fmt.Fprintf(w, "    without it: %s\n", a.Without)
+		}
+		for _, d := range a.Denied {
+			fmt.Fprintf(w, "    %s\n", d)
+		}
+	}
+	return nil
+}
