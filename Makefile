@@ -122,7 +122,7 @@ $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 # Every scenario that makes sense, one after the other in one guest; with one processor,
 # beside another guest, emulation is a third faster.
 everything: $(GUEST_NEEDS)
-	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=19m
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 40m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=39m
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
