@@ -19,7 +19,7 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle perftest ibverbs-providers fio $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers fio $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
 BENCH_PACKAGES := libibverbs-dev
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
@@ -132,8 +132,8 @@ lab-test: $(HOST_NEEDS)
 subset: $(HOST_NEEDS)
 	$(UMEM) lab matrix --subset --jobs 1 --cpus 1 --output $(TESTS)/matrix-$$$$
 
-matrix: build test-packages
-	$(UMEM) lab matrix
+matrix: build test-packages build-packages
+	$(UMEM) lab matrix --build
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel, SEED what all random choices follow

@@ -16,6 +16,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/cells"
 	"umemstress/cmd/umemstress/internal/cireport"
+	"umemstress/soft-roce/lab/build"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload/evidence"
@@ -32,6 +33,9 @@ list, each with a scratch file system of its own, and compares the verdicts with
 the expectations. Leaves in the output directory: matrix.json; matrix.html, one
 page in which each cell opens what the channels saw; and the evidence of each
 run, in KERNEL/SCENARIO, with the consoles of the guests.
+
+A kernel that is on no mirror and not here is left out with a word, or built with
+--build.
 
 The expectations are part of this program (soft-roce/lab/matrix/expected.yaml of its
 source); --expected gives others.
@@ -74,6 +78,7 @@ type matrixFlags struct {
 	explore  []string
 	expected string
 	subset   bool
+	build    bool
 	cells    cells.Flags
 	output   string
 	format   string
@@ -86,6 +91,7 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.explore, "explore", nil, "run `SCENARIO` and compare it with nothing; alone, without those of the expectations; may be repeated")
 	flags.StringVar(&f.expected, "expected", "", "`FILE` with the expectations (default: the program's own)")
 	flags.BoolVar(&f.subset, "subset", false, "run only the cells marked 'quick: true'")
+	flags.BoolVar(&f.build, "build", false, "build a kernel that is on no mirror and not here (5.10-unfixed), as lab build does")
 	f.cells.Register(flags, "that they differ is a difference")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the result and the evidence (default: ./matrix-TIME)")
 	addFormatFlag(flags, &f.format)
@@ -112,10 +118,23 @@ func (f *matrixFlags) matrix(ctx context.Context) (matrix.Matrix, error) {
 	if err != nil {
 		return m, err
 	}
-	if columns, err = f.withKernels(columns, func(name string) (kernels.Kernel, error) { return store.Find(ctx, name) }); err != nil {
+	if columns, err = f.withKernels(columns, storeOrSource{ctx, store}); err != nil {
 		return m, err
 	}
 	return cellsMatrix(&f.cells, columns, f.output)
+}
+
+// storeOrSource has kernels as the store finds them, or builds them.
+type storeOrSource struct {
+	ctx   context.Context
+	store *kernels.Store
+}
+
+func (s storeOrSource) find(name string) (kernels.Kernel, error) { return s.store.Find(s.ctx, name) }
+
+func (s storeOrSource) build(recipe kernels.Recipe) (kernels.Kernel, error) {
+	built, err := build.Build(s.ctx, s.store, build.Options{Source: recipe.Source, Without: recipe.Without})
+	return built.Kernel, err
 }
 
 // outputDir is the directory that was named, or one after the command and the time, which is

@@ -77,14 +77,26 @@ func (f *matrixFlags) columns() ([]matrix.Column, error) {
 	return columns, nil
 }
 
-// withKernels finds the kernels of the columns. One that can only be had from an archive is left
-// out where nobody asked for it and its archive is not here.
-func (f *matrixFlags) withKernels(columns []matrix.Column, find func(name string) (kernels.Kernel, error)) (found []matrix.Column, err error) {
+// kernelSource finds kernels by their names, and builds those that no mirror has.
+type kernelSource interface {
+	find(name string) (kernels.Kernel, error)
+	build(recipe kernels.Recipe) (kernels.Kernel, error)
+}
+
+// withKernels finds the kernels of the columns. One that is on no mirror and not here is built
+// with --build, and else left out where nobody asked for it.
+func (f *matrixFlags) withKernels(columns []matrix.Column, from kernelSource) (found []matrix.Column, err error) {
 	for _, column := range columns {
-		column.Kernel, err = find(column.Name)
-		if errors.Is(err, kernels.ErrNoArchive) && len(f.kernels) == 0 && len(columns) > 1 {
-			logrus.Warnf("left out: %v", err)
-			continue
+		column.Kernel, err = from.find(column.Name)
+		var missing *kernels.NoArchiveError
+		if errors.As(err, &missing) {
+			switch {
+			case f.build:
+				column.Kernel, err = from.build(missing.Recipe)
+			case len(f.kernels) == 0 && len(columns) > 1:
+				logrus.Warnf("left out: %v", err)
+				continue
+			}
 		}
 		if err != nil {
 			return nil, err

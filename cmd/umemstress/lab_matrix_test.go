@@ -124,27 +124,52 @@ func TestLabMatrixBadInput(t *testing.T) {
 	}
 }
 
-// A kernel that is on no mirror is left out where it was not asked for.
+// testKernels has one kernel, can build one, and reaches no other.
+type testKernels struct{ built []string }
+
+func (k *testKernels) find(name string) (kernels.Kernel, error) {
+	switch name {
+	case "here":
+		return kernels.Kernel{Release: name}, nil
+	case "source":
+		return kernels.Kernel{}, fmt.Errorf("source: %w", &kernels.NoArchiveError{Recipe: kernels.Recipe{Source: "5.10", Without: []string{"fix"}}})
+	}
+	return kernels.Kernel{}, errors.New("no network")
+}
+
+func (k *testKernels) build(recipe kernels.Recipe) (kernels.Kernel, error) {
+	k.built = append(k.built, recipe.Name())
+	return kernels.Kernel{Release: recipe.Name()}, nil
+}
+
+// A kernel that is on no mirror is left out where it was not asked for, or built.
 func TestMatrixWithoutArchive(t *testing.T) {
-	find := func(name string) (kernels.Kernel, error) {
-		switch name {
-		case "here":
-			return kernels.Kernel{Release: name}, nil
-		case "archive":
-			return kernels.Kernel{}, fmt.Errorf("archive: %w", kernels.ErrNoArchive)
+	for _, tt := range []struct {
+		flags   matrixFlags
+		columns string
+		want    string // releases; "": an error
+		built   string
+	}{
+		{matrixFlags{}, "here source", "here", ""},
+		{matrixFlags{build: true}, "here source", "here 5.10-without-fix", "5.10-without-fix"},
+		{matrixFlags{build: true, kernels: []string{"source"}}, "source", "5.10-without-fix", "5.10-without-fix"},
+		{matrixFlags{kernels: []string{"here", "source"}}, "here source", "", ""},
+		{matrixFlags{}, "source", "", ""},
+		{matrixFlags{build: true}, "here elsewhere", "", ""},
+	} {
+		var columns []matrix.Column
+		for name := range strings.FieldsSeq(tt.columns) {
+			columns = append(columns, matrix.Column{Name: name})
 		}
-		return kernels.Kernel{}, errors.New("no network")
-	}
-	columns := []matrix.Column{{Name: "here"}, {Name: "archive"}}
-	found, err := (&matrixFlags{}).withKernels(columns, find)
-	if err != nil || len(found) != 1 || found[0].Kernel.Release != "here" {
-		t.Errorf("%+v, %v", found, err)
-	}
-	if _, err := (&matrixFlags{kernels: []string{"here", "archive"}}).withKernels(columns, find); !errors.Is(err, kernels.ErrNoArchive) {
-		t.Errorf("asked for: %v", err)
-	}
-	if _, err := (&matrixFlags{}).withKernels([]matrix.Column{{Name: "here"}, {Name: "elsewhere"}}, find); err == nil || err.Error() != "no network" {
-		t.Errorf("of another reason: %v", err)
+		var from testKernels
+		found, err := tt.flags.withKernels(columns, &from)
+		var got []string
+		for _, column := range found {
+			got = append(got, column.Kernel.Release)
+		}
+		if strings.Join(got, " ") != tt.want || (err == nil) != (tt.want != "") || strings.Join(from.built, " ") != tt.built {
+			t.Errorf("%s with %+v: %q, built %q, %v", tt.columns, tt.flags, got, from.built, err)
+		}
 	}
 }
 

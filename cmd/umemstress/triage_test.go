@@ -12,7 +12,9 @@ import (
 
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/cmd/umemstress/internal/logfile"
+	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
+	"umemstress/workload/record"
 	"umemstress/workload/remedy"
 	"umemstress/workload/report"
 )
@@ -34,6 +36,19 @@ func TestReproductions(t *testing.T) {
 		if err != nil || o.Scenario.String() != s.Scenario || o.AllowCrash != (s.Verdict.ExitCode() == 14) {
 			t.Errorf("run %s: %s, %v", s.Flags(), o.Scenario, err)
 		}
+	}
+}
+
+// A kernel that no mirror has is said to be built as the lab builds it.
+func TestReproductionNeedsBuild(t *testing.T) {
+	r := remedy.Reproduce(remedy.Trouble{Effect: record.Crashed, Holder: "dio", Filesystem: "ext4", BugOn: true})
+	if r == nil {
+		t.Fatal("nothing reproduces ext4's BUG_ON")
+	}
+	store := &kernels.Store{Dir: t.TempDir()}
+	var missing *kernels.NoArchiveError
+	if _, err := store.Find(t.Context(), r.Kernel); !errors.As(err, &missing) || !strings.Contains(r.Needs, "'"+missing.Recipe.Command()+"'") {
+		t.Errorf("%s needs %s: %v", r.Kernel, r.Needs, err)
 	}
 }
 

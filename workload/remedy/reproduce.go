@@ -13,7 +13,7 @@ type Reproduction struct {
 	Kernel   string         `json:"kernel"`  // of the lab, the nearest that does it
 	Verdict  record.Verdict `json:"verdict"` // that it is known to end in there
 	Command  string         `json:"command"`
-	Needs    string         `json:"needs,omitempty"` // what the lab cannot fetch
+	Needs    string         `json:"needs,omitempty"` // what no mirror has
 }
 
 // Shown is a scenario that is known to end in a verdict on a kernel of the lab (expected.yaml of
@@ -27,8 +27,8 @@ type Shown struct {
 	flags   string // of run, where they are not just the scenario
 }
 
-// unfixed is the archive that the kernel 5.10-unfixed is.
-const unfixed = "linux-5.10.262-unfixed.tar.xz in a directory that UMEMSTRESS_KERNEL_DIR names"
+// unfixed is how the kernel 5.10-unfixed is made (kernels.Recipe; a test holds that).
+const unfixed = "what 'umemstress lab build --source 5.10 --without-fix cc5095747edf' builds"
 
 // Shows are all that may be advised.
 func Shows() []Shown {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,18 +34,27 @@ var environment = []string{
 	"ARCH=x86_64", "CROSS_COMPILE=", "LLVM=", "MAKEFLAGS=", "MFLAGS=", "MAKELEVEL=", "KCONFIG_CONFIG=.config",
 	"KCFLAGS=", "KAFLAGS=", "KCPPFLAGS=", "KBUILD_OUTPUT=", "KBUILD_EXTMOD=", "KBUILD_EXTRA_SYMBOLS=", "KBUILD_VERBOSE=",
 	"KBUILD_BUILD_USER=umemstress", "KBUILD_BUILD_HOST=lab",
-	"CCACHE_DEPEND=true", // no second pass of the preprocessor over what is not cached
+}
+
+// ccache makes what was compiled in one place serve all others: names within the place are
+// taken relative to it, and the debug information of an object may name the place that it was
+// compiled in first. CCACHE_DEPEND saves a second pass of the preprocessor over what is not
+// cached.
+func (p *place) ccache() []string {
+	return []string{"CCACHE_DEPEND=true", "CCACHE_BASEDIR=" + p.dir, "CCACHE_NOHASHDIR=true"}
 }
 
 // run makes targets. What the build says is in the place's log, and of a failed one in the
 // error.
 func (k *kbuild) run(ctx context.Context, doing string, args ...string) error {
 	k.log.begin()
+	env := environment
 	fixed := []string{"O=" + k.place.out(), "LOCALVERSION=" + k.local, fmt.Sprintf("-j%d", k.jobs)}
 	if _, err := host.Ccache.Find(); err == nil {
 		fixed = append(fixed, "CC=ccache gcc")
+		env = slices.Concat(env, k.place.ccache())
 	}
-	call := host.Call{Dir: k.place.tree(), Held: k.place.held, Env: environment, Out: k.log, Err: k.log}
+	call := host.Call{Dir: k.place.tree(), Held: k.place.held, Env: env, Out: k.log, Err: k.log}
 	_, err := host.Make.RunAs(ctx, call, append(fixed, args...)...)
 	if !errors.As(err, new(*host.ToolError)) {
 		return err

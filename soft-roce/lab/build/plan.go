@@ -129,10 +129,11 @@ func (p *plan) base() string {
 
 // defaultName says of what source a kernel is and what was taken out.
 func (p *plan) defaultName() string {
-	name := p.base()
+	recipe := kernels.Recipe{Source: p.base()}
 	for _, fix := range p.fixes {
-		name += "-without-" + fix.Commit
+		recipe.Without = append(recipe.Without, fix.Commit)
 	}
+	name := recipe.Name()
 	if len(p.Patches)+len(p.Semantic) > 0 {
 		name += "-patched"
 	}

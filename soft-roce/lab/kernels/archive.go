@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,12 +19,15 @@ func isArchive(path string) bool { return archiveName.MatchString(path) }
 // IsFile tells whether a kernel is named by a file that has one: a package or an archive.
 func IsFile(name string) bool { return strings.HasSuffix(name, ".deb") || isArchive(name) }
 
-// ErrNoArchive says of a kernel that is on no mirror that its archive is not here either.
-var ErrNoArchive = errors.New("no archive of the kernel")
+// NoArchiveError says of a kernel that is on no mirror that it is not here either, neither its
+// archive nor one that was built.
+type NoArchiveError struct {
+	Recipe Recipe // what it can be built from
+	lacks  error
+}
 
-type noArchiveError struct{ error }
-
-func (e noArchiveError) Unwrap() []error { return []error{e.error, ErrNoArchive} }
+func (e *NoArchiveError) Error() string { return e.lacks.Error() }
+func (e *NoArchiveError) Unwrap() error { return e.lacks }
 
 // archiveGrowth is more than an archive grows when it is unpacked.
 const archiveGrowth = 12
@@ -48,31 +50,27 @@ func upstreamOf(release string) string {
 }
 
 // archiveFile is the archive of a series that has no packages: the newest in the folder of
-// package files.
+// package files; empty: there is none.
 func (s *Store) archiveFile(named series) (string, error) {
-	var found []string
-	if s.PackageDir != "" {
-		var err error
-		if found, err = filepath.Glob(filepath.Join(s.PackageDir, named.archive)); err != nil {
-			return "", err
-		}
+	if s.PackageDir == "" {
+		return "", nil
 	}
-	if len(found) == 0 {
-		return "", noArchiveError{host.Lacksf("kernel %s is on no mirror: name a folder that has %s in %s", named.name, named.archive, PackageDirEnv)}
+	found, err := filepath.Glob(filepath.Join(s.PackageDir, named.archive))
+	if err != nil || len(found) == 0 {
+		return "", err
 	}
 	return slices.Max(found), nil
 }
 
-// fromArchive is the kernel of a series that has no packages: of its archive, or as the store
-// has it.
-func (s *Store) fromArchive(ctx context.Context, named series) (Kernel, error) {
-	file, lacks := s.archiveFile(named)
-	if lacks != nil {
-		k, err := s.Cached(named.name)
-		if err == nil && k.Release == "" {
-			err = lacks
-		}
-		return k, err
+// withoutPackages is the kernel of a series that has no packages: of its archive, as the store
+// has it, or one that was built.
+func (s *Store) withoutPackages(ctx context.Context, named series) (Kernel, error) {
+	file, err := s.archiveFile(named)
+	if err != nil {
+		return Kernel{}, err
+	}
+	if file == "" {
+		return s.builtOrCached(named)
 	}
 	k, err := s.FromPackages(ctx, []string{file})
 	if err != nil {
@@ -84,4 +82,16 @@ func (s *Store) fromArchive(ctx context.Context, named series) (Kernel, error) {
 	}
 	defer unlock()
 	return k, s.remember(named.name, k.dir())
+}
+
+func (s *Store) builtOrCached(named series) (Kernel, error) {
+	k, err := s.Cached(named.name)
+	if err != nil || k.Release != "" {
+		return k, err
+	}
+	if dir := s.builtDir(named.recipe.Name()); dir != "" {
+		return s.load(dir)
+	}
+	return Kernel{}, &NoArchiveError{named.recipe, host.Lacksf("kernel %s is on no mirror: build it with '%s', or name a folder that has %s in %s",
+		named.name, named.recipe.Command(), named.archive, PackageDirEnv)}
 }

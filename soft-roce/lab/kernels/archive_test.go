@@ -75,8 +75,18 @@ func TestArchiveWithoutModules(t *testing.T) {
 func TestSeriesOfArchives(t *testing.T) {
 	const name, release = "5.10-unfixed", "5.10.262-bug"
 	s, _ := newTestStore(t)
-	if _, err := s.Find(t.Context(), name); !errors.Is(err, ErrNoArchive) || !strings.Contains(err.Error(), "is on no mirror: name a folder that has linux-5.10.*-unfixed.tar.xz in UMEMSTRESS_KERNEL_DIR") {
-		t.Errorf("without a folder: %v", err)
+	var missing *NoArchiveError
+	if _, err := s.Find(t.Context(), name); !errors.As(err, &missing) || !strings.Contains(err.Error(), "is on no mirror: build it with "+
+		"'umemstress lab build --source 5.10 --without-fix cc5095747edf', or name a folder that has linux-5.10.*-unfixed.tar.xz in UMEMSTRESS_KERNEL_DIR") {
+		t.Fatalf("without a folder: %v", err)
+	}
+	const without = "5.10.262-without-cc5095747edf"
+	built, err := s.Install(t.Context(), without, "5.10.262-1", Built{Name: missing.Recipe.Name()}, installTree(t, without, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := s.Find(t.Context(), name); err != nil || k != built {
+		t.Errorf("one that was built: %+v, %v", k, err)
 	}
 	s.PackageDir = t.TempDir()
 	pkg{name: "linux-image-5.10.0-30-amd64", release: "5.10.0-30-amd64", version: "5.10.218-1", files: "image+modules"}.build(t, s.PackageDir)

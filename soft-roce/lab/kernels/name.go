@@ -18,7 +18,9 @@ type series struct {
 	suites []string // of Debian, searched for the newest
 	others []string // that have further versions of the line
 
-	archive string // pattern of its file, of a series that has no packages
+	// Of a series that has no packages:
+	archive string // pattern of its file
+	recipe  Recipe // what it is built from where there is no such file
 }
 
 // knownSeries are the kernels that the lab is for. A suite's own kernel line is
@@ -31,7 +33,7 @@ var knownSeries = []series{
 	{name: "sid", suites: []string{"sid"}},
 	// 5.10.262 without its backport of cc5095747edf: with the BUG_ON that no kernel has any
 	// more which can be fetched.
-	{name: "5.10-unfixed", archive: "linux-5.10.*-unfixed.tar.xz"},
+	{name: "5.10-unfixed", archive: "linux-5.10.*-unfixed.tar.xz", recipe: Recipe{Source: "5.10", Without: []string{"cc5095747edf"}}},
 }
 
 // stockKernel is a kernel as Debian packs it.

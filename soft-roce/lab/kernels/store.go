@@ -69,7 +69,7 @@ func (s *Store) Find(ctx context.Context, name string) (Kernel, error) {
 		return s.FromPackages(ctx, []string{name})
 	}
 	if named, ok := seriesNamed(name); ok && named.archive != "" {
-		return s.fromArchive(ctx, named)
+		return s.withoutPackages(ctx, named)
 	}
 	if dir := s.builtDir(name); dir != "" {
 		return s.load(dir)
@@ -139,7 +139,7 @@ func (s *Store) Cached(name string) (Kernel, error) {
 // that one already.
 func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 	if named, ok := seriesNamed(name); ok && named.archive != "" {
-		return s.fromArchive(ctx, named)
+		return s.withoutPackages(ctx, named)
 	}
 	suites, err := suitesFor(name)
 	if err != nil {
