@@ -37,10 +37,18 @@ func run(m M, stderr io.Writer, patience time.Duration) int {
 	return code
 }
 
+// Between two looks. One takes an emulated processor 25 to 250 ms, which whoever is to clean up
+// wants to have meanwhile.
+const (
+	soon  = 10 * time.Millisecond
+	later = 320 * time.Millisecond
+)
+
 // Leaks waits until nothing is left that was not there before, and says what is all the
 // same when the patience is at its end.
 func (before State) Leaks(patience time.Duration) ([]string, error) {
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	pause := soon
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		after, err := Look()
 		if err != nil {
 			return nil, err
@@ -49,5 +57,6 @@ func (before State) Leaks(patience time.Duration) ([]string, error) {
 		if len(found) == 0 || time.Now().After(deadline) {
 			return found, nil
 		}
+		pause = min(2*pause, later)
 	}
 }

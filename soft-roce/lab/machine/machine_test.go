@@ -44,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("the program is %q", line[0])
 	}
 	for flag, want := range map[string]string{
-		"-accel":  "tcg,thread=single,tb-size=64",
+		"-accel":  "tcg,thread=single,tb-size=128",
 		"-m":      "2048M",
 		"-smp":    "2",
 		"-kernel": "/k/vmlinux",
@@ -62,7 +62,7 @@ func TestCommandLine(t *testing.T) {
 		t.Error("a panic would not end the guest")
 	}
 	m.Accel = KVM
-	if line := m.CommandLine(); !slices.Contains(line, "kvm") || slices.Contains(line, "tcg,thread=single,tb-size=64") {
+	if line := m.CommandLine(); !slices.Contains(line, "kvm") || slices.Contains(line, "tcg,thread=single,tb-size=128") {
 		t.Errorf("with KVM: %q", line)
 	}
 }
