@@ -230,6 +230,7 @@ const (
 	dirtyProgDroppedKprobe          = "dropped_kprobe"
 	dirtyProgExt4FolioFentry        = "ext4_folio_fentry"
 	dirtyProgExt4FolioKprobe        = "ext4_folio_kprobe"
+	dirtyProgListedKprobe           = "listed_kprobe"
 	dirtyProgPinnedPagesEnterKprobe = "pinned_pages_enter_kprobe"
 	dirtyProgPinnedPagesFexit       = "pinned_pages_fexit"
 	dirtyProgPinnedPagesLeaveKprobe = "pinned_pages_leave_kprobe"
@@ -256,6 +257,7 @@ const (
 	dirtyVarDroppedFormat           = "dropped_format"
 	dirtyVarEpoch                   = "epoch"
 	dirtyVarFilter                  = "filter"
+	dirtyVarListing                 = "listing"
 	dirtyVarLostEvents              = "lost_events"
 	dirtyVarLostPages               = "lost_pages"
 	dirtyVarLostPins                = "lost_pins"
@@ -334,6 +336,7 @@ type dirtyProgramSpecs struct {
 	DroppedKprobe          *ebpf.ProgramSpec `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry        *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe        *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
+	ListedKprobe           *ebpf.ProgramSpec `ebpf:"listed_kprobe"`
 	PinnedPagesEnterKprobe *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit       *ebpf.ProgramSpec `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe *ebpf.ProgramSpec `ebpf:"pinned_pages_leave_kprobe"`
@@ -384,6 +387,7 @@ type dirtyVariableSpecs struct {
 	DroppedFormat    *ebpf.VariableSpec `ebpf:"dropped_format"`
 	Epoch            *ebpf.VariableSpec `ebpf:"epoch"`
 	Filter           *ebpf.VariableSpec `ebpf:"filter"`
+	Listing          *ebpf.VariableSpec `ebpf:"listing"`
 	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
 	LostPages        *ebpf.VariableSpec `ebpf:"lost_pages"`
 	LostPins         *ebpf.VariableSpec `ebpf:"lost_pins"`
@@ -464,6 +468,7 @@ type dirtyVariables struct {
 	DroppedFormat    *ebpf.Variable `ebpf:"dropped_format"`
 	Epoch            *ebpf.Variable `ebpf:"epoch"`
 	Filter           *ebpf.Variable `ebpf:"filter"`
+	Listing          *ebpf.Variable `ebpf:"listing"`
 	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
 	LostPages        *ebpf.Variable `ebpf:"lost_pages"`
 	LostPins         *ebpf.Variable `ebpf:"lost_pins"`
@@ -504,6 +509,7 @@ type dirtyPrograms struct {
 	DroppedKprobe          *ebpf.Program `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry        *ebpf.Program `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe        *ebpf.Program `ebpf:"ext4_folio_kprobe"`
+	ListedKprobe           *ebpf.Program `ebpf:"listed_kprobe"`
 	PinnedPagesEnterKprobe *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit       *ebpf.Program `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe *ebpf.Program `ebpf:"pinned_pages_leave_kprobe"`
@@ -545,6 +551,7 @@ func (p *dirtyPrograms) Close() error {
 		p.DroppedKprobe,
 		p.Ext4FolioFentry,
 		p.Ext4FolioKprobe,
+		p.ListedKprobe,
 		p.PinnedPagesEnterKprobe,
 		p.PinnedPagesFexit,
 		p.PinnedPagesLeaveKprobe,

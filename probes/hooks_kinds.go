@@ -29,6 +29,11 @@ func stockKinds() map[event.Kind][]hook {
 					{symbol: "__ib_umem_get_va", kernels: "7.2 and newer", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
 				},
 			},
+			{
+				purpose: "list of RDMA regions", optional: true, loses: losesPins,
+				without: "a region that was pinned before is only recognised when it is released",
+				sites:   []site{{symbol: "rdma_restrack_get", kernels: "4.17 and newer", kprobe: "listed_kprobe"}},
+			},
 			// Direct reads pass it, too, so that the return alone is the better place.
 			{
 				purpose: "pin of a region's pages", optional: true, loses: losesPins,

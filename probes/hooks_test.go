@@ -166,6 +166,12 @@ func TestDecodeMatchesRegions(t *testing.T) {
 	if got := decode(t, in); !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %+v from %+v", got, in)
 	}
+	listed, wantListed := in, want
+	listed.Event.State, listed.Region.PinnedNs = dirtyStateRELEASE_UNSEEN, 0
+	wantListed.Region = &event.Region{Address: 1 << 40, Length: 2 << 20, Access: 4, Device: "rxe0"}
+	if got := decode(t, listed); !reflect.DeepEqual(got, wantListed) {
+		t.Errorf("decoded %+v from %+v", got, listed)
+	}
 	in.Event.Kind, in.Error = dirtyKindKIND_REFUSED, -14
 	want.Kind, want.Errno = event.Refused, 14
 	if got := decode(t, in); !reflect.DeepEqual(got, want) {

@@ -274,7 +274,8 @@ func TestObserve(t *testing.T) {
 	t.Logf("told:\n%s", o.told())
 }
 
-// What was pinned before observe began is recognised when it is released.
+// What was pinned before observe began is told when it begins, what becomes of it is told in its
+// owner's name, and its release is recognised.
 func TestObserveLate(t *testing.T) {
 	if *expectVerdict == "refused" {
 		return // nothing is pinned
@@ -292,14 +293,31 @@ func TestObserveLate(t *testing.T) {
 	}
 	time.Sleep(time.Second) // its traffic flows
 	o := beginObserving(t, "--pid", strconv.Itoa(server.Process.Pid))
-	if err := file.Sync(); err != nil {
+	pin := o.await(t, func(l observe.Line) bool { return l.Event == "pinned" })
+	if !pin.SinceBefore || pin.Path != file.Name() || pin.Pages != 32 || pin.Filesystem != "ext4" || pin.RDMADevice == "" || pin.Owner.Comm != "ib_write_bw" || pin.Owner.Cgroup == "" {
+		t.Errorf("%+v", pin)
+	}
+	address, err := strconv.ParseUint(pin.Address, 0, 64)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = pageOut(server.Process.Pid, address&^0xfff, pin.Bytes)
+	}
+	if err != nil {
 		t.Fatal(err)
+	}
+	if *expectVerdict == "data-lost" {
+		l := o.await(t, func(l observe.Line) bool { return l.Event == "stripped" })
+		if l.Path != file.Name() || l.Owner == nil || l.Owner.Comm != "ib_write_bw" || l.Holder != "rdma" || l.RDMADevice != pin.RDMADevice {
+			t.Errorf("%+v", l)
+		}
 	}
 	if err := server.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	l := o.await(t, func(l observe.Line) bool { return l.Event == "released" })
-	if !l.SinceBefore || l.Why != "signal" || l.Signal != "SIGKILL" || l.Bytes != 128<<10 || l.Owner == nil || l.Owner.Comm != "ib_write_bw" {
+	if !l.SinceBefore || l.Path != file.Name() || l.Why != "signal" || l.Signal != "SIGKILL" || l.Bytes != 128<<10 || l.Owner == nil || l.Owner.Comm != "ib_write_bw" {
 		t.Errorf("%+v", l)
 	}
 	if summary, code := o.end(t); code != exit.Clean || summary.Released != 1 {

@@ -15,7 +15,7 @@ enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */
 	KIND_STRIPPED = 2, /* struct event: the buffers of a pinned page, or of a folio's, are gone */
 	KIND_DROPPED = 3,  /* struct event: writeback found a dirty page without buffers and dropped it */
-	KIND_PINNED = 4,   /* struct pin_event: a region was pinned */
+	KIND_PINNED = 4,   /* struct pin_event: a region was pinned; RELEASE_UNSEEN: it is one of a list */
 	KIND_REFUSED = 5,  /* struct pin_event: the kernel refused to pin one */
 	KIND_RELEASED = 6, /* struct release_event: a region was released */
 };
@@ -247,6 +247,9 @@ __u64 lost_pins;     /* regions that found no place in pins or pinning */
  * before it has looked anything up. pinning_now is the same of pins. */
 __u64 active;
 __u64 pinning_now;
+
+/* The process that asks the kernel for its list of regions, to see them pass; 0: none does. */
+volatile __u32 listing;
 
 /* Counts of an epoch come to rest soon after the next one has begun. */
 volatile __u32 epoch;

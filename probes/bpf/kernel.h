@@ -112,11 +112,26 @@ struct address_space {
 	struct inode *host;
 } __core;
 
+/* include/linux/kernfs.h, cgroup-defs.h */
+struct kernfs_node {
+	__u64 id;
+} __core;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} __core;
+
+struct css_set {
+	struct cgroup *dfl_cgrp; /* in the unified hierarchy */
+} __core;
+
 /* include/linux/sched.h */
 struct task_struct {
 	unsigned int flags;
 	int exit_code;
+	int tgid;
 	struct task_struct *group_leader;
+	struct css_set *cgroups;
 	char comm[16];
 } __core;
 
@@ -132,6 +147,23 @@ struct bio {
 /* include/rdma/ib_verbs.h */
 struct ib_device {
 	char name[64];
+} __core;
+
+/* include/rdma/restrack.h */
+enum rdma_restrack_type {
+	RDMA_RESTRACK_MR = 4,
+};
+
+struct rdma_restrack_entry {
+	enum rdma_restrack_type type;
+	struct task_struct *task; /* 0: of the kernel's own */
+} __core;
+
+struct ib_mr {
+	struct ib_device *device;
+	__u64 iova;
+	__u64 length;
+	struct rdma_restrack_entry res;
 } __core;
 
 /* include/linux/types.h */

@@ -187,6 +187,53 @@ int umem_get_leave_kprobe(struct pt_regs *ctx)
 	return 0;
 }
 
+/* int rdma_restrack_get(struct rdma_restrack_entry *): of each region while somebody asks for
+ * the list of them (RDMA_NLDEV_CMD_RES_MR_GET), which itself does not say where they are. The
+ * address is that of the region to the device, and in its owner's memory unless it was
+ * registered with another one (IBV_ACCESS_ZERO_BASED, ibv_reg_mr_iova). */
+SEC("kprobe")
+int listed_kprobe(struct pt_regs *ctx)
+{
+	struct rdma_restrack_entry *entry = (void *)PT_REGS_PARM1(ctx);
+	struct pin_event *told;
+	struct task_struct *task;
+	struct ib_mr *mr;
+
+	if (!listing || listing != bpf_get_current_pid_tgid() >> 32)
+		return 0;
+	if (!bpf_core_type_exists(struct ib_mr) ||
+	    BPF_CORE_READ(entry, type) != bpf_core_enum_value(enum rdma_restrack_type, RDMA_RESTRACK_MR))
+		return 0;
+	task = BPF_CORE_READ(entry, task);
+	if (!task)
+		return 0;
+	mr = (void *)entry - bpf_core_field_offset(struct ib_mr, res);
+	told = bpf_ringbuf_reserve(&events, sizeof(*told), 0);
+	if (!told) {
+		__sync_fetch_and_add(&lost_events, 1);
+		return 0;
+	}
+	__builtin_memset(told, 0, sizeof(*told));
+	told->event.time_ns = bpf_ktime_get_ns();
+	told->event.kind = KIND_PINNED;
+	told->event.holder = HOLDER_UMEM;
+	told->event.state = RELEASE_UNSEEN;
+	told->event.stack = NO_STACK;
+	told->event.owner = BPF_CORE_READ(task, tgid);
+	told->event.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	BPF_CORE_READ_INTO(&told->event.owner_comm, task, group_leader, comm);
+	told->event.pid = told->event.tid = told->event.owner; /* by whose call, nobody knows any more */
+	__builtin_memcpy(told->event.comm, told->event.owner_comm, sizeof(told->event.comm));
+	told->region.address = BPF_CORE_READ(mr, iova);
+	told->region.length = BPF_CORE_READ(mr, length);
+	bpf_probe_read_kernel_str(told->region.rdma, RDMA_NAME, BPF_CORE_READ(mr, device)->name);
+	if (passes(&told->event))
+		bpf_ringbuf_submit(told, 0);
+	else
+		bpf_ringbuf_discard(told, 0);
+	return 0;
+}
+
 /* tell_released is called at the end of a umem's release, while its task has the region's
  * record. What nobody saw pinned is told if it dirtied pages of a file: from the umem's own
  * words alone, anonymous memory looks the same. */

@@ -45,7 +45,7 @@ var bodies = map[uint32]body{
 	1: {Dirtied, RecordSize, statePages, decodeRun},
 	2: {Stripped, RecordSize, 0, decodeFolio},
 	3: {Dropped, RecordSize, 0, decodeFolio},
-	4: {Pinned, PinRecordSize, 0, decodePin},
+	4: {Pinned, PinRecordSize, stateUnseen, decodePin},
 	5: {Refused, PinRecordSize, 0, decodePin},
 	6: {Released, ReleaseRecordSize, stateReleased, decodeRelease},
 }
@@ -158,6 +158,9 @@ func decodePin(r record, e *Event) error {
 	errno := -int64(int32(r.u32(RecordSize + regionSize)))
 	if errno < 0 || errno > maxErrno || (errno == 0) != (e.Kind == Pinned) {
 		return fmt.Errorf("the answer %d", -errno)
+	}
+	if unseen := r.u32(16)&stateUnseen != 0; unseen != (e.Kind == Pinned && e.Region.PinnedNS == 0) {
+		return fmt.Errorf("pinned at %d in state %#x", e.Region.PinnedNS, r.u32(16))
 	}
 	e.Errno = int32(errno)
 	for i := range pathNames {

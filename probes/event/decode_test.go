@@ -222,6 +222,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"pinned by a read":      {of(Pinned, 12, 2, 4), "pinned: a region of the holder \"dio\""},
 		"endless device":        {endless(sampleOf(Pinned), 160, 192), "the RDMA device's name"},
 		"endless path":          {endless(sampleOf(Pinned), 200, 240), "has no end"},
+		"pinned unseen":         {of(Pinned, 16, 16, 4), "pinned: pinned at 1000 in state 0x10"},
+		"pinned when":           {of(Pinned, 144, 0, 8), "pinned: pinned at 0 in state 0x0"},
 		"pinned with an error":  {of(Pinned, 192, math.MaxUint32-13, 4), "pinned: the answer -14"},
 		"refused without one":   {of(Refused, 192, 0, 4), "refused: the answer 0"},
 		"refused with success":  {of(Refused, 192, 5, 4), "refused: the answer 5"},

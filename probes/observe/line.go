@@ -50,7 +50,7 @@ type Line struct {
 	Error       string `json:"error,omitempty"`   // of refused: the kernel's answer
 	Why         string `json:"why,omitempty"`     // of released: dereg, exit or signal
 	Signal      string `json:"signal,omitempty"`
-	SinceBefore bool   `json:"since_before,omitempty"` // pinned before observe began
+	SinceBefore bool   `json:"since_before,omitempty"` // of pinned and released: it was pinned before observe began
 
 	BufferlessPages  uint64 `json:"bufferless_pages,omitempty"`
 	UnannouncedPages uint64 `json:"unannounced_pages,omitempty"`
@@ -102,6 +102,7 @@ func line(e event.Event, at time.Time) Line {
 	}
 	if r := e.Region; r != nil {
 		l.RDMADevice, l.Address, l.Bytes = r.Device, fmt.Sprintf("%#x", r.Address), r.Length
+		l.SinceBefore = r.PinnedNS == 0 && e.Kind == event.Pinned
 	}
 	if e.Errno != 0 {
 		l.Error = unix.ErrnoName(unix.Errno(e.Errno))

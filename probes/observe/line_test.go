@@ -19,7 +19,7 @@ func sample(kind event.Kind) event.Event {
 	case event.Dirtied:
 		e.Bufferless, e.Unannounced = true, true
 	case event.Pinned, event.Refused, event.Released:
-		e.Region = &event.Region{Address: 0x7f0000000000, Length: 128 << 10, Device: "rxe0"}
+		e.Region = &event.Region{Address: 0x7f0000000000, Length: 128 << 10, PinnedNS: 1, Device: "rxe0"}
 	}
 	switch kind {
 	case event.Refused:
@@ -45,6 +45,11 @@ func TestText(t *testing.T) {
 		if got := l.Text(); got != "09:30:00.000 "+want+"\n" {
 			t.Errorf("%s\n got %q\nwant %q", kind, got, want)
 		}
+	}
+	before := sample(event.Pinned)
+	before.Region.PinnedNS = 0
+	if l := line(before, at); !l.SinceBefore || !strings.Contains(l.Text(), ": 32 pages pinned, before observe began, rdma rxe0") {
+		t.Errorf("%+v: %s", l, l.Text())
 	}
 }
 

@@ -25,6 +25,8 @@ type Source interface {
 	// Symbolise fills in the event's kernel stack, and ForgetStacks makes room for others.
 	Symbolise(*event.Event) error
 	ForgetStacks() error
+	// Owns says who holds pages of a file, where nobody was seen to pin them.
+	Owns(file event.Inode, holder string, owner event.Owner) error
 	// Totals reads all that was counted; TakeCounts takes it by file, holder and owner.
 	Totals() (event.Totals, error)
 	TakeCounts() ([]event.Count, error)
@@ -184,8 +186,17 @@ func (o *observer) take(e event.Event) {
 
 // tell completes an event and tells it, if it is wanted.
 func (o *observer) tell(e event.Event) {
-	if o.failed != nil || inMemory[e.Filesystem] {
+	if o.failed != nil {
 		return
+	}
+	before := e.Kind == event.Pinned && e.Region.PinnedNS == 0
+	if before && !o.registry.locate(&e) || inMemory[e.Filesystem] {
+		return
+	}
+	if before {
+		if err := o.Source.Owns(e.Inode, e.Holder, e.Owner); err != nil {
+			o.fail(err)
+		}
 	}
 	if e.Kind == event.Pinned {
 		o.registry.learn(e)

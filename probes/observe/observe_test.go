@@ -21,6 +21,7 @@ type recording struct {
 	mu     sync.Mutex
 	taken  bool
 	forgot int
+	owners []event.Event // whose files' owners were named
 	breaks error
 }
 
@@ -41,6 +42,10 @@ func (r *recording) Symbolise(e *event.Event) error {
 	return nil
 }
 func (r *recording) ForgetStacks() error { r.forgot++; return nil }
+func (r *recording) Owns(file event.Inode, holder string, owner event.Owner) error {
+	r.owners = append(r.owners, event.Event{Inode: file, Holder: holder, Owner: owner})
+	return nil
+}
 func (r *recording) Totals() (event.Totals, error) {
 	t := event.Totals{Holders: map[string]event.Count{}, Pinned: 1, Released: 1}
 	for _, c := range r.counts {
@@ -64,7 +69,10 @@ func (r *recording) Lost() (event.Lost, error) { return r.lost, nil }
 // observed runs an observation of a recording for three seconds of a bubble.
 func observed(t *testing.T, c Config) (lines []Line, summary Summary, err error) {
 	t.Helper()
-	c.Proc, c.Cgroup = procOf(t, nil, mounts), t.TempDir()
+	c.Cgroup = t.TempDir()
+	if c.Proc == "" {
+		c.Proc = procOf(t, nil, mounts)
+	}
 	tell := c.Tell
 	c.Tell = func(l Line) error {
 		lines = append(lines, l)

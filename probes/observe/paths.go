@@ -2,12 +2,10 @@ package observe
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/moby/sys/mountinfo"
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
@@ -127,24 +125,33 @@ func (r *registry) refused(e event.Event) string {
 
 // mapped returns the path of a file that a process has mapped; "" if it has not, or is gone.
 func (r *registry) mapped(pid uint32, wanted func(*procfs.ProcMap) bool) string {
+	if m := r.mapping(pid, wanted); m != nil {
+		return m.Pathname
+	}
+	return ""
+}
+
+// mapping returns the first that is wanted of the mappings of files that a process has; nil: it
+// has none, or is gone.
+func (r *registry) mapping(pid uint32, wanted func(*procfs.ProcMap) bool) *procfs.ProcMap {
 	fs, err := procfs.NewFS(r.proc)
 	if err != nil || pid == 0 {
-		return ""
+		return nil
 	}
 	process, err := fs.Proc(int(pid))
 	if err != nil {
-		return ""
+		return nil
 	}
 	maps, err := process.ProcMaps()
 	if err != nil {
-		return ""
+		return nil
 	}
 	for _, m := range maps {
 		if wanted(m) && strings.HasPrefix(m.Pathname, "/") {
-			return m.Pathname
+			return m
 		}
 	}
-	return ""
+	return nil
 }
 
 // named puts the recorded names of a file below where its file system is mounted.
@@ -156,18 +163,7 @@ func (r *registry) named(file event.Inode, names []string) string {
 	for _, name := range slices.Backward(names) {
 		within = path.Join(within, name)
 	}
-	f, err := os.Open(path.Join(r.proc, "self/mountinfo"))
-	if err != nil {
-		return within
-	}
-	defer f.Close()
-	mounts, err := mountinfo.GetMountsFromReader(f, func(m *mountinfo.Info) (skip, stop bool) {
-		return m.Major != int(file.Device>>20) || m.Minor != int(file.Device&(1<<20-1)), false
-	})
-	if err != nil {
-		return within
-	}
-	for _, m := range mounts {
+	for _, m := range r.mounts(file.Device>>20, file.Device&(1<<20-1)) {
 		if below, ok := strings.CutPrefix(within, strings.TrimSuffix(m.Root, "/")); ok && (below == "" || below[0] == '/') {
 			return path.Join(m.Mountpoint, below)
 		}

@@ -43,7 +43,7 @@ const (
 func pinned(pid uint32, address, inode uint64) event.Event {
 	return event.Event{
 		Kind: event.Pinned, Holder: event.HolderUmem, Owner: event.Owner{PID: pid}, Inode: event.Inode{Device: 7<<20 | 3, Number: inode},
-		Index: 0, Pages: 512, Region: &event.Region{Address: address, Length: 2 << 20, Device: "rxe0"}, Names: []string{"f", "deep"},
+		Index: 0, Pages: 512, Region: &event.Region{Address: address, Length: 2 << 20, PinnedNS: 1, Device: "rxe0"}, Names: []string{"f", "deep"},
 	}
 }
 

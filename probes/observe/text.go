@@ -69,6 +69,7 @@ func (l Line) facts() (facts []string) {
 	case "pinned":
 		say(l.Pages > 0, "%s pinned", pages)
 		say(l.Pages == 0, "%d bytes pinned", l.Bytes)
+		say(l.SinceBefore, "before observe began")
 	case "refused":
 		say(true, "%d bytes at %s not pinned: %s", l.Bytes, l.Address, l.Error)
 	case "stripped":

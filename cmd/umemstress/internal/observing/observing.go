@@ -14,6 +14,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/exit"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -179,6 +180,9 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	if err := session.SetFilter(filter); err != nil {
 		return err
+	}
+	if err := session.ListRegions(); err != nil {
+		logrus.Warnf("what was pinned before is only recognised when it is released: %v", err)
 	}
 	if f.seconds > 0 {
 		var cancel context.CancelFunc
