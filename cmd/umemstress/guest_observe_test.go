@@ -195,6 +195,15 @@ func perftest(t *testing.T, file *os.File, seconds int) (server *exec.Cmd, clien
 	}
 }
 
+// provokeIt has the pages of a program's file cleaned and stripped, as far as the kernel does.
+func provokeIt(t *testing.T, pid int, file *os.File) {
+	t.Helper()
+	stdout, stderr, code := here(t, "provoke", "--pid", strconv.Itoa(pid), "--path", file.Name(), "--yes")
+	if code != exit.Clean || stderr != "" || !strings.Contains(stdout, "of "+file.Name()+"\nwritten back and paged out once") {
+		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}
+
 // Somebody else's program is seen to pin a file, to lose its buffers, to dirty it at the end
 // and to lose what was written, each with its name and the file's.
 func TestObserve(t *testing.T) {
@@ -225,16 +234,7 @@ func TestObserve(t *testing.T) {
 	if pin.Pages != pages || pin.RDMADevice == "" || pin.Filesystem != "ext4" || pin.Bytes != pages<<12 {
 		t.Errorf("%+v", pin)
 	}
-	address, err := strconv.ParseUint(pin.Address, 0, 64)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = pageOut(server.Process.Pid, address&^0xfff, pin.Bytes)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	provokeIt(t, server.Process.Pid, file)
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
@@ -297,16 +297,7 @@ func TestObserveLate(t *testing.T) {
 	if !pin.SinceBefore || pin.Path != file.Name() || pin.Pages != 32 || pin.Filesystem != "ext4" || pin.RDMADevice == "" || pin.Owner.Comm != "ib_write_bw" || pin.Owner.Cgroup == "" {
 		t.Errorf("%+v", pin)
 	}
-	address, err := strconv.ParseUint(pin.Address, 0, 64)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = pageOut(server.Process.Pid, address&^0xfff, pin.Bytes)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	provokeIt(t, server.Process.Pid, file)
 	if *expectVerdict == "data-lost" {
 		l := o.await(t, func(l observe.Line) bool { return l.Event == "stripped" })
 		if l.Path != file.Name() || l.Owner == nil || l.Owner.Comm != "ib_write_bw" || l.Holder != "rdma" || l.RDMADevice != pin.RDMADevice {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/probes/event"
+	"umemstress/probes/mapped"
 )
 
 // Source is what witnesses: a session of package probes.
@@ -190,7 +191,7 @@ func (o *observer) tell(e event.Event) {
 		return
 	}
 	before := e.Kind == event.Pinned && e.Region.PinnedNS == 0
-	if before && !o.registry.locate(&e) || inMemory[e.Filesystem] {
+	if before && !o.registry.locate(&e) || mapped.InMemory(e.Filesystem) {
 		return
 	}
 	if before {

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
-
 	"umemstress/probes/event"
+	"umemstress/probes/mapped"
 )
 
 // maxPaths is how many files' paths are remembered. They are, since who releases pages may
@@ -51,8 +49,8 @@ func (r *registry) learn(e event.Event) {
 		r.covered = slices.Delete(r.covered, 0, 1)
 	}
 	r.covered = append(r.covered, region{e.Owner.PID, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
-	found := r.mapped(e.Owner.PID, func(m *procfs.ProcMap) bool {
-		return uint64(m.StartAddr) <= e.Region.Address && e.Region.Address < uint64(m.EndAddr)
+	found := r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
+		return m.Start <= e.Region.Address && e.Region.Address < m.End
 	})
 	if found == "" {
 		found = r.named(e.Inode, e.Names)
@@ -92,8 +90,8 @@ func (r *registry) path(e event.Event) string {
 		return known
 	}
 	for _, pid := range []uint32{e.Owner.PID, e.PID} {
-		found := r.mapped(pid, func(m *procfs.ProcMap) bool {
-			return m.Inode == e.Inode.Number && m.Dev == unix.Mkdev(e.Inode.Device>>20, e.Inode.Device&(1<<20-1))
+		found := r.mapped(pid, func(m mapped.Mapping) bool {
+			return m.Inode == e.Inode.Number && m.Major == e.Inode.Device>>20 && m.Minor == e.Inode.Device&(1<<20-1)
 		})
 		if found != "" {
 			r.remember(e.Inode, found)
@@ -118,38 +116,28 @@ func (r *registry) pinnedAt(e event.Event) (found region) {
 
 // refused is the file at the address that could not be pinned.
 func (r *registry) refused(e event.Event) string {
-	return r.mapped(e.Owner.PID, func(m *procfs.ProcMap) bool {
-		return m.Inode != 0 && uint64(m.StartAddr) <= e.Region.Address && e.Region.Address < uint64(m.EndAddr)
+	return r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
+		return m.Start <= e.Region.Address && e.Region.Address < m.End
 	})
 }
 
 // mapped returns the path of a file that a process has mapped; "" if it has not, or is gone.
-func (r *registry) mapped(pid uint32, wanted func(*procfs.ProcMap) bool) string {
+func (r *registry) mapped(pid uint32, wanted func(mapped.Mapping) bool) string {
 	if m := r.mapping(pid, wanted); m != nil {
-		return m.Pathname
+		return m.Path
 	}
 	return ""
 }
 
 // mapping returns the first that is wanted of the mappings of files that a process has; nil: it
 // has none, or is gone.
-func (r *registry) mapping(pid uint32, wanted func(*procfs.ProcMap) bool) *procfs.ProcMap {
-	fs, err := procfs.NewFS(r.proc)
-	if err != nil || pid == 0 {
-		return nil
-	}
-	process, err := fs.Proc(int(pid))
+func (r *registry) mapping(pid uint32, wanted func(mapped.Mapping) bool) *mapped.Mapping {
+	mappings, err := mapped.Of(r.proc, pid)
 	if err != nil {
 		return nil
 	}
-	maps, err := process.ProcMaps()
-	if err != nil {
-		return nil
-	}
-	for _, m := range maps {
-		if wanted(m) && strings.HasPrefix(m.Pathname, "/") {
-			return m
-		}
+	if i := slices.IndexFunc(mappings, wanted); i >= 0 {
+		return &mappings[i]
 	}
 	return nil
 }
@@ -163,7 +151,7 @@ func (r *registry) named(file event.Inode, names []string) string {
 	for _, name := range slices.Backward(names) {
 		within = path.Join(within, name)
 	}
-	for _, m := range r.mounts(file.Device>>20, file.Device&(1<<20-1)) {
+	for _, m := range mapped.Mounts(r.proc, file.Device>>20, file.Device&(1<<20-1)) {
 		if below, ok := strings.CutPrefix(within, strings.TrimSuffix(m.Root, "/")); ok && (below == "" || below[0] == '/') {
 			return path.Join(m.Mountpoint, below)
 		}

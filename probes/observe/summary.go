@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"umemstress/probes/event"
+	"umemstress/probes/mapped"
 )
 
 // A Summary is what was counted since observe began. Its numbers do not depend on the events
@@ -86,7 +87,7 @@ type sums map[sumKey]Sum
 
 func (s sums) add(counts []event.Count) {
 	for _, c := range counts {
-		if inMemory[c.Filesystem] {
+		if mapped.InMemory(c.Filesystem) {
 			continue
 		}
 		key := sumKey{holderWords[c.Holder], c.Filesystem}

@@ -50,7 +50,3 @@ func matches(pattern, text string) bool {
 func below(directory, file string) bool {
 	return strings.HasPrefix(file, strings.TrimSuffix(directory, "/")+"/")
 }
-
-// inMemory are file systems that write nothing back. They are never told that a page is dirtied
-// and lose nothing by it.
-var inMemory = map[string]bool{"tmpfs": true, "hugetlbfs": true, "ramfs": true, "devtmpfs": true}

@@ -1,0 +1,103 @@
+// Package mapped answers one question: what has a process mapped of which files?
+package mapped
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// A Mapping is a part of a process's memory that is a file's.
+type Mapping struct {
+	Start, End uint64 // addresses
+	Offset     uint64 // of the first byte in the file
+	Shared     bool
+	Writable   bool
+	Major      uint32 // of the file's device
+	Minor      uint32
+	Inode      uint64
+	Path       string // as the process has it
+}
+
+// Of lists the mappings of files of a process. proc is where procfs is mounted.
+func Of(proc string, pid uint32) ([]Mapping, error) {
+	fs, err := procfs.NewFS(proc)
+	if err != nil {
+		return nil, err
+	}
+	process, err := fs.Proc(int(pid))
+	if err != nil {
+		return nil, err
+	}
+	maps, err := process.ProcMaps()
+	if err != nil {
+		return nil, err
+	}
+	var found []Mapping
+	for _, m := range maps {
+		if m.Inode == 0 || !strings.HasPrefix(m.Pathname, "/") {
+			continue
+		}
+		found = append(found, Mapping{
+			Start: uint64(m.StartAddr), End: uint64(m.EndAddr), Offset: uint64(m.Offset),
+			Shared: m.Perms.Shared, Writable: m.Perms.Write,
+			Major: unix.Major(m.Dev), Minor: unix.Minor(m.Dev), Inode: m.Inode, Path: m.Pathname,
+		})
+	}
+	return found, nil
+}
+
+// File is the path by which a mapping's file can be opened, wherever it is mounted or whether it
+// has been deleted. It takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+func (m Mapping) File(proc string, pid uint32) string {
+	return path.Join(proc, fmt.Sprintf("%d/map_files/%x-%x", pid, m.Start, m.End))
+}
+
+// magics are of file systems that are mounted nowhere, where the kernel keeps files without a
+// name.
+var magics = map[int64]string{
+	unix.TMPFS_MAGIC: "tmpfs", unix.HUGETLBFS_MAGIC: "hugetlbfs", unix.RAMFS_MAGIC: "ramfs",
+}
+
+// Filesystem is the type of the file system of a mapping's file; "" if it cannot be told.
+func (m Mapping) Filesystem(proc string, pid uint32) string {
+	var stat unix.Statfs_t
+	if unix.Statfs(m.File(proc, pid), &stat) == nil && magics[stat.Type] != "" {
+		return magics[stat.Type]
+	}
+	for _, mount := range Mounts(proc, m.Major, m.Minor) {
+		return mount.FSType
+	}
+	return ""
+}
+
+// InMemory are file systems that write nothing back: they are never told that a page is dirtied,
+// and lose nothing by it.
+func InMemory(filesystem string) bool {
+	switch filesystem {
+	case "tmpfs", "hugetlbfs", "ramfs", "devtmpfs":
+		return true
+	}
+	return false
+}
+
+// Mounts are those of a device.
+func Mounts(proc string, major, minor uint32) []*mountinfo.Info {
+	f, err := os.Open(path.Join(proc, "self/mountinfo"))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	mounts, err := mountinfo.GetMountsFromReader(f, func(m *mountinfo.Info) (skip, stop bool) {
+		return m.Major != int(major) || m.Minor != int(minor), false
+	})
+	if err != nil {
+		return nil
+	}
+	return mounts
+}

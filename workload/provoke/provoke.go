@@ -1,0 +1,198 @@
+package provoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes/mapped"
+	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/promise"
+)
+
+// Options say whom to provoke.
+type Options struct {
+	PID  uint32
+	Path string        // only this file, or those in this directory; "": all
+	For  time.Duration // go on for so long; 0: once
+	Proc string        // where procfs is mounted; "": /proc
+}
+
+// A Target is memory of the program that its file system writes back: a writable shared mapping
+// of a file, or a part of one that the kernel has split.
+type Target struct {
+	Path       string `json:"path"` // as the program has it mapped
+	Filesystem string `json:"filesystem,omitempty"`
+	Address    string `json:"address"`
+	Bytes      uint64 `json:"bytes"`
+
+	mapping mapped.Mapping
+}
+
+// A Result is what was done.
+type Result struct {
+	Targets []Target `json:"targets"`
+	Passes  int      `json:"passes"`
+	// AdvisedBytes is of how much memory the kernel was asked to take the pages, in all passes.
+	// It takes those that it can; pinned ones stay, and may lose their buffers.
+	AdvisedBytes uint64  `json:"advised_bytes"`
+	Ended        bool    `json:"ended"` // the program ended meanwhile
+	Seconds      float64 `json:"seconds"`
+}
+
+// pause is left between two passes, for the program to write.
+const pause = 50 * time.Millisecond
+
+// Targets finds what there is to provoke. None at all is an error of the caller's.
+func Targets(o Options) ([]Target, error) {
+	o = o.complete()
+	mappings, err := mapped.Of(o.Proc, o.PID)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return nil, fault.Usagef("there is no process %d", o.PID)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fault.Lacksf("the maps of process %d are not to be read: it takes root, or CAP_SYS_PTRACE", o.PID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the maps of process %d: %w", o.PID, err)
+	}
+	var targets []Target
+	for _, m := range mappings {
+		if !m.Shared || !m.Writable || !o.wants(m.Path) {
+			continue
+		}
+		filesystem := m.Filesystem(o.Proc, o.PID)
+		if mapped.InMemory(filesystem) || !isData(m.File(o.Proc, o.PID)) {
+			continue
+		}
+		targets = append(targets, Target{Path: m.Path, Filesystem: filesystem, Address: fmt.Sprintf("%#x", m.Start), Bytes: m.End - m.Start, mapping: m})
+	}
+	if len(targets) == 0 {
+		return nil, fault.Usagef("process %d has no writable shared mapping of such a file: what it pins elsewhere cannot lose data in this way", o.PID)
+	}
+	return targets, nil
+}
+
+func (o Options) complete() Options {
+	if o.Proc == "" {
+		o.Proc = "/proc"
+	}
+	return o
+}
+
+func (o Options) wants(path string) bool {
+	return o.Path == "" || path == o.Path || strings.HasPrefix(path, strings.TrimSuffix(o.Path, "/")+"/")
+}
+
+// isData says whether a file is one that a file system writes back, or a block device: others,
+// such as a device that a driver lets be mapped, are nobody's to open.
+func isData(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	kind := info.Mode().Type()
+	return kind == 0 || kind == fs.ModeDevice
+}
+
+// Do provokes the targets until the time is up or the program has ended. The result is there with
+// an error, too.
+func Do(ctx context.Context, o Options, targets []Target) (Result, error) {
+	o = o.complete()
+	result := Result{Targets: targets}
+	began := time.Now()
+	err := o.passes(ctx, targets, &result)
+	result.Seconds = time.Since(began).Seconds()
+	if errors.Is(err, unix.ESRCH) {
+		result.Ended, err = true, nil
+	}
+	return result, err
+}
+
+func (o Options) passes(ctx context.Context, targets []Target, result *Result) error {
+	process, err := unix.PidfdOpen(int(o.PID), 0)
+	if errors.Is(err, unix.ENOSYS) {
+		return fault.Lacksf("the kernel cannot be asked to page out the memory of another process: it takes Linux 5.10")
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(process)
+	for until := time.Now().Add(o.For); ; {
+		if err := writeBack(ctx, o, targets); err != nil {
+			return err
+		}
+		for _, target := range targets {
+			advised, err := pageOut(process, target.mapping.Start, target.Bytes)
+			result.AdvisedBytes += advised
+			if err != nil {
+				return err
+			}
+		}
+		result.Passes++
+		if !time.Now().Before(until) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// asker is what the kernel's log calls the thread that asked for a write-back, where it died of
+// that.
+const asker = "provoke"
+
+// writeBack cleans the pages of the files, each once: a child asks for it, since a kernel with
+// the bug may die of what it finds there.
+func writeBack(ctx context.Context, o Options, targets []Target) error {
+	type file struct {
+		major, minor uint32
+		inode        uint64
+	}
+	seen := map[file]bool{}
+	for _, t := range targets {
+		m := t.mapping
+		if f := (file{m.Major, m.Minor, m.Inode}); seen[f] {
+			continue
+		} else {
+			seen[f] = true
+		}
+		if err := sync(ctx, m.File(o.Proc, o.PID)); err != nil {
+			return fmt.Errorf("write back %s: %w", t.Path, err)
+		}
+	}
+	return nil
+}
+
+// sync asks for one. What it answers is the program's to know: the file system may have thrown
+// pages away already.
+func sync(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the program has unmapped it meanwhile, or ended
+	}
+	if err != nil {
+		return err
+	}
+	asked := make(chan error, 1)
+	go func() {
+		defer f.Close()
+		_, err := promise.Ask(f, 0, 0, asker)
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,164 @@
+package provoke
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload/child"
+	"umemstress/workload/internal/promise"
+)
+
+func TestMain(m *testing.M) {
+	child.RunIfChild(map[string]child.Main{promise.Child: promise.Main})
+	os.Exit(m.Run())
+}
+
+const pages = 16
+
+// mapping maps a file of this process, and dirties it.
+func mapping(t *testing.T, f *os.File, flags int) []byte {
+	t.Helper()
+	if err := f.Truncate(pages << 12); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := unix.Mmap(int(f.Fd()), 0, pages<<12, unix.PROT_READ|unix.PROT_WRITE, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Munmap(memory) })
+	for i := range memory {
+		memory[i] = 1
+	}
+	return memory
+}
+
+func create(t *testing.T, path string) *os.File {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func self() Options { return Options{PID: uint32(os.Getpid())} }
+
+// What is provoked are the files that are written back through the program's mappings.
+func TestTargets(t *testing.T) {
+	dir := t.TempDir()
+	pool := create(t, filepath.Join(dir, "in/pool"))
+	mapping(t, pool, unix.MAP_SHARED)
+	mapping(t, create(t, filepath.Join(dir, "other")), unix.MAP_SHARED)
+	mapping(t, create(t, filepath.Join(dir, "private")), unix.MAP_PRIVATE)
+	memory, err := unix.MemfdCreate("memory", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapping(t, os.NewFile(uintptr(memory), "memory"), unix.MAP_SHARED)
+
+	for path, want := range map[string][]string{
+		"":                       {pool.Name(), filepath.Join(dir, "other")},
+		dir:                      {pool.Name(), filepath.Join(dir, "other")},
+		filepath.Join(dir, "in"): {pool.Name()},
+		pool.Name():              {pool.Name()},
+	} {
+		o := self()
+		o.Path = path
+		targets, err := Targets(o)
+		var got []string
+		for _, target := range targets {
+			if strings.HasPrefix(target.Path, dir) {
+				got = append(got, target.Path)
+			}
+			if strings.Contains(target.Path, "memfd") {
+				t.Errorf("%s: memory of no file's: %+v", path, target)
+			}
+			if target.Path == pool.Name() && target.Bytes != pages<<12 {
+				t.Errorf("%+v", target)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", path, got, err, want)
+		}
+	}
+	var usage interface{ Usage() bool }
+	for _, path := range []string{filepath.Join(dir, "private"), dir + "x", "/nowhere"} {
+		o := self()
+		o.Path = path
+		if _, err := Targets(o); !errors.As(err, &usage) || !strings.Contains(err.Error(), "no writable shared mapping") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := Targets(Options{PID: 1<<31 - 2}); !errors.As(err, &usage) || !strings.Contains(err.Error(), "no process") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The pages are written back and taken, as often as there is time.
+func TestDo(t *testing.T) {
+	pool := create(t, filepath.Join(t.TempDir(), "pool"))
+	memory := mapping(t, pool, unix.MAP_SHARED)
+	o := self()
+	o.Path, o.For = pool.Name(), time.Second
+	targets, err := Targets(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Do(t.Context(), o, targets)
+	if err != nil || r.Passes < 2 || r.AdvisedBytes != uint64(r.Passes)*pages<<12 || r.Ended || r.Seconds < 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, want := range []string{"65536 bytes at " + targets[0].Address + " of " + pool.Name(), "written back and paged out "} {
+		if !strings.Contains(r.Text(), want) {
+			t.Errorf("%q is missing in %s", want, r.Text())
+		}
+	}
+	var resident [pages]byte
+	if err := mincore(memory, resident[:]); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(resident[:], 1) {
+		t.Errorf("pages are there still: %v", resident)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := Do(ctx, o, targets); !errors.Is(err, context.Canceled) || r.Passes > 1 {
+		t.Errorf("cancelled: %+v, %v", r, err)
+	}
+}
+
+// A program that unmaps its memory is let be, and one that ends is the end.
+func TestDoEnds(t *testing.T) {
+	pool := create(t, filepath.Join(t.TempDir(), "pool"))
+	memory := mapping(t, pool, unix.MAP_SHARED)
+	o := self()
+	o.Path = pool.Name()
+	targets, err := Targets(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mprotect(memory, unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Do(t.Context(), o, targets); err != nil || r.Passes != 1 || r.Ended {
+		t.Errorf("%+v, %v", r, err)
+	}
+	o.PID = 1<<31 - 2
+	if r, err := Do(t.Context(), o, targets); err != nil || !r.Ended || r.Passes != 0 {
+		t.Errorf("of nobody: %+v, %v", r, err)
+	}
+}
