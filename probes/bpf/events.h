@@ -248,7 +248,7 @@ __u64 lost_pins;     /* regions that found no place in pins or pinning */
 __u64 active;
 __u64 pinning_now;
 
-/* The process that asks the kernel for its list of regions, to see them pass; 0: none does. */
+/* Not 0 while the session asks the kernel for its list of regions, to see them pass. */
 volatile __u32 listing;
 
 /* Counts of an epoch come to rest soon after the next one has begun. */

@@ -199,7 +199,7 @@ int listed_kprobe(struct pt_regs *ctx)
 	struct task_struct *task;
 	struct ib_mr *mr;
 
-	if (!listing || listing != bpf_get_current_pid_tgid() >> 32)
+	if (!listing)
 		return 0;
 	if (!bpf_core_type_exists(struct ib_mr) ||
 	    BPF_CORE_READ(entry, type) != bpf_core_enum_value(enum rdma_restrack_type, RDMA_RESTRACK_MR))
