@@ -63,11 +63,25 @@ func TestLocate(t *testing.T) {
 // A region that was pinned before is told, but for one of memory that is no file's, and what
 // becomes of its pages is told in its owner's name.
 func TestRunLate(t *testing.T) {
-	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
+	stripped := event.Event{Kind: event.Stripped, Inode: event.Inode{Device: 7<<20 | 3, Number: 13}, Filesystem: "ext4", Index: 1, Pages: 1, Folios: 1, PID: 7, Comm: "kswapd0"}
+	beyond := stripped
+	beyond.Index = 9
+	released := listed(40, 0x7f0000200000, 8192)
+	released.Kind, released.Inode, released.Index, released.Region.Device, released.End = event.Released, stripped.Inode, 1, "", &event.End{Unseen: true}
+	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
 	proc := procOf(t, map[string]string{"40": manyKinds}, mounts+"40 22 0:1 / /dev/shm rw - tmpfs tmpfs rw\n")
 	lines, summary, err := observed(t, Config{Source: source, Proc: proc})
-	if got := eventsOf(lines); err != nil || !reflect.DeepEqual(got, []string{Started, "pinned", Ended}) || summary.Events != 1 {
+	if got := eventsOf(lines); err != nil || !reflect.DeepEqual(got, []string{Started, "pinned", "stripped", "stripped", "released", Ended}) || summary.Events != 4 {
 		t.Fatalf("told %q, %v", got, err)
+	}
+	if l := lines[2]; l.Owner == nil || l.Owner.Comm != "pinner" || l.Holder != "rdma" || l.RDMADevice != "rxe0" {
+		t.Errorf("a page of the region: %+v", l)
+	}
+	if l := lines[3]; l.Owner != nil || l.Holder != "" {
+		t.Errorf("a page beyond the region: %+v", l)
+	}
+	if l := lines[4]; !l.SinceBefore || l.RDMADevice != "rxe0" || l.Path != "/data/other" {
+		t.Errorf("its release: %+v", l)
 	}
 	l := lines[1]
 	if !l.SinceBefore || l.Path != "/data/other" || l.Device != "7:3" || l.Inode != 13 || l.Pages != 2 || l.Filesystem != "ext4" || l.Owner.Comm != "pinner" || l.Bytes != 8192 {

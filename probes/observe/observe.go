@@ -202,6 +202,9 @@ func (o *observer) tell(e event.Event) {
 	if e.Kind == event.Pinned {
 		o.registry.learn(e)
 	}
+	if e.Owner.PID == 0 && e.Holder == "" {
+		o.registry.name(&e)
+	}
 	l := line(e, time.Unix(0, int64(e.TimeNS)).Add(o.clock))
 	o.complete(e, &l)
 	if e.Kind == event.Released {
@@ -235,7 +238,7 @@ func (o *observer) complete(e event.Event, l *Line) {
 	} else {
 		l.Path = o.registry.path(e)
 	}
-	if e.Region == nil && e.Holder == event.HolderUmem {
+	if l.RDMADevice == "" && e.Holder == event.HolderUmem {
 		l.RDMADevice = o.registry.pinnedAt(e).device
 	}
 	if l.Owner != nil {

@@ -24,7 +24,7 @@ type registry struct {
 
 // A region is pages of a file that somebody pinned.
 type region struct {
-	owner  uint32
+	owner  event.Owner
 	first  uint64
 	pages  uint64
 	file   event.Inode
@@ -48,7 +48,7 @@ func (r *registry) learn(e event.Event) {
 	if len(r.covered) == maxRegions {
 		r.covered = slices.Delete(r.covered, 0, 1)
 	}
-	r.covered = append(r.covered, region{e.Owner.PID, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
+	r.covered = append(r.covered, region{e.Owner, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
 	found := r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
 		return m.Start <= e.Region.Address && e.Region.Address < m.End
 	})
@@ -74,7 +74,7 @@ func (r *registry) remember(file event.Inode, path string) {
 // forget drops a region that was released.
 func (r *registry) forget(e event.Event) {
 	r.covered = slices.DeleteFunc(r.covered, func(c region) bool {
-		return c.owner == e.Owner.PID && c.at == e.Region.Address && c.file == e.Inode
+		return c.owner.PID == e.Owner.PID && c.at == e.Region.Address && c.file == e.Inode
 	})
 }
 
@@ -104,14 +104,24 @@ func (r *registry) path(e event.Event) string {
 // pinnedAt is the region that the pages were pinned in, if there is just one that it can be.
 func (r *registry) pinnedAt(e event.Event) (found region) {
 	for _, c := range r.covered {
-		if c.owner == e.Owner.PID && c.first <= e.Index && e.Index < c.first+c.pages && (e.Detached || c.file == e.Inode) {
-			if found.owner != 0 && found.file != c.file {
+		if c.owner.PID == e.Owner.PID && c.first <= e.Index && e.Index < c.first+c.pages && (e.Detached || c.file == e.Inode) {
+			if found.owner.PID != 0 && found.file != c.file {
 				return region{}
 			}
 			found = c
 		}
 	}
 	return found
+}
+
+// name fills in who holds a page that the kernel's side knows of nobody to hold: it may be told
+// of regions that were pinned before only after that.
+func (r *registry) name(e *event.Event) {
+	for _, c := range r.covered {
+		if c.file == e.Inode && c.first <= e.Index && e.Index < c.first+c.pages {
+			e.Owner, e.Holder = c.owner, event.HolderUmem
+		}
+	}
 }
 
 // refused is the file at the address that could not be pinned.
