@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"slices"
+
 	"umemstress/probes/event"
 	"umemstress/probes/mapped"
 )
@@ -9,8 +11,11 @@ const pageShift = 12
 
 // locate finds out what is in a region that was pinned before anybody looked: its file and
 // which pages of it, by the maps of its owner. It is false of memory whose writing would be no
-// file's.
+// file's, and of a region that was seen being pinned before the kernel listed it.
 func (r *registry) locate(e *event.Event) bool {
+	if slices.ContainsFunc(r.covered, func(c region) bool { return c.owner.PID == e.Owner.PID && c.at == e.Region.Address }) {
+		return false
+	}
 	from, to := e.Region.Address, e.Region.Address+e.Region.Length
 	m := r.mapping(e.Owner.PID, func(m mapped.Mapping) bool {
 		return m.Shared && m.Writable && from < m.End && m.Start < to

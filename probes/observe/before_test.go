@@ -68,7 +68,7 @@ func TestRunLate(t *testing.T) {
 	beyond.Index = 9
 	released := listed(40, 0x7f0000200000, 8192)
 	released.Kind, released.Inode, released.Index, released.Region.Device, released.End = event.Released, stripped.Inode, 1, "", &event.End{Unseen: true}
-	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
+	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
 	proc := procOf(t, map[string]string{"40": manyKinds}, mounts+"40 22 0:1 / /dev/shm rw - tmpfs tmpfs rw\n")
 	lines, summary, err := observed(t, Config{Source: source, Proc: proc})
 	if got := eventsOf(lines); err != nil || !reflect.DeepEqual(got, []string{Started, "pinned", "stripped", "stripped", "released", Ended}) || summary.Events != 4 {
