@@ -113,14 +113,19 @@ func TestDo(t *testing.T) {
 	pool := create(t, filepath.Join(t.TempDir(), "pool"))
 	memory := mapping(t, pool, unix.MAP_SHARED)
 	o := self()
-	o.Path, o.For = pool.Name(), time.Second
+	o.Path = pool.Name()
 	targets, err := Targets(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Do(t.Context(), o, targets)
-	if err != nil || r.Passes < 2 || r.AdvisedBytes != uint64(r.Passes)*pages<<12 || r.Ended || r.Seconds < 1 {
-		t.Errorf("%+v, %v", r, err)
+	if r, err := Do(t.Context(), o, targets); err != nil || r.Passes != 1 || r.AdvisedBytes != pages<<12 || r.Ended {
+		t.Errorf("once: %+v, %v", r, err)
+	}
+	var r Result
+	for o.For = time.Second; r.Passes < 2; o.For *= 2 { // a busy disk takes long to sync
+		if r, err = Do(t.Context(), o, targets); err != nil || r.AdvisedBytes != uint64(r.Passes)*pages<<12 || r.Ended || r.Seconds < o.For.Seconds() {
+			t.Fatalf("%+v, %v", r, err)
+		}
 	}
 	for _, want := range []string{"65536 bytes at " + targets[0].Address + " of " + pool.Name(), "written back and paged out "} {
 		if !strings.Contains(r.Text(), want) {
