@@ -161,8 +161,8 @@ faults-guests: $(FAULTS_GUESTS:%=faults-%)
 .PHONY: $(FAULTS_GUESTS:%=faults-%)
 $(FAULTS_GUESTS:%=faults-%): faults-%: $(GUEST_NEEDS)
 	kernel=$(word 1,$(subst -, ,$*)) part=$(word 2,$(subst -, ,$*)) share=$$(($(EACH) / $(PARTS))); \
-	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout 30m -- $(abspath $(TESTS))/soft-roce+faults.test \
-		-test.timeout 29m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
+	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
+		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
 
 # The part of it in make test, one guest after the other.
 faults-few: $(GUEST_NEEDS)
