@@ -108,26 +108,34 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// The pages are written back and taken, as often as there is time.
-func TestDo(t *testing.T) {
-	pool := create(t, filepath.Join(t.TempDir(), "pool"))
-	memory := mapping(t, pool, unix.MAP_SHARED)
-	o := self()
-	o.Path = pool.Name()
+// pool is a file that this process has mapped, and what there is to provoke of it.
+func pool(t *testing.T) (memory []byte, o Options, targets []Target) {
+	t.Helper()
+	file := create(t, filepath.Join(t.TempDir(), "pool"))
+	memory = mapping(t, file, unix.MAP_SHARED)
+	o = self()
+	o.Path = file.Name()
 	targets, err := Targets(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return memory, o, targets
+}
+
+// The pages are written back and taken, as often as there is time.
+func TestDo(t *testing.T) {
+	memory, o, targets := pool(t)
 	if r, err := Do(t.Context(), o, targets); err != nil || r.Passes != 1 || r.AdvisedBytes != pages<<12 || r.Ended {
 		t.Errorf("once: %+v, %v", r, err)
 	}
 	var r Result
+	var err error
 	for o.For = time.Second; r.Passes < 2; o.For *= 2 { // a busy disk takes long to sync
 		if r, err = Do(t.Context(), o, targets); err != nil || r.AdvisedBytes != uint64(r.Passes)*pages<<12 || r.Ended || r.Seconds < o.For.Seconds() {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
-	for _, want := range []string{"65536 bytes at " + targets[0].Address + " of " + pool.Name(), "written back and paged out "} {
+	for _, want := range []string{"65536 bytes at " + targets[0].Address + " of " + o.Path, "written back and paged out "} {
 		if !strings.Contains(r.Text(), want) {
 			t.Errorf("%q is missing in %s", want, r.Text())
 		}
@@ -148,14 +156,7 @@ func TestDo(t *testing.T) {
 
 // A program that unmaps its memory is let be, and one that ends is the end.
 func TestDoEnds(t *testing.T) {
-	pool := create(t, filepath.Join(t.TempDir(), "pool"))
-	memory := mapping(t, pool, unix.MAP_SHARED)
-	o := self()
-	o.Path = pool.Name()
-	targets, err := Targets(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	memory, o, targets := pool(t)
 	if err := unix.Mprotect(memory, unix.PROT_NONE); err != nil {
 		t.Fatal(err)
 	}
