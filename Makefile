@@ -136,13 +136,15 @@ matrix: build test-packages build-packages
 	$(UMEM) lab matrix --build
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
-# EACH is how often each signal is sent on each kernel, SEED what all random choices follow
-# from; SHOT sends the one signal of that number. All parts at a time, PARTS guests of each
-# kernel: one keeps a processor busy, and more than there are processors only get into each
-# other's way; the host's part waits for mirrors. The guests are small, so that a hog soon fills
-# one, and with one processor emulation is a third faster.
-EACH           := 100
+# EACH is how often each signal is sent on each kernel, 100 times in all: twice as many want
+# MINUTES=60. SEED is what all random choices follow from; SHOT sends the one signal of that
+# number. All parts at a time, PARTS guests of each kernel: one keeps a processor busy, and more
+# than there are processors only get into each other's way; the host's part waits for mirrors.
+# The guests are small, so that a hog soon fills one, and with one processor emulation is a third
+# faster. What fails is told when it fails, not at the end that a limit might cut off.
+EACH           := 50
 PARTS          := 1
+MINUTES        := 28
 SEED           := 1
 SHOT           := -1
 FAULTS_KERNELS := 5.10 6.12
@@ -161,8 +163,8 @@ faults-guests: $(FAULTS_GUESTS:%=faults-%)
 .PHONY: $(FAULTS_GUESTS:%=faults-%)
 $(FAULTS_GUESTS:%=faults-%): faults-%: $(GUEST_NEEDS)
 	kernel=$(word 1,$(subst -, ,$*)) part=$(word 2,$(subst -, ,$*)) share=$$(($(EACH) / $(PARTS))); \
-	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout 29m -- $(abspath $(TESTS))/soft-roce+faults.test \
-		-test.timeout 28m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
+	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout $$(($(MINUTES) + 1))m -- $(abspath $(TESTS))/soft-roce+faults.test \
+		-test.v -test.timeout $(MINUTES)m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
 
 # The part of it in make test, one guest after the other.
 faults-few: $(GUEST_NEEDS)
@@ -173,7 +175,7 @@ $(TESTS)/host-faults: $(HOST_NEEDS)
 
 .PHONY: $(TESTS)/host-faults
 faults-host: $(TESTS)/host-faults
-	cd soft-roce/faults && $(abspath $<) -test.timeout 28m -test.skip '^TestCrash' $(FAULTS_FLAGS)
+	cd soft-roce/faults && $(abspath $<) -test.timeout $(MINUTES)m -test.skip '^TestCrash' $(FAULTS_FLAGS)
 
 # CRASHES is how often the unfixed kernel dies in each of two ways.
 CRASHES := 10
