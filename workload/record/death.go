@@ -101,15 +101,33 @@ func (w testimony) died() (why string, ours bool) {
 	if len(w.Kmsg.Deaths) == 0 && w.Kmsg.State == StateOK && w.Kmsg.OwnOopses > 0 { // as above
 		return "the kernel died in a thread of this run: " + w.Kmsg.Oops, true
 	}
+	if d, whose := w.blamed(); whose != "" {
+		return w.crash(d, whose), true
+	}
+	return "", false
+}
+
+// blamed is the death that is the run's, and how it is tied to it; "" if none is.
+func (w testimony) blamed() (d Death, whose string) {
 	for _, d := range w.deaths() {
 		if !d.In(w.facts.Deadly) {
 			continue
 		}
 		if whose := w.whose(d); whose != "" {
-			return w.crash(d, whose), true
+			return d, whose
 		}
 	}
-	return "", false
+	return Death{}, ""
+}
+
+// Blamed is the death of which the verdict crashed tells.
+func (r *Record) Blamed() (d Death, ok bool) {
+	w := testimonyOf(r)
+	if len(w.Kmsg.Deaths) == 0 && w.Kmsg.State == StateOK && w.Kmsg.OwnOopses > 0 { // from before they were recorded
+		return Death{Kind: DiedOops, Said: w.Kmsg.Oops}, true
+	}
+	d, whose := w.blamed()
+	return d, whose != ""
 }
 
 // whose says how a death is tied to the run; "" if it is not.

@@ -16,6 +16,7 @@ type Fix struct {
 	Mainline string   // the first release that has it; "": none that was looked at
 	Stable   []Stable // of older lines that got it, too
 	Absent   []Stable // lines that were looked at and do not have it; Version: the newest of them
+	Anywhere bool     // it matters whatever the file system is; else on ext4 alone
 	concerns func(Trouble) bool
 }
 
@@ -50,7 +51,7 @@ func Fixes() []Fix {
 			Absent:   []Stable{{Line: "5.10", Version: "5.10.262", Source: "read in Debian's source; and data-lost in the matrix"}},
 			concerns: func(t Trouble) bool {
 				h, known := holder(t.Holder)
-				return t.ext4() && !t.Detached && !t.Large && (!known || h.Pins)
+				return t.ext4() && !t.Detached && !t.Large && !t.writtenBeside() && (!known || h.Pins)
 			},
 		},
 		{
@@ -58,6 +59,7 @@ func Fixes() []Fix {
 			Subject:  "mm/gup: disallow FOLL_LONGTERM GUP-nonfast writing to file-backed mappings",
 			Does:     "the kernel refuses such a pin (EFAULT), and the program has to register other memory",
 			Mainline: "6.5",
+			Anywhere: true,
 			Absent: []Stable{
 				{Line: "5.10", Version: "5.10.262", Source: "the pin succeeds in the matrix"},
 				{Line: "6.1", Version: "6.1.192", Source: "the pin succeeds in the matrix"},
@@ -82,11 +84,13 @@ func Fixes() []Fix {
 			},
 		},
 		{
-			Name:     "dirty-accounting",
-			Subject:  "ext4: cancel dirty accounting for folios without buffers",
-			Does:     "what ext4 throws away no longer counts as dirty for ever, which throttles all writers in the end; the data is lost as before",
-			Absent:   []Stable{{Line: "6.12", Version: "6.12.117", Source: "posted to linux-ext4 in June 2026; read in Debian's source"}},
-			concerns: func(t Trouble) bool { return t.ext4() && t.Effect == record.DataLost && !t.Detached },
+			Name:    "dirty-accounting",
+			Subject: "ext4: cancel dirty accounting for folios without buffers",
+			Does:    "what ext4 throws away no longer counts as dirty for ever, which throttles all writers in the end; the data is lost as before",
+			Absent:  []Stable{{Line: "6.12", Version: "6.12.117", Source: "posted to linux-ext4 in June 2026; read in Debian's source"}},
+			concerns: func(t Trouble) bool {
+				return t.ext4() && t.Effect == record.DataLost && !t.Detached && !t.writtenBeside()
+			},
 		},
 	}
 }
@@ -117,12 +121,32 @@ func FixesFor(t Trouble) []FixState {
 		if !f.concerns(t) {
 			continue
 		}
-		s := FixState{Name: f.Name, Commits: f.Commits, Subject: f.Subject, Does: f.Does, Kernels: f.kernels()}
+		s := f.named()
 		if s.Why = f.shown(t); s.Why != "" {
 			s.State = Lacks
 		} else {
 			s.State, s.Why = f.In(t.Kernel)
 		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (f Fix) named() FixState {
+	return FixState{Name: f.Name, Commits: f.Commits, Subject: f.Subject, Does: f.Does, Kernels: f.kernels()}
+}
+
+// Neighbours are the fixes that close other routes to such a trouble, and that its kernel has by its
+// version: it happened all the same.
+func Neighbours(t Trouble) []FixState {
+	var all []FixState
+	for _, f := range Fixes() {
+		state, why := f.In(t.Kernel)
+		if f.concerns(t) || state != LikelyHas || !f.Anywhere && !t.ext4() {
+			continue
+		}
+		s := f.named()
+		s.State, s.Why = state, why
 		all = append(all, s)
 	}
 	return all
@@ -196,6 +220,8 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:
 		return "btrfs wrote such pages by itself until its fixup worker was removed (6.12.97), and does so again in 7.2.13"
+	case t.writtenBeside() && t.Effect == record.DataLost:
+		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.Detached:
 		return "no kernel that was looked at keeps pinned pages in their file when a hole is punched there, or beside them in a large folio"
 	case t.Large:

@@ -39,7 +39,7 @@ type Now struct {
 // it, it is taken to be of large folios, which they do not reach.
 func For(t Trouble) Now {
 	fixes := FixesFor(t)
-	t.Large = t.Large || t.ext4() && !t.Detached && len(fixes) > 0 &&
+	t.Large = t.Large || t.ext4() && !t.Detached && !t.writtenBeside() && len(fixes) > 0 &&
 		!slices.ContainsFunc(fixes, func(f FixState) bool { return f.State != LikelyHas && len(f.Commits) > 0 })
 	return Now{Fixes: fixes, Unfixed: Unfixed(t), Reproduce: Reproduce(t), Meanwhile: Meanwhile(t)}
 }
@@ -81,6 +81,10 @@ func holder(name string) (Holder, bool) {
 	}
 	return Holder{}, false
 }
+
+// writtenBeside says whether the pages were left clean because their folio was dirty already, from
+// an ordinary write beside them: their buffers are there all the while.
+func (t Trouble) writtenBeside() bool { return t.Mutation == "write-beside" }
 
 // ext4 says whether ext4's code writes the file.
 func (t Trouble) ext4() bool {

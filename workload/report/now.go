@@ -11,7 +11,7 @@ import (
 // now writes what to do, as run and triage have it.
 func (t table) now(n remedy.Now) {
 	for _, f := range n.Fixes {
-		t.row("fix", "%s", fixLine(f))
+		t.row("fix", "%s", FixLine(f))
 		t.row("", "with it, %s", f.Does)
 		t.row("", "in %s", f.Kernels)
 	}
@@ -35,7 +35,8 @@ var fixStates = map[string]string{
 	remedy.StateUnknown: "not known whether the kernel has it",
 }
 
-func fixLine(f remedy.FixState) string {
+// FixLine names a fix, and says whether the kernel has it.
+func FixLine(f remedy.FixState) string {
 	name := strings.Join(f.Commits, ", ")
 	if name == "" {
 		name = "no commit yet"
@@ -43,12 +44,13 @@ func fixLine(f remedy.FixState) string {
 	return fmt.Sprintf("%s, %q: %s (%s)", name, f.Subject, fixStates[f.State], f.Why)
 }
 
-// troubleOf is what a run has shown, for what to do about it.
-func troubleOf(r *record.Record) remedy.Trouble {
+// Trouble is what a run has shown, for what to do about it.
+func Trouble(r *record.Record) remedy.Trouble {
 	t := remedy.Trouble{
 		Effect:     r.Verdict,
 		Holder:     r.Scenario.Holder,
 		Filesystem: r.Scenario.Filesystem,
+		Mutation:   r.Scenario.Mutation,
 		Detached:   r.Channels.Probes.DetachedPages > 0,
 		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
 	}

@@ -48,7 +48,7 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	t.row("meaning", "%s", meaning(r))
 	t.row("evidence", "%s", dir)
 	if r.Verdict.ExitCode() >= record.Exposed.ExitCode() {
-		t.now(remedy.For(troubleOf(r)))
+		t.now(remedy.For(Trouble(r)))
 	}
 	return t.Flush()
 }
