@@ -19,9 +19,9 @@ import (
 	"umemstress/probes/observe"
 )
 
-// The files of a journal.
+// The files of a journal. By its events it is known.
 const (
-	eventsFile  = "journal.jsonl" // lines as observe tells them
+	EventsFile  = "journal.jsonl" // lines as observe tells them
 	summaryFile = "summary.json"  // the sums when they last changed; exchanged as a whole
 )
 
@@ -88,7 +88,7 @@ func Create(dir string) (_ *Journal, err error) {
 	if j.handle, err = j.dir.Open("."); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j.events, err = j.dir.OpenFile(eventsFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	j.events, err = j.dir.OpenFile(EventsFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, usage(fmt.Sprintf("journal: %s holds a journal already; read it with 'umemstress observe --read', or name another directory", dir))
 	}

@@ -95,7 +95,7 @@ func TestJournalIsKept(t *testing.T) {
 func TestReadDamaged(t *testing.T) {
 	damage := func(text string) string {
 		dir, _ := written(t, nil, line("pinned", "/a", 1))
-		f, err := os.OpenFile(filepath.Join(dir, eventsFile), os.O_APPEND|os.O_WRONLY, 0)
+		f, err := os.OpenFile(filepath.Join(dir, EventsFile), os.O_APPEND|os.O_WRONLY, 0)
 		if err == nil {
 			_, err = f.WriteString(text)
 		}

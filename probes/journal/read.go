@@ -23,6 +23,7 @@ const maxLine = 64 << 10
 
 // A Reading is what a journal holds.
 type Reading struct {
+	Ended   bool             // the observer came to its end, and said so
 	Cut     bool             // the last line is not whole: the machine died, or the disk was full
 	Holes   int              // lines that the file system lost when the machine died
 	Summary *observe.Summary // when the sums last changed; nil: there is none
@@ -32,9 +33,9 @@ type Reading struct {
 // unless the observer told them itself. It may come from another machine, and from anybody.
 func Read(dir string, tell func(observe.Line) error) (Reading, error) {
 	var r Reading
-	f, err := open(filepath.Join(dir, eventsFile))
+	f, err := open(filepath.Join(dir, EventsFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return r, usage(fmt.Sprintf("journal: %s holds no journal: it has no %s", dir, eventsFile))
+		return r, usage(fmt.Sprintf("journal: %s holds no journal: it has no %s", dir, EventsFile))
 	}
 	if err != nil {
 		return r, fmt.Errorf("journal: %w", err)
@@ -43,7 +44,6 @@ func Read(dir string, tell func(observe.Line) error) (Reading, error) {
 	if r.Summary, err = readSummary(dir); err != nil {
 		return r, fmt.Errorf("journal: %w", err)
 	}
-	ended := false
 	var last time.Time
 	lines := bufio.NewReaderSize(f, maxLine)
 	for number := 1; ; number++ {
@@ -51,7 +51,7 @@ func Read(dir string, tell func(observe.Line) error) (Reading, error) {
 		switch {
 		case errors.Is(err, io.EOF):
 			r.Cut = len(text) > 0
-			if !ended && r.Summary != nil {
+			if !r.Ended && r.Summary != nil {
 				return r, tell(observe.Line{Schema: observe.Schema, Time: last, Event: observe.Ended, Summary: r.Summary})
 			}
 			return r, nil
@@ -74,7 +74,7 @@ func Read(dir string, tell func(observe.Line) error) (Reading, error) {
 		if l.Summary == nil && (l.Event == observe.Ended || l.Event == observe.Lost) {
 			return r, fmt.Errorf("journal: line %d, a %s, has no sums; the file was changed", number, l.Event)
 		}
-		ended = ended || l.Event == observe.Ended
+		r.Ended = r.Ended || l.Event == observe.Ended
 		last = l.Time
 		if err := tell(l); err != nil {
 			return r, err

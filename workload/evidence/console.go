@@ -66,39 +66,60 @@ func readConsoles(ctx context.Context, dir string) (record.ConsoleChannel, error
 	return c, nil
 }
 
-// readConsole reads the end of a log, whatever is in it.
-func readConsole(ctx context.Context, dir, name string) ([]record.Death, error) {
-	f, err := open(dir, name)
+// Logs hands over the lines of all logs in dir, which may be anybody's: of their ends, each log with
+// its name before its first line.
+func Logs(ctx context.Context, dir string, begin func(name string), line func(string)) error {
+	names, err := consoles(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if skip := info.Size() - consoleTail; skip > 0 {
-		if _, err := f.Seek(skip, io.SeekStart); err != nil {
-			return nil, fmt.Errorf("read %s: %w", printable.Text(filepath.Join(dir, name)), err)
+	for _, name := range names {
+		begin(name)
+		if err := readConsoleLines(ctx, dir, name, line); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
 	}
+	return nil
+}
+
+// readConsole reads what a log tells of deaths.
+func readConsole(ctx context.Context, dir, name string) ([]record.Death, error) {
 	var deaths kmsg.Deaths
-	lines := bufio.NewReaderSize(io.LimitReader(f, consoleTail), maxLine)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		line, cut, err := lines.ReadLine()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, fmt.Errorf("read %s: %w", printable.Text(filepath.Join(dir, name)), err)
-		}
-		if !cut && bytes.IndexByte(line, 0) < 0 { // the kernel's lines are short, and text
-			deaths.Add(kmsg.Classify(string(line)))
-		}
-	}
+	err := readConsoleLines(ctx, dir, name, func(line string) { deaths.Add(kmsg.Classify(line)) })
 	var all []record.Death
 	for _, d := range deaths.All {
 		all = append(all, record.Death(d))
 	}
-	return all, nil
+	return all, err
+}
+
+// readConsoleLines reads the end of a log, whatever is in it.
+func readConsoleLines(ctx context.Context, dir, name string, each func(line string)) error {
+	f, err := open(dir, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return err
+	} else if skip := info.Size() - consoleTail; skip > 0 {
+		if _, err := f.Seek(skip, io.SeekStart); err != nil {
+			return fmt.Errorf("read %s: %w", printable.Text(filepath.Join(dir, name)), err)
+		}
+	}
+	lines := bufio.NewReaderSize(io.LimitReader(f, consoleTail), maxLine)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, cut, err := lines.ReadLine()
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read %s: %w", printable.Text(filepath.Join(dir, name)), err)
+		}
+		if !cut && bytes.IndexByte(line, 0) < 0 { // the kernel's lines are short, and text
+			each(string(line))
+		}
+	}
 }
