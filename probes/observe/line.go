@@ -58,6 +58,7 @@ type Line struct {
 
 	Stack []string `json:"stack,omitempty"` // innermost first
 
+	Host    *Host    `json:"host,omitempty"`    // of started
 	Hooks   []Hook   `json:"hooks,omitempty"`   // of started
 	Summary *Summary `json:"summary,omitempty"` // of summary and lost
 }

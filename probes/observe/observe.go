@@ -38,6 +38,7 @@ type Source interface {
 type Config struct {
 	Source Source
 	Hooks  []Hook // where the source is attached, for the first line
+	Host   *Host  // that is watched, for the first line; nil: not known
 	Filter Filter
 	Stacks bool                // name the functions of stacks
 	Limit  uint64              // ends after so many events; 0: none
@@ -91,7 +92,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		sizes: map[event.Inode]uint64{}, sums: sums{}, begun: time.Now(), clock: sinceBoot(),
 	}
 	o.gatherer.deliver = o.tell
-	o.say(Line{Event: Started, Hooks: c.Hooks})
+	o.say(Line{Event: Started, Host: c.Host, Hooks: c.Hooks})
 	o.follow(ctx)
 	if err := o.count(); err != nil {
 		o.fail(err)

@@ -197,7 +197,7 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, shown.close()) }()
 	write, sums := f.writer(out)
 	summary, err := observe.Run(ctx, observe.Config{
-		Source: session, Hooks: hooks, Filter: f.filter,
+		Source: session, Hooks: hooks, Host: observe.ThisHost(), Filter: f.filter,
 		Stacks: f.stack || kept != nil, Limit: f.limit,
 		Count: func(s observe.Summary) error {
 			kept.count(s)
