@@ -23,6 +23,7 @@ var layers = []string{
 	"cmd/umemstress/internal/cireport",
 	"cmd/umemstress/internal/observing",
 	"cmd/umemstress/internal/provoking",
+	"cmd/umemstress/internal/reporting",
 	"cmd/umemstress/internal/exit",
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
@@ -61,6 +62,7 @@ var layers = []string{
 	"workload/payload",
 	"workload/witness",
 	"workload/evidence",
+	"workload/report/mail",
 	"workload/report",
 	"workload/report/ci",
 	"workload/triage",
@@ -95,7 +97,7 @@ var layers = []string{
 
 // pure are packages that judge and render what may come from another machine: they ask
 // nothing of this one.
-var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/triage", "workload/remedy", "workload/internal/fault", "workload/internal/printable", "probes/event", "probes/kmsg"}
+var pure = []string{"workload/record", "workload/scenario", "workload/report", "workload/report/ci", "workload/report/mail", "workload/triage", "workload/remedy", "workload/internal/fault", "workload/internal/printable", "probes/event", "probes/kmsg"}
 
 // impure is what a pure package does without.
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}

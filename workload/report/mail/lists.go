@@ -1,0 +1,72 @@
+package mail
+
+import "slices"
+
+// section is one of MAINTAINERS, of Linux 6.12 unless it says otherwise.
+type section struct {
+	name  string
+	lists []string // its L: lines
+}
+
+var (
+	sectionExt4  = section{"EXT4 FILE SYSTEM", []string{"linux-ext4@vger.kernel.org"}}
+	sectionExt2  = section{"EXT2 FILE SYSTEM", []string{"linux-ext4@vger.kernel.org"}}
+	sectionXFS   = section{"XFS FILESYSTEM", []string{"linux-xfs@vger.kernel.org"}}
+	sectionBtrfs = section{"BTRFS FILE SYSTEM", []string{"linux-btrfs@vger.kernel.org"}}
+	sectionVFS   = section{"FILESYSTEMS (VFS and infrastructure)", []string{"linux-fsdevel@vger.kernel.org"}}
+	sectionIomap = section{"FILESYSTEMS [IOMAP]", []string{"linux-xfs@vger.kernel.org", "linux-fsdevel@vger.kernel.org"}}
+	sectionCache = section{"PAGE CACHE", []string{"linux-fsdevel@vger.kernel.org"}}
+	sectionBlock = section{"BLOCK LAYER", []string{"linux-block@vger.kernel.org"}}
+	sectionMM    = section{"MEMORY MANAGEMENT", []string{"linux-mm@kvack.org"}}
+	sectionTmpfs = section{"TMPFS (SHMEM FILESYSTEM)", []string{"linux-mm@kvack.org"}}
+	sectionHuge  = section{"HUGETLB SUBSYSTEM", []string{"linux-mm@kvack.org"}}
+	sectionRDMA  = section{"INFINIBAND SUBSYSTEM", []string{"linux-rdma@vger.kernel.org"}}
+	sectionRest  = section{"THE REST", []string{"linux-kernel@vger.kernel.org"}}
+
+	// Newer than 6.12: posted in May 2025, "MAINTAINERS: add mm GUP section".
+	sectionGUP = section{"MEMORY MANAGEMENT - GUP (GET USER PAGES)", []string{"linux-mm@kvack.org"}}
+)
+
+// sectionOf is that of a file system, as scenarios and the probes name it. VFAT has no list.
+func sectionOf(filesystem string) section {
+	switch filesystem {
+	case "ext4", "ext4-1k", "ext4-journal", "ext3":
+		return sectionExt4
+	case "ext2":
+		return sectionExt2
+	case "xfs":
+		return sectionXFS
+	case "btrfs":
+		return sectionBtrfs
+	case "block", "bdev":
+		return sectionBlock
+	case "tmpfs":
+		return sectionTmpfs
+	case "hugetlbfs":
+		return sectionHuge
+	}
+	return sectionVFS
+}
+
+// address sets who is written to: the file system's list, and for information those of who pins,
+// of the page cache, of pinning, and of the kernel.
+func (r *Report) address(filesystem, holder string) {
+	own := sectionOf(filesystem)
+	r.To = slices.Clone(own.lists)
+	r.Sections = []string{own.name}
+	others := slices.Clone(actorOf(holder).sections)
+	if filesystem == "xfs" { // whose dirty blocks are iomap's
+		others = append(others, sectionIomap)
+	}
+	for _, s := range append(others, sectionVFS, sectionCache, sectionMM, sectionGUP, sectionRest) {
+		if slices.Contains(r.Sections, s.name) {
+			continue
+		}
+		r.Sections = append(r.Sections, s.name)
+		for _, list := range s.lists {
+			if !slices.Contains(r.To, list) && !slices.Contains(r.Cc, list) {
+				r.Cc = append(r.Cc, list)
+			}
+		}
+	}
+}

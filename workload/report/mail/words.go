@@ -1,0 +1,137 @@
+package mail
+
+import (
+	"strings"
+
+	"umemstress/workload/record"
+)
+
+// actor is how a holder is told of. In its steps, %s is the device.
+type actor struct {
+	brings   string // what puts the bytes into the mapping
+	pin      string
+	write    string // the old bytes
+	again    string // the new ones
+	release  string
+	sections []section // of MAINTAINERS
+}
+
+// actors are the holders by name, as in scenarios and as observe has them.
+var actors = map[string]actor{
+	"rdma": {
+		brings:  "RDMA WRITE",
+		pin:     "Register the mapping as an RDMA memory region with %s.",
+		write:   "Fill it by RDMA WRITEs from an anonymous region.",
+		again:   "Send RDMA WRITEs with new bytes.",
+		release: "Deregister the region.",
+		sections: []section{
+			sectionRDMA,
+		},
+	},
+	"dio": {
+		brings:   "O_DIRECT read",
+		pin:      "pread() with O_DIRECT from %s, which is slow, into the mapping; the reads stay in flight.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Let the reads complete: they bring new bytes.",
+		release:  "The reads return, and have released the pages.",
+		sections: []section{sectionBlock},
+	},
+	"vmwritev": {
+		brings:  "process_vm_writev()",
+		pin:     "process_vm_writev() into the mapping, held in its copy by userfaultfd.",
+		write:   "Meanwhile store old bytes to the mapping.",
+		again:   "Let the calls go on: they bring new bytes.",
+		release: "The calls return, and have released the pages.",
+	},
+}
+
+// actorOf is how a holder is told of; one that is not known, by its name.
+func actorOf(holder string) actor {
+	if a, known := actors[holder]; known {
+		return a
+	}
+	name := text(holder)
+	if name == "" {
+		name = "whoever pinned the pages"
+	}
+	return actor{
+		brings: name, pin: "Have " + name + " pin the mapping.", write: "Fill the mapping with old bytes.",
+		again: "Have " + name + " write new bytes.", release: "Release the pages.",
+	}
+}
+
+// event is how a strip or a mutation is told of.
+type event struct {
+	step  string
+	after string // in the subject
+}
+
+var strips = map[string]event{
+	"pageout":     {"madvise(MADV_PAGEOUT) of the mapping.", "after MADV_PAGEOUT"},
+	"cold":        {"madvise(MADV_COLD) of the mapping.", "after MADV_COLD"},
+	"memcg":       {"Reclaim from the cgroup (memory.reclaim or memory.high).", "after memcg reclaim"},
+	"pressure":    {"Take all free memory until kswapd has been at the pages.", "under memory pressure"},
+	"drop-caches": {"munmap(), then /proc/sys/vm/drop_caches.", "after drop_caches"},
+	"fadvise":     {"munmap(), then posix_fadvise(POSIX_FADV_DONTNEED).", "after POSIX_FADV_DONTNEED"},
+	"none":        {},
+}
+
+var mutations = map[string]event{
+	"none":            {},
+	"reflink":         {"Take a clone of the file (FICLONE).", "when a clone is taken"},
+	"punch":           {"Punch a hole over the mapped range.", "when the range is punched"},
+	"zero-range":      {"Zero the mapped range (FALLOC_FL_ZERO_RANGE).", "when the range is zeroed"},
+	"truncate":        {"Truncate the file to 0 and back to its size.", "when the file is truncated"},
+	"odirect-write":   {"Write the old bytes to the range again, with O_DIRECT.", "after an O_DIRECT write to the range"},
+	"punch-beside":    {"Punch a hole of a page just before and just behind the mapped range, where a folio holds both.", "when a hole is punched beside it"},
+	"zero-beside":     {"Zero a page just before and just behind the mapped range (FALLOC_FL_ZERO_RANGE), where a folio holds both.", "when a page beside it is zeroed"},
+	"truncate-beside": {"Truncate the file to where the mapped range ends, within a folio.", "when the file is truncated behind it"},
+	"write-beside":    {"pwrite() a page just before and just behind the mapped range, where a folio holds both.", "after a write beside it"},
+	"punch-apart":     {"Punch a hole of a page in the folio behind those of the mapped range.", "when a hole is punched in another folio"},
+}
+
+// told is how one of them is told of; one that is not known, by its name.
+func told(events map[string]event, name string) event {
+	if e, known := events[name]; known || name == "" {
+		return e
+	}
+	return event{step: "Then " + text(name) + ".", after: "after " + text(name)}
+}
+
+// prefix begins the subject, as that of patches to the file system does.
+func prefix(filesystem string) string {
+	switch name, _, _ := strings.Cut(filesystem, "-"); name {
+	case "":
+		return "fs"
+	case "bdev":
+		return "block"
+	default:
+		return text(name)
+	}
+}
+
+// subjectOf says it in a line: what is lost, and what made it so.
+func subjectOf(effect record.Verdict, filesystem, holder, strip, mutation, fsync string) string {
+	brings := actorOf(holder).brings
+	line := prefix(filesystem) + ": " + brings + " into mmap "
+	after := ""
+	for _, e := range []event{told(strips, strip), told(mutations, mutation)} {
+		if e.after != "" {
+			after += " " + e.after
+		}
+	}
+	switch effect {
+	case record.Corrupted:
+		line += "overwrites a reflink copy"
+	case record.DataLost:
+		line += "lost" + after + ", fsync returns 0"
+	case record.Reproduced:
+		line += "leaves dirty pages without buffers" + after
+	default:
+		line += "dirties pages behind the file system's back" + after
+		if fsync != "" && fsync != "0" && fsync != record.NotAsked {
+			line += ", fsync: " + text(fsync)
+		}
+	}
+	return "[BUG] " + line
+}
