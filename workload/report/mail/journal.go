@@ -121,6 +121,9 @@ func FromJournal(j Journal, tool string, quotes []Quote) (*Report, error) {
 	m.Subject = journalSubject(harm, fs, holder)
 	m.address(fs, holder)
 	mine := j.of(worst)
+	for _, e := range mine { // writeback does not know of it
+		worst.RDMADevice = cmp.Or(worst.RDMADevice, e.RDMADevice)
+	}
 	t := remedy.Trouble{
 		Effect: cmp.Or(m.Effect, record.Reproduced), Holder: holder, Filesystem: fs, Detached: harm == detached,
 		Kernel: remedy.ParseKernel(j.Kernel, j.Host.Version),
@@ -215,7 +218,7 @@ func (j Journal) symptom(harm int, worst Sighting, sum Sum, mine []Sighting) []s
 	}
 	pages := func(n uint64) string { return count(max(n, 1), "page") }
 	what := map[int]string{
-		dropped:     count(max(sum.Dropped, 1), "folio") + " of %s found dirty and without buffers by writeback, which threw that away: what had been written to them is not on the disk.",
+		dropped:     count(max(sum.Dropped, 1), "folio") + " of %s found dirty and without buffers by writeback, which threw that away and wrote nothing.",
 		bufferless:  pages(sum.Bufferless) + " of %s marked dirty at their release with no buffers attached. No drop of them is in the journal.",
 		detached:    pages(sum.Detached) + " of %s marked dirty at their release after they had been taken from their file: what was written to them is nowhere.",
 		unannounced: pages(sum.Unannounced) + " of %s marked dirty at their release though they were clean, so that the file system had not been told of a write.",
@@ -313,7 +316,7 @@ func (j Journal) unknown(worst Sighting, harm int, stacks []Stack) (all []string
 		}
 	}
 	add(j.Kernel == "", "The kernel is not known: the journal does not tell it.")
-	add(true, "The kernel's configuration and command line were not recorded, nor whether it carries patches.")
+	all = append(all, unrecorded(j.Host.Version))
 	add(true, "An observer looks at no file: what is on the disk, and what msync and fsync returned, is not known.")
 	add(harm > stripped, "Of each kind of event and file the journal has the first; the sums are of all.")
 	add(j.Cut || j.Holes > 0, "The last line of the journal is cut off: %v; lines that its file system lost: %d.", j.Cut, j.Holes)

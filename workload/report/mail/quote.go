@@ -8,7 +8,7 @@ import (
 	"umemstress/probes/kmsg"
 )
 
-// Quote is what the kernel's log says, word for word, but for registers.
+// Quote is what the kernel's log says, word for word, but for registers that tell nothing.
 type Quote struct {
 	File  string   `json:"file"`
 	Of    string   `json:"of"` // warning, death or messages
@@ -167,7 +167,8 @@ func (q *Quoter) message(line string) {
 // registers are the lines of a trace that tell what they held, and the code there.
 var registers = regexp.MustCompile(`^(?:R[A-Z0-9]{2}: [0-9a-f]{16} |RSP: |(?:FS|CS|CR2|DR[0-9]): |Code: )`)
 
-// register says whether a line is one of registers, or of the program that called the kernel.
+// register says whether a line is one of registers that tell nothing: all of a warning's, and of a
+// death those of the program that called the kernel.
 func (q *Quoter) register(l kmsg.Line, line string) bool {
 	if strings.HasPrefix(l.Text, "RIP: 0033:") {
 		q.user = true
@@ -175,7 +176,7 @@ func (q *Quoter) register(l kmsg.Line, line string) bool {
 	if q.user && (strings.Contains(line, "</TASK>") || strings.HasPrefix(l.Text, "Modules linked in:") || strings.HasPrefix(l.Text, "---[ end ")) {
 		q.user = false
 	}
-	return q.user || registers.MatchString(l.Text)
+	return q.user || !q.dies && registers.MatchString(l.Text)
 }
 
 // quoted is a line as it is shown.

@@ -57,7 +57,7 @@ func nothing(r *record.Record) string {
 // died is the death for a subject: the kernel's words, and the function nearest to it that meets
 // such pages.
 func died(d record.Death, s scenario.Scenario) string {
-	said, _, _ := strings.Cut(d.Said, ", address: ")
+	said, _, _ := strings.Cut(strings.TrimPrefix(d.Said, "BUG: "), ", address: ")
 	at := d.Place
 	for _, f := range append([]string{d.Place}, d.Calls...) {
 		if strings.HasPrefix(f, prefix(s.Filesystem)+"_") || strings.HasPrefix(f, "mpage_") {
@@ -169,7 +169,7 @@ func done(r *record.Record) []string {
 	steps := map[string]string{
 		scenario.PhasePrepare:    mapStep(r),
 		scenario.PhasePin:        to(a.pin),
-		scenario.PhaseWrite:      to(a.write),
+		scenario.PhaseWrite:      to(a.write) + goesOn(r.Settings),
 		scenario.PhaseClean:      "msync(MS_SYNC), which cleans the pages.",
 		scenario.PhaseStrip:      told(strips, s.Strip).step,
 		scenario.PhaseMutate:     told(mutations, s.Mutation).step,
@@ -189,6 +189,18 @@ func done(r *record.Record) []string {
 		}
 	}
 	return all
+}
+
+// goesOn says for how long the traffic does, if it goes by time.
+func goesOn(s record.Settings) string {
+	if s.Seconds <= 0 {
+		return ""
+	}
+	line := fmt.Sprintf(" This goes on for %d s", s.Seconds)
+	if s.Bidirectional {
+		line += ", both ways"
+	}
+	return line + ", and through the next steps."
 }
 
 // mapStep says what is mapped, and in what folios it is.

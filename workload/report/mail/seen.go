@@ -113,6 +113,15 @@ func proof(d record.FromDisk) string {
 	return line
 }
 
+// unrecorded is what neither runs nor observers record of a kernel.
+func unrecorded(version string) string {
+	patches := "whether it carries patches"
+	if strings.Contains(version, "Debian") {
+		patches = "what Debian's patches change"
+	}
+	return "The kernel's configuration, its command line and the hardware were not recorded, nor " + patches + "."
+}
+
 // unknown is what the evidence does not tell.
 func unknown(r *record.Record, stacks []Stack) (all []string) {
 	add := func(when bool, format string, args ...any) {
@@ -121,11 +130,7 @@ func unknown(r *record.Record, stacks []Stack) (all []string) {
 		}
 	}
 	c := r.Channels
-	whose := "whether it carries patches"
-	if strings.Contains(r.Host.Version, "Debian") {
-		whose = "what Debian's patches change"
-	}
-	all = append(all, "The kernel's configuration, its command line and the hardware were not recorded, nor "+whose+".",
+	all = append(all, unrecorded(r.Host.Version),
 		"It is one run on one kernel: what mainline, or another version, does was not tried in it.")
 	crashed := r.Verdict == record.Crashed
 	add(crashed && c.Disk.State != record.StateOK, "What is on the disk was not read: the kernel died before.")
@@ -142,7 +147,7 @@ func unknown(r *record.Record, stacks []Stack) (all []string) {
 	}
 	add(c.Probes.LostEvents > 0 || c.Probes.LostCounts > 0, "eBPF missed %d events, and %d pages or releases in its counts.", c.Probes.LostEvents, c.Probes.LostCounts)
 	stripped := c.Folios.StrippedFolios > 0 || c.Probes.BufferlessPages > 0
-	add(stripped && !slices.ContainsFunc(stacks, func(s Stack) bool { return s.Of == ofStrip }), "The stack in which the buffers were freed was not recorded.")
+	add(stripped && !slices.ContainsFunc(stacks, func(s Stack) bool { return s.Of == ofStrip }), "The stack in which the pages lost their private data (buffers, on ext4) was not recorded.")
 	add(returnProbe(stacks), endsAtProbe)
 	add(c.Probes.State == record.StateOK && len(stacks) == 0, "No stack of the release was recorded.")
 	return all

@@ -156,7 +156,7 @@ func (r *Report) quotations(b *strings.Builder) {
 		b.WriteString("\n")
 	}
 	titles := map[string]string{
-		quotedDeath:    "The kernel's death (without registers; ",
+		quotedDeath:    "The kernel's death (without user mode's registers; ",
 		quotedWarning:  "The kernel's warning (without registers; ",
 		quotedMessages: "The file system's messages (",
 	}
