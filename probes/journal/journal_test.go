@@ -64,7 +64,7 @@ func TestJournal(t *testing.T) {
 	end := line(observe.Ended, "", 0)
 	end.Summary = sums // nothing but the time was new later
 	got, r := read(t, dir)
-	if !reflect.DeepEqual(got, append(want, end)) || r.Cut || r.Holes != 0 {
+	if !reflect.DeepEqual(got, append(want, end)) || r.Ended || r.Cut || r.Holes != 0 {
 		t.Errorf("read %+v, %+v", got, r)
 	}
 	// An observer that comes to its end says so itself.
@@ -73,7 +73,7 @@ func TestJournal(t *testing.T) {
 	if err := j.Tell(told); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := read(t, dir); !reflect.DeepEqual(got, append(want, told)) {
+	if got, r := read(t, dir); !reflect.DeepEqual(got, append(want, told)) || !r.Ended {
 		t.Errorf("read %+v", got)
 	}
 }

@@ -65,6 +65,7 @@ func TestFixesFor(t *testing.T) {
 		"rdma on ext4, guessed": {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "rdma", Guessed: true}, "reclaim-spares-pins no-long-pins dirty-accounting"},
 		"a direct read":         {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio"}, "direct-reads-pin dirty-accounting"},
 		"NFS":                   {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "nfs"}, "dirty-accounting"},
+		"written beside":        {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev", Mutation: "write-beside"}, ""},
 		"vmwritev":              {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev"}, "reclaim-spares-pins dirty-accounting"},
 		"a hole":                {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio", Detached: true}, ""},
 		"a clone":               {Trouble{Effect: record.Corrupted, Filesystem: "xfs", Holder: "dio"}, ""},
@@ -85,6 +86,40 @@ func TestFixesFor(t *testing.T) {
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// Fixes of other routes are told where the kernel has them and it happened all the same.
+func TestNeighbours(t *testing.T) {
+	newest := ParseKernel("7.2.13+deb14-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 7.2.13-1")
+	for _, c := range []struct {
+		trouble Trouble
+		want    string
+	}{
+		{Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio", Large: true, Kernel: newest}, "no-bug-on reclaim-spares-pins no-long-pins direct-reads-pin"},
+		{Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio", Kernel: newest}, "no-bug-on reclaim-spares-pins no-long-pins"},
+		{Trouble{Effect: record.DataLost, Filesystem: "xfs", Holder: "vmwritev", Kernel: newest}, "no-long-pins"},
+		{Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "rdma", Kernel: ParseKernel("5.10.0-46-amd64", "#1 SMP Debian 5.10.262-1")}, "no-bug-on"},
+		{Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "rdma"}, ""},
+	} {
+		var got []string
+		for _, f := range Neighbours(c.trouble) {
+			got = append(got, f.Name)
+			if f.State != LikelyHas || f.Why == "" || f.Does == "" {
+				t.Errorf("%+v", f)
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: %q, want %q", c.trouble, got, c.want)
+		}
+	}
+}
+
+// Nothing of a split is said where an ordinary write beside the pages left their folio dirty.
+func TestWrittenBeside(t *testing.T) {
+	n := For(Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev", Mutation: "write-beside", Kernel: ParseKernel("7.2.13", "")})
+	if !strings.Contains(n.Unfixed, "unpin_user_pages_dirty_lock") || strings.Contains(strings.Join(n.Meanwhile, " "), "MADV_PAGEOUT") {
+		t.Errorf("%+v", n)
 	}
 }
 

@@ -91,6 +91,11 @@ func TestSubjects(t *testing.T) {
 			r.Verdict, r.Facts = record.Crashed, &scenario.Facts{Deadly: []string{"mpage_prepare_extent_to_map"}}
 			r.Channels.Kmsg = record.KmsgChannel{State: record.StateOK, Oopses: 1, Deaths: []record.Death{{Kind: record.DiedOops, Said: "kernel BUG at fs/ext4/inode.c:2662", Comm: "umemstress", Place: "mpage_prepare_extent_to_map"}}}
 		},
+		"[BUG] ext4: WARNING at fs/ext4/inode.c:3707, and panic_on_warn, in ext4_set_page_dirty()": func(r *record.Record) {
+			r.Verdict, r.Facts = record.Crashed, &scenario.Facts{Deadly: []string{"ext4_set_page_dirty"}}
+			r.Channels.Console = record.ConsoleChannel{State: record.StateOK, Deaths: []record.Death{{Kind: record.DiedPanic, Comm: "umemstress", Place: "ext4_set_page_dirty", Panicked: true,
+				Said: "WARNING: CPU: 0 PID: 104 at fs/ext4/inode.c:3707 ext4_set_page_dirty+0x48/0x50 [ext4]; Kernel panic - not syncing: panic_on_warn set ..."}}}
+		},
 		"[BUG] ext4: somebody new into mmap lost after turn about, fsync returns 0": func(r *record.Record) {
 			r.Scenario.Holder, r.Scenario.Strip = "somebody new", "turn about"
 		},
@@ -138,6 +143,18 @@ func TestText(t *testing.T) {
 	encoded, err := json.Marshal(m)
 	if err != nil || !strings.Contains(string(encoded), `"schema":"umemstress.report/v1"`) {
 		t.Errorf("%s, %v", encoded, err)
+	}
+}
+
+// Who changed the very range that is lost is told so.
+func TestOfRange(t *testing.T) {
+	for mutation, want := range map[string]bool{"punch": true, "punch-beside": false, "none": false} {
+		r := lost()
+		r.Scenario.Mutation = mutation
+		m, err := FromRun(r, nil)
+		if err != nil || strings.Contains(flat(t, m), "The mapped range itself was changed ("+mutation+")") != want {
+			t.Errorf("%s: %+v, %v", mutation, m, err)
+		}
 	}
 }
 

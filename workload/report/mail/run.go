@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"umemstress/probes/kmsg"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
 	"umemstress/workload/scenario"
@@ -58,6 +59,9 @@ func nothing(r *record.Record) string {
 // such pages.
 func died(d record.Death, s scenario.Scenario) string {
 	said, _, _ := strings.Cut(strings.TrimPrefix(d.Said, "BUG: "), ", address: ")
+	if l := kmsg.Classify(d.Said); l.Kind == kmsg.Warning && l.File != "" { // of which the machine died
+		said = fmt.Sprintf("WARNING at %s:%d, and panic_on_warn", l.File, l.Number)
+	}
 	at := d.Place
 	for _, f := range append([]string{d.Place}, d.Calls...) {
 		if strings.HasPrefix(f, prefix(s.Filesystem)+"_") || strings.HasPrefix(f, "mpage_") {

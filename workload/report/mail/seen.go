@@ -132,6 +132,8 @@ func unknown(r *record.Record, stacks []Stack) (all []string) {
 	c := r.Channels
 	all = append(all, unrecorded(r.Host.Version),
 		"It is one run on one kernel: what mainline, or another version, does was not tried in it.")
+	add(slices.Contains(ofRange, r.Scenario.Mutation),
+		"The mapped range itself was changed (%s) while its pages were pinned. Whether what arrives after that has to be kept, the evidence cannot tell.", r.Scenario.Mutation)
 	crashed := r.Verdict == record.Crashed
 	add(crashed && c.Disk.State != record.StateOK, "What is on the disk was not read: the kernel died before.")
 	for _, w := range []struct{ name, state, why string }{

@@ -90,6 +90,9 @@ var mutations = map[string]event{
 	"punch-apart":     {"Punch a hole of a page in the folio behind those of the mapped range.", "when a hole is punched in another folio"},
 }
 
+// ofRange are the mutations that change the very bytes that arrive meanwhile.
+var ofRange = []string{"punch", "zero-range", "truncate", "odirect-write"}
+
 // told is how one of them is told of; one that is not known, by its name.
 func told(events map[string]event, name string) event {
 	if e, known := events[name]; known || name == "" {
