@@ -33,18 +33,18 @@ type Report struct {
 	Subject  string         `json:"subject"`
 	To       []string       `json:"to"`
 	Cc       []string       `json:"cc"`
-	Sections []string       `json:"sections"`          // of MAINTAINERS, whose lists these are
-	Effect   record.Verdict `json:"effect,omitempty"`  // the worst that was seen; empty: no more than stripped pages
-	Symptom  []string       `json:"symptom"`           // paragraphs, the worst first
-	Done     []string       `json:"done,omitempty"`    // steps, in order
-	Commands []Command      `json:"reproduce"`         // that show it again
-	Facts    []Fact         `json:"facts"`             // of the kernel, the machine and the file
-	Seen     []Fact         `json:"seen"`              // by whom
-	Stacks   []Stack        `json:"stacks,omitempty"`  // of the kernel
-	Quotes   []Quote        `json:"quotes,omitempty"`  // of the kernel's log
-	Fixes    []Fix          `json:"fixes,omitempty"`   // that concern it, or neighbouring routes
-	Unfixed  string         `json:"unfixed,omitempty"` // what none of them takes away
-	Doubts   []string       `json:"doubts,omitempty"`  // witnesses that do not agree
+	Sections []string       `json:"sections"`            // of MAINTAINERS, whose lists these are
+	Effect   record.Verdict `json:"effect,omitempty"`    // the worst that was seen; empty: no more than stripped pages
+	Symptom  []string       `json:"symptom"`             // paragraphs, the worst first
+	Done     []string       `json:"done,omitempty"`      // steps, in order
+	Commands []Command      `json:"reproduce,omitempty"` // that show it again
+	Facts    []Fact         `json:"facts"`               // of the kernel, the machine and the file
+	Seen     []Fact         `json:"seen"`                // by whom
+	Stacks   []Stack        `json:"stacks,omitempty"`    // of the kernel
+	Quotes   []Quote        `json:"quotes,omitempty"`    // of the kernel's log
+	Fixes    []Fix          `json:"fixes,omitempty"`     // that concern it, or neighbouring routes
+	Unfixed  string         `json:"unfixed,omitempty"`   // what none of them takes away
+	Doubts   []string       `json:"doubts,omitempty"`    // witnesses that do not agree
 	Unknown  []string       `json:"unknown"`
 }
 

@@ -86,7 +86,7 @@ func symptom(r *record.Record) []string {
 		all = []string{where + fmt.Sprintf("%s, what %s put into a shared mapping of a file is lost: msync() and fsync() returned 0 afterwards, and %s. %s",
 			fs, withArticle(brings), onDisk(r), whereabouts(r))}
 	case record.Corrupted:
-		all = []string{where + fmt.Sprintf("%s, %d of %d pages of a reflink copy changed after it had been taken, though nobody wrote to it: %s into a shared mapping of the original was under way.",
+		all = []string{where + fmt.Sprintf("%s, %d of %d pages of a reflink copy changed after it had been taken, though nobody wrote to it: the original was pinned meanwhile, and %s brought new bytes into a shared mapping of it.",
 			fs, c.Clone.ChangedPages, c.Clone.CheckedPages, withArticle(brings))}
 	default:
 		all = []string{where + fmt.Sprintf("%s and %s into a shared mapping of a file: %s.", fs, withArticle(brings), reason(r))}
