@@ -24,6 +24,7 @@ var layers = []string{
 	"cmd/umemstress/internal/observing",
 	"cmd/umemstress/internal/provoking",
 	"cmd/umemstress/internal/reporting",
+	"cmd/umemstress/internal/rotating",
 	"cmd/umemstress/internal/exit",
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",

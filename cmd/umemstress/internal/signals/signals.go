@@ -44,6 +44,15 @@ func Interruptible(exit func()) (_ context.Context, stop func()) {
 	}
 }
 
+// Hangups has SIGHUP no longer end the program: it comes from the channel, also if it was ignored.
+// It is for good, and at no moment does the signal do what it does to who does not ask.
+func Hangups() <-chan os.Signal {
+	hangups := make(chan os.Signal, 1)
+	signal.Ignore(unix.SIGHUP) // also takes it from Interruptible
+	signal.Notify(hangups, unix.SIGHUP)
+	return hangups
+}
+
 // OutlivePipes has a write to a pipe that nobody reads fail like any other, instead of
 // ending the program in the middle of what it does. Children get the default again, which
 // they would not if the signal were ignored. It is for good: the last thing that is written

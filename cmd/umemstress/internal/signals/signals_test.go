@@ -59,6 +59,33 @@ func TestInterruptibleUnderNohup(t *testing.T) {
 	}
 }
 
+// Once hangups are asked for they come from the channel and end nothing, also under nohup; the
+// other signals end as before.
+func TestHangups(t *testing.T) {
+	defer signal.Reset(unix.SIGHUP)
+	for _, ignored := range []bool{false, true} {
+		if ignored {
+			signal.Ignore(unix.SIGHUP)
+		}
+		ctx, stop := Interruptible(func() { t.Error("the program ends at once") })
+		hangups := Hangups()
+		for range 3 {
+			signalSelf(t, unix.SIGHUP)
+			select {
+			case <-hangups:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the hangup does not come")
+			}
+		}
+		if ctx.Err() != nil {
+			t.Error("a hangup ends the program")
+		}
+		signalSelf(t, unix.SIGTERM)
+		<-ctx.Done()
+		stop()
+	}
+}
+
 // Once pipes are outlived, a write to one that nobody reads is an error, also on standard
 // output; without, this test would end here.
 func TestOutlivePipes(t *testing.T) {
