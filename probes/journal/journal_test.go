@@ -52,7 +52,7 @@ func read(t *testing.T, dir string) ([]observe.Line, Reading) {
 
 // Of each kind and file there is the first event, and the sums are those of the last second.
 func TestJournal(t *testing.T) {
-	sums := &observe.Summary{Seconds: 3, Pinned: 1, Lost: event.Lost{Events: 2}, Sums: []observe.Sum{{Holder: "rdma", Stripped: 9}}}
+	sums := &observe.Summary{Seconds: 3, Pinned: 1, Lost: observe.Losses{Lost: event.Lost{Events: 2}}, Sums: []observe.Sum{{Holder: "rdma", Stripped: 9}}}
 	dir, j := written(t, sums,
 		line(observe.Started, "", 0), line("pinned", "/a", 1), line("dirtied", "/a", 2), line("dirtied", "/a", 3), line("dirtied", "/b", 4), line("pinned", "/a", 5))
 	later := *sums

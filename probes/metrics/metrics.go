@@ -87,6 +87,7 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	count(eventsDesc, s.Events)
 	for stage, n := range map[string]uint64{
 		"events": s.Lost.Events, "pages": s.Lost.Pages, "releases": s.Lost.Releases, "stacks": s.Lost.Stacks, "pins": s.Lost.Pins, "strips": s.Lost.Strips,
+		"output": s.Lost.Output,
 	} {
 		count(lostDesc, n, stage)
 	}

@@ -22,7 +22,7 @@ func exporter() *Exporter {
 		{Purpose: "buffers freed", Without: "no page is seen to be stripped"},
 	})
 	e.Set(observe.Summary{
-		Events: 7, Pinned: 2, Refused: 1, Released: 2, Lost: event.Lost{Events: 3, Strips: 1},
+		Events: 7, Pinned: 2, Refused: 1, Released: 2, Lost: observe.Losses{Lost: event.Lost{Events: 3, Strips: 1}, Output: 2},
 		Sums: []observe.Sum{
 			{Holder: "rdma", Filesystem: "ext4", Stripped: 512, Dirtied: 512, Bufferless: 512, Unannounced: 500, Detached: 12, Dropped: 512},
 			{Filesystem: "ext4", Dropped: 1},
@@ -42,6 +42,7 @@ umemstress_hook_attached{method="fentry",purpose="page dirtied",symbol="set_page
 # HELP umemstress_lost_total What could not be delivered or counted.
 # TYPE umemstress_lost_total counter
 umemstress_lost_total{stage="events"} 3
+umemstress_lost_total{stage="output"} 2
 umemstress_lost_total{stage="pages"} 0
 umemstress_lost_total{stage="pins"} 0
 umemstress_lost_total{stage="releases"} 0

@@ -63,6 +63,9 @@ type Line struct {
 	Summary *Summary `json:"summary,omitempty"` // of summary and lost
 }
 
+// isEvent says whether the line is one of an event, and not about the observation.
+func (l Line) isEvent() bool { return l.Event != Started && l.Event != Lost && l.Event != Ended }
+
 // A Process is one by its thread group. What it is called, it may have chosen itself.
 type Process struct {
 	PID    uint32 `json:"pid"`

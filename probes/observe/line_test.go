@@ -146,7 +146,7 @@ func TestSummary(t *testing.T) {
 			t.Errorf("after %+v: hit %d, want %d", c.count, got, c.want)
 		}
 	}
-	summary := Summary{Seconds: 61.2, Sums: s.list(), Pinned: 2, Refused: 1, Released: 2, Lost: event.Lost{Events: 5}}
+	summary := Summary{Seconds: 61.2, Sums: s.list(), Pinned: 2, Refused: 1, Released: 2, Lost: Losses{Lost: event.Lost{Events: 5}}}
 	if len(summary.Sums) != 3 {
 		t.Errorf("%d sums of three: %+v", len(summary.Sums), summary.Sums)
 	}

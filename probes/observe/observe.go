@@ -40,9 +40,17 @@ type Config struct {
 	Hooks  []Hook // where the source is attached, for the first line
 	Host   *Host  // that is watched, for the first line; nil: not known
 	Filter Filter
-	Stacks bool                // name the functions of stacks
-	Limit  uint64              // ends after so many events; 0: none
-	Tell   func(Line) error    // an error of it ends the observation
+	Stacks bool   // name the functions of stacks
+	Limit  uint64 // ends after so many events; 0: none
+	// Write is given the lines by a goroutine of their own, and may take its time: some thousand
+	// wait for it, those for which there is no room are counted as lost, and everything else
+	// goes on. An error of it ends the observation, unless it wraps ErrNotWritten.
+	Write func(Line) error
+	// Idle is called in between, by the same goroutine, several times a second; nil: nobody is.
+	Idle func() error
+	// Tell is given the lines, too, and waited for; nil: nobody is. An error of it ends the
+	// observation.
+	Tell   func(Line) error
 	Count  func(Summary) error // is given the sums at least once a second, if they have changed; nil: nobody is
 	Proc   string              // "": /proc
 	Cgroup string              // "": /sys/fs/cgroup
@@ -64,6 +72,7 @@ var errLimit = errors.New("enough events were told")
 // An observer is one observation.
 type observer struct {
 	Config
+	outlet   *outlet
 	registry *registry
 	cgroups  cgroups
 	gatherer gatherer
@@ -72,14 +81,18 @@ type observer struct {
 	sums     sums
 	begun    time.Time
 	clock    time.Duration // of the events, against that of the day: what is to be added
-	told     uint64
-	counted  event.Totals // when the sums were taken last
+	told     uint64        // events that the outlet took
+	counted  event.Totals  // when the sums were taken last
 	summary  Summary
+	gap      bool   // events were not put into it since it took one
+	said     Losses // that it has a line of
+	unsaid   uint64 // lines that it could not write, when it was given that
 	failed   error
 }
 
 // Run tells what happens until ctx is done, which is no error, and returns the sums. The last
-// line is that of the summary, also if it fails.
+// line is that of the summary, also if it fails. Who reads no more is not waited for; then the
+// error wraps ErrUnread.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	if c.Proc == "" {
 		c.Proc = "/proc"
@@ -88,7 +101,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		c.Cgroup = "/sys/fs/cgroup"
 	}
 	o := &observer{
-		Config: c, registry: newRegistry(c.Proc), cgroups: cgroups{root: c.Cgroup}, stacks: map[int32][]string{},
+		Config: c, outlet: newOutlet(c.Write, c.Idle), registry: newRegistry(c.Proc), cgroups: cgroups{root: c.Cgroup}, stacks: map[int32][]string{},
 		sizes: map[event.Inode]uint64{}, sums: sums{}, begun: time.Now(), clock: sinceBoot(),
 	}
 	o.gatherer.deliver = o.tell
@@ -97,11 +110,33 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	if err := o.count(); err != nil {
 		o.fail(err)
 	}
-	o.say(Line{Event: Ended, Summary: &o.summary})
 	if errors.Is(o.failed, errLimit) {
 		o.failed = nil
 	}
+	o.end()
 	return o.summary, o.failed
+}
+
+// end tells the sums. Only then is it known how many events were not written.
+func (o *observer) end() {
+	sums := o.summary
+	last := stamped(Line{Event: Ended, Summary: &sums})
+	o.outlet.lines <- last // has room to spare
+	if err := o.outlet.end(); err != nil {
+		o.fail(err)
+	}
+	written := o.outlet.written.Load()
+	o.summary.Events, o.summary.Lost.Output = written, o.outlet.refused+o.told-written
+	last.Summary = &o.summary
+	o.tellAtOnce(last)
+	if o.summary.Lost != sums.Lost && o.Count != nil {
+		if err := o.Count(o.summary); err != nil {
+			o.fail(err)
+		}
+	}
+	if errors.Is(o.failed, ErrUnread) {
+		o.failed = fmt.Errorf("observe: %w: %s and the sums are not told", o.failed, count(o.summary.Lost.Output, "event"))
+	}
 }
 
 // sinceBoot is what to add to the clock of events to have the time of day.
@@ -138,6 +173,8 @@ func (o *observer) follow(ctx context.Context) {
 		case <-ctx.Done():
 			o.finish(events, stop, ended)
 			return
+		case <-o.outlet.ended:
+			o.fail(o.outlet.err)
 		case e, open := <-events:
 			if !open {
 				o.fail(errors.Join(errors.New("the probes ended"), <-ended))
@@ -158,7 +195,8 @@ func (o *observer) follow(ctx context.Context) {
 	<-ended
 }
 
-// finish has the events delivered that were sent until now, and tells them.
+// finish has the events delivered that were sent until now, and tells them. If nobody reads, those
+// that have come are told to who is waited for, for a moment.
 func (o *observer) finish(events <-chan event.Event, stop context.CancelFunc, ended <-chan error) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -166,7 +204,12 @@ func (o *observer) finish(events <-chan event.Event, stop context.CancelFunc, en
 		_ = o.Source.Drain(ctx) // what it did not wait for comes all the same, or is lost
 		stop()
 	}()
+	begun := time.Now()
 	for e := range events {
+		if !o.outlet.takes() && time.Since(begun) > patience {
+			o.outlet.refused++
+			continue
+		}
 		o.take(e)
 	}
 	o.gatherer.flushAll()
@@ -214,7 +257,6 @@ func (o *observer) tell(e event.Event) {
 	if !o.Filter.wants(&l) {
 		return
 	}
-	o.told++
 	o.say(l)
 	if o.Limit > 0 && o.told >= o.Limit {
 		o.fail(errLimit)
@@ -273,14 +315,53 @@ func (o *observer) stack(e event.Event) []string {
 	return e.Stack
 }
 
-func (o *observer) say(l Line) {
+// stamped completes a line about the observation itself.
+func stamped(l Line) Line {
 	l.Schema = Schema
 	if l.Time.IsZero() {
 		l.Time = time.Now()
 	}
+	return l
+}
+
+// say tells a line to who is waited for, and has it written if there is room.
+func (o *observer) say(l Line) {
+	l = stamped(l)
+	o.tellAtOnce(l)
+	if !o.outlet.takes() {
+		o.outlet.refused++ // only events: the first line of all finds room
+		o.gap = true
+		return
+	}
+	if o.gap {
+		o.gap = false
+		o.sayLosses()
+	}
+	o.outlet.lines <- l
+	if l.isEvent() {
+		o.told++
+	}
+}
+
+func (o *observer) tellAtOnce(l Line) {
+	if o.Tell == nil {
+		return
+	}
 	if err := o.Tell(l); err != nil {
 		o.fail(err)
 	}
+}
+
+// sayLosses has it written what was lost, if that is news, and there is room.
+func (o *observer) sayLosses() {
+	sums := o.summary
+	sums.Lost.Output = o.outlet.unread()
+	failed := o.outlet.failed.Load()
+	if !sums.Lost.Any() || sums.Lost == o.said && failed == o.unsaid || !o.outlet.takes() {
+		return
+	}
+	o.said, o.unsaid = sums.Lost, failed
+	o.outlet.lines <- stamped(Line{Event: Lost, Summary: &sums})
 }
 
 // count takes the sums, if there is anything new. What was lost since the last time is told.
@@ -301,14 +382,17 @@ func (o *observer) count() error {
 		o.sums.add(counts)
 	}
 	o.counted = totals
-	news := lost != o.summary.Lost
+	news := lost != o.summary.Lost.Lost
 	o.summary = Summary{
-		Seconds: time.Since(o.begun).Seconds(), Events: o.told, Sums: o.sums.list(), Lost: lost,
+		Seconds: time.Since(o.begun).Seconds(), Events: o.told - o.outlet.lost.Load(), Sums: o.sums.list(),
+		Lost:   Losses{Lost: lost, Output: o.outlet.unread()},
 		Pinned: totals.Pinned, Refused: totals.Refused, Released: totals.Released,
 	}
-	if news {
-		o.say(Line{Event: Lost, Summary: &o.summary})
+	if news { // what was not written is no loss to who is waited for
+		sums := o.summary
+		o.tellAtOnce(stamped(Line{Event: Lost, Summary: &sums}))
 	}
+	o.sayLosses()
 	if o.Count != nil {
 		if err := o.Count(o.summary); err != nil {
 			return fmt.Errorf("observe: %w", err)

@@ -73,12 +73,14 @@ func observed(t *testing.T, c Config) (lines []Line, summary Summary, err error)
 	if c.Proc == "" {
 		c.Proc = procOf(t, nil, mounts)
 	}
-	tell := c.Tell
-	c.Tell = func(l Line) error {
-		lines = append(lines, l)
-		if tell != nil {
-			return tell(l)
+	write := c.Write
+	c.Write = func(l Line) error {
+		if write != nil {
+			if err := write(l); err != nil {
+				return err
+			}
 		}
+		lines = append(lines, l)
 		return nil
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -177,7 +179,7 @@ func TestRunTellsLosses(t *testing.T) {
 // Who reads no more, and probes that break, end it with their error.
 func TestRunFails(t *testing.T) {
 	closed, broken := errors.New("nobody reads"), errors.New("the ring broke")
-	_, summary, err := observed(t, Config{Source: chain(), Tell: func(l Line) error {
+	_, summary, err := observed(t, Config{Source: chain(), Write: func(l Line) error {
 		if l.Event == "dirtied" {
 			return closed
 		}

@@ -13,14 +13,25 @@ import (
 // having been delivered.
 type Summary struct {
 	Seconds float64 `json:"seconds"`
-	Events  uint64  `json:"events"` // lines told before this one
+	Events  uint64  `json:"events"` // that were told
 	Sums    []Sum   `json:"sums"`   // by holder and file system, without those that write nothing back
 	// Regions of files.
-	Pinned   uint64     `json:"pinned_regions"`
-	Refused  uint64     `json:"refused_regions"`
-	Released uint64     `json:"released_regions"`
-	Lost     event.Lost `json:"lost"`
+	Pinned   uint64 `json:"pinned_regions"`
+	Refused  uint64 `json:"refused_regions"`
+	Released uint64 `json:"released_regions"`
+	Lost     Losses `json:"lost"`
 }
+
+// Losses are what could not be delivered, counted or told.
+type Losses struct {
+	event.Lost
+	// Output is events that were not told: too many waited for who reads, or they could not be
+	// written.
+	Output uint64 `json:"output"`
+}
+
+// Any says whether anything was lost.
+func (l Losses) Any() bool { return l != Losses{} }
 
 // A Sum is of the pages of one holder on one file system.
 type Sum struct {

@@ -30,7 +30,7 @@ type row struct {
 
 // Add takes a line into the table.
 func (t *Table) Add(l Line) {
-	if l.Event == Started || l.Event == Ended || l.Event == Lost {
+	if !l.isEvent() {
 		return
 	}
 	owner, file, _ := strings.Cut(l.whose(), ", ")

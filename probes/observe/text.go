@@ -159,6 +159,7 @@ func lostText(s *Summary) string {
 	}{
 		{s.Lost.Events, "events not delivered"}, {s.Lost.Pages, "pages not counted"}, {s.Lost.Releases, "releases not followed"},
 		{s.Lost.Stacks, "stacks not kept"}, {s.Lost.Pins, "pins not recorded"}, {s.Lost.Strips, "strips or drops perhaps missed"},
+		{s.Lost.Output, "events not told: nobody read them, or they could not be written"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
