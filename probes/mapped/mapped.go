@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/prometheus/procfs"
@@ -58,23 +60,42 @@ func (m Mapping) File(proc string, pid uint32) string {
 	return path.Join(proc, fmt.Sprintf("%d/map_files/%x-%x", pid, m.Start, m.End))
 }
 
-// magics are of file systems that are mounted nowhere, where the kernel keeps files without a
-// name.
-var magics = map[int64]string{
-	unix.TMPFS_MAGIC: "tmpfs", unix.HUGETLBFS_MAGIC: "hugetlbfs", unix.RAMFS_MAGIC: "ramfs",
+// Filesystem is the type of the file system of a mapping's file; "" if it cannot be told. It asks
+// for nothing that takes a privilege beyond that for the maps: map_files, where each file could be
+// asked itself, take two.
+func (m Mapping) Filesystem(proc string, pid uint32) string {
+	for _, of := range []string{strconv.Itoa(int(pid)), "self"} { // a container has file systems of its own
+		for _, mount := range mounts(proc, of, m.Major, m.Minor) {
+			return mount.FSType
+		}
+	}
+	return nameless()[device{m.Major, m.Minor}]
 }
 
-// Filesystem is the type of the file system of a mapping's file; "" if it cannot be told.
-func (m Mapping) Filesystem(proc string, pid uint32) string {
-	var stat unix.Statfs_t
-	if unix.Statfs(m.File(proc, pid), &stat) == nil && magics[stat.Type] != "" {
-		return magics[stat.Type]
+type device struct{ major, minor uint32 }
+
+// nameless are the file systems that are mounted nowhere, where the kernel keeps files without a
+// path: shared anonymous memory and that of memfd_create and shmget; and the same of huge pages,
+// one for each of their sizes.
+var nameless = sync.OnceValue(func() map[device]string {
+	found := map[device]string{}
+	for flags, filesystem := range map[int]string{
+		0:                                    "tmpfs",
+		unix.MFD_HUGETLB | unix.MFD_HUGE_2MB: "hugetlbfs",
+		unix.MFD_HUGETLB | unix.MFD_HUGE_1GB: "hugetlbfs",
+	} {
+		fd, err := unix.MemfdCreate("umemstress", unix.MFD_CLOEXEC|flags)
+		if err != nil {
+			continue // the kernel has none of the kind
+		}
+		var stat unix.Stat_t
+		if unix.Fstat(fd, &stat) == nil {
+			found[device{unix.Major(stat.Dev), unix.Minor(stat.Dev)}] = filesystem
+		}
+		_ = unix.Close(fd) // empty
 	}
-	for _, mount := range Mounts(proc, m.Major, m.Minor) {
-		return mount.FSType
-	}
-	return ""
-}
+	return found
+})
 
 // InMemory are file systems that write nothing back: they are never told that a page is dirtied,
 // and lose nothing by it.
@@ -86,9 +107,14 @@ func InMemory(filesystem string) bool {
 	return false
 }
 
-// Mounts are those of a device.
+// Mounts are those of a device, as this process sees them.
 func Mounts(proc string, major, minor uint32) []*mountinfo.Info {
-	f, err := os.Open(path.Join(proc, "self/mountinfo"))
+	return mounts(proc, "self", major, minor)
+}
+
+// mounts are those of a device that a process sees.
+func mounts(proc, process string, major, minor uint32) []*mountinfo.Info {
+	f, err := os.Open(path.Join(proc, process, "mountinfo"))
 	if err != nil {
 		return nil
 	}

@@ -1,10 +1,11 @@
 package observe
 
 import (
-	"os"
-	"path/filepath"
+	"fmt"
 	"reflect"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/probes/event"
 )
@@ -20,18 +21,27 @@ func listed(pid uint32, address, length uint64) event.Event {
 const manyKinds = twoFiles + `7f0000500000-7f0000600000 rw-p 00000000 07:03 12                         /data/private
 7f0000600000-7f0000700000 r--s 00000000 07:03 12                         /data/read-only
 7f0000700000-7f0000800000 rw-s 00003000 07:03 14                         /data/part
-7f0000800000-7f0000900000 rw-s 00000000 00:01 15                         /memfd:x (deleted)
 `
+
+// withMemory is manyKinds and memory of memfd_create, which is mounted nowhere.
+func withMemory(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.MemfdCreate("x", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		t.Fatal(err)
+	}
+	return manyKinds + fmt.Sprintf("7f0000800000-7f0000900000 rw-s 00000000 %02x:%02x 15                         /memfd:x (deleted)\n",
+		unix.Major(stat.Dev), unix.Minor(stat.Dev))
+}
 
 // What is in a region that was pinned before is told by the maps of its owner.
 func TestLocate(t *testing.T) {
-	proc := procOf(t, map[string]string{"40": manyKinds}, mounts)
-	if err := os.Mkdir(filepath.Join(proc, "40/map_files"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("/dev/shm", filepath.Join(proc, "40/map_files/7f0000800000-7f0000900000")); err != nil {
-		t.Fatal(err)
-	}
+	proc := procOf(t, map[string]string{"40": withMemory(t)}, mounts)
 	r := newRegistry(proc)
 	for name, c := range map[string]struct {
 		region       event.Event
@@ -69,7 +79,7 @@ func TestRunLate(t *testing.T) {
 	released := listed(40, 0x7f0000200000, 8192)
 	released.Kind, released.Inode, released.Index, released.Region.Device, released.End = event.Released, stripped.Inode, 1, "", &event.End{Unseen: true}
 	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
-	proc := procOf(t, map[string]string{"40": manyKinds}, mounts+"40 22 0:1 / /dev/shm rw - tmpfs tmpfs rw\n")
+	proc := procOf(t, map[string]string{"40": withMemory(t)}, mounts)
 	lines, summary, err := observed(t, Config{Source: source, Proc: proc})
 	if got := eventsOf(lines); err != nil || !reflect.DeepEqual(got, []string{Started, "pinned", "stripped", "stripped", "released", Ended}) || summary.Events != 4 {
 		t.Fatalf("told %q, %v", got, err)
