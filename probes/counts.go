@@ -3,6 +3,8 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -174,6 +176,19 @@ func (s *Session) addMisses(lost *event.Lost) error {
 		}
 	}
 	return nil
+}
+
+// ReadRefused tries whether what was counted can be read, as a caller does that has given up
+// CAP_BPF, and returns why not. Before Linux 5.19 (c8644cd0efe7) bpf(2) refuses everything to who
+// has none, unless everybody may use it; and that may change, so it is no answer then.
+func (s *Session) ReadRefused() error {
+	disabled, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled")
+	if err == nil && strings.TrimSpace(string(disabled)) == "0" {
+		err = errors.New("probes: bpf(2) is open to everybody, and need not stay so")
+	}
+	_, counts := s.Counts()
+	_, lost := s.Lost()
+	return errors.Join(err, counts, lost)
 }
 
 // ForgetStacks empties the kernel's table of stacks, which keeps each for good. An event whose

@@ -84,6 +84,7 @@ var layers = []string{
 	"workload/child",
 	"workload/internal/worktest",
 	"probes/mapped",
+	"probes/privileges",
 	"probes/event",
 	"probes/kmsg/devkmsg",
 	"probes/kmsg",
