@@ -288,6 +288,27 @@ func (a *attacher) load(name string, adapt func(*ebpf.ProgramSpec)) (*ebpf.Progr
 	return coll.DetachProgram(name), nil
 }
 
+// kernelBTF is where a kernel has its types, if it was built with them.
+const kernelBTF = "/sys/kernel/btf/vmlinux"
+
+// kernelTypes are the kernel's own or, where it has none, those of a file.
+func kernelTypes(cache *btf.Cache, file string) (*btf.Spec, error) {
+	if _, err := os.Stat(kernelBTF); file == "" || err == nil {
+		return cache.Kernel()
+	}
+	types, err := btf.LoadSpec(file)
+	if err != nil {
+		return nil, optionError(fmt.Sprintf("there are no types (BTF) to be read in %s: %v", file, err))
+	}
+	for _, name := range []string{"page", "inode", "address_space"} {
+		var found *btf.Struct
+		if types.TypeByName(name, &found) != nil {
+			return nil, optionError(fmt.Sprintf("the types (BTF) in %s are not a kernel's: they have no struct %s", file, name))
+		}
+	}
+	return types, nil
+}
+
 // relocated tells whether the program reads kernel structs.
 func relocated(prog *ebpf.ProgramSpec) bool {
 	return slices.ContainsFunc(prog.Instructions, func(ins asm.Instruction) bool {

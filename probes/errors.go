@@ -46,7 +46,7 @@ func (e optionError) Usage() bool { return true }
 const (
 	remedyPrivilege = "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE, before Linux 5.8 CAP_SYS_ADMIN"
 	remedyEvenRoot  = "root is refused where kernel lockdown is on, or in a container without CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
-	remedyBTF       = "it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distribution kernels since about 5.10 are"
+	remedyBTF       = "it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distribution kernels since about 5.10 are; or 'umemstress observe --btf FILE', with the types of this very kernel from a file"
 	remedyBPF       = "it takes Linux 5.8 or newer with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
 )
 

@@ -35,6 +35,10 @@ type Options struct {
 	Events int
 	// NoStacks leaves the kernel stacks out of the events.
 	NoStacks bool
+	// BTF is a file with the kernel's types, raw or in an ELF file such as a vmlinux with debug
+	// information, for a kernel that has none itself. One that has its own uses these. The way
+	// of fentry takes a kernel that has its own.
+	BTF string
 	// Janitor starts a shell that runs the script when this process ends, however it
 	// ends, or when it is closed. It is asked for one where the kernel keeps a probe of
 	// a process that was killed. nil: the next session takes such a probe away.
@@ -85,8 +89,13 @@ func attachBy(t table, opts Options) (*Session, error) {
 		}
 	}
 	cache := btf.NewCache()
-	types := sync.OnceValues(cache.Kernel)
+	types := sync.OnceValues(func() (*btf.Spec, error) { return kernelTypes(cache, opts.BTF) })
 	go types() // meanwhile, what needs no types goes ahead
+	if opts.BTF != "" {
+		if _, err := types(); errors.As(err, new(optionError)) {
+			return nil, err
+		}
+	}
 	removeLeftovers()
 	spec, err := loadDirty()
 	if err != nil {

@@ -47,7 +47,7 @@ func Supported() []Feature {
 }
 
 func tryBTF() error {
-	f, err := os.Open("/sys/kernel/btf/vmlinux")
+	f, err := os.Open(kernelBTF)
 	if err != nil {
 		return err
 	}
