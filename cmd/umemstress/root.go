@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"umemstress/cmd/umemstress/internal/exit"
 
@@ -39,15 +40,15 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	failed := err
 	var status exit.Status
 	if err == nil || errors.As(err, &status) {
-		failed = result.err
+		failed = result.failed()
 	}
 	if failed != nil {
 		fmt.Fprintf(stderr, "umemstress: %s\n", exit.Told(failed, args))
 	}
 	if cmd.CommandPath() == bisectPath {
-		return exit.BisectCode(errors.Join(err, result.err))
+		return exit.BisectCode(errors.Join(err, result.failed()))
 	}
-	return exit.Code(errors.Join(err, result.err))
+	return exit.Code(errors.Join(err, result.failed()))
 }
 
 func isTerminal(w io.Writer) bool {
@@ -59,15 +60,25 @@ func isTerminal(w io.Writer) bool {
 // does who prints a line.
 type resultWriter struct {
 	io.Writer
+	mu  sync.Mutex // who writes to a pipe that nobody reads may still be at it in the end
 	err error
 }
 
 func (w *resultWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("write the result: %w", err)
 	}
 	return n, err
+}
+
+// failed is the first error of a write.
+func (w *resultWriter) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }
 
 // newRootCommand is the command line for who only reads it.

@@ -55,6 +55,8 @@ type flags struct {
 	read      string
 	textfile  string
 	listen    string
+	output    outputFlags
+	btf       string
 }
 
 // Command is observe.
@@ -77,6 +79,9 @@ Exit codes: 0, also of Ctrl-C, 1 failed, 2 usage, 3 the host lacks something; wi
 buffers, 12 dropped.`,
 		Args: host.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.output.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			return flags.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
@@ -100,6 +105,10 @@ func (f *flags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.read, "read", "", "tell what the journal in this directory holds, and end")
 	flags.StringVar(&f.textfile, "textfile", "", "write the sums to this file every second, for the textfile collector of Prometheus's node_exporter")
 	flags.StringVar(&f.listen, "listen", "", "answer Prometheus at this `ADDRESS`, such as 127.0.0.1:9750, with /metrics")
+	flags.StringVar(&f.output.path, "output-file", "", "write the lines to this file instead of standard output; SIGHUP opens it anew")
+	flags.StringVar(&f.output.size, "output-size", "64M", "begin a new output file before this one is larger; 0: never")
+	flags.IntVar(&f.output.keep, "output-keep", 3, "keep so many full output files, as FILE.1, the youngest, to FILE.N")
+	flags.StringVar(&f.btf, "btf", "", "the kernel's types (BTF), from this `FILE`, for a kernel that has none in /sys/kernel/btf")
 	flags.BoolVar(&f.failOnHit, "fail-on-hit", false, "have the exit code say what was seen")
 }
 
@@ -156,38 +165,35 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	signals.OutlivePipes() // what is attached is taken away first
+	if f.dryRun {
+		return f.tellAttachments(out)
+	}
 	var kept *keeper
-	if f.journal != "" && !f.dryRun {
+	if f.journal != "" {
 		if kept, err = openKeeper(f.journal); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, kept.close()) }()
 	}
-	session, err := probes.Attach(probes.Options{
-		Holders: probes.Holders(), Kinds: probes.Kinds(), AnyRelease: true,
-		Events: ringBytes, Janitor: f.host.Janitor,
-	})
-	var lacks *probes.LacksError
-	if f.dryRun && errors.As(err, &lacks) && lacks.Attachments != nil {
-		return errors.Join(err, printAttachments(out, f.format, lacks.Attachments))
+	file, err := f.output.open(ctx)
+	if err != nil {
+		return err
 	}
+	defer func() {
+		if !errors.Is(err, observe.ErrUnread) { // which is still at work with it
+			err = errors.Join(err, file.close())
+		}
+	}()
+	session, err := f.attach()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	if f.dryRun {
-		return printAttachments(out, f.format, session.Attachments())
-	}
 	if err := session.SetFilter(filter); err != nil {
 		return err
 	}
 	if err := session.ListRegions(); err != nil {
 		logrus.Warnf("what was pinned before is only recognised when it is released: %v", err)
-	}
-	if f.seconds > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
-		defer cancel()
 	}
 	hooks := hooksOf(session.Attachments())
 	shown, err := f.openShow(hooks)
@@ -195,23 +201,19 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
-	write, sums := f.writer(out)
-	summary, err := observe.Run(ctx, observe.Config{
-		Source: session, Hooks: hooks, Host: observe.ThisHost(), Filter: f.filter,
-		Stacks: f.stack || kept != nil, Limit: f.limit,
-		Count: func(s observe.Summary) error {
-			kept.count(s)
-			shown.count(s)
-			return sums()
-		},
-		Tell: func(l observe.Line) error {
-			kept.tell(l)
-			if !f.stack {
-				l.Stack = nil
-			}
-			return write(l)
-		},
-	})
+	f.dropPrivileges(session)
+	if f.seconds > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
+		defer cancel()
+	}
+	config := observe.Config{
+		Source: session, Hooks: hooks, Host: observe.ThisHost(), Filter: f.filter, Stacks: f.stack || kept != nil, Limit: f.limit,
+		Tell:  func(l observe.Line) error { kept.tell(l); return nil },
+		Count: func(s observe.Summary) error { kept.count(s); shown.count(s); return nil },
+	}
+	f.writeTo(&config, out, file)
+	summary, err := observe.Run(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -221,24 +223,59 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-// lineWriter writes lines as they come.
+func (f *flags) attach() (*probes.Session, error) {
+	return probes.Attach(probes.Options{
+		Holders: probes.Holders(), Kinds: probes.Kinds(), AnyRelease: true,
+		Events: ringBytes, Janitor: f.host.Janitor, BTF: f.btf,
+	})
+}
+
+// tellAttachments attaches what would be, also where that is not enough, and says how it went.
+func (f *flags) tellAttachments(out io.Writer) error {
+	session, err := f.attach()
+	var lacks *probes.LacksError
+	if errors.As(err, &lacks) && lacks.Attachments != nil {
+		return errors.Join(err, printAttachments(out, f.format, lacks.Attachments))
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(printAttachments(out, f.format, session.Attachments()), session.Close())
+}
+
+// lineWriter writes lines as they come, each at once.
 func lineWriter(out io.Writer, format string) func(observe.Line) error {
+	form := func(l observe.Line) ([]byte, error) { return []byte(l.Text()), nil }
 	if format == "json" {
-		encoder := json.NewEncoder(out)
-		return func(l observe.Line) error { return written(encoder.Encode(l)) }
+		form = func(l observe.Line) ([]byte, error) {
+			text, err := json.Marshal(l)
+			return append(text, '\n'), err
+		}
 	}
 	return func(l observe.Line) error {
-		_, err := io.WriteString(out, l.Text())
+		text, err := form(l)
+		if err == nil && len(text) > 0 {
+			_, err = out.Write(text)
+		}
 		return written(err)
 	}
 }
 
-// writer draws a table for who looks at a terminal, and writes lines for all others.
-func (f *flags) writer(out io.Writer) (tell func(observe.Line) error, sums func() error) {
-	if s := screenOn(out); s != nil && f.format == "text" && !f.stack {
-		return s.tell, s.draw
+// writeTo has the lines go to the file, if there is one, or else to out: as a table for who looks
+// at a terminal, and as lines for all others.
+func (f *flags) writeTo(config *observe.Config, out io.Writer, file *output) {
+	write := lineWriter(out, f.format)
+	if s := screenOn(out); file != nil {
+		write, config.Idle = lineWriter(file, f.format), file.idle
+	} else if s != nil && f.format == "text" && !f.stack {
+		write, config.Idle = s.tell, s.idle
 	}
-	return lineWriter(out, f.format), func() error { return nil }
+	config.Write = func(l observe.Line) error {
+		if !f.stack {
+			l.Stack = nil
+		}
+		return write(l)
+	}
 }
 
 func written(err error) error {

@@ -21,7 +21,9 @@ type screen struct {
 	size  func() (columns, lines int)
 	table observe.Table
 	drawn time.Time
-	lines int // that are drawn
+	lines int  // that are drawn
+	stale bool // there are news since then
+	over  bool // the last line is told
 }
 
 // screenOn is nil where nobody looks.
@@ -39,16 +41,17 @@ func screenOn(out io.Writer) *screen {
 	}}
 }
 
-// tell takes a line in, and draws unless that was a moment ago; then the next sums do. What is
+// tell takes a line in, and draws unless that was a moment ago; then idle does. What is
 // no row of a table stands above it, or, the last line, below.
 func (s *screen) tell(l observe.Line) error {
 	s.table.Add(l)
+	s.stale = true
 	if l.Event == observe.Started || l.Event == observe.Lost || l.Event == observe.Ended {
 		if l.Event == observe.Ended {
 			if err := s.draw(); err != nil {
 				return err
 			}
-			s.lines = 0
+			s.lines, s.over = 0, true
 		}
 		return s.write(s.erase() + strings.ReplaceAll(l.Text(), "\n", "\x1b[K\n"))
 	}
@@ -58,7 +61,16 @@ func (s *screen) tell(l observe.Line) error {
 	return s.draw()
 }
 
+// idle draws what is new, and anew when the terminal may have another size.
+func (s *screen) idle() error {
+	if s.over || !s.stale && time.Since(s.drawn) < time.Second {
+		return nil
+	}
+	return s.draw()
+}
+
 func (s *screen) draw() error {
+	s.stale = false
 	columns, lines := s.size()
 	text := s.table.Lines(columns-1, max(lines-1, 1))
 	over := s.erase()

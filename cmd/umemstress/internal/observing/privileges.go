@@ -1,0 +1,54 @@
+package observing
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"umemstress/probes"
+	"umemstress/probes/privileges"
+)
+
+// needs are the privileges that it takes to go on, once the hooks are attached and the files are
+// open. What takes none, as uid 0: to close hooks, those of tracefs, too, to read the ring.
+func (f *flags) needs(session *probes.Session) []privileges.Need {
+	needs := []privileges.Need{
+		{Capability: cap.SYS_PTRACE, For: "to read what other users' programs have mapped"},
+		{Capability: cap.SYS_NICE, For: "to read the kernel's tables without being preempted"},
+		{Capability: cap.BPF, For: "to read the probes' tables, which this kernel asks for each time", Refused: session.ReadRefused},
+	}
+	if f.stack || f.journal != "" {
+		needs = append(needs, privileges.Need{Capability: cap.SYSLOG, For: "to name the functions of stacks"})
+	}
+	var dirs []string
+	for _, file := range []string{f.textfile, f.output.path} {
+		if file != "" {
+			dirs = append(dirs, filepath.Dir(file))
+		}
+	}
+	if f.journal != "" {
+		dirs = append(dirs, f.journal)
+	}
+	for _, dir := range dirs {
+		needs = append(needs, privileges.Need{Capability: cap.DAC_OVERRIDE, For: "to make files in " + dir, Refused: func() error {
+			return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		}})
+	}
+	return needs
+}
+
+// dropPrivileges gives up what is no longer needed. Who cannot goes on with it.
+func (f *flags) dropPrivileges(session *probes.Session) {
+	kept, err := privileges.Keep(f.needs(session))
+	if err != nil {
+		logrus.Warnf("privileges that are no longer needed could not be given up: %v", err)
+		return
+	}
+	for _, need := range kept {
+		logrus.Debugf("kept %s, %s", strings.ToUpper(need.Capability.String()), need.For)
+	}
+	logrus.Debug("all other capabilities are given up")
+}
