@@ -119,7 +119,7 @@ func syncNames(handle *os.File, dir string) error {
 // that of the next Tell.
 func (j *Journal) Tell(l observe.Line) error {
 	key := first{l.Event, l.Path, l.Device, l.Inode, l.Detached}
-	file := l.Event != observe.Started && l.Event != observe.Ended && l.Event != observe.Lost
+	file := l.IsEvent()
 	if file && (j.seen[key] || len(j.seen) >= maxFirst) || j.bytes >= maxBytes {
 		return j.broken()
 	}

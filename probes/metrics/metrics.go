@@ -30,9 +30,9 @@ var (
 // An Exporter has the sums of an observation. It may be used by several goroutines at once.
 type Exporter struct {
 	registry *prometheus.Registry
-	hooks    []observe.Hook
 
 	mu      sync.Mutex
+	hooks   []observe.Hook
 	summary observe.Summary
 }
 
@@ -51,6 +51,13 @@ func (e *Exporter) Set(s observe.Summary) {
 	e.summary = s
 }
 
+// SetHooks shows these hooks from now on.
+func (e *Exporter) SetHooks(hooks []observe.Hook) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hooks = hooks
+}
+
 // Describe is a prometheus.Collector's.
 func (e *Exporter) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{attachedDesc, pagesDesc, droppedDesc, regionsDesc, eventsDesc, lostDesc} {
@@ -61,12 +68,12 @@ func (e *Exporter) Describe(to chan<- *prometheus.Desc) {
 // Collect is a prometheus.Collector's.
 func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	e.mu.Lock()
-	s := e.summary
+	s, hooks := e.summary, e.hooks
 	e.mu.Unlock()
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	for _, h := range e.hooks {
+	for _, h := range hooks {
 		attached := 0.0
 		if h.Symbol != "" {
 			attached = 1

@@ -14,9 +14,10 @@ const Schema = "umemstress.event/v1"
 
 // The events of Line, beside the kinds of package event.
 const (
-	Started = "started" // the first line
-	Lost    = "lost"    // something could not be delivered or counted
-	Ended   = "summary" // the last line, and every second in the journal
+	Started  = "started" // the first line
+	Rehooked = "hooks"   // modules came or went, and hooks with them
+	Lost     = "lost"    // something could not be delivered or counted
+	Ended    = "summary" // the last line, and every second in the journal
 )
 
 // A Line is what is told of one event: whose pages, of which file, what happened to them, and
@@ -59,12 +60,14 @@ type Line struct {
 	Stack []string `json:"stack,omitempty"` // innermost first
 
 	Host    *Host    `json:"host,omitempty"`    // of started
-	Hooks   []Hook   `json:"hooks,omitempty"`   // of started
+	Hooks   []Hook   `json:"hooks,omitempty"`   // of started and hooks
 	Summary *Summary `json:"summary,omitempty"` // of summary and lost
 }
 
-// isEvent says whether the line is one of an event, and not about the observation.
-func (l Line) isEvent() bool { return l.Event != Started && l.Event != Lost && l.Event != Ended }
+// IsEvent says whether the line is one of an event, and not about the observation.
+func (l Line) IsEvent() bool {
+	return l.Event != Started && l.Event != Rehooked && l.Event != Lost && l.Event != Ended
+}
 
 // A Process is one by its thread group. What it is called, it may have chosen itself.
 type Process struct {

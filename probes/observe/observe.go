@@ -39,9 +39,11 @@ type Config struct {
 	Source Source
 	Hooks  []Hook // where the source is attached, for the first line
 	Host   *Host  // that is watched, for the first line; nil: not known
-	Filter Filter
-	Stacks bool   // name the functions of stacks
-	Limit  uint64 // ends after so many events; 0: none
+	// Rehooked says where it is attached when that has changed; nil: it does not.
+	Rehooked <-chan []Hook
+	Filter   Filter
+	Stacks   bool   // name the functions of stacks
+	Limit    uint64 // ends after so many events; 0: none
 	// Write is given the lines by a goroutine of their own, and may take its time: some thousand
 	// wait for it, those for which there is no room are counted as lost, and everything else
 	// goes on. An error of it ends the observation, unless it wraps ErrNotWritten.
@@ -173,6 +175,8 @@ func (o *observer) follow(ctx context.Context) {
 		case <-ctx.Done():
 			o.finish(events, stop, ended)
 			return
+		case hooks := <-o.Rehooked:
+			o.say(Line{Event: Rehooked, Hooks: hooks})
 		case <-o.outlet.ended:
 			o.fail(o.outlet.err)
 		case e, open := <-events:
@@ -195,8 +199,8 @@ func (o *observer) follow(ctx context.Context) {
 	<-ended
 }
 
-// finish has the events delivered that were sent until now, and tells them. If nobody reads, those
-// that have come are told to who is waited for, for a moment.
+// finish has the events delivered that were sent until now, and tells them; if nobody reads, for a
+// moment.
 func (o *observer) finish(events <-chan event.Event, stop context.CancelFunc, ended <-chan error) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -204,9 +208,9 @@ func (o *observer) finish(events <-chan event.Event, stop context.CancelFunc, en
 		_ = o.Source.Drain(ctx) // what it did not wait for comes all the same, or is lost
 		stop()
 	}()
-	begun := time.Now()
+	reader := progress{of: o.outlet, at: time.Now()}
 	for e := range events {
-		if !o.outlet.takes() && time.Since(begun) > patience {
+		if reader.stopped() {
 			o.outlet.refused++
 			continue
 		}
@@ -313,55 +317,6 @@ func (o *observer) stack(e event.Event) []string {
 	}
 	o.stacks[e.StackID] = e.Stack
 	return e.Stack
-}
-
-// stamped completes a line about the observation itself.
-func stamped(l Line) Line {
-	l.Schema = Schema
-	if l.Time.IsZero() {
-		l.Time = time.Now()
-	}
-	return l
-}
-
-// say tells a line to who is waited for, and has it written if there is room.
-func (o *observer) say(l Line) {
-	l = stamped(l)
-	o.tellAtOnce(l)
-	if !o.outlet.takes() {
-		o.outlet.refused++ // only events: the first line of all finds room
-		o.gap = true
-		return
-	}
-	if o.gap {
-		o.gap = false
-		o.sayLosses()
-	}
-	o.outlet.lines <- l
-	if l.isEvent() {
-		o.told++
-	}
-}
-
-func (o *observer) tellAtOnce(l Line) {
-	if o.Tell == nil {
-		return
-	}
-	if err := o.Tell(l); err != nil {
-		o.fail(err)
-	}
-}
-
-// sayLosses has it written what was lost, if that is news, and there is room.
-func (o *observer) sayLosses() {
-	sums := o.summary
-	sums.Lost.Output = o.outlet.unread()
-	failed := o.outlet.failed.Load()
-	if !sums.Lost.Any() || sums.Lost == o.said && failed == o.unsaid || !o.outlet.takes() {
-		return
-	}
-	o.said, o.unsaid = sums.Lost, failed
-	o.outlet.lines <- stamped(Line{Event: Lost, Summary: &sums})
 }
 
 // count takes the sums, if there is anything new. What was lost since the last time is told.

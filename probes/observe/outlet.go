@@ -84,7 +84,7 @@ func (o *outlet) run() {
 }
 
 func (o *outlet) count(l Line, as *atomic.Uint64) {
-	if l.isEvent() {
+	if l.IsEvent() {
 		as.Add(1)
 	}
 }
@@ -103,6 +103,21 @@ func (o *outlet) takes() bool {
 
 // unread is how many events have not been told for good.
 func (o *outlet) unread() uint64 { return o.refused + o.lost.Load() }
+
+// progress is whether lines are being written.
+type progress struct {
+	of   *outlet
+	seen uint64
+	at   time.Time // when that was so last
+}
+
+// stopped says whether lines have waited for longer than one may take.
+func (p *progress) stopped() bool {
+	if seen := p.of.written.Load() + p.of.failed.Load(); seen != p.seen || len(p.of.lines) == 0 {
+		p.seen, p.at = seen, time.Now()
+	}
+	return time.Since(p.at) > patience
+}
 
 // end waits until all lines are written, for as long as some are. It returns the error that ended
 // the writing, or ErrUnread.

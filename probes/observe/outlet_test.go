@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func (b *burst) Events(ctx context.Context, deliver func(event.Event)) error {
 // told are the pages of the lines of events, in order.
 func told(lines []Line) (pages []uint64) {
 	for _, l := range lines {
-		if l.isEvent() {
+		if l.IsEvent() {
 			pages = append(pages, *l.FirstPage)
 		}
 	}
@@ -153,7 +154,7 @@ func TestEndsSoon(t *testing.T) {
 			Write: func(Line) error { <-gate; return nil },
 			Tell: func(l Line) error {
 				time.Sleep(time.Millisecond)
-				if l.isEvent() {
+				if l.IsEvent() {
 					kept++
 				}
 				return nil
@@ -199,5 +200,34 @@ func TestNotWritten(t *testing.T) {
 	want := []string{Started, Lost, "dirtied", "dirtied", "dirtied", "dirtied", "dirtied", Ended}
 	if got := eventsOf(lines); !reflect.DeepEqual(got, want) || lines[1].Summary.Lost.Output != 20 {
 		t.Errorf("%q", got)
+	}
+}
+
+// Where it is attached is told anew when modules come or go, to the journal, too.
+func TestRehooked(t *testing.T) {
+	var lines, journal []Line
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		rehooked := make(chan []Hook)
+		go func() {
+			time.Sleep(time.Second)
+			rehooked <- []Hook{{Purpose: "p", Symbol: "s", Method: "kprobe"}, {Purpose: "q", Without: "no page is seen"}}
+		}()
+		_, err := Run(ctx, Config{
+			Source: &recording{}, Rehooked: rehooked, Hooks: []Hook{{Purpose: "p"}}, Proc: t.TempDir(), Cgroup: t.TempDir(),
+			Write: func(l Line) error { lines = append(lines, l); return nil },
+			Tell:  func(l Line) error { journal = append(journal, l); return nil },
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if got := eventsOf(lines); !reflect.DeepEqual(got, []string{Started, Rehooked, Ended}) || !reflect.DeepEqual(eventsOf(journal), got) {
+		t.Fatalf("%q", got)
+	}
+	text := lines[1].Text()
+	if lines[1].Hooks[0].Symbol != "s" || !strings.Contains(text, "1 of 2 places are watched now\nnot seen: no page is seen\n") {
+		t.Errorf("%+v: %q", lines[1], text)
 	}
 }

@@ -30,7 +30,7 @@ type row struct {
 
 // Add takes a line into the table.
 func (t *Table) Add(l Line) {
-	if !l.isEvent() {
+	if !l.IsEvent() {
 		return
 	}
 	owner, file, _ := strings.Cut(l.whose(), ", ")

@@ -15,6 +15,8 @@ func (l Line) Text() string {
 	switch l.Event {
 	case Started:
 		return l.startedText()
+	case Rehooked:
+		return fmt.Sprintf("%s %-9s%s\n%s", l.Time.Local().Format("15:04:05.000"), l.Event, l.hooksText(), l.startedText())
 	case Ended:
 		return l.Summary.Text()
 	}
@@ -120,6 +122,17 @@ func count(n uint64, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// hooksText says how much is watched.
+func (l Line) hooksText() string {
+	attached := 0
+	for _, h := range l.Hooks {
+		if h.Symbol != "" {
+			attached++
+		}
+	}
+	return fmt.Sprintf("modules came or went: %d of %s are watched now", attached, count(uint64(len(l.Hooks)), "place"))
 }
 
 // startedText says what is not seen, of what could be.

@@ -46,7 +46,7 @@ func screenOn(out io.Writer) *screen {
 func (s *screen) tell(l observe.Line) error {
 	s.table.Add(l)
 	s.stale = true
-	if l.Event == observe.Started || l.Event == observe.Lost || l.Event == observe.Ended {
+	if !l.IsEvent() {
 		if l.Event == observe.Ended {
 			if err := s.draw(); err != nil {
 				return err
