@@ -1,6 +1,15 @@
 package probes
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf/btf"
+)
 
 // Method is a way to put a program on a kernel function.
 type Method string
@@ -40,4 +49,105 @@ func (d Denial) String() string {
 		return fmt.Sprintf("%s: %s", d.Symbol, d.Reason)
 	}
 	return fmt.Sprintf("%s on %s: %s", d.Method, d.Symbol, d.Reason)
+}
+
+// The states of a module that has been loaded. One that is built in has none, and is there for
+// good.
+const (
+	moduleAbsent  = ""
+	moduleLive    = "live"
+	moduleBuiltIn = "built in"
+)
+
+// moduleState is one of them, or another that the module passes through.
+func moduleState(name string) string {
+	state, err := os.ReadFile(filepath.Join("/sys/module", name, "initstate"))
+	if err == nil {
+		return strings.TrimSpace(string(state))
+	}
+	if _, err := os.Stat(filepath.Join("/sys/module", name)); err == nil {
+		return moduleBuiltIn
+	}
+	return moduleAbsent
+}
+
+// Awaits lists the modules that hooks would be in which are not attached, and that were not
+// loaded when it was tried.
+func (s *Session) Awaits() (modules []string) {
+	s.watching.RLock()
+	defer s.watching.RUnlock()
+	for _, w := range s.watches {
+		if w.hook.module != "" && !w.attachment.Attached() && w.module != moduleLive && w.module != moduleBuiltIn && !slices.Contains(modules, w.hook.module) {
+			modules = append(modules, w.hook.module)
+		}
+	}
+	return modules
+}
+
+// AttachLate attaches the hooks in modules that were not loaded when it was tried, and are now,
+// and takes away those in modules that are gone: the kernel lets go of a kprobe's module. It says
+// whether anything changed. What a session attached first, it does without: it is called again
+// and again.
+func (s *Session) AttachLate() (changed bool, err error) {
+	s.attaching.Lock()
+	defer s.attaching.Unlock()
+	select {
+	case <-s.closed:
+		return false, nil
+	default:
+	}
+	var come []int
+	var gone links
+	for i, w := range s.watches { // which nobody else changes
+		if w.hook.module == "" {
+			continue
+		}
+		switch state := moduleState(w.hook.module); {
+		case state == moduleLive && w.module != moduleLive && !w.attachment.Attached():
+			come = append(come, i)
+		case w.module == moduleLive && state == moduleAbsent:
+			gone = append(gone, s.replace(i, watch{hook: w.hook, attachment: unloaded(w)})...)
+			changed = true
+		}
+	}
+	if err := gone.close(); err != nil {
+		return changed, fmt.Errorf("probes: let go of a module's hooks: %w", err)
+	}
+	if len(come) > 0 {
+		s.attachAgain(come)
+		changed = true
+	}
+	return changed, nil
+}
+
+// replace has a watch in the place of another, and returns what kept that attached.
+func (s *Session) replace(i int, w watch) links {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	old := s.watches[i].links
+	s.watches[i] = w
+	return old
+}
+
+func unloaded(w watch) Attachment {
+	a := Attachment{Purpose: w.hook.purpose, Required: w.attachment.Required, Without: w.hook.without}
+	if w.attachment.Attached() {
+		a.Denied = []Denial{{w.attachment.Symbol, w.attachment.Method, "the module " + w.hook.module + " was unloaded"}}
+	}
+	return a
+}
+
+// attachAgain tries the hooks again, with the types as they are now.
+func (s *Session) attachAgain(hooks []int) {
+	cache := btf.NewCache()
+	a := s.attacher(cache, sync.OnceValues(func() (*btf.Spec, error) { return kernelTypes(cache, s.opts.BTF) }))
+	restore := memlock.liftAnyhow()
+	defer restore()
+	for _, i := range hooks {
+		w := s.watches[i]
+		state := moduleState(w.hook.module)
+		attachment, attached := a.attach(w.hook)
+		attachment.Required = w.attachment.Required
+		s.replace(i, watch{w.hook, state, attachment, attached})
+	}
 }

@@ -157,6 +157,8 @@ func (s *Session) addMisses(lost *event.Lost) error {
 	if err := s.coll.Variables[dirtyVarActive].Get(&active); err != nil {
 		return err
 	}
+	s.watching.RLock()
+	defer s.watching.RUnlock()
 	for _, w := range s.watches {
 		missed, err := w.links.misses()
 		if err != nil {

@@ -30,7 +30,7 @@ func stockKinds() map[event.Kind][]hook {
 				},
 			},
 			{
-				purpose: "list of RDMA regions", optional: true, loses: losesPins,
+				purpose: "list of RDMA regions", module: "ib_core", optional: true, loses: losesPins,
 				without: "a region that was pinned before is only recognised when it is released",
 				sites:   []site{{symbol: "rdma_restrack_get", kernels: "4.17 and newer", kprobe: "listed_kprobe"}},
 			},

@@ -48,11 +48,16 @@ type Options struct {
 // A Session is a set of attached probes. Its methods may be called by several
 // goroutines at once.
 type Session struct {
-	watches []watch // first the one for tasks that die
-	undo    *undo
-	coll    *ebpf.Collection
-	reader  *ringbuf.Reader
-	symbols symbols
+	opts      Options
+	table     table
+	spec      *ebpf.CollectionSpec
+	attaching sync.Mutex   // held by AttachLate and Close
+	watching  sync.RWMutex // held to look at watches, and to change them
+	watches   []watch      // first the one for tasks that die
+	undo      *undo
+	coll      *ebpf.Collection
+	reader    *ringbuf.Reader
+	symbols   symbols
 
 	reading sync.Mutex // held by Events
 	closed  chan struct{}
@@ -66,6 +71,7 @@ type Session struct {
 // A watch is a hook, where it was attached, and what keeps it there.
 type watch struct {
 	hook       hook
+	module     string // the state of the hook's module when it was tried
 	attachment Attachment
 	links      links
 }
@@ -115,15 +121,12 @@ func attachBy(t table, opts Options) (*Session, error) {
 	if err != nil {
 		return nil, lacks("create BPF maps", err)
 	}
-	s := &Session{coll: coll, undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{})}
-	sysfs := os.DirFS("/sys")
-	s.attach(&attacher{
-		spec: spec, maps: coll.Maps, cache: cache, types: types, sysfs: sysfs,
-		order: t.methods(preemption{sysfs, kernelBuild()}, types),
-		undo:  s.undo,
-		umem:  slices.Contains(opts.Holders, event.HolderUmem),
-	}, t.hooksFor(opts.Holders, opts.Kinds))
-	err = s.complete(types, sysfs, opts.AnyRelease)
+	s := &Session{
+		opts: opts, table: t, spec: spec, coll: coll,
+		undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{}),
+	}
+	s.attach(s.attacher(cache, types), t.hooksFor(opts.Holders, opts.Kinds))
+	err = s.complete(types, os.DirFS("/sys"), opts.AnyRelease)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
 	}
@@ -180,6 +183,17 @@ func setUmemOffsets(values map[string]uint32, cache *btf.Cache) {
 	}
 }
 
+// attacher attaches hooks of the session. What it reads of types is not kept with it.
+func (s *Session) attacher(cache *btf.Cache, types func() (*btf.Spec, error)) *attacher {
+	sysfs := os.DirFS("/sys")
+	return &attacher{
+		spec: s.spec, maps: s.coll.Maps, cache: cache, types: types, sysfs: sysfs,
+		order: s.table.methods(preemption{sysfs, kernelBuild()}, types),
+		undo:  s.undo,
+		umem:  slices.Contains(s.opts.Holders, event.HolderUmem),
+	}
+}
+
 // attach attaches the hooks, all at once: to look up a function takes the
 // kernel long.
 func (s *Session) attach(a *attacher, hooks []hook) {
@@ -190,6 +204,7 @@ func (s *Session) attach(a *attacher, hooks []hook) {
 	for i, h := range hooks {
 		w := &s.watches[1+i]
 		w.hook = h
+		w.module = moduleState(h.module)
 		wg.Go(func() { w.attachment, w.links = a.attach(h) })
 	}
 	wg.Wait()
@@ -224,6 +239,8 @@ func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS, anyRele
 
 // Attachments tells how each hook was attached.
 func (s *Session) Attachments() []Attachment {
+	s.watching.RLock()
+	defer s.watching.RUnlock()
 	list := make([]Attachment, len(s.watches))
 	for i, w := range s.watches {
 		list[i] = w.attachment
@@ -329,6 +346,10 @@ func (s *Session) Symbolise(e *event.Event) error {
 
 // Close detaches the probes and ends Events. It may be called again.
 func (s *Session) Close() error {
+	s.attaching.Lock()
+	defer s.attaching.Unlock()
+	s.watching.Lock()
+	defer s.watching.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {

@@ -61,6 +61,15 @@ func tryFentry() error {
 		})
 }
 
+// AttachRefused tries whether a probe can be attached, as a caller does that has given up
+// privileges, and returns why not. Debian's kernels ask for CAP_SYS_ADMIN where
+// kernel.perf_event_paranoid is 3, as it is there.
+func AttachRefused() error {
+	restore := memlock.liftAnyhow()
+	defer restore()
+	return tryKprobe()
+}
+
 func tryKprobe() error {
 	if _, err := os.Stat(kprobePMU); err != nil {
 		return errNoKprobes
