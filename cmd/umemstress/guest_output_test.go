@@ -278,7 +278,6 @@ func TestObserveFullDisk(t *testing.T) {
 	}
 	awaitText(t, path, `"event":"lost"`)
 	r.register(t, 1)
-	time.Sleep(2 * time.Second)
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +297,7 @@ func TestObserveFullDisk(t *testing.T) {
 // numbers in include/uapi/linux/capability.h.
 func capabilities(t *testing.T, pid int) []string {
 	t.Helper()
-	names := map[int]string{1: "DAC_OVERRIDE", 19: "SYS_PTRACE", 23: "SYS_NICE", 34: "SYSLOG", 39: "BPF"}
+	names := map[int]string{1: "DAC_OVERRIDE", 19: "SYS_PTRACE", 21: "SYS_ADMIN", 23: "SYS_NICE", 24: "SYS_RESOURCE", 34: "SYSLOG", 38: "PERFMON", 39: "BPF"}
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(tasks) == 0 {
 		t.Fatalf("%q, %v", tasks, err)
@@ -353,27 +352,29 @@ func TestObservePrivileges(t *testing.T) {
 			if wantsBPF {
 				c.want = append(c.want, "BPF")
 			}
-			var out, log bytes.Buffer
-			cmd := startObserving(t, &out, &log, append([]string{"-v", "--pid", strconv.Itoa(os.Getpid())}, c.args...)...)
-			told := func() string { return out.String() }
-			if i := slices.Index(c.args, "--output-file"); i >= 0 {
-				told = func() string { return readFile(t, c.args[i+1]) }
-				awaitText(t, c.args[i+1], `"started"`)
-			} else {
-				time.Sleep(10 * time.Second)
+			out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
 			}
+			defer out.Close()
+			path := out.Name()
+			if i := slices.Index(c.args, "--output-file"); i >= 0 {
+				path = c.args[i+1]
+			}
+			var log bytes.Buffer
+			cmd := startObserving(t, out, &log, append([]string{"-v", "--pid", strconv.Itoa(os.Getpid())}, c.args...)...)
+			awaitText(t, path, `"started"`)
 			if got := capabilities(t, cmd.Process.Pid); !slices.Equal(got, c.want) {
 				t.Errorf("it has %q, want %q", got, c.want)
 			}
 			r.register(t, 3)
-			time.Sleep(2 * time.Second)
 			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("%v: %s", err, log.String())
 			}
-			text := told()
+			text := readFile(t, path)
 			if strings.Count(text, `"event":"`+registration()+`"`) != 3 || !strings.Contains(text, `/pool"`) || !strings.Contains(text, fmt.Sprintf(`%s_regions":3`, registration())) {
 				t.Errorf("told: %s", text)
 			}

@@ -202,13 +202,15 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
 	f.dropPrivileges(session)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if f.seconds > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
 		defer cancel()
 	}
 	config := observe.Config{
-		Source: session, Hooks: hooks, Host: observe.ThisHost(), Filter: f.filter, Stacks: f.stack || kept != nil, Limit: f.limit,
+		Source: session, Hooks: hooks, Rehooked: f.attachLate(ctx, session, shown), Host: observe.ThisHost(),
+		Filter: f.filter, Stacks: f.stack || kept != nil, Limit: f.limit,
 		Tell:  func(l observe.Line) error { kept.tell(l); return nil },
 		Count: func(s observe.Summary) error { kept.count(s); shown.count(s); return nil },
 	}
@@ -228,6 +230,48 @@ func (f *flags) attach() (*probes.Session, error) {
 		Holders: probes.Holders(), Kinds: probes.Kinds(), AnyRelease: true,
 		Events: ringBytes, Janitor: f.host.Janitor, BTF: f.btf,
 	})
+}
+
+// attachLate has hooks attached in modules that are loaded later, and tells where it is attached
+// then.
+func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *show) <-chan []observe.Hook {
+	rehooked := make(chan []observe.Hook)
+	go func() {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			changed, err := session.AttachLate()
+			if err != nil {
+				logrus.Warn(err)
+			}
+			if !changed {
+				continue
+			}
+			f.dropPrivileges(session) // of which fewer may be needed
+			attachments := session.Attachments()
+			for _, a := range attachments {
+				if !a.Attached() {
+					logrus.Debugf("not attached: %s: %v", a.Purpose, a.Denied)
+				}
+			}
+			hooks := hooksOf(attachments)
+			shown.rehook(hooks)
+			select {
+			case <-ctx.Done():
+				return
+			case rehooked <- hooks:
+			}
+			if err := session.ListRegions(); err != nil { // those that were pinned meanwhile
+				logrus.Debugf("regions are not listed: %v", err)
+			}
+		}
+	}()
+	return rehooked
 }
 
 // tellAttachments attaches what would be, also where that is not enough, and says how it went.

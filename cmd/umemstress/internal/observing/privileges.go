@@ -20,6 +20,13 @@ func (f *flags) needs(session *probes.Session) []privileges.Need {
 		{Capability: cap.SYS_NICE, For: "to read the kernel's tables without being preempted"},
 		{Capability: cap.BPF, For: "to read the probes' tables, which this kernel asks for each time", Refused: session.ReadRefused},
 	}
+	if awaited := session.Awaits(); len(awaited) > 0 {
+		late := "to watch modules that are not loaded yet: " + strings.Join(awaited, ", ")
+		for _, v := range []cap.Value{cap.BPF, cap.PERFMON, cap.SYS_RESOURCE} {
+			needs = append(needs, privileges.Need{Capability: v, For: late})
+		}
+		needs = append(needs, privileges.Need{Capability: cap.SYS_ADMIN, For: late, Refused: probes.AttachRefused})
+	}
 	if f.stack || f.journal != "" {
 		needs = append(needs, privileges.Need{Capability: cap.SYSLOG, For: "to name the functions of stacks"})
 	}

@@ -50,6 +50,12 @@ func (s *show) count(sums observe.Summary) {
 	}
 }
 
+func (s *show) rehook(hooks []observe.Hook) {
+	if s != nil {
+		s.exporter.SetHooks(hooks)
+	}
+}
+
 func (s *show) close() error {
 	if s == nil {
 		return nil

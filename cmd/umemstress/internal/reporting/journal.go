@@ -8,7 +8,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"umemstress/probes/event"
 	"umemstress/probes/journal"
 	"umemstress/probes/observe"
 	"umemstress/workload/record"
@@ -94,7 +93,7 @@ func sighting(l observe.Line) mail.Sighting {
 }
 
 // lost says what an observer could not deliver or count; "" if nothing.
-func lost(l event.Lost) string {
+func lost(l observe.Losses) string {
 	var parts []string
 	for _, p := range []struct {
 		n    uint64
@@ -102,6 +101,7 @@ func lost(l event.Lost) string {
 	}{
 		{l.Events, "events"}, {l.Pages, "pages in its counts"}, {l.Releases, "releases"},
 		{l.Stacks, "stacks"}, {l.Pins, "pins"}, {l.Strips, "strips or drops, perhaps"},
+		{l.Output, "events of its output"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
