@@ -47,6 +47,7 @@ var layers = []string{
 	"probes/journal",
 	"probes/metrics",
 	"probes/observe",
+	"probes/kernellog",
 	"probes",
 	"workload",
 	"workload/provoke",

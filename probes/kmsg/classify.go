@@ -30,7 +30,7 @@ var rules = func() []rule {
 		function = `(?P<function>[A-Za-z_][^+\s]*)`
 		source   = `(?P<file>[^\s:]+):(?P<number>` + number + `)`
 		ext4     = `^(?P<filesystem>EXT4)-fs `
-		ext4Head = ` \(device (?P<device>[^)]+)\): ` + function + `:` + number + `: (?:inode #` + number + `: )?(?:block ` + number + `: )?(?:comm (?P<comm>.*?): )?`
+		ext4Head = ` \(device (?P<device>[^)]+)\): ` + function + `:` + number + `: (?:inode #(?P<inode>` + number + `): )?(?:block ` + number + `: )?(?:comm (?P<comm>.*?): )?`
 		btrfs    = `^(?P<filesystem>BTRFS) `
 		btrfsDev = ` \(device (?P<device>[^) ]+)[^)]*\)`
 	)
@@ -60,7 +60,7 @@ var rules = func() []rule {
 	add(FSWarning, ext4+`warning`+ext4Head)
 	add(FSError, ext4+`error`+ext4Head)
 	// fs/btrfs/extent_io.c, extent_writepage; fs/btrfs/messages.c, with the file system's state in newer ones.
-	add(Untold, btrfs+`[a-z]+`+btrfsDev+`: .* (?:folio|page) (?P<page>`+number+`) is marked dirty without notifying the fs`)
+	add(Untold, btrfs+`[a-z]+`+btrfsDev+`: (?:.*ino (?P<inode>`+number+`) )?.*(?:folio|page) (?P<page>`+number+`) is marked dirty without notifying the fs`)
 	add(FSWarning, btrfs+`warning`+btrfsDev)
 	add(FSError, btrfs+`(?:error|critical|alert|emergency)`+btrfsDev)
 	// lib/ratelimit.c, ___ratelimit.
@@ -149,6 +149,8 @@ func (l *Line) set(name, value string) {
 		l.PID = number
 	case "comm":
 		l.Comm = value
+	case "inode":
+		l.Inode = number
 	case "page":
 		l.Page = number
 	case "what":

@@ -104,8 +104,8 @@ func TestClassify(t *testing.T) {
 		"[    1.000000] EXT4-fs warning: 99999999999999999999 callbacks suppressed":                             {Kind: Suppressed, What: "EXT4-fs warning", Count: 1<<64 - 1},
 		"[    1.000000] btrfs_dev_stat_print_on_error: 3 callbacks suppressed":                                  {Kind: Suppressed, What: "btrfs_dev_stat_print_on_error", Count: 3},
 		"[    1.000000] EXT4-fs warning (device dm-1): ext4_dx_add_entry:2473: Directory (ino: 2) index full!":  {Kind: FSWarning, Filesystem: "EXT4", Device: "dm-1", Function: "ext4_dx_add_entry"},
-		"[    1.000000] EXT4-fs error (device vda1): ext4_find_extent:938: inode #12: comm a: b: pblk 3 bad":    {Kind: FSError, Filesystem: "EXT4", Device: "vda1", Function: "ext4_find_extent", Comm: "a"},
-		"[    1.000000] EXT4-fs error (device vda1): __ext4_iget:5: inode #12: block 9: comm ls: invalid inode": {Kind: FSError, Filesystem: "EXT4", Device: "vda1", Function: "__ext4_iget", Comm: "ls"},
+		"[    1.000000] EXT4-fs error (device vda1): ext4_find_extent:938: inode #12: comm a: b: pblk 3 bad":    {Kind: FSError, Filesystem: "EXT4", Device: "vda1", Function: "ext4_find_extent", Comm: "a", Inode: 12},
+		"[    1.000000] EXT4-fs error (device vda1): __ext4_iget:5: inode #12: block 9: comm ls: invalid inode": {Kind: FSError, Filesystem: "EXT4", Device: "vda1", Function: "__ext4_iget", Comm: "ls", Inode: 12},
 	} {
 		if want.Text == "" {
 			want.Text = strings.TrimPrefix(line, "[    1.000000] ")

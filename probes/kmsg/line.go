@@ -45,6 +45,7 @@ type Line struct {
 	CPU        string
 	PID        uint64
 	Comm       string // the thread's name
+	Inode      uint64 // of Bufferless and Untold
 	Page       uint64 // of Bufferless and Untold: the page, or where its folio begins; btrfs counts in bytes
 	Count      uint64 // of messages that were suppressed
 	What       string // these begin with, such as EXT4-fs warning; or the work

@@ -57,7 +57,12 @@ func (l Line) whose() string {
 	return owner + ", " + file
 }
 
-func (p *Process) text() string { return fmt.Sprintf("%s[%d]", printable(p.Comm), p.PID) }
+func (p *Process) text() string {
+	if p.PID == 0 { // the kernel's log does not say it
+		return printable(p.Comm)
+	}
+	return fmt.Sprintf("%s[%d]", printable(p.Comm), p.PID)
+}
 
 // facts are what happened.
 func (l Line) facts() (facts []string) {

@@ -184,24 +184,17 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 			err = errors.Join(err, file.close())
 		}
 	}()
-	session, err := f.attach()
+	seen, err := f.witness(filter)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, session.Close()) }()
-	if err := session.SetFilter(filter); err != nil {
-		return err
-	}
-	if err := session.ListRegions(); err != nil {
-		logrus.Warnf("what was pinned before is only recognised when it is released: %v", err)
-	}
-	hooks := hooksOf(session.Attachments())
-	shown, err := f.openShow(hooks)
+	defer func() { err = errors.Join(err, seen.close()) }()
+	shown, err := f.openShow(seen.hooks)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
-	f.dropPrivileges(session)
+	f.dropPrivileges(seen.needs())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if f.seconds > 0 {
@@ -209,7 +202,7 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 		defer cancel()
 	}
 	config := observe.Config{
-		Source: session, Hooks: hooks, Rehooked: f.attachLate(ctx, session, shown), Host: observe.ThisHost(),
+		Source: seen, Hooks: seen.hooks, Rehooked: seen.attachLate(ctx, shown), Host: observe.ThisHost(),
 		Filter: f.filter, Stacks: f.stack || kept != nil, Limit: f.limit,
 		Tell:  func(l observe.Line) error { kept.tell(l); return nil },
 		Count: func(s observe.Summary) error { kept.count(s); shown.count(s); return nil },
@@ -232,53 +225,15 @@ func (f *flags) attach() (*probes.Session, error) {
 	})
 }
 
-// attachLate has hooks attached in modules that are loaded later, and tells where it is attached
-// then.
-func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *show) <-chan []observe.Hook {
-	rehooked := make(chan []observe.Hook)
-	go func() {
-		ticker := time.NewTicker(time.Second)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			changed, err := session.AttachLate()
-			if err != nil {
-				logrus.Warn(err)
-			}
-			if !changed {
-				continue
-			}
-			f.dropPrivileges(session) // of which fewer may be needed
-			attachments := session.Attachments()
-			for _, a := range attachments {
-				if !a.Attached() {
-					logrus.Debugf("not attached: %s: %v", a.Purpose, a.Denied)
-				}
-			}
-			hooks := hooksOf(attachments)
-			shown.rehook(hooks)
-			select {
-			case <-ctx.Done():
-				return
-			case rehooked <- hooks:
-			}
-			if err := session.ListRegions(); err != nil { // those that were pinned meanwhile
-				logrus.Debugf("regions are not listed: %v", err)
-			}
-		}
-	}()
-	return rehooked
-}
-
 // tellAttachments attaches what would be, also where that is not enough, and says how it went.
 func (f *flags) tellAttachments(out io.Writer) error {
 	session, err := f.attach()
 	var lacks *probes.LacksError
-	if errors.As(err, &lacks) && lacks.Attachments != nil {
+	switch {
+	case f.canDoWithout(err):
+		logrus.Warn(err)
+		return printAttachments(out, f.format, logAttachments)
+	case errors.As(err, &lacks) && lacks.Attachments != nil:
 		return errors.Join(err, printAttachments(out, f.format, lacks.Attachments))
 	}
 	if err != nil {

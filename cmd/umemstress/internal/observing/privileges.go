@@ -12,9 +12,9 @@ import (
 	"umemstress/probes/privileges"
 )
 
-// needs are the privileges that it takes to go on, once the hooks are attached and the files are
-// open. What takes none, as uid 0: to close hooks, those of tracefs, too, to read the ring.
-func (f *flags) needs(session *probes.Session) []privileges.Need {
+// probesNeed are the privileges that it takes to go on once the hooks are attached. What takes
+// none, as uid 0: to close hooks, those of tracefs, too, to read the ring.
+func (f *flags) probesNeed(session *probes.Session) []privileges.Need {
 	needs := []privileges.Need{
 		{Capability: cap.SYS_PTRACE, For: "to read what other users' programs have mapped"},
 		{Capability: cap.SYS_NICE, For: "to read the kernel's tables without being preempted"},
@@ -30,6 +30,11 @@ func (f *flags) needs(session *probes.Session) []privileges.Need {
 	if f.stack || f.journal != "" {
 		needs = append(needs, privileges.Need{Capability: cap.SYSLOG, For: "to name the functions of stacks"})
 	}
+	return needs
+}
+
+// filesNeed are those that it takes to write the files that are open.
+func (f *flags) filesNeed() (needs []privileges.Need) {
 	var dirs []string
 	for _, file := range []string{f.textfile, f.output.path} {
 		if file != "" {
@@ -47,9 +52,9 @@ func (f *flags) needs(session *probes.Session) []privileges.Need {
 	return needs
 }
 
-// dropPrivileges gives up what is no longer needed. Who cannot goes on with it.
-func (f *flags) dropPrivileges(session *probes.Session) {
-	kept, err := privileges.Keep(f.needs(session))
+// dropPrivileges gives up all but what the witness and the files need. Who cannot goes on with it.
+func (f *flags) dropPrivileges(needs []privileges.Need) {
+	kept, err := privileges.Keep(append(needs, f.filesNeed()...))
 	if err != nil {
 		logrus.Warnf("privileges that are no longer needed could not be given up: %v", err)
 		return
