@@ -195,20 +195,7 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
 	f.dropPrivileges(seen.needs())
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if f.seconds > 0 {
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
-		defer cancel()
-	}
-	config := observe.Config{
-		Source: seen, Hooks: seen.hooks, Rehooked: seen.attachLate(ctx, shown), Host: observe.ThisHost(),
-		Filter: f.filter, Stacks: f.stack || kept != nil, Limit: f.limit,
-		Tell:  func(l observe.Line) error { kept.tell(l); return nil },
-		Count: func(s observe.Summary) error { kept.count(s); shown.count(s); return nil },
-	}
-	f.writeTo(&config, out, file)
-	summary, err := observe.Run(ctx, config)
+	summary, err := f.observe(ctx, seen, told{out, file, kept, shown})
 	if err != nil {
 		return err
 	}
@@ -216,6 +203,32 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 		return f.status(summary.Hit())
 	}
 	return nil
+}
+
+// told are those who are told: standard output or a file, the journal, and Prometheus.
+type told struct {
+	out   io.Writer
+	file  *output
+	kept  *keeper
+	shown *show
+}
+
+// observe observes for as long as was asked.
+func (f *flags) observe(ctx context.Context, seen witness, to told) (observe.Summary, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f.seconds > 0 {
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
+		defer cancel()
+	}
+	config := observe.Config{
+		Source: seen, Hooks: seen.hooks, Rehooked: seen.attachLate(ctx, to.shown), Host: observe.ThisHost(),
+		Filter: f.filter, Stacks: f.stack || to.kept != nil, Limit: f.limit,
+		Tell:  func(l observe.Line) error { to.kept.tell(l); return nil },
+		Count: func(s observe.Summary) error { to.kept.count(s); to.shown.count(s); return nil },
+	}
+	f.writeTo(&config, to.out, to.file)
+	return observe.Run(ctx, config)
 }
 
 func (f *flags) attach() (*probes.Session, error) {
