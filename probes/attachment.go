@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf/btf"
+
+	"umemstress/probes/event"
 )
 
 // Method is a way to put a program on a kernel function.
@@ -36,6 +38,18 @@ type Attachment struct {
 
 // Attached tells whether the hook is in place.
 func (a Attachment) Attached() bool { return a.Symbol != "" }
+
+// Unseen tells what the session does not see, by the kind of event that it would be, where a
+// hook was attached nowhere or not at its best place.
+func (s *Session) Unseen() map[event.Kind]string {
+	unseen := map[event.Kind]string{}
+	for _, w := range s.watches {
+		if why := w.attachment.Without; why != "" && unseen[w.hook.kind] == "" {
+			unseen[w.hook.kind] = why
+		}
+	}
+	return unseen
+}
 
 // A Denial is an attempt that failed.
 type Denial struct {

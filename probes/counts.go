@@ -89,6 +89,34 @@ func countOf(t dirtyTally) event.Count {
 	}
 }
 
+// Acts returns what was done to pages of files, by whom, since the session began; see
+// Options.Acts.
+func (s *Session) Acts() ([]event.Act, error) {
+	var acts []event.Act
+	var key dirtyActKey
+	var act dirtyAct
+	err := undisturbed(func() error {
+		entries := s.coll.Maps[dirtyMapActs].Iterate()
+		for entries.Next(&key, &act) {
+			acts = append(acts, event.Act{
+				Kind: actKinds[key.Kind], Inode: event.Inode{Device: key.File.Device, Number: key.File.Inode},
+				Holder: holderNames[act.Holder], PID: key.Process, Comm: name(act.Comm[:]),
+				Owner: event.Owner{PID: key.Owner, Comm: name(act.OwnerComm[:])},
+				Pages: act.Pages, Folios: act.Folios,
+			})
+		}
+		return entries.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("probes: read acts: %w", err)
+	}
+	return acts, nil
+}
+
+var actKinds = map[dirtyKind]event.Kind{
+	dirtyKindKIND_DIRTIED: event.Dirtied, dirtyKindKIND_STRIPPED: event.Stripped, dirtyKindKIND_DROPPED: event.Dropped,
+}
+
 var holderNames = map[dirtyHolder]string{
 	dirtyHolderHOLDER_UMEM: event.HolderUmem, dirtyHolderHOLDER_DIO: event.HolderDIO, dirtyHolderHOLDER_VMWRITEV: event.HolderVMWritev,
 }
@@ -141,6 +169,7 @@ func (s *Session) Lost() (event.Lost, error) {
 		dirtyVarLostReleases: &lost.Releases,
 		dirtyVarLostStacks:   &lost.Stacks,
 		dirtyVarLostPins:     &lost.Pins,
+		dirtyVarLostActs:     &lost.Acts,
 	})
 	if err != nil {
 		return event.Lost{}, err

@@ -13,6 +13,26 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type dirtyAct struct {
+	_         structs.HostLayout
+	Pages     uint64
+	Folios    uint64
+	Next      uint64
+	Told      uint32
+	Holder    dirtyHolder
+	Comm      [16]int8
+	OwnerComm [16]int8
+}
+
+type dirtyActKey struct {
+	_       structs.HostLayout
+	File    dirtyFile
+	Process uint32
+	Owner   uint32
+	Kind    dirtyKind
+	Pad     uint32
+}
+
 type dirtyCount struct {
 	_     structs.HostLayout
 	Tally struct {
@@ -203,6 +223,7 @@ type dirtyTally struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	dirtyMapActs                    = "acts"
 	dirtyMapCounts                  = "counts"
 	dirtyMapEvents                  = "events"
 	dirtyMapOnlyCgroup              = "only_cgroup"
@@ -258,11 +279,13 @@ const (
 	dirtyVarEpoch                   = "epoch"
 	dirtyVarFilter                  = "filter"
 	dirtyVarListing                 = "listing"
+	dirtyVarLostActs                = "lost_acts"
 	dirtyVarLostEvents              = "lost_events"
 	dirtyVarLostPages               = "lost_pages"
 	dirtyVarLostPins                = "lost_pins"
 	dirtyVarLostReleases            = "lost_releases"
 	dirtyVarLostStacks              = "lost_stacks"
+	dirtyVarNoAct                   = "no_act"
 	dirtyVarNoCount                 = "no_count"
 	dirtyVarNoPin                   = "no_pin"
 	dirtyVarNoRelease               = "no_release"
@@ -275,6 +298,7 @@ const (
 	dirtyVarTotals                  = "totals"
 	dirtyVarUmemAddress             = "umem_address"
 	dirtyVarUmemLength              = "umem_length"
+	dirtyVarWantActs                = "want_acts"
 	dirtyVarWantRegions             = "want_regions"
 	dirtyVarWantStacks              = "want_stacks"
 )
@@ -365,6 +389,7 @@ type dirtyProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type dirtyMapSpecs struct {
+	Acts        *ebpf.MapSpec `ebpf:"acts"`
 	Counts      *ebpf.MapSpec `ebpf:"counts"`
 	Events      *ebpf.MapSpec `ebpf:"events"`
 	OnlyCgroup  *ebpf.MapSpec `ebpf:"only_cgroup"`
@@ -388,11 +413,13 @@ type dirtyVariableSpecs struct {
 	Epoch            *ebpf.VariableSpec `ebpf:"epoch"`
 	Filter           *ebpf.VariableSpec `ebpf:"filter"`
 	Listing          *ebpf.VariableSpec `ebpf:"listing"`
+	LostActs         *ebpf.VariableSpec `ebpf:"lost_acts"`
 	LostEvents       *ebpf.VariableSpec `ebpf:"lost_events"`
 	LostPages        *ebpf.VariableSpec `ebpf:"lost_pages"`
 	LostPins         *ebpf.VariableSpec `ebpf:"lost_pins"`
 	LostReleases     *ebpf.VariableSpec `ebpf:"lost_releases"`
 	LostStacks       *ebpf.VariableSpec `ebpf:"lost_stacks"`
+	NoAct            *ebpf.VariableSpec `ebpf:"no_act"`
 	NoCount          *ebpf.VariableSpec `ebpf:"no_count"`
 	NoPin            *ebpf.VariableSpec `ebpf:"no_pin"`
 	NoRelease        *ebpf.VariableSpec `ebpf:"no_release"`
@@ -405,6 +432,7 @@ type dirtyVariableSpecs struct {
 	Totals           *ebpf.VariableSpec `ebpf:"totals"`
 	UmemAddress      *ebpf.VariableSpec `ebpf:"umem_address"`
 	UmemLength       *ebpf.VariableSpec `ebpf:"umem_length"`
+	WantActs         *ebpf.VariableSpec `ebpf:"want_acts"`
 	WantRegions      *ebpf.VariableSpec `ebpf:"want_regions"`
 	WantStacks       *ebpf.VariableSpec `ebpf:"want_stacks"`
 }
@@ -429,6 +457,7 @@ func (o *dirtyObjects) Close() error {
 //
 // It can be passed to loadDirtyObjects or ebpf.CollectionSpec.LoadAndAssign.
 type dirtyMaps struct {
+	Acts        *ebpf.Map `ebpf:"acts"`
 	Counts      *ebpf.Map `ebpf:"counts"`
 	Events      *ebpf.Map `ebpf:"events"`
 	OnlyCgroup  *ebpf.Map `ebpf:"only_cgroup"`
@@ -445,6 +474,7 @@ type dirtyMaps struct {
 
 func (m *dirtyMaps) Close() error {
 	return _DirtyClose(
+		m.Acts,
 		m.Counts,
 		m.Events,
 		m.OnlyCgroup,
@@ -469,11 +499,13 @@ type dirtyVariables struct {
 	Epoch            *ebpf.Variable `ebpf:"epoch"`
 	Filter           *ebpf.Variable `ebpf:"filter"`
 	Listing          *ebpf.Variable `ebpf:"listing"`
+	LostActs         *ebpf.Variable `ebpf:"lost_acts"`
 	LostEvents       *ebpf.Variable `ebpf:"lost_events"`
 	LostPages        *ebpf.Variable `ebpf:"lost_pages"`
 	LostPins         *ebpf.Variable `ebpf:"lost_pins"`
 	LostReleases     *ebpf.Variable `ebpf:"lost_releases"`
 	LostStacks       *ebpf.Variable `ebpf:"lost_stacks"`
+	NoAct            *ebpf.Variable `ebpf:"no_act"`
 	NoCount          *ebpf.Variable `ebpf:"no_count"`
 	NoPin            *ebpf.Variable `ebpf:"no_pin"`
 	NoRelease        *ebpf.Variable `ebpf:"no_release"`
@@ -486,6 +518,7 @@ type dirtyVariables struct {
 	Totals           *ebpf.Variable `ebpf:"totals"`
 	UmemAddress      *ebpf.Variable `ebpf:"umem_address"`
 	UmemLength       *ebpf.Variable `ebpf:"umem_length"`
+	WantActs         *ebpf.Variable `ebpf:"want_acts"`
 	WantRegions      *ebpf.Variable `ebpf:"want_regions"`
 	WantStacks       *ebpf.Variable `ebpf:"want_stacks"`
 }

@@ -17,8 +17,9 @@
 //
 // A [Session] watches any number of holders, of all files or of those that its filter wants
 // ([Session.SetFilter]). It has exact counts per file, holder and owner, kept in the
-// kernel ([Session.Counts]), single events ([Session.Events]), and what was lost
-// of either ([Session.Lost]). All are plain values of package event.
+// kernel ([Session.Counts]), on request who did how much of it ([Session.Acts]), single events
+// ([Session.Events]), and what was lost of either ([Session.Lost]). All are plain values of
+// package event.
 package probes
 
 //go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64 -type event -type pin_event -type release_event -type kind -type holder -type state dirty bpf/dirty.bpf.c -- -O2 -mcpu=v3 -Wall -Werror

@@ -41,7 +41,7 @@ func compare(b *testing.B, what func() []time.Duration) {
 	var without, with []time.Duration
 	for b.Loop() {
 		without = append(without, what()...)
-		s, err := Attach(Options{})
+		s, err := Attach(asRun())
 		check(b, err)
 		with = append(with, what()...)
 		check(b, s.Close())

@@ -265,6 +265,14 @@ func (child) Fatalf(format string, args ...any) {
 // startHolder runs holdUntilKilled in a process and returns when it has pinned.
 func startHolder(t *testing.T, path string) *os.Process {
 	t.Helper()
+	process, pinned := beginHolder(t, path)
+	pinned()
+	return process
+}
+
+// beginHolder does not wait for it.
+func beginHolder(t *testing.T, path string) (_ *os.Process, pinned func()) {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVariable+"="+path)
 	cmd.Stderr = os.Stderr
@@ -272,10 +280,12 @@ func startHolder(t *testing.T, path string) *os.Process {
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	var word [7]byte
-	if _, err := out.Read(word[:]); err != nil || string(word[:6]) != "pinned" {
-		t.Fatalf("the holder said %q, %v", word, err)
-	}
 	t.Cleanup(func() { cmd.Wait() })
-	return cmd.Process
+	return cmd.Process, func() {
+		t.Helper()
+		var word [7]byte
+		if _, err := out.Read(word[:]); err != nil || string(word[:6]) != "pinned" {
+			t.Fatalf("the holder said %q, %v", word, err)
+		}
+	}
 }

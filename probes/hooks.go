@@ -19,6 +19,7 @@ type hook struct {
 	// without says what is lost when no site can be attached.
 	without string
 	sites   []site
+	kind    event.Kind // that it is for; "": for all
 	// optional hooks tell more; of the others, one that is missing would make a session
 	// that sees nothing.
 	optional bool
@@ -171,12 +172,21 @@ func (t table) hooksFor(holders []string, kinds []event.Kind) []hook {
 		hooks = append(hooks, t.submitted)
 	}
 	if wantsRegions(holders, kinds) {
-		hooks = append(hooks, t.kinds[event.Pinned]...)
+		hooks = append(hooks, t.hooksOf(event.Pinned)...)
 	}
 	for _, kind := range []event.Kind{event.Stripped, event.Dropped} {
 		if slices.Contains(kinds, kind) {
-			hooks = append(hooks, t.kinds[kind]...)
+			hooks = append(hooks, t.hooksOf(kind)...)
 		}
+	}
+	return hooks
+}
+
+// hooksOf returns those that tell of the kind.
+func (t table) hooksOf(kind event.Kind) []hook {
+	hooks := slices.Clone(t.kinds[kind])
+	for i := range hooks {
+		hooks[i].kind = kind
 	}
 	return hooks
 }

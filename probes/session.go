@@ -39,6 +39,12 @@ type Options struct {
 	// information, for a kernel that has none itself. One that has its own uses these. The way
 	// of fentry takes a kernel that has its own.
 	BTF string
+	// Acts has the kernel sum up who did what to the pages of which file, for
+	// Session.Acts, and tell of stripped and dropped pages only where something begins:
+	// reclaim and writeback come to them one by one, faster than anybody reads.
+	Acts bool
+	// Await passes over everything until the first call of SetFilter.
+	Await bool
 	// Janitor starts a shell that runs the script when this process ends, however it
 	// ends, or when it is closed. It is asked for one where the kernel keeps a probe of
 	// a process that was killed. nil: the next session takes such a probe away.
@@ -141,14 +147,23 @@ func configure(spec *ebpf.CollectionSpec, opts Options, cache *btf.Cache) error 
 		spec.Maps[dirtyMapEvents].MaxEntries = uint32(opts.Events)
 	}
 	values := map[string]uint32{}
+	// A map that is not used has one entry: the kernel has no empty ones.
 	if opts.NoStacks {
 		values[dirtyVarWantStacks] = 0
+	}
+	if opts.Acts {
+		values[dirtyVarWantActs] = 1
+	} else {
+		spec.Maps[dirtyMapActs].MaxEntries = 1
+	}
+	if opts.Await {
+		values[dirtyVarFilter] = byProcess // of generation 0, which lists nobody
 	}
 	if wantsRegions(opts.Holders, opts.Kinds) {
 		values[dirtyVarWantRegions] = 1
 		setUmemOffsets(values, cache)
 	} else {
-		spec.Maps[dirtyMapPins].MaxEntries = 1 // the kernel has no empty ones
+		spec.Maps[dirtyMapPins].MaxEntries = 1
 		spec.Maps[dirtyMapPinning].MaxEntries = 1
 	}
 	for name, value := range values {

@@ -20,6 +20,7 @@
 #include "filter.h"
 #include "owner.h"
 #include "file.h"
+#include "act.h"
 #include "run.h"
 #include "folio.h"
 #include "release.h"

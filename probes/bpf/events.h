@@ -161,10 +161,30 @@ struct count {
 	char filesystem[FILESYSTEM_NAME];
 };
 
+/* Who did what to pages of a file, and who owned them: 0 each where it is not known. */
+struct act_key {
+	struct file file;
+	__u32 process; /* thread group of the task that ran */
+	__u32 owner;
+	enum kind kind;
+	__u32 pad;
+};
+
+struct act {
+	__u64 pages;
+	__u64 folios;
+	__u64 next; /* the index that would continue it */
+	__u32 told; /* events */
+	enum holder holder;
+	char comm[16];
+	char owner_comm[16];
+};
+
 /* What new entries of maps begin as: there is no room for them on a program's stack. */
 const struct release no_release = {};
 const struct pin no_pin = {};
 const struct count no_count = {};
+const struct act no_act = {};
 
 /* Not an LRU map: evicting a release in progress would lose its run unseen.
  * release_abandoned takes out what a dying task leaves behind. */
@@ -199,8 +219,8 @@ struct {
 	__type(value, struct owner);
 } readers SEC(".maps");
 
-/* Who last pinned pages of a file: reclaim, writeback and workers act on it in
- * their own names. */
+/* Who last pinned pages of a file, or let go of some: reclaim, writeback and
+ * workers act on it in their own names. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -214,6 +234,13 @@ struct {
 	__type(key, struct count_key);
 	__type(value, struct count);
 } counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct act_key);
+	__type(value, struct act);
+} acts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
@@ -242,6 +269,7 @@ __u64 lost_pages;    /* pages that found counts full, or could not be read */
 __u64 lost_releases; /* releases that found `releases` full, or whose end was not seen */
 __u64 lost_stacks;   /* runs whose stack found no place */
 __u64 lost_pins;     /* regions that found no place in pins or pinning */
+__u64 lost_acts;     /* events that found acts full: who did it is among the events alone */
 
 /* Releases in progress anywhere: while there is none, the dirty hook returns
  * before it has looked anything up. pinning_now is the same of pins. */
@@ -257,6 +285,7 @@ volatile __u32 epoch;
 /* Set before loading. */
 const volatile __u32 want_stacks = 1;    /* 0 leaves stacks out */
 const volatile __u32 want_regions = 0;   /* KIND_RELEASED of regions */
+const volatile __u32 want_acts = 0;      /* sums by who acted, instead of an event for each page or folio */
 const volatile __u32 umem_length = 24;   /* where struct ib_umem has its fields: the kernel may have no */
 const volatile __u32 umem_address = 32;  /* types for it, and they have stood there since before 5.10 */
 

@@ -18,7 +18,6 @@ static __always_inline void tell(void *ctx, struct event *event)
 		return;
 	event->time_ns = bpf_ktime_get_ns();
 	set_actor(event);
-	event->stack = take_stack(ctx);
 	count = count_of(event);
 	total = total_of(event);
 	if (event->kind == KIND_DROPPED) {
@@ -33,6 +32,10 @@ static __always_inline void tell(void *ctx, struct event *event)
 		__sync_fetch_and_add(&total->stripped, event->pages);
 		__sync_fetch_and_add(&total->stripped_folios, 1);
 	}
+	if (!did(event))
+		return;
+	/* Who writes back does so from one place, which the kind tells already. */
+	event->stack = want_acts && event->kind == KIND_DROPPED ? NO_STACK : take_stack(ctx);
 	send(event, sizeof(*event));
 }
 

@@ -38,7 +38,7 @@ static __always_inline int current_owner(struct owner *owner, enum holder holder
 	return 1;
 }
 
-/* Whoever was last seen to pin pages of the event's file. */
+/* Whoever was last seen to hold pages of the event's file. */
 static __always_inline void owner_of_file(struct event *event)
 {
 	struct file file = {.inode = event->inode, .device = event->device};
@@ -57,6 +57,8 @@ static __always_inline void owns(const struct owner *owner, __u64 inode, __u32 d
 
 	bpf_map_update_elem(&owners, &file, owner, BPF_ANY);
 }
+
+static __always_inline int of_file(const struct event *event) { return event->inode || event->device; }
 
 static __always_inline __s32 take_stack(void *ctx)
 {

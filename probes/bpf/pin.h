@@ -6,8 +6,6 @@
  * window that may be bound for them. */
 #define WRITABLE_ACCESS (1 | 2 | 8 | 16)
 
-static __always_inline int of_file(const struct event *event) { return event->inode || event->device; }
-
 /* struct ib_umem *ib_umem_get(struct ib_device *, unsigned long addr, size_t, int access),
  * and __ib_umem_get_va. Registrations are rare, so that a kprobe serves. */
 SEC("kprobe")

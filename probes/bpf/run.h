@@ -63,6 +63,7 @@ static __always_inline void end_run(struct release *release)
 			add_pages(&count->tally, run);
 		add_pages(total_of(run), run);
 		add_pages(&release->seen, run);
+		did(run);
 		send(run, sizeof(*run));
 	}
 	run->pages = 0;
@@ -97,6 +98,12 @@ static __always_inline void look_up(struct release *release, unsigned long mappi
 	if (!release->known) { /* of another file there may have been another owner */
 		run->owner = 0;
 		owner_of_file(run);
+	} else if (of_file(run)) {
+		/* For writeback, which comes to the pages soon, and in its own name. */
+		struct owner owner = {.process = run->owner, .holder = run->holder, .cgroup = run->cgroup};
+
+		__builtin_memcpy(owner.comm, run->owner_comm, sizeof(owner.comm));
+		owns(&owner, run->inode, run->device);
 	}
 	release->muted = !passes(run);
 }

@@ -17,6 +17,10 @@ const (
 	Stripped Kind = "stripped"
 	// Dropped: writeback found a dirty page without buffers, and threw away that it is
 	// dirty. Of a large folio there is one event, of its first page.
+	//
+	// A session that sums up acts tells of Stripped and Dropped the first of consecutive
+	// pages or folios alone, and of one process and file no more than 64 times: the counts
+	// and the acts have all of them.
 	Dropped Kind = "dropped"
 	// Pinned: an RDMA region was registered that may be written to, in memory that is a
 	// file's.
@@ -171,6 +175,20 @@ func Of(counts []Count, file Inode) Count {
 	return sum
 }
 
+// Act is what one process did to pages of one file, whose owner is another's or its own. Acts are
+// summed up in the kernel, and exact as Count is.
+type Act struct {
+	Kind   Kind   `json:"kind"` // Dirtied, Stripped or Dropped
+	Inode  Inode  `json:"file"`
+	Holder string `json:"holder"`
+	// PID and Comm are of the process that released, reclaimed or wrote back: see Event.
+	PID    uint32 `json:"pid"`
+	Comm   string `json:"comm"`
+	Owner  Owner  `json:"owner"` // without its cgroup
+	Pages  uint64 `json:"pages"` // of Dropped as many as Folios, whatever their size
+	Folios uint64 `json:"folios"`
+}
+
 // Totals is all that was counted since the session began.
 type Totals struct {
 	// Holders has a Count of no file for each holder, and "" for what no holder is known of.
@@ -207,12 +225,13 @@ type Filter struct {
 // them: of fentry since Linux 5.12, of kprobes since 6.7. It cannot tell whether a
 // missed call would have mattered.
 type Lost struct {
-	Events   uint64 `json:"events"`   // events that found the ring full; their pages were counted
-	Pages    uint64 `json:"pages"`    // pages or folios that were not counted: the table of files was full, the page unreadable, the call missed
-	Releases uint64 `json:"releases"` // releases that found too many others in progress, or whose beginning or end was missed
-	Stacks   uint64 `json:"stacks"`   // events that carry no stack although it was asked for
-	Pins     uint64 `json:"pins"`     // pins that found their table full, or were missed: their owners may not be named
-	Strips   uint64 `json:"strips"`   // missed calls that might have told of a page stripped or dropped
+	Events   uint64 `json:"events"`         // events that found the ring full; their pages were counted
+	Pages    uint64 `json:"pages"`          // pages or folios that were not counted: the table of files was full, the page unreadable, the call missed
+	Releases uint64 `json:"releases"`       // releases that found too many others in progress, or whose beginning or end was missed
+	Stacks   uint64 `json:"stacks"`         // events that carry no stack although it was asked for
+	Pins     uint64 `json:"pins"`           // pins that found their table full, or were missed: their owners may not be named
+	Strips   uint64 `json:"strips"`         // missed calls that might have told of a page stripped or dropped
+	Acts     uint64 `json:"acts,omitempty"` // events that found the table of acts full, so that its sums have less than the counts
 }
 
 // Any says whether anything was lost.
