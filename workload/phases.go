@@ -48,7 +48,7 @@ func (r *run) prepare(ctx context.Context) error {
 	var err error
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
-		File: r.record.File, Comm: r.record.Process.Comm, Evidence: r.evidence, Log: r.options.log(),
+		File: r.record.File, Comm: r.record.Process.Comm, PinsCounted: r.record.Facts.PinsCounted, Evidence: r.evidence, Log: r.options.log(),
 		Died: func() { close(r.died) },
 	}); err != nil {
 		return err

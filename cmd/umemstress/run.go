@@ -15,6 +15,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/probes"
+	"umemstress/probes/event"
 	"umemstress/workload"
 	"umemstress/workload/child"
 	"umemstress/workload/evidence"
@@ -74,9 +75,14 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never
-// becomes a non-nil Observer.
+// becomes a non-nil Observer. Nothing is told until the run has set its filter: what others do
+// on a busy host meanwhile is not to fill the tables. Regions are not watched, since their hooks
+// take as long to attach as the others together: who held the pages is known from their release.
 func attachProbes(holder string) (witness.Observer, error) {
-	session, err := probes.Attach(probes.Options{Holders: []string{holder}, Janitor: startJanitor})
+	session, err := probes.Attach(probes.Options{
+		Holders: []string{holder}, Kinds: []event.Kind{event.Stripped, event.Dropped},
+		Acts: true, Await: true, Janitor: startJanitor,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type told struct {
 	stacks  map[int32][]string
 
 	// What those of the run's own file tell of.
-	dirtied, bufferless, unannounced uint64
+	dirtied, bufferless, unannounced, stripped uint64
 }
 
 // readEvents adds up the events in dir.
@@ -85,8 +85,16 @@ func (t *told) add(number int, ev event.Event, file event.Inode) {
 		}
 		return
 	}
-	if ev.Inode != file || ev.Detached || ev.Kind != "" && ev.Kind != event.Dirtied {
+	if ev.Inode != file || ev.Detached {
 		return // whose pages detached ones were is not known
+	}
+	switch ev.Kind {
+	case event.Stripped:
+		t.stripped = sum(t.stripped, ev.Pages)
+		return
+	case "", event.Dirtied:
+	default:
+		return
 	}
 	t.dirtied = sum(t.dirtied, ev.Pages)
 	if ev.Bufferless {
@@ -108,17 +116,34 @@ func sum(a, b uint64) uint64 {
 
 // impossible says why an event is none that the probes write (event.Decode).
 func impossible(ev event.Event) string {
+	runs := true // of pages: others may have none
+	switch ev.Kind {
+	case event.Pinned, event.Refused, event.Released:
+		runs = false
+	}
 	switch {
-	case ev.Pages == 0 || ev.Index > math.MaxUint64-ev.Pages:
+	case runs && ev.Pages == 0 || ev.Index > math.MaxUint64-ev.Pages:
 		return fmt.Sprintf("a run of %d pages at index %d", ev.Pages, ev.Index)
 	case ev.Folios > ev.Pages: // none in evidence from before they were counted
 		return fmt.Sprintf("a run of %d pages in %d folios", ev.Pages, ev.Folios)
-	case ev.Holder != event.HolderUmem && ev.Holder != event.HolderDIO && ev.Holder != event.HolderVMWritev:
+	case !knownHolder(ev):
 		return fmt.Sprintf("the holder %q, which this version does not know", ev.Holder)
 	case ev.Detached && (ev.Bufferless || ev.Unannounced || ev.Inode != event.Inode{}):
 		return "detached pages that are still a file's"
 	}
 	return ""
+}
+
+// knownHolder says whether there is such a holder. Whose pages are stripped or dropped need not
+// be known.
+func knownHolder(ev event.Event) bool {
+	switch ev.Holder {
+	case event.HolderUmem, event.HolderDIO, event.HolderVMWritev:
+		return true
+	case "":
+		return ev.Kind == event.Stripped || ev.Kind == event.Dropped
+	}
+	return false
 }
 
 // compareEvents says where the events in dir and the record differ: the record counts what
@@ -157,6 +182,9 @@ func compareEvents(ctx context.Context, dir string, r *record.Record) (differenc
 	} {
 		add(c.told > c.recorded || complete && c.told < c.recorded,
 			"the events tell of %d pages of the file %s, and the record counted %d", c.told, c.what, c.recorded)
+	}
+	if p.StrippedPages != nil { // not each of these is told
+		add(t.stripped > *p.StrippedPages, "the events tell of %d pages of the file stripped, and the record counted %d", t.stripped, *p.StrippedPages)
 	}
 	return differences, t.stacks, nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/probes/event"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
@@ -120,6 +121,37 @@ func TestStreamsThatDisagree(t *testing.T) {
 		r, err := again(t, dir)
 		if err != nil || r.Verdict != record.DataLost || !strings.Contains(strings.Join(r.Disagreements, "; "), c.want) {
 			t.Errorf("%s: %+v, %v; want %q", name, r, err, c.want)
+		}
+	}
+}
+
+// Of what reclaim stripped, the events tell where it began, so they tell of less than was counted;
+// more cannot be. Regions need have no pages, nor stripped pages an owner.
+func TestStreamsOfOtherKinds(t *testing.T) {
+	for pages, want := range map[uint64]string{8: "", 1: "", 9: "the events tell of 9 pages of the file stripped, and the record counted 8"} {
+		dir := recorded(t)
+		change(t, dir, func(r *record.Record) {
+			stripped, dropped := uint64(8), uint64(8)
+			p := &r.Channels.Probes
+			p.StrippedPages, p.StrippedFolios, p.DroppedFolios, p.Events = &stripped, &stripped, &dropped, 7
+		})
+		own := lostEvent(0).Inode
+		for _, ev := range []event.Event{
+			{Kind: event.Pinned, Inode: own, Holder: event.HolderUmem, StackID: -1},
+			{Kind: event.Refused, Holder: event.HolderUmem, StackID: -1},
+			{Kind: event.Released, Inode: own, Holder: event.HolderUmem, StackID: -1},
+			{Kind: event.Stripped, Inode: own, Pages: pages, Folios: 1, StackID: -1},
+			{Kind: event.Dropped, Inode: own, Pages: 1, Folios: 1, StackID: -1},
+		} {
+			data, err := json.Marshal(ev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			appendTo(t, filepath.Join(dir, eventsFile), string(data)+"\n")
+		}
+		r, err := again(t, dir)
+		if err != nil || r.Verdict != record.DataLost || strings.Join(r.Disagreements, "; ") != want {
+			t.Errorf("%d pages: %s, %q, %v", pages, r.Verdict, r.Disagreements, err)
 		}
 	}
 }

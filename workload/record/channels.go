@@ -57,7 +57,7 @@ type Channels struct {
 // ProbesChannel is what the eBPF probes counted for the file, in pages.
 type ProbesChannel struct {
 	State            string `json:"state"`
-	Why              string `json:"why,omitempty"`
+	Why              string `json:"why,omitempty"` // where the state is ok: what they do not see
 	BufferlessPages  uint64 `json:"bufferless_pages"`
 	UnannouncedPages uint64 `json:"unannounced_pages"`
 	DirtiedPages     uint64 `json:"dirtied_pages"`
@@ -66,9 +66,19 @@ type ProbesChannel struct {
 	// be more than the region's.
 	BufferlessFolios uint64 `json:"bufferless_folios"`
 	DirtiedFolios    uint64 `json:"dirtied_folios"`
-	Events           uint64 `json:"events"`
-	LostEvents       uint64 `json:"lost_events"` // not streamed; the counts are whole all the same
-	LostCounts       uint64 `json:"lost_counts"` // pages, or whole releases, that the counts miss
+	// Stripped are pages whose buffers went while they were pinned, each time that they did, and
+	// DroppedFolios those that writeback found dirty and without buffers, and threw away. nil:
+	// not watched, as Why says, or evidence from before it was.
+	StrippedPages  *uint64 `json:"stripped_pages,omitempty"`
+	StrippedFolios *uint64 `json:"stripped_folios,omitempty"`
+	DroppedFolios  *uint64 `json:"dropped_folios,omitempty"`
+
+	Events     uint64 `json:"events"`
+	LostEvents uint64 `json:"lost_events"`           // not streamed; the counts are whole all the same
+	LostCounts uint64 `json:"lost_counts"`           // pages, or whole releases, that the counts miss
+	LostStrips uint64 `json:"lost_strips,omitempty"` // calls that were missed, and might have been of pages stripped or dropped
+
+	Acts []Act `json:"acts,omitempty"` // who dirtied, stripped and dropped how much, the most of each first
 
 	// Stacks are the kernel stacks that pages were dirtied from, innermost
 	// function first, by the stack_id of events.jsonl.

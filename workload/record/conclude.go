@@ -1,8 +1,9 @@
 package record
 
 import (
-	"cmp"
 	"fmt"
+
+	"umemstress/workload/scenario"
 )
 
 // Conclude completes the record with what follows from its channels.
@@ -34,9 +35,7 @@ func consequences(r *Record) []string {
 	return found
 }
 
-// disagreements compares channels that count the same thing. Each folio that was dirtied
-// without buffers is one warning of ext4's code, whatever the size of its blocks, and its
-// pages are stale on the disk as far as they are the region's.
+// disagreements compares channels that count the same thing.
 func disagreements(r *Record) []string {
 	var found []string
 	add := func(when bool, format string, args ...any) {
@@ -48,19 +47,13 @@ func disagreements(r *Record) []string {
 	probed := c.Probes.State == StateOK
 	add(probed && c.Probes.BufferlessPages > 0 && !w.facts.DropsBufferless,
 		"probes report %d buffer-less pages on %s, which needs no buffers", c.Probes.BufferlessPages, r.Scenario.Filesystem)
-	if r.Verdict != DataLost || !w.facts.DropsBufferless || r.Scenario.Mutation != "none" {
-		return found
+	found = append(found, w.disputedStrip()...)
+	if r.Done(scenario.PhaseSettle) { // else some are still to be dropped, between one count and the next
+		found = append(found, w.disputedDrop()...)
 	}
-	large, _ := c.Folios.LargePages(r.Host.PageSize)
-	stale, pages := c.Disk.StalePages, c.Probes.BufferlessPages
-	folios := cmp.Or(c.Probes.BufferlessFolios, pages) // evidence from before folios were counted has pages alone
-	if rise, known := c.WarningRise(); known {
-		add(large == 0 && rise != stale, "warning_count rose by %d, and %d pages are stale on disk", rise, stale)
-		add(large > 0 && probed && rise != folios, "warning_count rose by %d, and the probes counted %d buffer-less folios", rise, folios)
-		add(large > 0 && rise > stale, "warning_count rose by %d folios, and no more than %d pages are stale on disk", rise, stale)
+	if r.Verdict == DataLost && w.facts.DropsBufferless && r.Scenario.Mutation == "none" {
+		found = append(found, w.disputedLoss()...)
 	}
-	add(probed && large == 0 && pages != stale, "the probes counted %d buffer-less pages, and %d are stale on disk", pages, stale)
-	add(probed && large > 0 && pages < stale, "the probes counted no more than %d buffer-less pages, and %d are stale on disk", pages, stale)
 	return found
 }
 

@@ -12,7 +12,7 @@ import (
 // does not know, or tells of things that cannot all have happened. Evidence may come from
 // anybody, and what is not understood must not count as nothing.
 func doubt(r *Record) string {
-	for _, look := range []func(*Record) string{strangeState, strangePhase, strangeAnswer, noDisk, tooEarly, tooMany} {
+	for _, look := range []func(*Record) string{strangeState, strangePhase, strangeAnswer, noDisk, tooEarly, tooMany, strangeProbes} {
 		if why := look(r); why != "" {
 			return why
 		}

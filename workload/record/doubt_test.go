@@ -29,6 +29,9 @@ func TestStrangeRecords(t *testing.T) {
 		`fsync answered "okay"`:                              func(r *Record) { r.Settled = &Settled{Msync: "0", Fsync: "okay"} },
 		"pages are checked on disk, and yet there are 8":     func(r *Record) { r.Channels.Disk.CheckedPages = math.MaxInt64 },
 		"9 pages are stale on disk, and yet there are 8":     func(r *Record) { r.Channels.Disk.StalePages = 9 },
+		"9 folios are stripped, and yet there are 8 pages": func(r *Record) {
+			r.Channels.Probes.StrippedPages, r.Channels.Probes.StrippedFolios = count(8), count(9)
+		},
 		"8 pages are checked on disk, and yet there are 0 of the region": func(r *Record) {
 			r.Regions = nil
 		},

@@ -26,6 +26,12 @@ func FuzzJudge(f *testing.F) {
 		func(r *Record) { r.Regions[0].Pages = -1 },
 		func(r *Record) { r.Regions = nil },
 		func(r *Record) { r.Channels.Disk.CheckedPages = 1 << 63 },
+		func(r *Record) {
+			p := &r.Channels.Probes
+			p.StrippedPages, p.StrippedFolios, p.DroppedFolios = count(8), count(1<<63), count(1<<64-1)
+			p.Acts = []Act{{Event: "\x1b[31m", Actor: Process{PID: -1}, Owner: &Process{}, Pages: 1 << 63}}
+		},
+		func(r *Record) { r.Channels.Probes = ProbesChannel{State: StateOK, DroppedFolios: count(8)} },
 		func(r *Record) { r.Facts = nil },
 		func(r *Record) { r.Facts.InMemory = true },
 		func(r *Record) { r.Settled = &Settled{Msync: "okay", Fsync: "\n"} },
@@ -61,6 +67,9 @@ func FuzzJudge(f *testing.F) {
 			t.Fatalf("%v: %s", err, written)
 		}
 		again.Conclude()
+		if r.Verdict == Clean && r.Channels.Probes.State == StateOK && r.Channels.Probes.DroppedFolios != nil && *r.Channels.Probes.DroppedFolios > 0 {
+			t.Errorf("clean, and the probes saw %d folios dropped", *r.Channels.Probes.DroppedFolios)
+		}
 		if again.Verdict != r.Verdict || !reflect.DeepEqual(again.Consequences, r.Consequences) {
 			t.Errorf("first %s %q, then %s %q", r.Verdict, r.Consequences, again.Verdict, again.Consequences)
 		}

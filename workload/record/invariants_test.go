@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -198,8 +199,8 @@ func TestVerdictsKeepToTheirWords(t *testing.T) {
 	})
 }
 
-// Who holds, and what the machine counts as dirty, changes no verdict; nor does a channel
-// whose bytes are not what is judged.
+// Who holds, what the machine counts as dirty and what was stripped changes no verdict; nor does
+// a channel whose bytes are not what is judged.
 func TestWhatChangesNoVerdict(t *testing.T) {
 	n := 0
 	worlds(func(w world) {
@@ -222,11 +223,49 @@ func TestWhatChangesNoVerdict(t *testing.T) {
 			other.accounting = state
 			same("accounting "+state, other)
 		}
+		for what, strips := range map[string][2]uint64{"none": {}, "some": {3, 1}, "all": {8, 8}, "many": {999, 999}} {
+			r := w.record()
+			if r.Channels.Probes.State != StateOK {
+				continue
+			}
+			r.Facts.PinsCounted = true
+			p := &r.Channels.Probes
+			p.StrippedPages, p.StrippedFolios, p.DroppedFolios = count(strips[0]), count(strips[1]), count(0)
+			if p.BufferlessPages > 0 {
+				p.DroppedFolios = count(strips[1]) // more of what was seen already
+			}
+			if got, why := Judge(r); got != was {
+				t.Errorf("%+v: %s, and with %s stripped and dropped %s (%s)", w, was, what, got, why)
+			}
+		}
 		for state := range cacheStates {
 			other := w
 			if other.cache = state; w.fs != "tmpfs" && w.phases == "done" {
 				same("cache "+state, other)
 			}
+		}
+	})
+}
+
+// What writeback was seen to drop is harm, whoever else saw nothing; and it takes no verdict back.
+func TestDropsAreHarm(t *testing.T) {
+	t.Parallel()
+	worlds(func(w world) {
+		if w.probes == "absent" {
+			return
+		}
+		was, _ := Judge(w.record())
+		r := w.record()
+		r.Channels.Probes.DroppedFolios = count(8)
+		got, why := Judge(r)
+		switch {
+		case strings.HasPrefix(why, "the record cannot be believed"):
+		case good(got):
+			t.Errorf("%+v: %s (%s), and folios were dropped", w, got, why)
+		case got == Inconclusive:
+			t.Errorf("%+v: %s (%s), and folios were dropped", w, got, why)
+		case !good(was) && was != Inconclusive && slices.Index(Verdicts(), got) > slices.Index(Verdicts(), was):
+			t.Errorf("%+v: %s, and with folios dropped %s (%s)", w, was, got, why)
 		}
 	})
 }

@@ -62,6 +62,8 @@ func (w testimony) bufferless() (what string) {
 		return fmt.Sprintf("%d pages, in %d folios, were "+how, p.BufferlessPages, p.BufferlessFolios, "the probes")
 	case p.State == StateOK && p.BufferlessPages > 0:
 		return fmt.Sprintf("%d pages were "+how, p.BufferlessPages, "the probes")
+	case w.dropped() > 0: // by whom they had been dirtied was not seen
+		return fmt.Sprintf("%d %s were dropped by writeback for want of buffers (seen by the probes)", w.dropped(), w.unit())
 	case w.Kmsg.State != StateOK || w.Kmsg.BufferlessPages == 0:
 		return ""
 	}

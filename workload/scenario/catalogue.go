@@ -39,6 +39,7 @@ func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
 		DropsBufferless: p.fs.DropsBufferless,
 		Heals:           p.fs.Heals,
 		Detaches:        p.mutation.Detaches || p.mutation.Beside,
+		PinsCounted:     p.holder.PinsCounted,
 		Deadly:          deadly(p.fs),
 	}, known
 }

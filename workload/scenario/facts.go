@@ -7,6 +7,9 @@ type Holder struct {
 	PinsSource bool   // the anonymous region is pinned, too
 	Once       bool   // it brings each byte once, and cannot repeat its traffic
 	Probed     string // what the probes call its release (event.HolderUmem, ...)
+	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
+	// see that the pages they strip are pinned.
+	PinsCounted bool
 }
 
 // Backing is what a file system keeps its files on.
@@ -83,6 +86,8 @@ type Facts struct {
 	// Detaches: the mutation takes the pages from their file, or may do so where it works
 	// beside them.
 	Detaches bool `json:"detaches"`
+	// PinsCounted: see Holder. False, too, in evidence from before it was recorded.
+	PinsCounted bool `json:"pins_counted,omitempty"`
 	// Deadly are the kernel's functions in which a thread dies of this bug: a death in
 	// another is of something else.
 	Deadly []string `json:"deadly,omitempty"`

@@ -19,6 +19,10 @@ type Observer interface {
 	SetFilter(event.Filter) error
 	// Counts returns the kernel's exact counts, one for each file, holder and owner.
 	Counts() ([]event.Count, error)
+	// Acts returns who did how much of it.
+	Acts() ([]event.Act, error)
+	// Unseen tells what is not seen, by the kind of event that it would be; "": of any.
+	Unseen() map[event.Kind]string
 	// Lost returns what was lost for want of room.
 	Lost() (event.Lost, error)
 	Close() error

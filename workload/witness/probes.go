@@ -1,9 +1,12 @@
 package witness
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"umemstress/probes/event"
 	"umemstress/workload/internal/fault"
@@ -17,7 +20,7 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 	switch {
 	case err == nil:
 		w.observer = observer
-		channel.State = record.StateOK
+		channel.State, channel.Why = record.StateOK, inWords(observer.Unseen())
 		if err := observer.SetFilter(event.Filter{Files: []event.Inode{w.inode()}}); err != nil {
 			return fmt.Errorf("have the probes watch the run's own file: %w", err)
 		}
@@ -36,6 +39,12 @@ func (w *Watch) attach(probes *Pending, required bool) error {
 	return nil
 }
 
+// inWords says what is not seen.
+func inWords(unseen map[event.Kind]string) string {
+	sentences := slices.Sorted(maps.Values(unseen))
+	return strings.Join(sentences, "; ")
+}
+
 // inode is the run's file.
 func (w *Watch) inode() event.Inode {
 	return event.Inode{Device: w.file.Dev, Number: w.file.Inode}
@@ -47,7 +56,7 @@ func (w *Watch) own(file event.Inode, owner uint32) bool {
 	return file == w.inode() || file == event.Inode{} && owner == w.pid
 }
 
-// addEvent adds one of the run. Others happen until the probes know its file.
+// addEvent adds one of the run. Others that no file is known of pass the probes' filter.
 func (w *Watch) addEvent(ev event.Event) {
 	if !w.own(ev.Inode, ev.Owner.PID) {
 		return
@@ -118,9 +127,12 @@ func (w *Watch) tallyProbes() {
 	if channel.State != record.StateOK {
 		return
 	}
-	channel.DetachedPages = 0
-	var lost event.Lost
 	counts, err := w.observer.Counts()
+	var acts []event.Act
+	if err == nil {
+		acts, err = w.observer.Acts()
+	}
+	var lost event.Lost
 	if err == nil {
 		lost, err = w.observer.Lost()
 	}
@@ -128,16 +140,52 @@ func (w *Watch) tallyProbes() {
 		channel.State, channel.Why = record.StateFailed, err.Error()
 		return
 	}
-	channel.LostEvents, channel.LostCounts = lost.Events, lost.Pages+lost.Releases
+	channel.LostEvents, channel.LostCounts, channel.LostStrips = lost.Events, lost.Pages+lost.Releases, lost.Strips
+	w.count(counts)
+	channel.Acts = w.ownActs(acts)
+}
+
+// count puts what was counted of the run's pages into the channel. What nobody could see is not
+// counted as nothing.
+func (w *Watch) count(counts []event.Count) {
+	channel, unseen := &w.channels.Probes, w.observer.Unseen()
 	file := event.Of(counts, w.inode())
 	channel.BufferlessPages = file.BufferlessPages
 	channel.UnannouncedPages = file.UnannouncedPages
 	channel.DirtiedPages = file.DirtiedPages
 	channel.BufferlessFolios = file.BufferlessFolios
 	channel.DirtiedFolios = file.DirtiedFolios
+	if unseen[event.Stripped] == "" && (w.counted || file.StrippedPages > 0) {
+		channel.StrippedPages, channel.StrippedFolios = &file.StrippedPages, &file.StrippedFolios
+	}
+	if unseen[event.Dropped] == "" {
+		channel.DroppedFolios = &file.DroppedFolios
+	}
+	channel.DetachedPages = 0
 	for _, c := range counts {
 		if c.Inode == (event.Inode{}) && w.own(c.Inode, c.PID) {
 			channel.DetachedPages += c.DetachedPages
 		}
 	}
+}
+
+// ownActs are what was done to the run's pages: by kind, and the most of each first.
+func (w *Watch) ownActs(acts []event.Act) (own []record.Act) {
+	for _, a := range acts {
+		if !w.own(a.Inode, a.Owner.PID) {
+			continue
+		}
+		act := record.Act{Event: a.Kind, Actor: record.Process{PID: int(a.PID), Comm: a.Comm}, Pages: a.Pages, Folios: a.Folios}
+		if a.Owner.PID != 0 {
+			act.Owner = &record.Process{PID: int(a.Owner.PID), Comm: a.Owner.Comm}
+		}
+		if a.Kind == event.Dropped {
+			act.Pages = 0 // of how many the folios are is not told
+		}
+		own = append(own, act)
+	}
+	slices.SortFunc(own, func(a, b record.Act) int {
+		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(b.Folios, a.Folios), cmp.Compare(a.Actor.PID, b.Actor.PID))
+	})
+	return own
 }

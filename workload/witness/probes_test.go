@@ -73,16 +73,82 @@ func TestOthersAreNotTheRuns(t *testing.T) {
 		t.Errorf("%d events, lines %q, want the first and the third", w.channels.Probes.Events, n.lines)
 	}
 	p.counts = []event.Count{
-		{Inode: own, Holder: event.HolderDIO, PID: 4000, DirtiedPages: 3, BufferlessPages: 2, UnannouncedPages: 3, DirtiedFolios: 3, BufferlessFolios: 2},
+		{Inode: own, Holder: event.HolderDIO, PID: 4000, DirtiedPages: 3, BufferlessPages: 2, UnannouncedPages: 3, DirtiedFolios: 3, BufferlessFolios: 2, StrippedPages: 512, StrippedFolios: 1},
+		{Inode: own, StrippedPages: 1, StrippedFolios: 1, DroppedFolios: 2},
+		{Inode: other, Holder: event.HolderDIO, StrippedPages: 1000, StrippedFolios: 1000, DroppedFolios: 1000},
 		{Inode: own, Holder: event.HolderDIO, DirtiedPages: 4, UnannouncedPages: 4, DirtiedFolios: 1},
 		{Inode: other, PID: 4000, DirtiedPages: 1000},
 		{PID: 4000, DetachedPages: 5, DirtiedPages: 5},
 		{PID: 4001, DetachedPages: 1000, DirtiedPages: 1000},
 		{DetachedPages: 1000, DirtiedPages: 1000},
 	}
+	p.acts = []event.Act{
+		{Kind: event.Stripped, Inode: own, PID: 60, Comm: "kswapd0", Owner: event.Owner{PID: 4000, Comm: "run"}, Pages: 1, Folios: 1},
+		{Kind: event.Stripped, Inode: own, PID: 4000, Comm: "run", Owner: event.Owner{PID: 4000, Comm: "run"}, Pages: 512, Folios: 2},
+		{Kind: event.Stripped, Inode: other, PID: 60, Comm: "kswapd0", Pages: 1000, Folios: 1000},
+		{Kind: event.Dropped, Inode: own, PID: 70, Comm: "kworker/u2:2", Pages: 2, Folios: 2},
+		{Kind: event.Dirtied, PID: 71, Comm: "kworker/0:1", Owner: event.Owner{PID: 4000, Comm: "run"}, Pages: 5, Folios: 5},
+		{Kind: event.Dirtied, PID: 71, Comm: "kworker/0:1", Owner: event.Owner{PID: 4001}, Pages: 1000, Folios: 1000},
+	}
+	p.lost.Strips = 3
 	w.tallyProbes()
-	want := record.ProbesChannel{State: record.StateOK, Events: 2, BufferlessPages: 2, UnannouncedPages: 7, DirtiedPages: 7, DetachedPages: 5, DirtiedFolios: 4, BufferlessFolios: 2}
+	self := record.Process{PID: 4000, Comm: "run"}
+	want := record.ProbesChannel{
+		State: record.StateOK, Events: 2, BufferlessPages: 2, UnannouncedPages: 7, DirtiedPages: 7, DetachedPages: 5, DirtiedFolios: 4, BufferlessFolios: 2,
+		StrippedPages: count(513), StrippedFolios: count(2), DroppedFolios: count(2), LostStrips: 3,
+		Acts: []record.Act{
+			{Event: event.Dirtied, Actor: record.Process{PID: 71, Comm: "kworker/0:1"}, Owner: &self, Pages: 5, Folios: 5},
+			{Event: event.Dropped, Actor: record.Process{PID: 70, Comm: "kworker/u2:2"}, Folios: 2},
+			{Event: event.Stripped, Actor: self, Owner: &self, Pages: 512, Folios: 2},
+			{Event: event.Stripped, Actor: record.Process{PID: 60, Comm: "kswapd0"}, Owner: &self, Pages: 1, Folios: 1},
+		},
+	}
 	if got := w.channels.Probes; !reflect.DeepEqual(got, want) {
 		t.Errorf("tallied %+v, want %+v", got, want)
+	}
+}
+
+func count(n uint64) *uint64 { return &n }
+
+// What no hook is there to see is not counted as nothing, and the channel says what that is; the
+// run goes on.
+func TestUnseenIsNotCounted(t *testing.T) {
+	const noStrip, noDrop, lessDirty = "no page is seen to be stripped", "no page is seen to be dropped", "only pages of ext4 are seen"
+	for name, c := range map[string]struct {
+		unseen            map[event.Kind]string
+		why               string
+		stripped, dropped bool
+	}{
+		"all is seen":    {nil, "", true, true},
+		"no strips":      {map[event.Kind]string{event.Stripped: noStrip}, noStrip, false, true},
+		"neither":        {map[event.Kind]string{event.Stripped: noStrip, event.Dropped: noDrop}, noDrop + "; " + noStrip, false, false},
+		"something else": {map[event.Kind]string{"": lessDirty}, lessDirty, true, true},
+		"where it was":   {map[event.Kind]string{event.Pinned: "no region is seen"}, "no region is seen", true, true},
+	} {
+		w := &Watch{log: quiet(), counted: true}
+		p := &puppet{unseen: c.unseen, counts: []event.Count{{DirtiedPages: 1}}}
+		if err := w.attach(AttachSoon(func() (Observer, error) { return p, nil }), true); err != nil {
+			t.Fatal(err)
+		}
+		w.tallyProbes()
+		got := w.channels.Probes
+		if got.State != record.StateOK || got.Why != c.why || (got.StrippedPages != nil) != c.stripped || (got.StrippedFolios != nil) != c.stripped || (got.DroppedFolios != nil) != c.dropped {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// Where a kernel need not count the pins as such, none seen to be stripped tells nothing; what is
+// seen is so.
+func TestPinsThatMayNotBeSeen(t *testing.T) {
+	for stripped, want := range map[uint64]*uint64{0: nil, 7: count(7)} {
+		w := &Watch{log: quiet(), file: record.File{Dev: 1, Inode: 2}, observer: &puppet{counts: []event.Count{
+			{Inode: event.Inode{Device: 1, Number: 2}, StrippedPages: stripped, StrippedFolios: stripped},
+		}}}
+		w.channels.Probes.State = record.StateOK
+		w.tallyProbes()
+		if got := w.channels.Probes; !reflect.DeepEqual(got.StrippedPages, want) || !reflect.DeepEqual(got.StrippedFolios, want) || got.DroppedFolios == nil {
+			t.Errorf("%d stripped: %+v", stripped, got)
+		}
 	}
 }

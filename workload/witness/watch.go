@@ -26,6 +26,7 @@ type Watch struct {
 	file     record.File
 	comm     string // of the run's own threads
 	pid      uint32 // of the run
+	counted  bool   // its pins are, by every kernel
 	evidence Evidence
 	log      logrus.FieldLogger
 	kmsg     *devkmsg.Reader
@@ -72,14 +73,17 @@ type Config struct {
 	Required bool // it is an error if there are no probes
 	File     record.File
 	Comm     string // what the kernel calls the threads of the run
-	Evidence Evidence
-	Log      logrus.FieldLogger
-	Died     func() // called once, soon after the kernel has said that a thread of it died
+	// PinsCounted: see scenario.Facts. Where it is false, that no page was seen to be
+	// stripped tells nothing.
+	PinsCounted bool
+	Evidence    Evidence
+	Log         logrus.FieldLogger
+	Died        func() // called once, soon after the kernel has said that a thread of it died
 }
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, comm: c.Comm, pid: uint32(os.Getpid()), evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
+	w := &Watch{file: c.File, comm: c.Comm, pid: uint32(os.Getpid()), counted: c.PinsCounted, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
 	w.counter.Device = c.File.Device
 	w.openKmsg()
 	w.openWarningCount()

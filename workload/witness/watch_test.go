@@ -67,6 +67,9 @@ type puppet struct {
 	err     error
 	filter  event.Filter
 	counts  []event.Count
+	acts    []event.Act
+	lost    event.Lost
+	unseen  map[event.Kind]string
 }
 
 func (p *puppet) SetFilter(f event.Filter) error { p.filter = f; return nil }
@@ -83,7 +86,9 @@ func (p *puppet) Symbolise(ev *event.Event) error {
 	return p.err
 }
 func (p *puppet) Counts() ([]event.Count, error) { return p.counts, nil }
-func (p *puppet) Lost() (event.Lost, error)      { return event.Lost{}, nil }
+func (p *puppet) Acts() ([]event.Act, error)     { return p.acts, nil }
+func (p *puppet) Unseen() map[event.Kind]string  { return p.unseen }
+func (p *puppet) Lost() (event.Lost, error)      { return p.lost, nil }
 func (p *puppet) Close() error                   { return nil }
 
 func quiet() logrus.FieldLogger {

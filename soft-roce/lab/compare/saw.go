@@ -24,11 +24,11 @@ type Difference struct {
 // between any two runs.
 const machineWide = "accounting"
 
-// noise are fields that differ between two runs on one kernel, too: addresses, and what the
-// probes streamed. kmsg's warning counts are those of warning_count.
+// noise are fields that differ between two runs on one kernel, too: addresses, processes, and what
+// the probes streamed. kmsg's warning counts are those of warning_count.
 func noise(channel, field string) bool {
 	switch channel + "." + field {
-	case "probes.stacks", "probes.events", "kmsg.warning_count_before", "kmsg.warning_count_after",
+	case "probes.stacks", "probes.events", "probes.acts", "kmsg.warning_count_before", "kmsg.warning_count_after",
 		"kmsg.deaths", "kmsg.lost_records", "console.deaths", "console.files":
 		return true
 	}

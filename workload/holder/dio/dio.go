@@ -57,7 +57,7 @@ type Config struct {
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "dio", What: "an O_DIRECT read from a slow block device into the mapping"},
-		Does:   "a direct read", Once: true, Probed: event.HolderDIO,
+		Does:   "a direct read", Once: true, Probed: event.HolderDIO, // its pins are counted since Linux 6.5
 	}
 }
 

@@ -48,7 +48,7 @@ type Config struct {
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "rdma", What: "an RDMA memory region registered over the mapping"},
-		Does:   "RDMA WRITE", PinsSource: true, Probed: event.HolderUmem,
+		Does:   "RDMA WRITE", PinsSource: true, Probed: event.HolderUmem, PinsCounted: true,
 	}
 }
 

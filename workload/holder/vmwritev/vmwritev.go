@@ -45,7 +45,7 @@ type Config struct {
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "vmwritev", What: "process_vm_writev into the mapping"},
-		Does:   "process_vm_writev", Once: true, Probed: event.HolderVMWritev,
+		Does:   "process_vm_writev", Once: true, Probed: event.HolderVMWritev, PinsCounted: true,
 	}
 }
 
