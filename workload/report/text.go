@@ -36,6 +36,7 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	}
 	t.row("phases", "%s", phaseLine(r.Phases))
 	t.row("probes", "%s", probesLine(r.Channels.Probes))
+	t.acts(r.Channels.Probes)
 	t.row("kmsg", "%s", kmsgLine(r.Channels))
 	t.row("disk", "%s", diskLine(r))
 	t.more(r.Channels)
@@ -139,8 +140,14 @@ func probesLine(c record.ProbesChannel) string {
 	if c.DetachedPages > 0 {
 		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
 	}
+	if owners := ownersOf(c.Acts); owners != "" {
+		line += "; pinned by " + owners
+	}
 	if c.LostEvents > 0 || c.LostCounts > 0 {
 		line += fmt.Sprintf(" (lost: %d events, %d counts)", c.LostEvents, c.LostCounts)
+	}
+	if c.Why != "" {
+		line += "; " + c.Why
 	}
 	return line
 }
