@@ -31,6 +31,7 @@ const (
 	reasonPerPage     = "not beside the release of RDMA regions, which calls it for each page in this kernel"
 	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
+	reasonParanoid    = "perf_event_open is not permitted (where kernel.perf_event_paranoid is above 2, as on Debian, it takes CAP_SYS_ADMIN)"
 	reasonEvenRoot    = "not permitted, though this is root: kernel lockdown, a container that withholds it, or a kernel that has none"
 )
 
@@ -335,6 +336,8 @@ func reasonFor(uid int, method Method, err error) string {
 		return reasonEvenRoot
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && uid != 0:
 		return reasonNoPrivilege
+	case method == Kprobe && errors.Is(err, unix.EACCES) && !errors.As(err, new(*ebpf.VerifierError)):
+		return reasonParanoid // of perf_event_open; 2 is the most that mainline knows
 	case method == KprobeMulti && errors.Is(err, ebpf.ErrNotSupported):
 		return reasonNoMulti
 	case method == Fentry && errors.Is(err, ebpf.ErrNotSupported):

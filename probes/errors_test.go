@@ -100,6 +100,13 @@ func TestReason(t *testing.T) {
 	if got := reasonFor(0, Kprobe, wrap(unix.EPERM)); got != reasonEvenRoot || strings.Contains(got, "takes root") {
 		t.Errorf("root: %q", got)
 	}
+	// It may have too few capabilities all the same, which is not the verifier's EACCES.
+	if got := reasonFor(0, Kprobe, wrap(unix.EACCES)); got != reasonParanoid {
+		t.Errorf("perf: %q", got)
+	}
+	if got := reasonFor(0, Kprobe, &ebpf.VerifierError{Cause: unix.EACCES}); got == reasonParanoid {
+		t.Errorf("the verifier: %q", got)
+	}
 }
 
 func TestDenialString(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -64,10 +63,8 @@ func (m Mapping) File(proc string, pid uint32) string {
 // for nothing that takes a privilege beyond that for the maps: map_files, where each file could be
 // asked itself, take two.
 func (m Mapping) Filesystem(proc string, pid uint32) string {
-	for _, of := range []string{strconv.Itoa(int(pid)), "self"} { // a container has file systems of its own
-		for _, mount := range mounts(proc, of, m.Major, m.Minor) {
-			return mount.FSType
-		}
+	for _, mount := range Mounts(proc, pid, m.Major, m.Minor) {
+		return mount.FSType
 	}
 	return nameless()[device{m.Major, m.Minor}]
 }
@@ -107,14 +104,18 @@ func InMemory(filesystem string) bool {
 	return false
 }
 
-// Mounts are those of a device, as this process sees them.
-func Mounts(proc string, major, minor uint32) []*mountinfo.Info {
-	return mounts(proc, "self", major, minor)
+// Mounts are those of a device as a process has them; once that is gone, and where it has none,
+// as this process does. Who watches from a container has other mounts than those watched.
+func Mounts(proc string, pid, major, minor uint32) []*mountinfo.Info {
+	found := mountsOf(path.Join(proc, fmt.Sprint(pid), "mountinfo"), major, minor)
+	if len(found) == 0 {
+		found = mountsOf(path.Join(proc, "self/mountinfo"), major, minor)
+	}
+	return found
 }
 
-// mounts are those of a device that a process sees.
-func mounts(proc, process string, major, minor uint32) []*mountinfo.Info {
-	f, err := os.Open(path.Join(proc, process, "mountinfo"))
+func mountsOf(name string, major, minor uint32) []*mountinfo.Info {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil
 	}

@@ -21,6 +21,7 @@ func listed(pid uint32, address, length uint64) event.Event {
 const manyKinds = twoFiles + `7f0000500000-7f0000600000 rw-p 00000000 07:03 12                         /data/private
 7f0000600000-7f0000700000 r--s 00000000 07:03 12                         /data/read-only
 7f0000700000-7f0000800000 rw-s 00003000 07:03 14                         /data/part
+7f0000a00000-7f0000b00000 rw-s 00000000 00:05 17                         /elsewhere
 `
 
 // withMemory is manyKinds and memory of memfd_create, which is mounted nowhere.
@@ -54,6 +55,7 @@ func TestLocate(t *testing.T) {
 		"behind the mapping's end": {listed(40, 0x7f00003ff000, 2<<20), 13, 511, 1, "ext4"},
 		"a file in the middle":     {listed(40, 0x7f0000400000, 8<<20), 14, 3, 256, "ext4"},
 		"memory with a name":       {listed(40, 0x7f0000800000, 4096), 15, 0, 1, "tmpfs"},
+		"mounted nowhere":          {listed(40, 0x7f0000a00000, 4096), 17, 0, 1, ""},
 		"anonymous":                {listed(40, 0x7f0000400000, 4096), 0, 0, 0, ""},
 		"a private mapping":        {listed(40, 0x7f0000500000, 4096), 0, 0, 0, ""},
 		"nobody may write":         {listed(40, 0x7f0000600000, 4096), 0, 0, 0, ""},

@@ -53,7 +53,7 @@ func (r *registry) learn(e event.Event) {
 		return m.Start <= e.Region.Address && e.Region.Address < m.End
 	})
 	if found == "" {
-		found = r.named(e.Inode, e.Names)
+		found = r.named(e)
 	}
 	r.remember(e.Inode, found)
 }
@@ -152,16 +152,16 @@ func (r *registry) mapping(pid uint32, wanted func(mapped.Mapping) bool) *mapped
 	return nil
 }
 
-// named puts the recorded names of a file below where its file system is mounted.
-func (r *registry) named(file event.Inode, names []string) string {
-	if len(names) == 0 {
+// named puts the recorded names of an event's file below where its owner has the file system mounted.
+func (r *registry) named(e event.Event) string {
+	if len(e.Names) == 0 {
 		return ""
 	}
 	within := "/"
-	for _, name := range slices.Backward(names) {
+	for _, name := range slices.Backward(e.Names) {
 		within = path.Join(within, name)
 	}
-	for _, m := range mapped.Mounts(r.proc, file.Device>>20, file.Device&(1<<20-1)) {
+	for _, m := range mapped.Mounts(r.proc, e.Owner.PID, e.Inode.Device>>20, e.Inode.Device&(1<<20-1)) {
 		if below, ok := strings.CutPrefix(within, strings.TrimSuffix(m.Root, "/")); ok && (below == "" || below[0] == '/') {
 			return path.Join(m.Mountpoint, below)
 		}

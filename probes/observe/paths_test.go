@@ -103,6 +103,27 @@ func TestPathsOfTheUnseen(t *testing.T) {
 	}
 }
 
+// An observer in a container has other mounts than a file's owner, whose mounts they are that count.
+func TestPathsFromAContainer(t *testing.T) {
+	proc := procOf(t, map[string]string{"40": twoFiles, "41": twoFiles}, "22 1 0:50 / / rw - overlay overlay rw\n")
+	if err := os.WriteFile(filepath.Join(proc, "40/mountinfo"), []byte(mounts), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for pid, want := range map[uint32]string{40: "/mnt/deep/f", 41: "/deep/f (not mounted here)"} {
+		r := newRegistry(proc)
+		pin := pinned(pid, 0x7f0000400000, 14)
+		r.learn(pin)
+		if got := r.path(pin); got != want {
+			t.Errorf("of process %d: %q, want %q", pid, got, want)
+		}
+	}
+	r := newRegistry(proc)
+	region := listed(40, 0x7f0000000000, 4096)
+	if !r.locate(&region) || region.Filesystem != "ext4" {
+		t.Errorf("%+v", region)
+	}
+}
+
 // Detached pages name no file, but whoever pinned them did, if it can be one only.
 func TestPathsOfDetached(t *testing.T) {
 	r := newRegistry(procOf(t, map[string]string{"40": twoFiles}, mounts))
