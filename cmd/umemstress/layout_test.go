@@ -25,6 +25,7 @@ var layers = []string{
 	"cmd/umemstress/internal/provoking",
 	"cmd/umemstress/internal/reporting",
 	"cmd/umemstress/internal/rotating",
+	"cmd/umemstress/internal/manual",
 	"cmd/umemstress/internal/exit",
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",

@@ -1,3 +1,5 @@
+//go:build !manual
+
 // Command umemstress makes pages pinned behind a file system's back go wrong on
 // demand, observes it, and proves what was lost.
 package main
