@@ -6,6 +6,8 @@
 # make faults  kills, damage and full disks at random, for up to half an hour
 # make crashes the crash of the report, 10 times with one thread, 10 with the whole guest
 # make fixes   kernels built from source, with a fix and without it
+# make install [DESTDIR= PREFIX=/usr/local]   the command, man pages, completions, a systemd unit; make uninstall
+# make deb     the same as a Debian package, bin/umemstress_*.deb
 #
 # Everything that these need on a Debian machine is installed with apt by the
 # targets themselves, which say so.
@@ -30,6 +32,49 @@ BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 build:
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
 
+# What is installed below PREFIX. The date of the pages is that of the source, so that the same
+# source gives the same bytes.
+DESTDIR    :=
+PREFIX     := /usr/local
+STAGE      := bin/stage
+BASH_WORDS := share/bash-completion/completions/umemstress
+ZSH_WORDS  := share/zsh/site-functions/_umemstress
+FISH_WORDS := share/fish/vendor_completions.d/umemstress.fish
+UNIT       := lib/systemd/system/umemstress-observe.service
+DOC        := share/doc/umemstress
+STAGE_DATE  = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
+
+.PHONY: stage install uninstall deb
+
+stage: build
+	@rm -rf $(STAGE) && mkdir -p $(addprefix $(STAGE)/,bin share/man/man1 $(dir $(BASH_WORDS) $(ZSH_WORDS) $(FISH_WORDS) $(UNIT)) $(DOC))
+	cp $(UMEM) $(STAGE)/bin/
+	SOURCE_DATE_EPOCH=$(STAGE_DATE) $(GO) run -tags manual -ldflags '-X main.version=$(VERSION)' ./cmd/umemstress $(STAGE)/share/man/man1
+	$(UMEM) completion bash >$(STAGE)/$(BASH_WORDS)
+	$(UMEM) completion zsh >$(STAGE)/$(ZSH_WORDS)
+	$(UMEM) completion fish >$(STAGE)/$(FISH_WORDS)
+	sed 's|/usr/\(bin/umemstress\|share/doc\)|$(PREFIX)/\1|' docs/deploy/umemstress-observe.service >$(STAGE)/$(UNIT)
+	cp -r README.md CHANGELOG.md LICENSE docs $(STAGE)/$(DOC)/
+	@rm -r $(STAGE)/$(DOC)/docs/deploy/debian
+	GO='$(GO)' sh docs/deploy/debian/licenses >$(STAGE)/$(DOC)/LICENSES
+
+# It asks for root only where the directory does.
+install: stage
+	@umask 022; mkdir -p '$(DESTDIR)$(PREFIX)' 2>/dev/null; as=$$([ -w '$(DESTDIR)$(PREFIX)' ] || echo $(SUDO)); \
+	for file in $$(cd $(STAGE) && find * -type f); do \
+		mode=644; [ ! -x $(STAGE)/$$file ] || mode=755; \
+		$$as install -D -m $$mode $(STAGE)/$$file '$(DESTDIR)$(PREFIX)'/$$file || exit 1; \
+	done; \
+	echo 'installed below $(DESTDIR)$(PREFIX)'
+
+uninstall: stage
+	@as=$$([ -w '$(DESTDIR)$(PREFIX)' ] || echo $(SUDO)); \
+	for file in $$(cd $(STAGE) && find * -type f); do $$as rm -f '$(DESTDIR)$(PREFIX)'/$$file || exit 1; done; \
+	$$as rm -rf '$(DESTDIR)$(PREFIX)/$(DOC)'
+
+deb: build
+	GO='$(GO)' MAKE='$(MAKE)' SOURCE_DATE_EPOCH=$(STAGE_DATE) sh docs/deploy/debian/build '$(VERSION)'
+
 # install PACKAGES: only what is missing, and it says what.
 define install
 	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -42,8 +87,11 @@ endef
 lab-packages:
 	$(call install,$(LAB_PACKAGES))
 
+# systemd checks the unit and enables it; none runs.
+UNIT_PACKAGES := systemd
+
 test-packages: lab-packages
-	$(call install,$(TEST_PACKAGES))
+	$(call install,$(TEST_PACKAGES) $(UNIT_PACKAGES))
 
 build-packages: lab-packages
 	$(call install,$(BUILD_PACKAGES))
@@ -68,7 +116,7 @@ run: build lab-packages
 # Two parts at a time, the long one first, each with its output in one piece. A guest keeps
 # one processor busy, so that one can run beside another, or beside the linters and the
 # tests of the host. What they all need is made before.
-test: kernels guest-programs $(TESTS)/pin
+test: kernels guest-programs deb $(TESTS)/pin
 	$(MAKE) -j2 --output-sync=target READY=yes parts
 
 # The kernels that the parts boot, so that no part waits for a fetch.
@@ -82,7 +130,7 @@ parts: everything guest lint unit lab-test subset faults-few bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
-GUEST_NEEDS := build guest-programs
+GUEST_NEEDS := build guest-programs deb
 BENCH_NEEDS := $(TESTS)/pin
 endif
 
@@ -95,6 +143,7 @@ lint:
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
 	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults ./...
 	$(GO) tool -modfile=.ci/actionlint.mod actionlint -shellcheck= -pyflakes= docs/ci/github.yml
+	$(GO) run -modfile=.ci/kubernetes.mod ./.ci/kubernetes docs/deploy/daemonset.yaml
 
 unit: $(HOST_NEEDS)
 	CGO_ENABLED=1 $(GO) test -race ./...

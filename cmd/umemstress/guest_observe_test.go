@@ -38,7 +38,12 @@ type observation struct {
 // beginObserving returns once the probes are attached.
 func beginObserving(t *testing.T, args ...string) *observation {
 	t.Helper()
-	o := &observation{cmd: command(append([]string{"observe", "--format", "json"}, args...)...), ended: make(chan struct{})}
+	return follow(t, command(append([]string{"observe", "--format", "json"}, args...)...))
+}
+
+func follow(t *testing.T, cmd *exec.Cmd) *observation {
+	t.Helper()
+	o := &observation{cmd: cmd, ended: make(chan struct{})}
 	o.cmd.Stderr = &o.log
 	out, err := o.cmd.StdoutPipe()
 	if err == nil {
@@ -206,13 +211,13 @@ func provokeIt(t *testing.T, pid int, file *os.File) {
 	}
 }
 
-// Somebody else's program is seen to pin a file, to lose its buffers, to dirty it at the end
+// With no more privilege than the systemd unit gives, somebody else's program is seen to pin a file, to lose its buffers, to dirty it at the end
 // and to lose what was written, each with its name and the file's.
 func TestObserve(t *testing.T) {
 	const pages = 32 // two messages of 64 KiB
 	file := pinnedFile(t, 256)
 	before := warnings(t, file)
-	o := beginObserving(t, "--fail-on-hit", "--stack", "--comm", "ib_write_bw")
+	o := beginService(t, "--fail-on-hit", "--stack", "--comm", "ib_write_bw")
 	server, client := perftest(t, file, 4)
 	ended := make(chan error, 1)
 	go func() { ended <- client() }()
@@ -289,7 +294,7 @@ func awaitPinned(t *testing.T, pid int) {
 	}
 }
 
-// What was pinned before observe began is told when it begins, what becomes of it is told in its
+// What was pinned before the service began is told when it begins, what becomes of it is told in its
 // owner's name, and its release is recognised.
 func TestObserveLate(t *testing.T) {
 	if *expectVerdict == "refused" {
@@ -300,7 +305,7 @@ func TestObserveLate(t *testing.T) {
 	go func() { _ = client() }() // fails when the server is killed
 	awaitPinned(t, server.Process.Pid)
 	time.Sleep(time.Second) // its traffic flows
-	o := beginObserving(t, "--pid", strconv.Itoa(server.Process.Pid))
+	o := beginService(t, "--pid", strconv.Itoa(server.Process.Pid))
 	pin := o.await(t, func(l observe.Line) bool { return l.Event == "pinned" })
 	if !pin.SinceBefore || pin.Path != file.Name() || pin.Pages != 32 || pin.Filesystem != "ext4" || pin.RDMADevice == "" || pin.Owner.Comm != "ib_write_bw" || pin.Owner.Cgroup == "" {
 		t.Errorf("%+v", pin)
