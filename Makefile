@@ -53,7 +53,7 @@ stage: build
 	$(UMEM) completion bash >$(STAGE)/$(BASH_WORDS)
 	$(UMEM) completion zsh >$(STAGE)/$(ZSH_WORDS)
 	$(UMEM) completion fish >$(STAGE)/$(FISH_WORDS)
-	sed 's|/usr/\(bin/umemstress\|share/doc\)|$(PREFIX)/\1|' docs/deploy/umemstress-observe.service >$(STAGE)/$(UNIT)
+	sed 's,/usr/\(bin/umemstress\|share/doc\),$(PREFIX)/\1,' docs/deploy/umemstress-observe.service >$(STAGE)/$(UNIT)
 	cp -r README.md CHANGELOG.md LICENSE docs $(STAGE)/$(DOC)/
 	@rm -r $(STAGE)/$(DOC)/docs/deploy/debian
 	GO='$(GO)' sh docs/deploy/debian/licenses >$(STAGE)/$(DOC)/LICENSES
