@@ -75,11 +75,13 @@ func TestObserveModule(t *testing.T) {
 		t.Errorf("it still has %q", had)
 	}
 	linkUp(t, links[0])
-	t.Run("register", func(t *testing.T) { newRegistrar(t).register(t, 2) })
-	l := o.await(t, func(l observe.Line) bool { return l.Event == registration() })
-	if !strings.HasSuffix(l.Path, "/pool") {
-		t.Errorf("%+v", l)
-	}
+	t.Run("register", func(t *testing.T) { // which lets go of the device in the end
+		newRegistrar(t).register(t, 2)
+		l := o.await(t, func(l observe.Line) bool { return l.Event == registration() })
+		if !strings.HasSuffix(l.Path, "/pool") {
+			t.Errorf("%+v", l)
+		}
+	})
 	if unload(t) { // fentry and kprobe-multi keep a module
 		o.await(t, func(l observe.Line) bool { return l.Event == observe.Rehooked && releases(l).Symbol == "" })
 	} else if releases(rehooked).Method == "kprobe" && *expectVerdict == "data-lost" {
