@@ -338,8 +338,16 @@ func (s *Session) answer() {
 	}
 }
 
+// ReadSymbols reads /proc/kallsyms, which takes its time, so that Symbolise does not.
+func (s *Session) ReadSymbols() error {
+	if err := s.symbols.read(); err != nil {
+		return fmt.Errorf("probes: name the functions of a stack: %w", err)
+	}
+	return nil
+}
+
 // Symbolise fills in the event's kernel stack. The first call reads
-// /proc/kallsyms, which takes its time.
+// /proc/kallsyms, unless ReadSymbols has.
 func (s *Session) Symbolise(e *event.Event) error {
 	if e.StackID < 0 {
 		return nil

@@ -3,9 +3,11 @@ package probes
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -18,12 +20,16 @@ const stackDepth = 32
 // errHidden: the kernel shows all addresses as 0 to those who may not know them.
 var errHidden = errors.New("/proc/kallsyms hides its addresses (kernel.kptr_restrict, or CAP_SYSLOG missing)")
 
-// symbols names kernel addresses. It reads the kernel's symbol table for the
-// addresses that it has not seen yet, and keeps only their names.
+// symbols names kernel addresses. It keeps the kernel's symbol table, a few MiB: to read it takes
+// a tenth of a second, and who names a stack may have no longer to live.
 type symbols struct {
-	mu    sync.Mutex
-	open  func() (io.ReadCloser, error) // nil: /proc/kallsyms
-	names map[uint64]string
+	mu      sync.Mutex
+	open    func() (io.ReadCloser, error) // nil: /proc/kallsyms
+	loaded  func() string                 // nil: see loadedModules
+	hidden  bool
+	all     *symbolTable
+	modules string            // that were loaded when the table was read
+	names   map[uint64]string // of addresses that were asked for
 }
 
 // stack names a stack's addresses, which end at the first 0. The frames of the
@@ -53,50 +59,106 @@ func ownFrames(stack []string) int {
 	return max(n, 0)
 }
 
-// learn names those of the addresses that have no name yet.
-func (s *symbols) learn(addresses []uint64) error {
-	var wanted []uint64
-	for _, a := range addresses {
-		if _, ok := s.names[a]; !ok {
-			wanted = append(wanted, a)
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
+// read reads the table, so that the next stack need not wait for that.
+func (s *symbols) read() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readAnew()
+}
+
+func (s *symbols) readAnew() error {
+	if s.hidden {
+		return errHidden
 	}
 	open := s.open
 	if open == nil {
 		open = func() (io.ReadCloser, error) { return os.Open("/proc/kallsyms") }
 	}
-	table, err := open()
+	modules := s.loadedNow() // before: a module that comes now makes it be read again
+	file, err := open()
 	if err != nil {
 		return err
 	}
-	defer table.Close()
-	names, err := resolve(table, wanted)
+	defer file.Close()
+	all, err := readSymbols(file)
 	if err != nil {
+		s.hidden = errors.Is(err, errHidden) // and stays so
 		return err
 	}
+	s.all, s.modules = all, modules
+	return nil
+}
+
+// learn names those of the addresses that have no name yet. The table is read anew for one that
+// it may have come too early for: of a module that was loaded since, of a BPF program.
+func (s *symbols) learn(addresses []uint64) error {
 	if s.names == nil {
 		s.names = make(map[uint64]string)
 	}
-	for a, name := range names {
-		s.names[a] = name
+	var unknown []uint64
+	for _, a := range addresses {
+		if _, known := s.names[a]; !known {
+			unknown = append(unknown, a)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	if s.all == nil || s.loadedNow() != s.modules || slices.ContainsFunc(unknown, func(a uint64) bool { return !s.all.has(a) }) {
+		if err := s.readAnew(); err != nil {
+			return err
+		}
+	}
+	for _, a := range unknown {
+		s.names[a] = s.all.name(a)
 	}
 	return nil
 }
 
-// resolve names addresses as "symbol+0xoffset" after the nearest symbol below,
-// or as "0xaddress" if there is none. The table is read once and not kept; its
-// modules' symbols are in no order.
-func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
-	slices.Sort(addresses)
-	addresses = slices.Compact(addresses)
-	type symbol struct {
-		start uint64
-		name  []byte
+func (s *symbols) loadedNow() string {
+	if s.loaded != nil {
+		return s.loaded()
 	}
-	nearest := make([]symbol, len(addresses))
+	return loadedModules()
+}
+
+// loadedModules are the modules with where they are. Not as the kernel lists them: how often
+// each is in use changes all the time.
+func loadedModules() string {
+	text, err := os.ReadFile("/proc/modules")
+	if err != nil {
+		return "" // a kernel without modules
+	}
+	var modules strings.Builder
+	for line := range strings.Lines(string(text)) {
+		// Its name, size, users, those by name, state, and address.
+		if words := strings.Fields(line); len(words) > 5 {
+			fmt.Fprintln(&modules, words[0], words[1], words[5])
+		}
+	}
+	return modules.String()
+}
+
+// A symbolTable has the functions of a kernel.
+type symbolTable struct {
+	symbols []symbol // by address; where several have one, in the kernel's order
+	names   []byte   // one after another
+}
+
+type symbol struct {
+	start  uint64
+	name   uint32 // its place in names
+	length uint16
+	module uint16 // a number for each; 0: the kernel's own
+}
+
+// foreign is the module of what comes and goes without one: BPF programs, trampolines.
+const foreign = 1
+
+// readSymbols reads a table, whose modules' symbols are in no order.
+func readSymbols(table io.Reader) (*symbolTable, error) {
+	all := &symbolTable{}
+	modules := map[string]uint16{"": 0, "[bpf]": foreign}
 	hidden := true
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
@@ -109,12 +171,18 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 		if kind != 't' && kind != 'T' && kind != 'w' && kind != 'W' {
 			continue
 		}
-		// A symbol matters to the first address at or above it; those further
-		// up inherit it below, unless they have a nearer one.
-		i, _ := slices.BinarySearch(addresses, start)
-		if i < len(addresses) && start >= nearest[i].start {
-			nearest[i] = symbol{start, append(nearest[i].name[:0], name...)}
+		_, in, _ := bytes.Cut(line, []byte{'\t'})
+		module, known := modules[string(in)]
+		if !known {
+			module = uint16(len(modules))
+			if bytes.HasPrefix(in, []byte("[__builtin__")) {
+				module = foreign
+			}
+			modules[string(in)] = module
 		}
+		name = name[:min(len(name), math.MaxUint16)]
+		all.symbols = append(all.symbols, symbol{start, uint32(len(all.names)), uint16(len(name)), module})
+		all.names = append(all.names, name...)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, err
@@ -122,18 +190,36 @@ func resolve(table io.Reader, addresses []uint64) (map[uint64]string, error) {
 	if hidden {
 		return nil, errHidden
 	}
-	names := make(map[uint64]string, len(addresses))
-	for i, a := range addresses {
-		if i > 0 && len(nearest[i].name) == 0 {
-			nearest[i] = nearest[i-1]
+	slices.SortStableFunc(all.symbols, func(a, b symbol) int { return cmp.Compare(a.start, b.start) })
+	return all, nil
+}
+
+// below is the number of the nearest symbol at or below an address, -1 if there is none.
+func (s *symbolTable) below(address uint64) int {
+	i, _ := slices.BinarySearchFunc(s.symbols, address, func(e symbol, a uint64) int {
+		if e.start <= a {
+			return -1
 		}
-		if len(nearest[i].name) == 0 {
-			names[a] = fmt.Sprintf("%#x", a)
-			continue
-		}
-		names[a] = fmt.Sprintf("%s+%#x", nearest[i].name, a-nearest[i].start)
+		return 1
+	})
+	return i - 1
+}
+
+// has tells whether the address is certain to be of the nearest symbol below, for as long as the
+// modules are the same: the next symbol is of the same module.
+func (s *symbolTable) has(address uint64) bool {
+	i := s.below(address)
+	return i >= 0 && i+1 < len(s.symbols) && s.symbols[i].module != foreign && s.symbols[i].module == s.symbols[i+1].module
+}
+
+// name is "symbol+0xoffset" after the nearest symbol below, or "0xaddress" if there is none.
+func (s *symbolTable) name(address uint64) string {
+	i := s.below(address)
+	if i < 0 {
+		return fmt.Sprintf("%#x", address)
 	}
-	return names, nil
+	found := s.symbols[i]
+	return fmt.Sprintf("%s+%#x", s.names[found.name:found.name+uint32(found.length)], address-found.start)
 }
 
 // parseSymbol splits "ffffffff81000000 T name" or the same with "\t[module]". It

@@ -34,7 +34,7 @@ func slowSymbol(line string) (start uint64, kind byte, name string, ok bool) {
 }
 
 func FuzzParseSymbol(f *testing.F) {
-	for line := range strings.Lines(symbolTable) {
+	for line := range strings.Lines(tableText) {
 		f.Add(strings.TrimSuffix(line, "\n"))
 	}
 	for _, line := range []string{
@@ -70,20 +70,20 @@ func slowResolve(table string, address uint64) (name string) {
 }
 
 func FuzzResolve(f *testing.F) {
-	f.Add(symbolTable, uint64(0xffffffff81000190), uint64(0xffffffffc0200088), uint64(0x1000))
+	f.Add(tableText, uint64(0xffffffff81000190), uint64(0xffffffffc0200088), uint64(0x1000))
 	f.Add("0 T zero\n10 t ten\n10 T also\n", uint64(0), uint64(0x10), uint64(0x11))
 	f.Add("ffffffffffffffff T last\n1 T first\n", uint64(0xffffffffffffffff), uint64(0), uint64(1))
 	f.Add("5 d datum\n5 W weak\n4 w weaker\n", uint64(5), uint64(5), uint64(4))
 	f.Add("", uint64(1), uint64(2), uint64(3))
 	f.Add("0 T hidden\n0 T all\n", uint64(1), uint64(2), uint64(3))
 	f.Fuzz(func(t *testing.T, table string, a, b, c uint64) {
-		names, err := resolve(strings.NewReader(table), []uint64{a, b, c})
+		all, err := readSymbols(strings.NewReader(table))
 		if err != nil {
 			return
 		}
 		for _, address := range []uint64{a, b, c} {
-			if want := slowResolve(table, address); names[address] != want {
-				t.Errorf("%#x is %q, want %q", address, names[address], want)
+			if want := slowResolve(table, address); all.name(address) != want {
+				t.Errorf("%#x is %q, want %q", address, all.name(address), want)
 			}
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const symbolTable = `ffffffff81000000 T _text
+const tableText = `ffffffff81000000 T _text
 ffffffff81000100 T set_page_dirty_lock
 ffffffff81000180 d a_datum
 ffffffff81000200 t unpin_user_pages_dirty_lock
@@ -32,8 +32,10 @@ func (tb *tables) open() (io.ReadCloser, error) {
 }
 
 func TestStack(t *testing.T) {
-	tb := &tables{text: []string{symbolTable, symbolTable}}
-	s := symbols{open: tb.open}
+	const later = tableText + "ffffffffc0400000 t new_in	[later]\nffffffffc0400100 t new_out	[later]\n"
+	tb := &tables{text: []string{tableText, tableText, later}}
+	modules := "as before"
+	s := symbols{open: tb.open, loaded: func() string { return modules }}
 	frames := make([]uint64, stackDepth)
 	copy(frames, []uint64{0xffffffffc0100001, 0xffffffff81000190, 0xffffffff81000234, 0xffffffffc0200088, 0xffffffffc0200188})
 	want := []string{
@@ -58,13 +60,21 @@ func TestStack(t *testing.T) {
 	if got, err := s.stack([]uint64{0xffffffffc0200010}); err != nil || !reflect.DeepEqual(got, []string{"ib_umem_release+0x10"}) {
 		t.Errorf("another stack: %q, %v", got, err)
 	}
-	if tb.opened != 2 {
+	if tb.opened != 1 {
 		t.Errorf("read the symbols %d times for two stacks", tb.opened)
+	}
+	// What stands behind all symbols of a module may be something new.
+	if got, err := s.stack([]uint64{0xffffffffc0200200}); err != nil || !reflect.DeepEqual(got, []string{"ib_umem_get+0x100"}) || tb.opened != 2 {
+		t.Errorf("behind the last: %q, %v, after %d readings", got, err, tb.opened)
+	}
+	modules = "one more"
+	if got, err := s.stack([]uint64{0xffffffffc0400010}); err != nil || !reflect.DeepEqual(got, []string{"new_in+0x10"}) || tb.opened != 3 {
+		t.Errorf("of a new module: %q, %v, after %d readings", got, err, tb.opened)
 	}
 }
 
 func TestStackLeavesOutBPF(t *testing.T) {
-	s := symbols{open: (&tables{text: []string{symbolTable}}).open}
+	s := symbols{open: (&tables{text: []string{tableText}}).open}
 	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffffc0100005, 0xffffffffc0300042})
 	want := []string{"ext4_set_page_dirty+0x5", "bpf_prog_0123456789abcdef_dirty_folio_fentry+0x42"}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -73,7 +83,7 @@ func TestStackLeavesOutBPF(t *testing.T) {
 }
 
 func TestStackBelowAllSymbols(t *testing.T) {
-	s := symbols{open: (&tables{text: []string{symbolTable}}).open}
+	s := symbols{open: (&tables{text: []string{tableText}}).open}
 	got, err := s.stack([]uint64{0x1000, 0xffffffff81000001})
 	if want := []string{"0x1000", "_text+0x1"}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
@@ -83,8 +93,10 @@ func TestStackBelowAllSymbols(t *testing.T) {
 func TestStackErrors(t *testing.T) {
 	hidden := "0000000000000000 T _text\n0000000000000000 t ext4_set_page_dirty\t[ext4]\n"
 	s := symbols{open: (&tables{text: []string{hidden}}).open}
-	if _, err := s.stack([]uint64{1}); !errors.Is(err, errHidden) {
-		t.Errorf("hidden addresses: %v", err)
+	for range 2 { // the second time it does not look
+		if _, err := s.stack([]uint64{1}); !errors.Is(err, errHidden) {
+			t.Errorf("hidden addresses: %v", err)
+		}
 	}
 	for _, bad := range []string{"ffffffff81000000 T\n", "word T _text\n", "ffffffff81000000 TT _text\n", "\n"} {
 		s := symbols{open: (&tables{text: []string{bad}}).open}

@@ -42,6 +42,9 @@ func (f *flags) witness(filter event.Filter) (witness, error) {
 	if err := session.ListRegions(); err != nil {
 		logrus.Warnf("what was pinned before is only recognised when it is released: %v", err)
 	}
+	if f.stack || f.journal != "" {
+		_ = session.ReadSymbols() // now: later the machine may die of what has a stack to be named. They are left out where they are hidden
+	}
 	return witness{
 		Source: session, hooks: hooksOf(session.Attachments()), close: session.Close,
 		needs: func() []privileges.Need { return f.probesNeed(session) },
