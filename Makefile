@@ -4,7 +4,9 @@
 # make matrix  kernels x scenarios, against what they are known to do
 # make bench   the figures that the project promises, as ratios
 # make faults  kills, damage and full disks at random, for up to half an hour
-# make crashes the crash of the report, 10 times with one thread, 10 with the whole guest
+# make crashes the crash of the report, 10 times with one thread, 10 with the whole guest, and
+#              20 of a program that nobody here wrote, with an observer beside it
+# make soak    an observer beside ordinary work for hours, and a million pages released at once
 # make fixes   kernels built from source, with a fix and without it
 # make install [DESTDIR= PREFIX=/usr/local]   the command, man pages, completions, a systemd unit; make uninstall
 # make deb     the same as a Debian package, bin/umemstress_*.deb
@@ -23,10 +25,10 @@ LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
 TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers fio $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
-BENCH_PACKAGES := libibverbs-dev
+BENCH_PACKAGES := libibverbs-dev bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
 build:
@@ -126,7 +128,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: everything guest lint unit lab-test subset faults-few bench-once
+parts: everything guest ordinary lint unit lab-test subset faults-few bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
@@ -173,6 +175,27 @@ $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 everything: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 40m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=39m
 
+# An observer beside ordinary work, which is to alarm nobody: two minutes of it, and 20 on each
+# kernel, of which 30 on the first. TestMillionPages wants its 6 GiB, and a kernel that strips.
+SOAK         := 20m
+SOAK_KERNELS := 5.10 6.1 6.12 sid
+
+soak: kernels guest-programs
+	$(MAKE) -j2 --output-sync=target READY=yes soak-all
+
+soak-all: million $(SOAK_KERNELS:%=soak-%)
+
+soak-5.10: SOAK := 30m
+.PHONY: $(SOAK_KERNELS:%=soak-%)
+$(SOAK_KERNELS:%=soak-%): soak-%: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel $* --cpus 1 --timeout 60m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^Test(ObserveTruth|OrdinaryWork)$$' -test.timeout=59m -ordinary $(SOAK)
+
+million: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --memory 6144 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestMillionPages$$' -test.timeout=29m
+
+ordinary: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 10m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestOrdinaryWork$$' -test.timeout=9m -ordinary 2m
+
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
 	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/... ./probes/journal
@@ -217,7 +240,7 @@ $(FAULTS_GUESTS:%=faults-%): faults-%: $(GUEST_NEEDS)
 
 # The part of it in make test, one guest after the other.
 faults-few: $(GUEST_NEEDS)
-	$(MAKE) -j1 READY=yes EACH=2 PARTS=1 CRASHES=1 faults-guests crashes
+	$(MAKE) -j1 READY=yes EACH=2 PARTS=1 CRASHES=1 WITHIN=1s faults-guests crashes
 
 $(TESTS)/host-faults: $(HOST_NEEDS)
 	$(GO) test -c -tags faults -o $@ ./soft-roce/faults
@@ -226,10 +249,13 @@ $(TESTS)/host-faults: $(HOST_NEEDS)
 faults-host: $(TESTS)/host-faults
 	cd soft-roce/faults && $(abspath $<) -test.timeout $(MINUTES)m -test.skip '^TestCrash' $(FAULTS_FLAGS)
 
-# CRASHES is how often the unfixed kernel dies in each of two ways.
+# CRASHES is how often the unfixed kernel dies in each of two ways of a run, and a kernel in each
+# of two ways of ib_write_bw: WITHIN after its release, which is what an observer's journal
+# promises to need at most; beside another part of the tests it may take longer.
 CRASHES := 10
+WITHIN  := 200ms
 crashes: $(TESTS)/host-faults
-	cd soft-roce/faults && $(abspath $<) -test.timeout 28m -test.run '^TestCrash' -faults.crashes $(CRASHES) $(FAULTS_FLAGS)
+	cd soft-roce/faults && $(abspath $<) -test.timeout 28m -test.run '^TestCrash' -faults.crashes $(CRASHES) -faults.within $(WITHIN) $(FAULTS_FLAGS)
 
 # That a fix makes the difference: one kernel with it and one without it, otherwise the same.
 fixes: build build-packages
