@@ -184,21 +184,35 @@ func perftest(t *testing.T, file *os.File, seconds int) (server *exec.Cmd, clien
 		_ = server.Process.Kill() // an error: it has ended already
 		_ = server.Wait()
 	})
-	const port = ":4853 " // 18515, as /proc/net has it
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if strings.Contains(readFile(t, "/proc/net/tcp")+readFile(t, "/proc/net/tcp6"), port) {
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("ib_write_bw does not listen: %s", out.String())
-		}
-	}
+	awaitListener(t)
 	return server, func() error {
 		said, err := exec.Command("ib_write_bw", append(args, "127.0.0.1")...).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("%w: %s", err, said)
 		}
 		return err
+	}
+}
+
+// awaitListener returns once ib_write_bw listens, which it says nowhere.
+func awaitListener(tb testing.TB) {
+	tb.Helper()
+	const port = ":4853 " // 18515, as /proc/net has it
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var listeners string
+		for _, path := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			listeners += string(text)
+		}
+		if strings.Contains(listeners, port) {
+			return
+		}
+		if time.Now().After(until) {
+			tb.Fatal("ib_write_bw does not listen")
+		}
 	}
 }
 

@@ -1,0 +1,218 @@
+//go:build guest
+
+package main
+
+import (
+	"bufio"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
+)
+
+// observeBT is what of 'umemstress observe' a script of bpftrace can do, for Linux 5.10.
+//
+//go:embed testdata/observe.bt
+var observeBT string
+
+// beside are what runs beside a program that is measured: nothing, the observer, and the
+// script.
+var beside = []string{"none", "observe", "bpftrace"}
+
+// A figure is something that an observer may slow down; more is worse.
+type figure struct {
+	name    string
+	measure func(*testing.B) time.Duration // of the same work each time
+}
+
+// BenchmarkObserve measures what an observer costs the programs beside it, as the ratio of the
+// fastest of many: what else runs on the machine can only add to it. One iteration is a turn of
+// each:
+//
+//	umemstress lab exec --kernel 5.10 -- /tmp/cmd.test -test.run '^$' -test.bench '^BenchmarkObserve$' -test.benchtime 7x
+func BenchmarkObserve(b *testing.B) {
+	figures := []figure{
+		{"bandwidth", bandwidth},
+		{"release-dirty", releases(b, 16384, func(*testing.B, *os.File, []byte) {})},
+		{"release-bufferless", releases(b, 1024, cleanAndStrip)},
+		{"write-ext4", randomWrites(b, b.TempDir())},
+		{"write-tmpfs", randomWrites(b, "/dev/shm")},
+	}
+	fastest := map[string]map[string]time.Duration{}
+	for _, who := range beside {
+		fastest[who] = map[string]time.Duration{}
+	}
+	for turn := 0; b.Loop(); turn++ {
+		for i := range beside {
+			who := beside[(turn+i)%len(beside)] // nobody is always the first
+			end := startBeside(b, who)
+			for _, f := range figures {
+				took := f.measure(b)
+				if best, ok := fastest[who][f.name]; !ok || took < best {
+					fastest[who][f.name] = took
+				}
+			}
+			end()
+		}
+	}
+	// bpftrace has this mounted, which the kernel does for whoever looks there.
+	_ = unix.Unmount("/sys/kernel/debug/tracing", 0) // an error: it was not
+	b.ReportMetric(0, "ns/op")
+	for _, f := range figures {
+		b.ReportMetric(fastest["none"][f.name].Seconds()*1e3, f.name+"-ms")
+		for _, who := range beside[1:] {
+			b.ReportMetric(float64(fastest[who][f.name])/float64(fastest["none"][f.name]), f.name+"-"+who)
+		}
+	}
+}
+
+// startBeside starts what runs beside, and returns when it is attached.
+func startBeside(b *testing.B, who string) (end func()) {
+	b.Helper()
+	var cmd *exec.Cmd
+	var ready string
+	switch who {
+	case "none":
+		return func() {}
+	case "observe":
+		cmd, ready = command("observe", "--format", "json"), `"started"`
+	case "bpftrace":
+		cmd, ready = exec.Command("bpftrace", "-e", observeBT), "attached"
+	}
+	var log strings.Builder
+	cmd.Stderr = &log
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.Fatalf("%v (apt-get install bpftrace)", err)
+	}
+	b.Cleanup(func() { _ = cmd.Process.Kill() }) // an error: it has ended
+	lines := bufio.NewReader(out)
+	for said := ""; !strings.Contains(said, ready); {
+		line, err := lines.ReadString('\n')
+		if said += line; err != nil {
+			b.Fatalf("%s: %v: %s%s", who, err, said, log.String())
+		}
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(io.Discard, lines) // as who writes them to a file
+	}()
+	return func() {
+		if err := cmd.Process.Signal(unix.SIGINT); err != nil {
+			b.Fatal(err)
+		}
+		<-read
+		if err := cmd.Wait(); err != nil {
+			b.Fatalf("%s: %v: %s", who, err, log.String())
+		}
+	}
+}
+
+// bandwidth is the time that ib_write_bw takes for 32 MiB, by the average that it tells.
+func bandwidth(b *testing.B) time.Duration {
+	const size, count = 65536, 512
+	device, err := rdma.FindDevice("/sys", "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	args := []string{"-d", device.Name, "-F", "-s", strconv.Itoa(size), "-n", strconv.Itoa(count)}
+	server := exec.Command("ib_write_bw", args...)
+	if err := server.Start(); err != nil {
+		b.Fatalf("%v (apt-get install perftest)", err)
+	}
+	awaitListener(b)
+	out, err := exec.Command("ib_write_bw", append(args, "127.0.0.1")...).CombinedOutput()
+	if err != nil {
+		_ = server.Process.Kill()
+	}
+	_ = server.Wait() // the client says more
+	// Bytes, iterations, peak and average bandwidth, message rate.
+	row := regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d +%d +\S+ +(\S+)`, size, count)).FindSubmatch(out)
+	if err != nil || row == nil {
+		b.Fatalf("ib_write_bw: %v: %s", err, out)
+	}
+	average, err := strconv.ParseFloat(string(row[1]), 64) // MiB/s
+	if err != nil || average <= 0 {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return time.Duration(float64(size*count>>20) / average * float64(time.Second))
+}
+
+// releases is the time of the fastest of ten releases of a region.
+func releases(b *testing.B, pages int, prepare func(*testing.B, *os.File, []byte)) func(*testing.B) time.Duration {
+	b.Helper()
+	file, mem := mappedFile(b, pages)
+	domain := protectionDomain(b)
+	return func(b *testing.B) time.Duration {
+		var times []time.Duration
+		for range 10 {
+			for i := 0; i < len(mem); i += 4096 {
+				mem[i]++
+			}
+			mr, err := domain.RegisterMR(mem, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
+			if err != nil {
+				b.Fatal(err)
+			}
+			prepare(b, file, mem)
+			begin := time.Now()
+			if err := mr.Close(); err != nil {
+				b.Fatal(err)
+			}
+			times = append(times, time.Since(begin))
+		}
+		return slices.Min(times)
+	}
+}
+
+func cleanAndStrip(b *testing.B, file *os.File, mem []byte) {
+	if err := unix.Msync(mem, unix.MS_SYNC); err != nil {
+		b.Fatal(err)
+	}
+	// What is on another CPU's list yet is passed over by reclaim; this empties the lists.
+	if err := unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		b.Fatal(err)
+	}
+	if err := unix.Madvise(mem, unix.MADV_PAGEOUT); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// randomWrites is the time that fio takes for 16 MiB in 4 KiB, through the page cache.
+func randomWrites(b *testing.B, dir string) func(*testing.B) time.Duration {
+	file := filepath.Join(dir, "umemstress-random-writes")
+	b.Cleanup(func() { _ = unix.Unlink(file) })
+	return func(b *testing.B) time.Duration {
+		out, err := exec.Command("fio", "--name=writes", "--filename="+file, "--rw=randwrite", "--bs=4k", "--size=16m", "--ioengine=psync", "--output-format=json").Output()
+		if err != nil {
+			b.Fatalf("fio: %v: %s", err, out)
+		}
+		var result struct {
+			Jobs []struct {
+				Write struct {
+					BandwidthBytes float64 `json:"bw_bytes"`
+				}
+			}
+		}
+		if err := json.Unmarshal(out, &result); err != nil || len(result.Jobs) != 1 || result.Jobs[0].Write.BandwidthBytes <= 0 {
+			b.Fatalf("fio: %v: %s", err, out)
+		}
+		return time.Duration(16 << 20 / result.Jobs[0].Write.BandwidthBytes * float64(time.Second))
+	}
+}
