@@ -28,9 +28,9 @@ import (
 //go:embed testdata/observe.bt
 var observeBT string
 
-// beside are what runs beside a program that is measured: nothing, the observer, and the
+// company is what runs beside a program that is measured: nothing, the observer, and the
 // script.
-var beside = []string{"none", "observe", "bpftrace"}
+var company = []string{"none", "observe", "bpftrace"}
 
 // A figure is something that an observer may slow down; more is worse.
 type figure struct {
@@ -46,18 +46,18 @@ type figure struct {
 func BenchmarkObserve(b *testing.B) {
 	figures := []figure{
 		{"bandwidth", bandwidth},
-		{"release-dirty", releases(b, 16384, func(*testing.B, *os.File, []byte) {})},
-		{"release-bufferless", releases(b, 1024, cleanAndStrip)},
+		{"release-dirty", fastestRelease(b, 16384, func(*testing.B, *os.File, []byte) {})},
+		{"release-bufferless", fastestRelease(b, 1024, cleanAndStrip)},
 		{"write-ext4", randomWrites(b, b.TempDir())},
 		{"write-tmpfs", randomWrites(b, "/dev/shm")},
 	}
 	fastest := map[string]map[string]time.Duration{}
-	for _, who := range beside {
+	for _, who := range company {
 		fastest[who] = map[string]time.Duration{}
 	}
 	for turn := 0; b.Loop(); turn++ {
-		for i := range beside {
-			who := beside[(turn+i)%len(beside)] // nobody is always the first
+		for i := range company {
+			who := company[(turn+i)%len(company)] // nobody is always the first
 			end := startBeside(b, who)
 			for _, f := range figures {
 				took := f.measure(b)
@@ -73,7 +73,7 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	for _, f := range figures {
 		b.ReportMetric(fastest["none"][f.name].Seconds()*1e3, f.name+"-ms")
-		for _, who := range beside[1:] {
+		for _, who := range company[1:] {
 			b.ReportMetric(float64(fastest[who][f.name])/float64(fastest["none"][f.name]), f.name+"-"+who)
 		}
 	}
@@ -155,8 +155,8 @@ func bandwidth(b *testing.B) time.Duration {
 	return time.Duration(float64(size*count>>20) / average * float64(time.Second))
 }
 
-// releases is the time of the fastest of ten releases of a region.
-func releases(b *testing.B, pages int, prepare func(*testing.B, *os.File, []byte)) func(*testing.B) time.Duration {
+// fastestRelease is the time of the fastest of ten releases of a region.
+func fastestRelease(b *testing.B, pages int, prepare func(*testing.B, *os.File, []byte)) func(*testing.B) time.Duration {
 	b.Helper()
 	file, mem := mappedFile(b, pages)
 	domain := protectionDomain(b)
