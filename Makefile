@@ -208,13 +208,13 @@ matrix: build test-packages build-packages
 	$(UMEM) lab matrix --build
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
-# EACH is how often each signal is sent on each kernel, 100 times in all: twice as many want
-# MINUTES=60. SEED is what all random choices follow from; SHOT sends the one signal of that
+# EACH is how often each signal is sent on each kernel; so many want more than MINUTES on two
+# processors: see README. SEED is what all random choices follow from; SHOT sends the one signal of that
 # number. All parts at a time, PARTS guests of each kernel: one keeps a processor busy, and more
 # than there are processors only get into each other's way; the host's part waits for mirrors.
 # The guests are small, so that a hog soon fills one, and with one processor emulation is a third
 # faster. What fails is told when it fails, not at the end that a limit might cut off.
-EACH           := 50
+EACH           := 100
 PARTS          := 1
 MINUTES        := 28
 SEED           := 1

@@ -86,6 +86,9 @@ func attachProbes(holder string) (witness.Observer, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Now, beside what else is prepared: the machine may die of what has a stack to be named.
+	// Where symbols are hidden, stacks stay without names, and the run says so.
+	_ = session.ReadSymbols()
 	return session, nil
 }
 

@@ -109,9 +109,9 @@ func readLines(ctx context.Context, dir, name string, each func(number int, line
 	}
 }
 
-// interruptible does what may not end, such as to read from a file system that does not
+// Interruptible does what may not end, such as to read from a file system that does not
 // answer, and leaves it alone when ctx ends.
-func interruptible[T any](ctx context.Context, do func() (T, error)) (T, error) {
+func Interruptible[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error

@@ -26,7 +26,7 @@ type Known func(scenario.Scenario) (scenario.Facts, bool)
 // Evidence from before facts were recorded is judged by those that the caller knows, which
 // is logged as well.
 func Reexamine(ctx context.Context, dir string, known Known, log logrus.FieldLogger) (*record.Record, error) {
-	return interruptible(ctx, func() (*record.Record, error) {
+	return Interruptible(ctx, func() (*record.Record, error) {
 		r, strangeFacts, err := judgeAgain(dir, known, log)
 		if err != nil {
 			return nil, err

@@ -275,7 +275,7 @@ func TestReexamineEnds(t *testing.T) {
 	defer cancel()
 	hangs := make(chan struct{})
 	defer close(hangs)
-	if _, err := interruptible(ctx, func() (int, error) { <-hangs; return 0, nil }); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Interruptible(ctx, func() (int, error) { <-hangs; return 0, nil }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hanging: %v", err)
 	}
 }

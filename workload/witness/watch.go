@@ -63,10 +63,8 @@ const (
 	// syncSpacing is how long one sync is after another, so that events that come by thousands
 	// do not keep the disk from the run.
 	syncSpacing = 20 * time.Millisecond
-	// nameBound is how long the end of a phase waits for the names of stacks: to read the kernel's
-	// symbols takes an emulated machine, beside other work, more than two seconds, and the machine
-	// may die before it has them.
-	nameBound = 10 * time.Second
+	// nameBound is how long the end of a phase waits for the names of stacks.
+	nameBound = 2 * time.Second
 )
 
 // Config says what to watch, and where what is seen goes.

@@ -76,7 +76,7 @@ func (f *flags) run(ctx context.Context, stdout io.Writer, dir string) error {
 	if f.format != "text" && f.format != "json" {
 		return exit.Usagef("--format %s: choose text or json", f.format)
 	}
-	m, err := interruptible(ctx, func() (*mail.Report, error) { return f.report(ctx, dir) })
+	m, err := evidence.Interruptible(ctx, func() (*mail.Report, error) { return f.report(ctx, dir) })
 	if err != nil {
 		return err
 	}
@@ -188,25 +188,4 @@ func write(path string, text []byte) error {
 		return errors.Join(fmt.Errorf("write the mail: %w", err), os.Remove(path))
 	}
 	return nil
-}
-
-// interruptible does what may not end, as to read from a file system that does not answer, and
-// leaves it alone when ctx ends.
-func interruptible[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := do()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }

@@ -2,7 +2,6 @@ package reporting
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"os"
@@ -63,17 +62,6 @@ func TestFullDisk(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
-	}
-}
-
-// Who is interrupted does not wait for a file system that does not answer.
-func TestInterrupted(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	never := make(chan struct{})
-	defer close(never)
-	cancel()
-	if _, err := interruptible(ctx, func() (int, error) { <-never; return 0, nil }); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
 	}
 }
 
