@@ -32,7 +32,7 @@ type hook struct {
 type site struct {
 	symbol  string
 	kernels string // in which the function exists, for the reader; attaching decides
-	takes   string // the struct that its program reads, if not every kernel has it
+	takes   string // a struct that its program reads or its helpers came with, if not every kernel has it
 	module  string // in which the function is, if not in the hook's
 	without string // what is not seen here, though it would be at the sites before
 	// unless names a function: in a kernel that has none of that name, the release of a umem

@@ -5,6 +5,10 @@ import "umemstress/probes/event"
 func losesPins(l *event.Lost) *uint64   { return &l.Pins }
 func losesStrips(l *event.Lost) *uint64 { return &l.Strips }
 
+// ofFindVMA came with bpf_find_vma (7c7e3d31e785, kernel/bpf/mmap_unlock_work.h), which lets go of
+// the mmap lock by it.
+const ofFindVMA = "mmap_unlock_irq_work"
+
 // stockSubmitted is called for every direct read, but not for one by a single bio that waits,
 // which is completed by who submitted it.
 func stockSubmitted() hook {
@@ -25,8 +29,10 @@ func stockKinds() map[event.Kind][]hook {
 				purpose: "registration of an RDMA region", module: "ib_uverbs", optional: true, loses: losesPins,
 				without: "no region is seen to be pinned or refused, and every one that is released was pinned before",
 				sites: []site{
-					{symbol: "ib_umem_get", kernels: "up to 7.1", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
-					{symbol: "__ib_umem_get_va", kernels: "7.2 and newer", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
+					{symbol: "ib_umem_get", kernels: "5.17 to 7.1", takes: ofFindVMA, kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_mapped_kprobe"},
+					{symbol: "__ib_umem_get_va", kernels: "7.2 and newer", takes: ofFindVMA, kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_mapped_kprobe"},
+					// Of what these refuse, and none refuses for its file, the maps of the process tell.
+					{symbol: "ib_umem_get", kernels: "up to 5.16", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
 				},
 			},
 			{

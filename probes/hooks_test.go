@@ -98,7 +98,7 @@ func TestHooksAreComplete(t *testing.T) {
 			t.Errorf("hook %+v is incomplete", h)
 		}
 		for _, s := range everySite(h) {
-			place := s.symbol + " " + s.fexit
+			place := s.symbol + " " + s.fexit + " " + s.kretprobe
 			if s.symbol == "" || s.kernels == "" || symbols[place] {
 				t.Errorf("%s: site %+v is incomplete or there twice", h.purpose, s)
 			}

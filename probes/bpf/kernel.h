@@ -112,6 +112,20 @@ struct address_space {
 	struct inode *host;
 } __core;
 
+/* ours has the name already */
+struct file___open {
+	struct inode *f_inode;
+} __core;
+
+#define PAGE_SHIFT 12 /* arch/x86/include/asm/page_types.h */
+
+/* include/linux/mm_types.h */
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_pgoff;
+	struct file___open *vm_file; /* 0: anonymous */
+} __core;
+
 /* include/linux/kernfs.h, cgroup-defs.h */
 struct kernfs_node {
 	__u64 id;

@@ -151,20 +151,18 @@ static __always_inline void tell_pin(const struct pin *pin, enum kind kind, __s3
 	bpf_ringbuf_submit(told, 0);
 }
 
-SEC("kretprobe")
-int umem_get_leave_kprobe(struct pt_regs *ctx)
+static __always_inline int is_error(__s64 umem) { return umem < 0 && umem >= -4095; }
+
+/* umem_got is called at the return of a registration. */
+static __always_inline int umem_got(struct pin *pin, __s64 umem)
 {
-	__s64 umem = PT_REGS_RC(ctx);
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct pin *pin = pinning_now ? bpf_map_lookup_elem(&pinning, &tid) : 0;
 	struct owner owner = {};
 
-	if (!pin)
-		return 0;
 	pin->event.time_ns = bpf_ktime_get_ns();
 	pin->event.folios = 0;
 	pin->region.pinned_ns = pin->event.time_ns;
-	if (umem < 0 && umem >= -4095) {
+	if (is_error(umem)) {
 		tell_pin(pin, KIND_REFUSED, umem);
 	} else {
 		/* Also one of anonymous memory, so that its release is known for what
@@ -183,6 +181,56 @@ int umem_get_leave_kprobe(struct pt_regs *ctx)
 	bpf_map_delete_elem(&pinning, &tid);
 	__sync_fetch_and_add(&pinning_now, -1);
 	return 0;
+}
+
+/* A place in a file that is mapped. */
+struct place {
+	struct inode *host;
+	__u64 index;
+	__u64 address;
+};
+
+/* note_place is called with the mmap lock held, so that the file is there. */
+static long note_place(struct task_struct *task, struct vm_area_struct *vma, struct place *place)
+{
+	struct file___open *file = BPF_CORE_READ(vma, vm_file);
+
+	if (!file)
+		return 0;
+	place->host = BPF_CORE_READ(file, f_inode);
+	place->index = BPF_CORE_READ(vma, vm_pgoff) + ((place->address - BPF_CORE_READ(vma, vm_start)) >> PAGE_SHIFT);
+	return 0;
+}
+
+/* Since 5.17, which has a helper for it, the file at the address that is refused is asked for
+ * while it is mapped: who is refused memory often ends at once, and its maps with it. */
+SEC("kretprobe")
+int umem_get_leave_mapped_kprobe(struct pt_regs *ctx)
+{
+	__s64 umem = PT_REGS_RC(ctx);
+	struct pin *pin = current_pin();
+	struct place place = {};
+
+	if (!pin)
+		return 0;
+	if (is_error(umem) && !pin->host) {
+		place.address = pin->region.address;
+		bpf_find_vma(bpf_get_current_task_btf(), place.address, note_place, &place, 0);
+		if (place.host) {
+			name_inode(&pin->event, place.host);
+			pin->event.index = place.index;
+			pin->host = (__u64)place.host;
+		}
+	}
+	return umem_got(pin, umem);
+}
+
+SEC("kretprobe")
+int umem_get_leave_kprobe(struct pt_regs *ctx)
+{
+	struct pin *pin = current_pin();
+
+	return pin ? umem_got(pin, PT_REGS_RC(ctx)) : 0;
 }
 
 /* int rdma_restrack_get(struct rdma_restrack_entry *): of each region while somebody asks for

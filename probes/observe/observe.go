@@ -239,7 +239,7 @@ func (o *observer) tell(e event.Event) {
 		return
 	}
 	before := e.Kind == event.Pinned && e.Region.PinnedNS == 0
-	if before && !o.registry.locate(&e) || mapped.InMemory(e.Filesystem) {
+	if before && !o.registry.locate(&e) || e.Kind != event.Refused && mapped.InMemory(e.Filesystem) {
 		return
 	}
 	if before {
@@ -281,7 +281,7 @@ func (o *observer) noteSize(e event.Event) {
 // complete fills in what has to be asked for.
 func (o *observer) complete(e event.Event, l *Line) {
 	if e.Kind == event.Refused {
-		l.Path = o.registry.refused(e)
+		l.Path = o.registry.at(e)
 	} else {
 		l.Path = o.registry.path(e)
 	}

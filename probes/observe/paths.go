@@ -38,9 +38,7 @@ func newRegistry(proc string) *registry {
 	return &registry{proc: proc, paths: map[event.Inode]string{}}
 }
 
-// learn finds the path of a pinned region's file, and remembers it. The maps of its owner
-// have it as the owner sees it; the names that the kernel side has recorded are for who is gone
-// already.
+// learn finds the path of a pinned region's file, and remembers it.
 func (r *registry) learn(e event.Event) {
 	if e.Inode == (event.Inode{}) {
 		return
@@ -49,13 +47,7 @@ func (r *registry) learn(e event.Event) {
 		r.covered = slices.Delete(r.covered, 0, 1)
 	}
 	r.covered = append(r.covered, region{e.Owner, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
-	found := r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
-		return m.Start <= e.Region.Address && e.Region.Address < m.End
-	})
-	if found == "" {
-		found = r.named(e)
-	}
-	r.remember(e.Inode, found)
+	r.remember(e.Inode, r.at(e))
 }
 
 func (r *registry) remember(file event.Inode, path string) {
@@ -124,11 +116,17 @@ func (r *registry) name(e *event.Event) {
 	}
 }
 
-// refused is the file at the address that could not be pinned.
-func (r *registry) refused(e event.Event) string {
-	return r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
+// at is the path of the file at a region's address. The maps of its owner have it as the owner
+// sees it; the names that the kernel side has recorded are for who is gone already, as one often
+// is that was refused a region.
+func (r *registry) at(e event.Event) string {
+	found := r.mapped(e.Owner.PID, func(m mapped.Mapping) bool {
 		return m.Start <= e.Region.Address && e.Region.Address < m.End
 	})
+	if found == "" {
+		found = r.named(e)
+	}
+	return found
 }
 
 // mapped returns the path of a file that a process has mapped; "" if it has not, or is gone.

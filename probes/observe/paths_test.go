@@ -94,12 +94,17 @@ func TestPathsOfTheUnseen(t *testing.T) {
 		t.Errorf("%q of another device", got)
 	}
 	refused := event.Event{Kind: event.Refused, Owner: event.Owner{PID: 40}, Region: &event.Region{Address: 0x7f00001ff000}}
-	if got := r.refused(refused); got != "/data/pool file" {
+	if got := r.at(refused); got != "/data/pool file" {
 		t.Errorf("refused %q", got)
 	}
 	refused.Region.Address = 0x7f0000400000
-	if got := r.refused(refused); got != "" {
+	if got := r.at(refused); got != "" {
 		t.Errorf("refused %q, where memory is anonymous", got)
+	}
+	gone := pinned(41, 0x7f0000001000, 12)
+	gone.Kind = event.Refused
+	if got := r.at(gone); got != "/mnt/deep/f" {
+		t.Errorf("refused %q, of a process that is gone", got)
 	}
 }
 
