@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +29,11 @@ func TestDirectRead(t *testing.T) {
 			disk := newHoldableDisk(t, 8)
 			p := mapFile(t, filepath.Join(t.TempDir(), "region"), pages)
 			w := attach(t, Options{Holders: []string{event.HolderDIO}})
+			check(t, w.ReadSymbols())
+			w.symbols.open = func() (io.ReadCloser, error) {
+				t.Error("the table of symbols is read again for a stack")
+				return os.Open("/proc/kallsyms")
+			}
 			w.read(t)
 			finish := disk.readHeld(t, p.mem)
 			p.cleanAndStrip(t)
@@ -46,6 +54,10 @@ func TestDirectRead(t *testing.T) {
 					t.Errorf("event %+v", e)
 				}
 				sum += e.Pages
+				check(t, w.Symbolise(&e))
+				if !slices.ContainsFunc(e.Stack, func(f string) bool { return strings.Contains(f, "bio_release_pages") }) {
+					t.Errorf("the stack has no release: %q", e.Stack)
+				}
 			}
 			if sum != n {
 				t.Errorf("events of %d pages for %d", sum, n)

@@ -33,7 +33,8 @@ type symbols struct {
 }
 
 // stack names a stack's addresses, which end at the first 0. The frames of the
-// BPF program that took the stack are left out.
+// BPF program that took the stack are left out: attached to fentry, its stack begins with itself;
+// as a kprobe, with the function probed.
 func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	if end := slices.Index(addresses, 0); end >= 0 {
 		addresses = addresses[:end]
@@ -43,20 +44,12 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	if err := s.learn(addresses); err != nil {
 		return nil, err
 	}
+	addresses = addresses[s.all.ownFrames(addresses):]
 	stack := make([]string, len(addresses))
 	for i, a := range addresses {
 		stack[i] = s.names[a]
 	}
-	return stack[ownFrames(stack):], nil
-}
-
-// ownFrames counts the leading frames that belong to BPF. Attached to fentry, a
-// program's stack begins with itself; as a kprobe, with the function probed.
-func ownFrames(stack []string) int {
-	n := slices.IndexFunc(stack, func(frame string) bool {
-		return !strings.HasPrefix(frame, "bpf_") && !strings.HasPrefix(frame, "__bpf_")
-	})
-	return max(n, 0)
+	return stack, nil
 }
 
 // read reads the table, so that the next stack need not wait for that.
@@ -90,7 +83,7 @@ func (s *symbols) readAnew() error {
 }
 
 // learn names those of the addresses that have no name yet. The table is read anew for one that
-// it may have come too early for: of a module that was loaded since, of a BPF program.
+// it may have come too early for: of a module that was loaded since, of somebody's BPF program.
 func (s *symbols) learn(addresses []uint64) error {
 	if s.names == nil {
 		s.names = make(map[uint64]string)
@@ -104,7 +97,7 @@ func (s *symbols) learn(addresses []uint64) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	if s.all == nil || s.loadedNow() != s.modules || slices.ContainsFunc(unknown, func(a uint64) bool { return !s.all.has(a) }) {
+	if !s.tells(addresses) {
 		if err := s.readAnew(); err != nil {
 			return err
 		}
@@ -113,6 +106,19 @@ func (s *symbols) learn(addresses []uint64) error {
 		s.names[a] = s.all.name(a)
 	}
 	return nil
+}
+
+// tells tells whether the table is certain to have a stack's addresses.
+func (s *symbols) tells(addresses []uint64) bool {
+	if s.all == nil || s.loadedNow() != s.modules {
+		return false
+	}
+	for _, a := range addresses[s.all.ownFrames(addresses):] {
+		if _, known := s.names[a]; !known && !s.all.has(a) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *symbols) loadedNow() string {
@@ -205,11 +211,31 @@ func (s *symbolTable) below(address uint64) int {
 	return i - 1
 }
 
+// trampolineSize is what the trampoline of a few programs has at the least (bytes, x86). What is
+// found so near to where one begins is of it, for as long as a session keeps it.
+const trampolineSize = 256
+
 // has tells whether the address is certain to be of the nearest symbol below, for as long as the
 // modules are the same: the next symbol is of the same module.
 func (s *symbolTable) has(address uint64) bool {
 	i := s.below(address)
-	return i >= 0 && i+1 < len(s.symbols) && s.symbols[i].module != foreign && s.symbols[i].module == s.symbols[i+1].module
+	if i < 0 {
+		return false
+	}
+	if s.symbols[i].module == foreign {
+		return strings.HasPrefix(string(s.nameOf(i)), "bpf_trampoline_") && address-s.symbols[i].start < trampolineSize
+	}
+	return i+1 < len(s.symbols) && s.symbols[i].module == s.symbols[i+1].module
+}
+
+// ownFrames counts the leading frames that belong to BPF. They are of the program that took the
+// stack, which the session has loaded before it reads the table, and keeps.
+func (s *symbolTable) ownFrames(addresses []uint64) int {
+	n := slices.IndexFunc(addresses, func(a uint64) bool {
+		i := s.below(a)
+		return i < 0 || !bytes.HasPrefix(bytes.TrimLeft(s.nameOf(i), "_"), []byte("bpf_"))
+	})
+	return max(n, 0)
 }
 
 // name is "symbol+0xoffset" after the nearest symbol below, or "0xaddress" if there is none.
@@ -218,8 +244,12 @@ func (s *symbolTable) name(address uint64) string {
 	if i < 0 {
 		return fmt.Sprintf("%#x", address)
 	}
+	return fmt.Sprintf("%s+%#x", s.nameOf(i), address-s.symbols[i].start)
+}
+
+func (s *symbolTable) nameOf(i int) []byte {
 	found := s.symbols[i]
-	return fmt.Sprintf("%s+%#x", s.names[found.name:found.name+uint32(found.length)], address-found.start)
+	return s.names[found.name : found.name+uint32(found.length)]
 }
 
 // parseSymbol splits "ffffffff81000000 T name" or the same with "\t[module]". It

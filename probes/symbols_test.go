@@ -73,6 +73,25 @@ func TestStack(t *testing.T) {
 	}
 }
 
+// The frames of the program that took a stack, and of the trampolines on its way, are in the table
+// that was read before: to read it again takes time that a dying machine does not have.
+func TestStackOfBPFReadsOnce(t *testing.T) {
+	tb := &tables{text: []string{tableText, tableText}}
+	s := symbols{open: tb.open, loaded: func() string { return "" }}
+	if err := s.read(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffff81000110, 0xffffffffc0300143, 0xffffffffc0200010})
+	want := []string{"set_page_dirty_lock+0x10", "bpf_trampoline_6442+0x43", "ib_umem_release+0x10"}
+	if err != nil || !reflect.DeepEqual(got, want) || tb.opened != 1 {
+		t.Errorf("got %q, %v, after %d readings, want %q", got, err, tb.opened, want)
+	}
+	// A program in the midst of a stack is somebody else's, and may have come since.
+	if _, err := s.stack([]uint64{0xffffffff81000112, 0xffffffffc0300088}); err != nil || tb.opened != 2 {
+		t.Errorf("%v, after %d readings", err, tb.opened)
+	}
+}
+
 func TestStackLeavesOutBPF(t *testing.T) {
 	s := symbols{open: (&tables{text: []string{tableText}}).open}
 	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffffc0100005, 0xffffffffc0300042})
