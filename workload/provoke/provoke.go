@@ -49,12 +49,54 @@ type Result struct {
 // pause is left between two passes, for the program to write.
 const pause = 50 * time.Millisecond
 
-// Targets finds what there is to provoke. None at all is an error of the caller's.
-func Targets(o Options) ([]Target, error) {
-	o = o.complete()
+// A Program is somebody else's. It is held, so that another that gets its number once it has ended
+// is left alone.
+type Program struct {
+	Targets []Target
+
+	options Options
+	process int // descriptor
+}
+
+// Hold takes hold of the program, and finds what there is to provoke. None at all is an error of the
+// caller's.
+func Hold(o Options) (*Program, error) {
+	if o.Proc == "" {
+		o.Proc = "/proc"
+	}
+	process, err := unix.PidfdOpen(int(o.PID), 0)
+	switch {
+	case errors.Is(err, unix.ENOSYS):
+		return nil, fault.Lacksf("the kernel cannot be asked to page out the memory of another process: it takes Linux 5.10")
+	case errors.Is(err, unix.ESRCH):
+		return nil, o.gone()
+	case err != nil:
+		return nil, fmt.Errorf("take hold of process %d: %w", o.PID, err)
+	}
+	p := &Program{options: o, process: process}
+	if p.Targets, err = o.targets(); err == nil && p.ended() {
+		err = o.gone() // and what was read may be of another
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (o Options) gone() error { return fault.Usagef("there is no process %d", o.PID) }
+
+// Close lets go of the program.
+func (p *Program) Close() error { return unix.Close(p.process) }
+
+// ended tells whether the program is gone. Its number is its own until then.
+func (p *Program) ended() bool {
+	return errors.Is(unix.PidfdSendSignal(p.process, 0, nil, 0), unix.ESRCH)
+}
+
+func (o Options) targets() ([]Target, error) {
 	mappings, err := mapped.Of(o.Proc, o.PID)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return nil, fault.Usagef("there is no process %d", o.PID)
+		return nil, o.gone()
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fault.Lacksf("the maps of process %d are not to be read: it takes root, or CAP_SYS_PTRACE", o.PID)
@@ -79,13 +121,6 @@ func Targets(o Options) ([]Target, error) {
 	return targets, nil
 }
 
-func (o Options) complete() Options {
-	if o.Proc == "" {
-		o.Proc = "/proc"
-	}
-	return o
-}
-
 func (o Options) wants(path string) bool {
 	return o.Path == "" || path == o.Path || strings.HasPrefix(path, strings.TrimSuffix(o.Path, "/")+"/")
 }
@@ -103,11 +138,10 @@ func isData(path string) bool {
 
 // Do provokes the targets until the time is up or the program has ended. The result is there with
 // an error, too.
-func Do(ctx context.Context, o Options, targets []Target) (Result, error) {
-	o = o.complete()
-	result := Result{Targets: targets}
+func (p *Program) Do(ctx context.Context) (Result, error) {
+	result := Result{Targets: p.Targets}
 	began := time.Now()
-	err := o.passes(ctx, targets, &result)
+	err := p.passes(ctx, &result)
 	result.Seconds = time.Since(began).Seconds()
 	if errors.Is(err, unix.ESRCH) {
 		result.Ended, err = true, nil
@@ -115,21 +149,13 @@ func Do(ctx context.Context, o Options, targets []Target) (Result, error) {
 	return result, err
 }
 
-func (o Options) passes(ctx context.Context, targets []Target, result *Result) error {
-	process, err := unix.PidfdOpen(int(o.PID), 0)
-	if errors.Is(err, unix.ENOSYS) {
-		return fault.Lacksf("the kernel cannot be asked to page out the memory of another process: it takes Linux 5.10")
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(process)
-	for until := time.Now().Add(o.For); ; {
-		if err := writeBack(ctx, o, targets); err != nil {
+func (p *Program) passes(ctx context.Context, result *Result) error {
+	for until := time.Now().Add(p.options.For); ; {
+		if err := p.writeBack(ctx); err != nil {
 			return err
 		}
-		for _, target := range targets {
-			advised, err := pageOut(process, target.mapping.Start, target.Bytes)
+		for _, target := range p.Targets {
+			advised, err := pageOut(p.process, target.mapping.Start, target.Bytes)
 			result.AdvisedBytes += advised
 			if err != nil {
 				return err
@@ -153,20 +179,20 @@ const asker = "provoke"
 
 // writeBack cleans the pages of the files, each once: a child asks for it, since a kernel with
 // the bug may die of what it finds there.
-func writeBack(ctx context.Context, o Options, targets []Target) error {
+func (p *Program) writeBack(ctx context.Context) error {
 	type file struct {
 		major, minor uint32
 		inode        uint64
 	}
 	seen := map[file]bool{}
-	for _, t := range targets {
+	for _, t := range p.Targets {
 		m := t.mapping
 		if f := (file{m.Major, m.Minor, m.Inode}); seen[f] {
 			continue
 		} else {
 			seen[f] = true
 		}
-		if err := sync(ctx, m.File(o.Proc, o.PID)); err != nil {
+		if err := p.sync(ctx, m.File(p.options.Proc, p.options.PID)); err != nil {
 			return fmt.Errorf("write back %s: %w", t.Path, err)
 		}
 	}
@@ -175,10 +201,13 @@ func writeBack(ctx context.Context, o Options, targets []Target) error {
 
 // sync asks for one. What it answers is the program's to know: the file system may have thrown
 // pages away already.
-func sync(ctx context.Context, path string) error {
+func (p *Program) sync(ctx context.Context, path string) error {
 	f, err := os.Open(path)
+	if p.ended() { // what was opened by its number may be another's
+		return errors.Join(unix.ESRCH, closed(f))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the program has unmapped it meanwhile, or ended
+		return nil // the program has unmapped it meanwhile
 	}
 	if err != nil {
 		return err
@@ -195,4 +224,11 @@ func sync(ctx context.Context, path string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func closed(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }

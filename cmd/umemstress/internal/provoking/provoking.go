@@ -78,17 +78,18 @@ func (f *flags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	options := provoke.Options{PID: uint32(f.pid), Path: f.path, For: time.Duration(f.seconds) * time.Second}
-	targets, err := provoke.Targets(options)
+	program, err := provoke.Hold(options)
 	if err != nil {
 		return err
 	}
+	defer program.Close()
 	if !f.yes {
-		if err := f.print(out, provoke.Result{Targets: targets}); err != nil {
+		if err := f.print(out, provoke.Result{Targets: program.Targets}); err != nil {
 			return err
 		}
 		return exit.Usagef("nothing was done: on a kernel that has the bug, process %d may lose what it writes to these files, or this machine die; --yes does it", f.pid)
 	}
-	result, err := provoke.Do(ctx, options, targets)
+	result, err := program.Do(ctx)
 	return errors.Join(f.print(out, result), err)
 }
 
