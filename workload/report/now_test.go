@@ -35,6 +35,9 @@ func TestWhatNow(t *testing.T) {
 		"a hole": {func(r *record.Record) {
 			r.Verdict, r.Scenario, r.Channels.Probes.DetachedPages = record.DataLost, scenario.Scenario{Holder: "dio", Filesystem: "tmpfs"}, 7
 		}, "write it again from its source", "of tmpfs"},
+		"a hole in a file of ext4": {func(r *record.Record) {
+			r.Verdict, r.Scenario, r.Channels.Probes.DetachedPages = record.DataLost, scenario.Scenario{Holder: "dio", Filesystem: "ext4"}, 7
+		}, "write it again from its source", "warning_count"},
 		"a clone": {func(r *record.Record) {
 			r.Verdict, r.Scenario = record.Corrupted, scenario.Scenario{Holder: "dio", Filesystem: "xfs"}
 		}, "cp --reflink=never", "warning_count"},
