@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 
 	"umemstress/probes/event"
 )
@@ -65,24 +66,32 @@ func (d Denial) String() string {
 	return fmt.Sprintf("%s on %s: %s", d.Method, d.Symbol, d.Reason)
 }
 
-// The states of a module that has been loaded. One that is built in has none, and is there for
-// good.
+// The states of a module. One that is built in has none, and is there for good; one that is not
+// there has "".
 const (
-	moduleAbsent  = ""
 	moduleLive    = "live"
 	moduleBuiltIn = "built in"
 )
 
-// moduleState is one of them, or another that the module passes through.
-func moduleState(name string) string {
-	state, err := os.ReadFile(filepath.Join("/sys/module", name, "initstate"))
-	if err == nil {
-		return strings.TrimSpace(string(state))
+// A module is one as it was found.
+type module struct {
+	state string // one of them, or another that a module passes through
+	// instance is that of a loaded one, which differs when it has been unloaded and loaded again:
+	// the inode of its directory in sysfs.
+	instance uint64
+}
+
+func findModule(name string) module {
+	directory := filepath.Join("/sys/module", name)
+	var stat unix.Stat_t
+	if unix.Stat(directory, &stat) != nil {
+		return module{}
 	}
-	if _, err := os.Stat(filepath.Join("/sys/module", name)); err == nil {
-		return moduleBuiltIn
+	state, err := os.ReadFile(filepath.Join(directory, "initstate"))
+	if err != nil {
+		return module{state: moduleBuiltIn}
 	}
-	return moduleAbsent
+	return module{strings.TrimSpace(string(state)), stat.Ino}
 }
 
 // Awaits lists the modules that hooks would be in which are not attached, and that were not
@@ -91,7 +100,7 @@ func (s *Session) Awaits() (modules []string) {
 	s.watching.RLock()
 	defer s.watching.RUnlock()
 	for _, w := range s.watches {
-		if w.hook.module != "" && !w.attachment.Attached() && w.module != moduleLive && w.module != moduleBuiltIn && !slices.Contains(modules, w.hook.module) {
+		if w.hook.module != "" && !w.attachment.Attached() && w.module.state != moduleLive && w.module.state != moduleBuiltIn && !slices.Contains(modules, w.hook.module) {
 			modules = append(modules, w.hook.module)
 		}
 	}
@@ -116,12 +125,13 @@ func (s *Session) AttachLate() (changed bool, err error) {
 		if w.hook.module == "" {
 			continue
 		}
-		switch state := moduleState(w.hook.module); {
-		case state == moduleLive && w.module != moduleLive && !w.attachment.Attached():
-			come = append(come, i)
-		case w.module == moduleLive && state == moduleAbsent:
+		now := findModule(w.hook.module)
+		if w.module.state == moduleLive && now.instance != w.module.instance {
 			gone = append(gone, s.replace(i, watch{hook: w.hook, attachment: unloaded(w)})...)
-			changed = true
+			changed, w = true, s.watches[i]
+		}
+		if now.state == moduleLive && w.module.state != moduleLive && !w.attachment.Attached() {
+			come = append(come, i)
 		}
 	}
 	if err := gone.close(); err != nil {
@@ -159,9 +169,9 @@ func (s *Session) attachAgain(hooks []int) {
 	defer restore()
 	for _, i := range hooks {
 		w := s.watches[i]
-		state := moduleState(w.hook.module)
+		found := findModule(w.hook.module)
 		attachment, attached := a.attach(w.hook)
 		attachment.Required = w.attachment.Required
-		s.replace(i, watch{w.hook, state, attachment, attached})
+		s.replace(i, watch{w.hook, found, attachment, attached})
 	}
 }

@@ -77,7 +77,7 @@ type Session struct {
 // A watch is a hook, where it was attached, and what keeps it there.
 type watch struct {
 	hook       hook
-	module     string // the state of the hook's module when it was tried
+	module     module // the hook's, when it was tried
 	attachment Attachment
 	links      links
 }
@@ -219,7 +219,7 @@ func (s *Session) attach(a *attacher, hooks []hook) {
 	for i, h := range hooks {
 		w := &s.watches[1+i]
 		w.hook = h
-		w.module = moduleState(h.module)
+		w.module = findModule(h.module)
 		wg.Go(func() { w.attachment, w.links = a.attach(h) })
 	}
 	wg.Wait()

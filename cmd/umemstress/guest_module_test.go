@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,8 +48,8 @@ func releases(l observe.Line) observe.Hook {
 	return l.Hooks[i]
 }
 
-// The modules of RDMA are loaded while it observes, and unloaded: it watches them as soon as they
-// are there, and says so.
+// The modules of RDMA are loaded while it observes: it watches them as soon as they are there, and
+// says so. It says, too, that it no longer does when others have come in their place.
 func TestObserveModule(t *testing.T) {
 	links, err := link.List()
 	if err != nil || len(links) != 1 {
@@ -82,8 +83,19 @@ func TestObserveModule(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	})
-	if unload(t) { // fentry and kprobe-multi keep a module
-		o.await(t, func(l observe.Line) bool { return l.Event == observe.Rehooked && releases(l).Symbol == "" })
+	// The observer never gets to see that it is not there.
+	if err := o.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	unloaded := unload(t) // fentry and kprobe-multi keep a module
+	shell(t, "modprobe ib_uverbs")
+	if err := o.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if unloaded { // and what it has no privilege any more to attach to again
+		o.await(t, func(l observe.Line) bool {
+			return l.Event == observe.Rehooked && releases(l).Symbol == "" && releases(l).Without != ""
+		})
 	} else if releases(rehooked).Method == "kprobe" && *expectVerdict == "data-lost" {
 		t.Error("a kprobe keeps the module")
 	}
