@@ -32,6 +32,9 @@ import (
 // may have named wrongly comes before what takes long: to attach the probes, which also a
 // run that is refused would wait for, and meanwhile to make a file system.
 func (r *run) prepare(ctx context.Context) error {
+	if err := awaitWriters(ctx); err != nil {
+		return err
+	}
 	if err := r.takePlace(); err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ func (r *run) pin(ctx context.Context) error {
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := danger.Sentences(r.options.Scenario); len(found) > 0 {
+	if found := danger.Sentences(r.options.Scenario, uint64(len(r.region.Bytes)/os.Getpagesize())); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; give --allow-crash where it may, as in a guest (umemstress lab run -- --allow-crash)", strings.Join(found, "; "))
 	}
 	return nil
@@ -267,7 +270,7 @@ func (r *run) account(pages *uint64) {
 	if channel.State == record.StateFailed {
 		return // for good: a count without the one before it would be no difference
 	}
-	n, err := witness.DirtyPages()
+	dirty, err := witness.CountDirty()
 	channel.State, channel.Why = record.StateOf(err)
-	*pages = n
+	*pages = dirty.Pages
 }

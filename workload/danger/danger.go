@@ -13,10 +13,10 @@ import (
 	"umemstress/workload/strip"
 )
 
-// A Danger is something that takes the machine down if a buffer-less page is written
-// back on it.
+// A Danger is something that takes the machine down, or halts it, if a buffer-less page is
+// written back on it.
 type Danger struct {
-	Name    string // a sysctl of the kernel, or BugOn
+	Name    string // a sysctl of the kernel, BugOn, BtrfsFixup or DirtyLimit
 	Effect  string // what is so if it is Present, and what comes of it
 	Present bool
 	Unknown error // why it could not be found out: it is to be reckoned with then
@@ -38,10 +38,10 @@ func (d Danger) String() string {
 	return d.Effect
 }
 
-// Find looks for what would take the machine down in a run of the scenario; a part that
-// is empty is none of a danger's. It reads the running kernel's settings, its symbols and
+// Find looks for what would take the machine down in a run of the scenario that may lose so many
+// pages; a part that is empty is none of a danger's. It reads the running kernel's settings, its symbols and
 // its memory, never its version.
-func Find(s scenario.Scenario) []Danger {
+func Find(s scenario.Scenario, pages uint64) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),
 		panicOn("panic_on_oops", "an oops panics it"),
@@ -52,7 +52,7 @@ func Find(s scenario.Scenario) []Danger {
 			Name: BugOn, Present: err == nil && !survives, Unknown: err,
 			question: "whether ext4 has a BUG_ON for a page without buffers",
 			Effect:   "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)",
-		})
+		}, dirtyLimit(pages))
 	}
 	if strips, _ := scenario.Find(strip.Kinds(), s.Strip); strips.Splits && s.Filesystem == "btrfs" && s.Folios != "single" {
 		there, err := btrfsFixup()
@@ -81,9 +81,9 @@ func panicOn(sysctl, effect string) Danger {
 }
 
 // Sentences are those that keep a run from being made, in sentences.
-func Sentences(s scenario.Scenario) []string {
+func Sentences(s scenario.Scenario, pages uint64) []string {
 	var found []string
-	for _, d := range Find(s) {
+	for _, d := range Find(s, pages) {
 		if d.Real() {
 			found = append(found, d.String())
 		}

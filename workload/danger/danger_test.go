@@ -13,7 +13,7 @@ import (
 func TestDangers(t *testing.T) {
 	names := func(filesystem, strip, folios string) string {
 		var names []string
-		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}) {
+		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}, 1) {
 			names = append(names, d.Name)
 			if d.Present && d.Unknown != nil {
 				t.Errorf("%s is there and not known", d.Name)
@@ -21,7 +21,7 @@ func TestDangers(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	if got := names("ext4", "pageout", "large"); got != "panic_on_warn panic_on_oops BUG_ON" {
+	if got := names("ext4", "pageout", "large"); got != "panic_on_warn panic_on_oops BUG_ON dirty pages" {
 		t.Errorf("ext4: %s", got)
 	}
 	if got := names("xfs", "pageout", "large"); got != "panic_on_warn panic_on_oops" {
@@ -41,5 +41,15 @@ func TestDangers(t *testing.T) {
 	}
 	if absent := (Danger{}); absent.Real() {
 		t.Error("what is not there is real")
+	}
+}
+
+// What the run may lose counts with what is dirty already.
+func TestDirtyLimit(t *testing.T) {
+	if d := dirtyLimit(0); d.Real() {
+		t.Errorf("this machine's writers go on: %s", d)
+	}
+	if d := dirtyLimit(1 << 50); !d.Present || !strings.Contains(d.String(), "every write of the machine waits for ever") {
+		t.Errorf("%+v", d)
 	}
 }

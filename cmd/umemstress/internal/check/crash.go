@@ -20,11 +20,15 @@ func (h *host) dangerItems() []Item {
 			i = Item{Name: d.Name, State: Warning, Detail: d.String(), Costs: "a run may panic this machine" + unlessAllowed, Remedy: inGuest}
 		}
 		switch {
+		case d.Name == danger.DirtyLimit && !d.Real():
+			i.Detail = "fewer than the kernel allows"
+		case d.Name == danger.DirtyLimit && d.Present:
+			i.Costs, i.Remedy = "a run is refused, and every write waits", "write back what is dirty with sync; where they stay as many, reboot, or raise vm.dirty_ratio until then"
 		case d.Name == danger.BugOn && !d.Real():
 			i.Detail = "this ext4 survives a page without buffers"
 		case d.Name == danger.BugOn && d.Unknown != nil && h.uid != 0:
 			i.Remedy += "; or " + remedyRoot
-		case d.Name != danger.BugOn && d.Present:
+		case d.Present && d.Name != danger.BugOn:
 			i.Remedy += ", or sysctl kernel." + d.Name + "=0 for the time of the run"
 		}
 		items = append(items, i)

@@ -69,7 +69,7 @@ func thisHost() (*host, error) {
 		memlock:   limit.Cur,
 		needed:    uint64(quick.FileBytes + quick.AnonBytes),
 		features:  probes.Supported(),
-		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}),
+		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}, 0),
 		lab:       lab.FindReadiness(),
 		haveProgram: func(name string) bool {
 			_, err := child.Find(name)
