@@ -63,7 +63,7 @@ func (s *shot) String() string {
 
 // letMuchBeDirty keeps writers going beside what runs have lost: a page that ext4 drops stays
 // counted as dirty until the next boot, and where they are as many as the kernel lets be dirty, a
-// fifth of the memory that is free or files', each write waits for ever. A run loses 2 MiB.
+// fifth of the memory that is free or files', writers crawl or stand still. A run loses 2 MiB.
 func letMuchBeDirty(t *testing.T) {
 	t.Helper()
 	const ratio = "/proc/sys/vm/dirty_ratio" // percent

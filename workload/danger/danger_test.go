@@ -49,7 +49,7 @@ func TestDirtyLimit(t *testing.T) {
 	if d := dirtyLimit(0); d.Real() {
 		t.Errorf("this machine's writers go on: %s", d)
 	}
-	if d := dirtyLimit(1 << 50); !d.Present || !strings.Contains(d.String(), "every write of the machine waits for ever") {
+	if d := dirtyLimit(1 << 50); !d.Present || !strings.Contains(d.String(), "all writers of the machine crawl or stand still") {
 		t.Errorf("%+v", d)
 	}
 }

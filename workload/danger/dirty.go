@@ -6,8 +6,8 @@ import (
 	"umemstress/workload/witness"
 )
 
-// DirtyLimit is the name of the danger that so many pages count as dirty for ever that no writer
-// of the machine goes on.
+// DirtyLimit is the name of the danger that so many pages count as dirty for ever that the
+// machine's writers are throttled.
 const DirtyLimit = "dirty pages"
 
 // dirtyLimit reckons with pages that the run loses, which count as dirty from then on.
@@ -16,7 +16,7 @@ func dirtyLimit(pages uint64) Danger {
 	return Danger{
 		Name: DirtyLimit, Present: err == nil && now.Pages+pages >= now.Limit, Unknown: err,
 		question: "how many pages count as dirty",
-		Effect: fmt.Sprintf("%d pages count as dirty, the kernel allows %d (vm.dirty_ratio), and what ext4 drops of the %d pages of a run counts until the next boot: where they are so many, every write of the machine waits for ever",
+		Effect: fmt.Sprintf("%d pages count as dirty, the kernel allows %d (vm.dirty_ratio), and what ext4 drops of the %d pages of a run counts until the next boot: where they are so many, all writers of the machine crawl or stand still",
 			now.Pages, now.Limit, pages),
 	}
 }

@@ -10,10 +10,10 @@ import (
 // Dirty is what the kernel counts of the whole machine, in pages.
 type Dirty struct {
 	Pages uint64 // that are dirty, or count as that: nr_dirty of /proc/vmstat
-	Limit uint64 // where each write waits until some are written back: nr_dirty_threshold
+	Limit uint64 // where writers are held up until some are written back: nr_dirty_threshold
 }
 
-// Full tells whether each write waits.
+// Full tells whether writers are held up.
 func (d Dirty) Full() bool { return d.Pages >= d.Limit }
 
 // CountDirty asks the kernel.

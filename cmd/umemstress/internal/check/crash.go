@@ -23,7 +23,7 @@ func (h *host) dangerItems() []Item {
 		case d.Name == danger.DirtyLimit && !d.Real():
 			i.Detail = "fewer than the kernel allows"
 		case d.Name == danger.DirtyLimit && d.Present:
-			i.Costs, i.Remedy = "a run is refused, and every write waits", "write back what is dirty with sync; where they stay as many, reboot, or raise vm.dirty_ratio until then"
+			i.Costs, i.Remedy = "a run is refused, and writers crawl or stand still", "write back what is dirty with sync; where they stay as many, reboot, or raise vm.dirty_ratio until then"
 		case d.Name == danger.BugOn && !d.Real():
 			i.Detail = "this ext4 survives a page without buffers"
 		case d.Name == danger.BugOn && d.Unknown != nil && h.uid != 0:
