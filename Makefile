@@ -209,9 +209,9 @@ matrix: build test-packages build-packages
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel. SEED is what all random choices follow
-# from; SHOT sends the one signal of that number. Two parts at a time, and PARTS guests of each
-# kernel one after the other, so that two processors end together: a guest keeps one busy, and
-# more at once only get into each other's way. The guests are small, so that a hog soon fills one,
+# from; SHOT sends the one signal of that number. Three parts at a time, of which the host's waits
+# for mirrors, and PARTS guests of each kernel one after the other, so that two processors end
+# together: a guest keeps one busy, and more at once only get into each other's way. The guests are small, so that a hog soon fills one,
 # and with one processor emulation is a third faster. What fails is told when it fails, not at the
 # end that a limit might cut off.
 EACH           := 100
@@ -223,7 +223,7 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j2 --output-sync=target READY=yes faults-all
+	$(MAKE) -j3 --output-sync=target READY=yes faults-all
 
 # FAULTS_GUESTS are KERNEL-PART: each part sends its share of the signals.
 FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))
