@@ -24,13 +24,11 @@ type Machine struct {
 //     exit.
 //   - Mitigations cost time under software emulation and guard nothing here.
 //   - The self-tests of cryptographic algorithms take half a second.
-//   - Programs are loaded where they were the last time: QEMU (7.2) finds what it has translated
-//     of them by its address, and a small program, such as mkfs.ext4, takes half as long.
 //   - Warnings and worse go to the serial console; the rest stays in the kernel's
 //     log, since a character costs an exit from the guest's code.
 var kernelArgs = []string{
 	"console=ttyS0", "loglevel=5", "panic=-1",
-	"mitigations=off", "random.trust_cpu=on", "no_timer_check", "tsc=reliable", "cryptomgr.notests", "norandmaps",
+	"mitigations=off", "random.trust_cpu=on", "no_timer_check", "tsc=reliable", "cryptomgr.notests",
 }
 
 // CommandLine is the program to start, with its arguments.
