@@ -32,9 +32,6 @@ import (
 // may have named wrongly comes before what takes long: to attach the probes, which also a
 // run that is refused would wait for, and meanwhile to make a file system.
 func (r *run) prepare(ctx context.Context) error {
-	if err := awaitWriters(ctx); err != nil {
-		return err
-	}
 	if err := r.takePlace(); err != nil {
 		return err
 	}

@@ -58,6 +58,9 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	if r.record, err = newRecord(o); err != nil {
 		return nil, err
 	}
+	if err := awaitWriters(ctx); err != nil { // to write evidence, too, would take for ever
+		return nil, err
+	}
 	if r.evidence, err = evidence.Create(o.Output); err != nil {
 		return nil, err
 	}

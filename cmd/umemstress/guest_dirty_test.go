@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -55,8 +57,11 @@ func TestDirtyLimit(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	letBeDirty(t, dropped.Pages/2)
-	begun := time.Now()
-	_, stderr, code = outcome(t, small("--scenario", "vmwritev/tmpfs/none/none", "--allow-crash", "-o", t.TempDir()+"/third")...)
+	begun, third := time.Now(), t.TempDir()+"/third"
+	_, stderr, code = outcome(t, small("--scenario", "vmwritev/tmpfs/none/none", "--allow-crash", "-o", third)...)
+	if _, err := os.Stat(third); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it began: %v", err)
+	}
 	if code != exit.HostLacks || !strings.Contains(stderr, "the writers of this machine crawl or stand still") || time.Since(begun) > time.Minute {
 		t.Errorf("exit code %d after %v: %s", code, time.Since(begun), stderr)
 	}
