@@ -115,7 +115,7 @@ func (r *run) pin(ctx context.Context) error {
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := danger.Sentences(r.options.Scenario, uint64(len(r.region.Bytes)/os.Getpagesize())); len(found) > 0 {
+	if found := danger.Sentences(r.options.Scenario, r.record.Channels.Accounting.Before, uint64(len(r.region.Bytes)/os.Getpagesize())); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; give --allow-crash where it may, as in a guest (umemstress lab run -- --allow-crash)", strings.Join(found, "; "))
 	}
 	return nil

@@ -39,9 +39,9 @@ func (d Danger) String() string {
 }
 
 // Find looks for what would take the machine down in a run of the scenario that may lose so many
-// pages; a part that is empty is none of a danger's. It reads the running kernel's settings, its symbols and
+// pages, where so many counted as dirty before it; a part that is empty is none of a danger's. It reads the running kernel's settings, its symbols and
 // its memory, never its version.
-func Find(s scenario.Scenario, pages uint64) []Danger {
+func Find(s scenario.Scenario, dirty, pages uint64) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),
 		panicOn("panic_on_oops", "an oops panics it"),
@@ -52,7 +52,7 @@ func Find(s scenario.Scenario, pages uint64) []Danger {
 			Name: BugOn, Present: err == nil && !survives, Unknown: err,
 			question: "whether ext4 has a BUG_ON for a page without buffers",
 			Effect:   "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)",
-		}, dirtyLimit(pages))
+		}, dirtyLimit(dirty, pages))
 	}
 	if strips, _ := scenario.Find(strip.Kinds(), s.Strip); strips.Splits && s.Filesystem == "btrfs" && s.Folios != "single" {
 		there, err := btrfsFixup()
@@ -81,9 +81,9 @@ func panicOn(sysctl, effect string) Danger {
 }
 
 // Sentences are those that keep a run from being made, in sentences.
-func Sentences(s scenario.Scenario, pages uint64) []string {
+func Sentences(s scenario.Scenario, dirty, pages uint64) []string {
 	var found []string
-	for _, d := range Find(s, pages) {
+	for _, d := range Find(s, dirty, pages) {
 		if d.Real() {
 			found = append(found, d.String())
 		}

@@ -13,7 +13,7 @@ import (
 func TestDangers(t *testing.T) {
 	names := func(filesystem, strip, folios string) string {
 		var names []string
-		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}, 1) {
+		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}, 0, 1) {
 			names = append(names, d.Name)
 			if d.Present && d.Unknown != nil {
 				t.Errorf("%s is there and not known", d.Name)
@@ -46,10 +46,10 @@ func TestDangers(t *testing.T) {
 
 // What the run may lose counts with what is dirty already.
 func TestDirtyLimit(t *testing.T) {
-	if d := dirtyLimit(0); d.Real() {
+	if d := dirtyLimit(0, 0); d.Real() {
 		t.Errorf("this machine's writers go on: %s", d)
 	}
-	if d := dirtyLimit(1 << 50); !d.Present || !strings.Contains(d.String(), "all writers of the machine crawl or stand still") {
+	if d := dirtyLimit(1<<49, 1<<49); !d.Present || !strings.Contains(d.String(), "all writers of the machine crawl or stand still") {
 		t.Errorf("%+v", d)
 	}
 }

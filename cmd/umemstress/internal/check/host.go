@@ -14,6 +14,7 @@ import (
 	"umemstress/workload/child"
 	"umemstress/workload/danger"
 	"umemstress/workload/scenario"
+	"umemstress/workload/witness"
 )
 
 // host is where check looks, and what others answered for themselves. Tests give it
@@ -58,6 +59,7 @@ func thisHost() (*host, error) {
 	if err != nil {
 		return nil, err
 	}
+	dirty, _ := witness.CountDirty() // an error: the danger says that it is not known
 	h := &host{
 		kernel: Kernel{
 			Release: unix.ByteSliceToString(uname.Release[:]),
@@ -69,7 +71,7 @@ func thisHost() (*host, error) {
 		memlock:   limit.Cur,
 		needed:    uint64(quick.FileBytes + quick.AnonBytes),
 		features:  probes.Supported(),
-		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}, 0),
+		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}, dirty.Pages, 0),
 		lab:       lab.FindReadiness(),
 		haveProgram: func(name string) bool {
 			_, err := child.Find(name)
