@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -125,8 +126,23 @@ func startBeside(b *testing.B, who string) (end func()) {
 	}
 }
 
-// bandwidth is the time that ib_write_bw takes for 32 MiB, by the average that it tells.
+// bandwidth is the time that ib_write_bw takes for 32 MiB, by the average that it tells. On a busy
+// machine it may not find out how fast the clock runs (get_clock.c, "Correlation coefficient"), and
+// then tells 0: it is asked again.
 func bandwidth(b *testing.B) time.Duration {
+	b.Helper()
+	for range 10 {
+		if took := bandwidthOnce(b); took > 0 {
+			return took
+		}
+	}
+	b.Fatal("ib_write_bw could not measure the clock 10 times")
+	return 0
+}
+
+// bandwidthOnce is 0 where ib_write_bw could not measure.
+func bandwidthOnce(b *testing.B) time.Duration {
+	b.Helper()
 	const size, count = 65536, 512
 	device, err := rdma.FindDevice("/sys", "")
 	if err != nil {
@@ -149,6 +165,9 @@ func bandwidth(b *testing.B) time.Duration {
 		b.Fatalf("ib_write_bw: %v: %s", err, out)
 	}
 	average, err := strconv.ParseFloat(string(row[1]), 64) // MiB/s
+	if err == nil && average == 0 && bytes.Contains(out, []byte("Correlation coefficient")) {
+		return 0
+	}
 	if err != nil || average <= 0 {
 		b.Fatalf("%v: %s", err, out)
 	}
