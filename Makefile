@@ -211,9 +211,9 @@ matrix: build test-packages build-packages
 # EACH is how often each signal is sent on each kernel. SEED is what all random choices follow
 # from; SHOT sends the one signal of that number. Three parts at a time, of which the host's waits
 # for mirrors, and PARTS guests of each kernel one after the other, so that two processors end
-# together: a guest keeps one busy, and more at once only get into each other's way. The guests are small, so that a hog soon fills one,
-# and with one processor emulation is a third faster. What fails is told when it fails, not at the
-# end that a limit might cut off.
+# together: a guest keeps one busy, and more at once only get into each other's way. The guests
+# are small, so that a hog soon fills one, and with one processor emulation is a third faster. What
+# fails is told when it fails, not at the end that a limit might cut off.
 EACH           := 100
 PARTS          := 2
 MINUTES        := 28

@@ -39,8 +39,8 @@ func (d Danger) String() string {
 }
 
 // Find looks for what would take the machine down in a run of the scenario that may lose so many
-// pages, where so many counted as dirty before it; a part that is empty is none of a danger's. It reads the running kernel's settings, its symbols and
-// its memory, never its version.
+// pages, where so many counted as dirty before it; a part that is empty is none of a danger's. It
+// reads the running kernel's settings, its symbols and its memory, never its version.
 func Find(s scenario.Scenario, dirty, pages uint64) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),

@@ -17,7 +17,7 @@ func dirtyLimit(before, pages uint64) Danger {
 	return Danger{
 		Name: DirtyLimit, Present: err == nil && before+pages >= now.Limit, Unknown: err,
 		question: "how many pages count as dirty",
-		Effect: fmt.Sprintf("%d pages count as dirty, the kernel allows %d (vm.dirty_ratio), and what ext4 drops of the %d pages of a run counts until the next boot: where they are so many, all writers of the machine crawl or stand still",
+		Effect: fmt.Sprintf("%d pages count as dirty, the kernel allows %d (vm.dirty_ratio), and what ext4 drops of the %d pages of a run counts until the next boot: where they are so many, writers of the machine crawl or stand still",
 			before, now.Limit, pages),
 	}
 }
