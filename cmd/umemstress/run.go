@@ -78,7 +78,11 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 // becomes a non-nil Observer. Nothing is told until the run has set its filter: what others do
 // on a busy host meanwhile is not to fill the tables. Regions are not watched, since their hooks
 // take as long to attach as the others together: who held the pages is known from their release.
-func attachProbes(holder string) (witness.Observer, error) {
+//
+// The symbol table is read in advance where the machine may die of what has a stack to be named.
+// A run that could take it down asks for that first, so that others have the time to read it when
+// there is a stack: a fifth of what a small run costs, and many have none.
+func attachProbes(holder string, mayDie bool) (witness.Observer, error) {
 	session, err := probes.Attach(probes.Options{
 		Holders: []string{holder}, Kinds: []event.Kind{event.Stripped, event.Dropped},
 		Acts: true, Await: true, Janitor: startJanitor,
@@ -86,9 +90,9 @@ func attachProbes(holder string) (witness.Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Now, beside what else is prepared: the machine may die of what has a stack to be named.
-	// Where symbols are hidden, stacks stay without names, and the run says so.
-	_ = session.ReadSymbols()
+	if mayDie {
+		_ = session.ReadSymbols() // where symbols are hidden, stacks stay without names, and the run says so
+	}
 	return session, nil
 }
 

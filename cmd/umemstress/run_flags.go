@@ -13,6 +13,7 @@ import (
 	"umemstress/cmd/umemstress/internal/cireport"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
+	"umemstress/workload/witness"
 )
 
 // runFlags are the flags of run. Those that are not given keep what the preset
@@ -184,6 +185,7 @@ func (f *optionFlags) finish() (workload.Options, error) {
 		return o, exit.Usagef("--anon-size %w", err)
 	}
 	o.Tool = version
-	o.Attach = attachProbes
+	mayDie := o.AllowCrash
+	o.Attach = func(holder string) (witness.Observer, error) { return attachProbes(holder, mayDie) }
 	return o, nil
 }
