@@ -212,8 +212,9 @@ matrix: build test-packages build-packages
 # from; SHOT sends the one signal of that number. Three parts at a time, of which the host's waits
 # for mirrors, and PARTS guests of each kernel one after the other, so that two processors end
 # together: a guest keeps one busy, and more at once only get into each other's way. The guests
-# are small, so that a hog soon fills one, and with one processor emulation is a third faster. What
-# fails is told when it fails, not at the end that a limit might cut off.
+# are small, so that a hog soon fills one, and with one processor emulation is a third faster. Their
+# programs lie at the same addresses each time, so that what emulation made of one's code serves the
+# next. What fails is told when it fails, not at the end that a limit might cut off.
 EACH           := 100
 PARTS          := 2
 MINUTES        := 28
@@ -225,7 +226,7 @@ FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 faults: kernels guest-programs
 	$(MAKE) -j3 --output-sync=target READY=yes faults-all
 
-# FAULTS_GUESTS are KERNEL-PART: each part sends its share of the signals.
+# FAULTS_GUESTS are KERNEL-PART: each part has its share of the scenarios.
 FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))
 
 faults-all: faults-host faults-guests
@@ -234,9 +235,9 @@ faults-guests: $(FAULTS_GUESTS:%=faults-%)
 
 .PHONY: $(FAULTS_GUESTS:%=faults-%)
 $(FAULTS_GUESTS:%=faults-%): faults-%: $(GUEST_NEEDS)
-	kernel=$(word 1,$(subst -, ,$*)) part=$(word 2,$(subst -, ,$*)) share=$$(($(EACH) / $(PARTS))); \
-	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --timeout $$(($(MINUTES) + 1))m -- $(abspath $(TESTS))/soft-roce+faults.test \
-		-test.v -test.timeout $(MINUTES)m -test.run '^Test(Signals|FullRuns)$$' -faults.first $$(((part - 1) * share)) -faults.each $$share -faults.shot $(SHOT) $(FAULTS_FLAGS)
+	kernel=$(word 1,$(subst -, ,$*)) part=$(word 2,$(subst -, ,$*)); \
+	cd soft-roce/faults && $(abspath $(UMEM)) lab exec --kernel $$kernel --memory 512 --cpus 1 --append norandmaps --timeout $$(($(MINUTES) + 1))m -- $(abspath $(TESTS))/soft-roce+faults.test \
+		-test.v -test.timeout $(MINUTES)m -test.run '^Test(Signals|FullRuns)$$' -faults.parts $(PARTS) -faults.part $$part -faults.each $(EACH) -faults.shot $(SHOT) $(FAULTS_FLAGS)
 
 # The part of it in make test, one guest after the other.
 faults-few: $(GUEST_NEEDS)

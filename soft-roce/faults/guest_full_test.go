@@ -39,7 +39,7 @@ func TestFullRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := start(t, nil, append([]string{program(t), "run", "--scenario", c.scenario, "--file-size", "2M", "--anon-size", "2M", "--allow-crash"}, c.place...)...)
+			p := start(t, nil, append([]string{program(t), "run", "--scenario", c.scenario, "--file-size", "2M", "--anon-size", "2M"}, c.place...)...)
 			what := fmt.Sprintf("%s, %s in %s", c.scenario, c.place, size)
 			if !p.ended(patience) {
 				t.Errorf("%s: it was not at its end after %s", what, patience)

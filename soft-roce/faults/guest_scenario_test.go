@@ -84,7 +84,7 @@ func targets(t *testing.T, n int) []*target {
 // command is a small run of the scenario, which leaves its evidence in dir.
 func (g *target) command(t *testing.T, dir string) []string {
 	return []string{program(t), "run", "-v", "--scenario", g.scenario, "--file-size", "2M", "--anon-size", "2M",
-		"--allow-crash", "--observe", "require", "-o", filepath.Join(dir, "evidence")}
+		"--observe", "require", "-o", filepath.Join(dir, "evidence")}
 }
 
 // verdictHeld says whether the run ended in the verdict that is known of its scenario.

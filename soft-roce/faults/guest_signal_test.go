@@ -47,18 +47,23 @@ type shot struct {
 	phase  string        // in which the run was
 }
 
-// newShot takes the scenarios in turn, so that each signal meets all of them.
+// newShot takes the scenarios in turn, so that each signal meets all of them. It is nil where the
+// scenario is another guest's: that one measures it, and no other need.
 func newShot(number int, among []*target) *shot {
 	turn, signal := number/len(signals), number%len(signals)
+	of := (turn + signal) % len(among)
+	if of%*parts != *part-1 || *onlyShot >= 0 && *onlyShot != number {
+		return nil
+	}
 	return &shot{
-		number: number, signal: signals[signal], target: among[(turn+signal)%len(among)],
+		number: number, signal: signals[signal], target: among[of],
 		random: rand.New(rand.NewPCG(*seed, uint64(number))),
 	}
 }
 
 func (s *shot) String() string {
-	return fmt.Sprintf("-faults.seed %d -faults.first %d -faults.each %d -faults.shot %d: %s, %s after %s of about %s, in %s",
-		*seed, *first, *each, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
+	return fmt.Sprintf("-faults.seed %d -faults.each %d -faults.shot %d: %s, %s after %s of about %s, in %s",
+		*seed, *each, s.number, s.scenario, unix.SignalName(s.signal), s.moment.Round(time.Millisecond), s.length.Round(time.Millisecond), s.phase)
 }
 
 // letMuchBeDirty keeps writers going beside what runs have lost: a page that ext4 drops stays
@@ -93,37 +98,50 @@ func TestSignals(t *testing.T) {
 	for i, signal := range signals {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
 			sum := newTally()
+			var last *shot
+			before := look(t)
 			for k := range *each {
-				number := (*first+k)*len(signals) + i
-				if *onlyShot < 0 || *onlyShot == number {
-					newShot(number, among).fire(t, sum)
+				s := newShot(k*len(signals)+i, among)
+				if s == nil {
+					continue
+				}
+				if last = s; !s.fire(t, before, sum) {
+					before = look(t) // so that nothing is told twice
 				}
 			}
-			if sum.shots > 0 {
-				among[i%len(among)].undisturbed(t)
+			if last != nil {
+				last.undisturbed(t)
 				fmt.Printf("%s: %s\n", unix.SignalName(signal), sum)
 			}
 		})
 	}
 }
 
-func (s *shot) fire(t *testing.T, sum *tally) {
+// look looks at what there is while a test is under way, which has a directory then.
+func look(t *testing.T) leaktest.State {
+	t.Helper()
+	t.TempDir()
+	before, err := leaktest.Look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return before
+}
+
+// fire sends the signal, and says whether nothing was left.
+func (s *shot) fire(t *testing.T, before leaktest.State, sum *tally) (clean bool) {
 	t.Helper()
 	if s.length == 0 {
 		s.undisturbed(t)
 	}
 	dir := t.TempDir()
-	before, err := leaktest.Look()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var p *process
 	for hit := false; !hit; {
 		// A run that ends before its moment is an undisturbed one.
 		if p != nil {
 			if <-p.done; !s.verdictHeld(p) {
 				t.Errorf("%s: it ended before the signal, and not in %s: %s", s, s.verdict, p)
-				return
+				return false
 			}
 		}
 		if err := os.RemoveAll(filepath.Join(dir, "evidence")); err != nil {
@@ -162,6 +180,7 @@ func (s *shot) fire(t *testing.T, sum *tally) {
 	}
 	sum.add(s, end, time.Since(ended), len(left))
 	s.judge(t, filepath.Join(dir, "evidence"))
+	return len(left) == 0
 }
 
 // wrong says what is wrong with how the run ended; empty: nothing.

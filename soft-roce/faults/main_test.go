@@ -16,7 +16,8 @@ var (
 	givenProgram = flag.String("umemstress", "", "the program under test, its absolute path (default: built from this source)")
 	seed         = flag.Uint64("faults.seed", 1, "what the random choices follow from")
 	each         = flag.Int("faults.each", 5, "how often each signal is sent")
-	first        = flag.Int("faults.first", 0, "how often each was sent elsewhere: another guest of the same campaign sent those")
+	parts        = flag.Int("faults.parts", 1, "how many guests share the scenarios of the campaign")
+	part         = flag.Int("faults.part", 1, "which of them this is, from 1")
 	crashes      = flag.Int("faults.crashes", 1, "how often the kernel dies in each way")
 )
 
