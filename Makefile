@@ -23,16 +23,18 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers fio $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers libibverbs-dev fio $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
-BENCH_PACKAGES := libibverbs-dev bpftrace
+BENCH_PACKAGES := bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
 .PHONY: build run test kernels parts lint unit guest guest-programs everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
+# TAGS=static: a program that needs no library, and can use none.
+TAGS :=
 build:
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
+	$(GO) build $(if $(TAGS),-tags $(TAGS)) -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
 
 # What is installed below PREFIX. The date of the pages is that of the source, so that the same
 # source gives the same bytes.
@@ -209,12 +211,12 @@ matrix: build test-packages build-packages
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel. SEED is what all random choices follow
-# from; SHOT sends the one signal of that number. Three parts at a time, of which the host's waits
-# for mirrors, and PARTS guests of each kernel one after the other, so that two processors end
-# together: a guest keeps one busy, and more at once only get into each other's way. The guests
-# are small, so that a hog soon fills one, and with one processor emulation is a third faster. Their
-# programs lie at the same addresses each time, so that what emulation made of one's code serves the
-# next. What fails is told when it fails, not at the end that a limit might cut off.
+# from; SHOT sends the one signal of that number. The host's part and PARTS guests of each kernel
+# go side by side: one guest alone leaves a processor idle for a third of the time, while runs wait
+# for the kernel; four keep two busy to the end. The guests are small, so that a hog soon fills one,
+# and with one processor emulation is a third faster. Their programs lie at the same addresses each
+# time, so that what emulation made of one's code serves the next. What fails is told when it
+# fails, not at the end that a limit might cut off.
 EACH           := 100
 PARTS          := 2
 MINUTES        := 28
@@ -224,7 +226,7 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j3 --output-sync=target READY=yes faults-all
+	$(MAKE) -j$(words host $(FAULTS_GUESTS)) --output-sync=target READY=yes faults-all
 
 # FAULTS_GUESTS are KERNEL-PART: each part has its share of the scenarios.
 FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))
