@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/rdma/internal/softroce"
 	"umemstress/rdma/internal/verbs"
 )
 
@@ -24,6 +23,7 @@ import (
 // of the same object, and the context's Close for everything.
 type Context struct {
 	device  Device
+	through Backend
 	backend verbs.Backend
 
 	mu      sync.Mutex // never held while the backend is asked
@@ -46,39 +46,17 @@ type object struct {
 	destroy func() error
 }
 
-const deviceNodes = "/dev/infiniband"
-
-// Open opens a device found by [Devices] or [FindDevice].
-//
-// A process that changes its credentials cannot use devices, not even one that it
-// opens afterwards, because in Go every thread then has its own: EACCES. Start the
-// process with the credentials it shall have.
-func Open(d Device) (*Context, error) {
-	label := "device " + d.Name
-	if d.Uverbs == "" {
-		return nil, &Error{Op: "open", Object: label, lacks: true,
-			reason: errors.New("it has no uverbs device"), Remedy: "load the module: modprobe ib_uverbs"}
-	}
-	if d.Driver != DriverRxe {
-		return nil, &Error{Op: "open", Object: label, lacks: true,
-			reason: errors.New("its queues are known to the driver " + d.Driver + " only"),
-			Remedy: "choose a soft-RoCE device, or make one: umemstress soft-roce up"}
-	}
-	b, err := softroce.Open(filepath.Join(deviceNodes, d.Uverbs))
-	if err != nil {
-		return nil, newOpenError(label, err)
-	}
-	return newContext(d, b), nil
-}
-
-func newContext(d Device, b verbs.Backend) *Context {
-	c := &Context{device: d, backend: b}
+func newContext(d Device, through Backend, b verbs.Backend) *Context {
+	c := &Context{device: d, through: through, backend: b}
 	c.idle.L = &c.mu
 	return c
 }
 
 // Device returns what was opened, as it was then.
 func (c *Context) Device() Device { return c.device }
+
+// Backend is how verbs reach the device.
+func (c *Context) Backend() Backend { return c.through }
 
 // Alive returns nil while the device exists and an error with [ErrDeviceGone] in
 // its chain once it was removed or is about to be. It costs two system calls:

@@ -31,7 +31,7 @@ func newFake() (*fake, *Context) {
 		f.closed = f.closed || method == "Close"
 		return f.fail[method]
 	}
-	return f, newContext(Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, f.Open())
+	return f, newContext(Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, Uverbs, f.Open())
 }
 
 // closers makes one of everything and returns how to close each.
@@ -291,9 +291,14 @@ func TestFailuresOfTheBackend(t *testing.T) {
 	}
 }
 
-func TestOpenNeedsSoftRoce(t *testing.T) {
-	_, err := Open(Device{Name: "mlx5_0", Driver: "mlx5_core", Uverbs: "uverbs0"})
-	wantText(t, err, true, "open device mlx5_0", "driver mlx5_core", "umemstress soft-roce up")
+func TestOpenSaysWhatIsMissing(t *testing.T) {
+	mlx5 := Device{Name: "mlx5_no", Driver: "mlx5_core", Uverbs: "uverbs" + fmt.Sprint(1<<20)}
+	_, err := OpenThrough(mlx5, Uverbs)
+	wantText(t, err, true, "open device mlx5_no", "queues of mlx5_core", "backend ibverbs", "umemstress soft-roce up")
+	_, err = OpenThrough(mlx5, "hands")
+	wantText(t, err, false, `no backend "hands"`, "auto uverbs ibverbs")
+	_, err = Open(mlx5) // no such device, whether or not the library and other devices are here
+	wantText(t, err, true, "open device mlx5_no")
 	_, err = Open(Device{Name: "rxe0", Driver: DriverRxe})
 	wantText(t, err, true, "open device rxe0: it has no uverbs device", "modprobe ib_uverbs")
 	_, err = Open(Device{Name: "rxe0", Driver: DriverRxe, Uverbs: "uverbs" + fmt.Sprint(1<<20)})

@@ -100,16 +100,24 @@ func newError(op, object string, err error) *Error {
 		e.reason, e.Remedy, e.lacks = ErrDeviceGone, remedyRemoved, true
 	case unix.EMFILE, unix.ENFILE:
 		e.Remedy, e.lacks = remedyDescriptors, true
+	case unix.EPROTO:
+		e.reason, e.Remedy = errOtherLayout, "please report it, with the version of rdma-core and the driver"
 	}
 	return e
 }
 
+// errOtherLayout is of a library whose answer is not what was asked for.
+var errOtherLayout = errors.New("libibverbs or the device's provider answered what makes no sense; its structs may be laid out otherwise than in rdma-core 33 to 65")
+
 func newOpenError(object string, err error) *Error {
+	if e := libraryError(object, err); e != nil {
+		return e
+	}
 	e := newError("open", object, err)
 	switch e.Errno {
 	case unix.EACCES, unix.EPERM:
 		e.Remedy, e.lacks = remedyPermission, true
-	case unix.ENOENT, unix.ENXIO, unix.ENODEV:
+	case unix.ENOENT, unix.ENXIO, unix.ENODEV, unix.ENOSYS: // libibverbs says ENOSYS where there is no device at all
 		e.reason, e.Remedy, e.lacks = nil, remedyLoad, true
 	}
 	return e

@@ -92,6 +92,8 @@ var layers = []string{
 	"probes/kmsg",
 	"rdma",
 	"rdma/internal/softroce",
+	"rdma/internal/ibverbs",
+	"rdma/internal/abitest",
 	"rdma/internal/verbs/verbstest",
 	"rdma/internal/verbs",
 	"rdma/internal/uverbs",

@@ -1,0 +1,210 @@
+package ibverbs
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// backend is an open device. The library destroys nothing along with something else, so that
+// what is left when it is closed is known here.
+type backend struct {
+	library *library
+	address uintptr // of its struct ibv_context
+	context *context
+
+	events sync.Mutex // one reader of them at once
+	fatal  atomic.Bool
+
+	mu      sync.Mutex
+	domains map[uintptr]struct{}
+	regions map[uintptr]struct{}
+	queues  map[*cq]struct{}
+	pairs   map[*qp]struct{}
+}
+
+// Open opens the device of that name, such as mlx5_0. An error is an errno, or one of ErrLibrary,
+// ErrStatic and ErrProvider.
+func Open(name string) (verbs.Backend, error) {
+	l, err := load()
+	if err != nil {
+		return nil, err
+	}
+	address, err := l.openNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	b := &backend{
+		library: l, address: address, context: at[context](address),
+		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{},
+		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{},
+	}
+	if b.context.PollCQ == 0 || b.context.PostSend == 0 {
+		return nil, errors.Join(unix.EPROTO, b.Close())
+	}
+	if err := unix.SetNonblock(int(b.context.AsyncFD), true); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// openNamed opens the listed device of that name.
+func (l *library) openNamed(name string) (address uintptr, err error) {
+	var count int32
+	var list uintptr
+	lend(&count, func(n uintptr) { list, err = l.make(l.getDeviceList, n) })
+	if err != nil {
+		return 0, err
+	}
+	defer l.call(l.freeDeviceList, list)
+	for i := range uintptr(count) {
+		listed := *at[uintptr](list + i*sizeOf[uintptr](1))
+		if unix.ByteSliceToString(at[device](listed).Name[:]) != name {
+			continue
+		}
+		if address, err = l.make(l.openDevice, listed); err != nil {
+			return 0, err
+		}
+		if at[context](address).Device != listed {
+			return 0, unix.EPROTO // not closed: who knows what it is
+		}
+		return address, nil
+	}
+	return 0, ErrProvider
+}
+
+// Close gives everything back, users before what they use.
+func (b *backend) Close() error {
+	var errs []error
+	for q := range b.pairs {
+		errs = append(errs, unlessGone(q.Destroy()))
+	}
+	for region := range b.regions {
+		errs = append(errs, unlessGone(b.DeregisterMR(verbs.Handle(region))))
+	}
+	for q := range b.queues {
+		errs = append(errs, unlessGone(q.Destroy()))
+	}
+	for domain := range b.domains {
+		errs = append(errs, unlessGone(b.DeallocPD(verbs.Handle(domain))))
+	}
+	return errors.Join(append(errs, b.library.do(b.library.closeDevice, b.address))...)
+}
+
+// unlessGone drops the error of destroying what a removed device has destroyed.
+func unlessGone(err error) error {
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
+}
+
+// Fatal takes all events that are there. Those of queue pairs show as completions too; each has
+// to be acknowledged, because destroying what it is of waits for that.
+func (b *backend) Fatal() bool {
+	b.events.Lock()
+	defer b.events.Unlock()
+	for !b.fatal.Load() {
+		var event asyncEvent
+		var status int32
+		var errno unix.Errno
+		lend(&event, func(e uintptr) {
+			var result uintptr
+			result, errno = b.library.call(b.library.getAsyncEvent, b.address, e)
+			if status = int32(result); status == 0 {
+				callC(b.library.ackAsyncEvent, e)
+			}
+		})
+		switch {
+		case status != 0 && errno == unix.EINTR:
+		case status != 0 && errno == unix.EAGAIN:
+			return false
+		case status != 0 || event.EventType == eventDeviceFatal:
+			b.fatal.Store(true)
+		}
+	}
+	return true
+}
+
+func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {
+	var attr portAttr
+	var err error
+	lend(&attr, func(a uintptr) { err = b.library.do(b.library.queryPort, b.address, uintptr(port), a) })
+	return verbs.PortAttr{State: verbs.PortState(attr.State), ActiveMTU: verbs.MTU(attr.ActiveMTU)}, err
+}
+
+func (b *backend) AllocPD() (verbs.Handle, error) {
+	domain, err := b.library.make(b.library.allocPD, b.address)
+	if err != nil {
+		return 0, err
+	}
+	if at[pd](domain).Context != b.address {
+		return 0, unix.EPROTO
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.domains[domain] = struct{}{}
+	return verbs.Handle(domain), nil
+}
+
+func (b *backend) DeallocPD(handle verbs.Handle) error {
+	domain := uintptr(handle)
+	if !known(b, b.domains, domain) {
+		return unix.EINVAL
+	}
+	return ended(b, b.domains, domain, b.library.do(b.library.deallocPD, domain))
+}
+
+// RegisterMR has the function of the library pin: the header's macro differs for access flags
+// that are not asked for here.
+func (b *backend) RegisterMR(handle verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
+	domain := uintptr(handle)
+	if !known(b, b.domains, domain) {
+		return verbs.MR{}, unix.EINVAL
+	}
+	address := verbs.AddressOf(mem)
+	region, err := b.library.make(b.library.regMR, domain, uintptr(address), uintptr(len(mem)), uintptr(access))
+	if err != nil {
+		return verbs.MR{}, err
+	}
+	is := at[mr](region)
+	if is.PD != domain || is.Addr != address || is.Length != uint64(len(mem)) {
+		return verbs.MR{}, unix.EPROTO
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.regions[region] = struct{}{}
+	return verbs.MR{Handle: verbs.Handle(region), LKey: is.LKey, RKey: is.RKey}, nil
+}
+
+func (b *backend) DeregisterMR(handle verbs.Handle) error {
+	region := uintptr(handle)
+	if !known(b, b.regions, region) {
+		return unix.EINVAL
+	}
+	return ended(b, b.regions, region, b.library.do(b.library.deregMR, region))
+}
+
+// known says whether an object is alive: the library would follow any address.
+func known[T comparable](b *backend, alive map[T]struct{}, object T) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, is := alive[object]
+	return is
+}
+
+// ended forgets an object that was destroyed, unless it is still in use. What failed otherwise
+// is not tried again: the library may have freed it.
+func ended[T comparable](b *backend, alive map[T]struct{}, object T, err error) error {
+	if err == unix.EBUSY {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(alive, object)
+	return err
+}

@@ -1,0 +1,30 @@
+//go:build !static
+
+package ibverbs
+
+import (
+	"fmt"
+
+	"github.com/ebitengine/purego"
+)
+
+// open loads a library with all that it needs.
+func open(name string) (uintptr, error) {
+	handle, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrLibrary, err) // which names the file
+	}
+	return handle, nil
+}
+
+// symbol finds a function in a library, or in what it needs.
+func symbol(handle uintptr, name string) (uintptr, error) {
+	return purego.Dlsym(handle, name)
+}
+
+// callC calls a C function. Of what the arguments point to, nothing is kept alive: it is no Go
+// memory, or somebody else keeps it.
+func callC(function uintptr, args ...uintptr) uintptr {
+	result, _, _ := purego.SyscallN(function, args...)
+	return result
+}

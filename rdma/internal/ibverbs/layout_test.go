@@ -1,0 +1,80 @@
+package ibverbs
+
+import (
+	"testing"
+
+	"umemstress/rdma/internal/abitest"
+	"umemstress/rdma/internal/verbs"
+)
+
+var structs = map[string]abitest.Struct{
+	"struct ibv_device":       {Is: device{}, Prefix: true},
+	"struct ibv_context":      {Is: context{}, Prefix: true},
+	"struct ibv_pd":           {Is: pd{}, Prefix: true},
+	"struct ibv_mr":           {Is: mr{}},
+	"struct ibv_cq":           {Is: completionQueue{}, Prefix: true},
+	"struct ibv_qp":           {Is: queuePair{}, Prefix: true},
+	"struct ibv_qp_cap":       {Is: qpCap{}},
+	"struct ibv_qp_init_attr": {Is: qpInitAttr{}},
+	"struct ibv_ah_attr":      {Is: ahAttr{}},
+	"struct ibv_qp_attr":      {Is: qpAttr{}},
+	"struct ibv_sge":          {Is: sge{}},
+	"struct ibv_send_wr":      {Is: sendWR{}},
+	"struct ibv_wc":           {Is: workCompletion{}},
+	"struct ibv_port_attr":    {Is: portAttr{}, Prefix: true},
+	"struct ibv_async_event":  {Is: asyncEvent{}},
+}
+
+// values are the constants of the header. The neutral ones of package verbs cross the ABI as they are.
+var values = map[string]uint64{
+	"IBV_EVENT_DEVICE_FATAL":    eventDeviceFatal,
+	"IBV_SEND_SIGNALED":         sendSignaled,
+	"IBV_WC_RDMA_READ":          wcRDMARead,
+	"IBV_WC_RECV":               wcRecv,
+	"IBV_SYSFS_NAME_MAX":        nameBytes,
+	"IBV_QPT_RC":                uint64(verbs.RC),
+	"IBV_QPT_UC":                uint64(verbs.UC),
+	"IBV_WR_RDMA_WRITE":         uint64(verbs.OpWrite),
+	"IBV_WR_RDMA_READ":          uint64(verbs.OpRead),
+	"IBV_ACCESS_LOCAL_WRITE":    uint64(verbs.AccessLocalWrite),
+	"IBV_ACCESS_REMOTE_WRITE":   uint64(verbs.AccessRemoteWrite),
+	"IBV_ACCESS_REMOTE_READ":    uint64(verbs.AccessRemoteRead),
+	"IBV_QPS_RESET":             uint64(verbs.Reset),
+	"IBV_QPS_INIT":              uint64(verbs.Init),
+	"IBV_QPS_RTR":               uint64(verbs.ReadyToRecv),
+	"IBV_QPS_RTS":               uint64(verbs.ReadyToSend),
+	"IBV_QPS_ERR":               uint64(verbs.ErrorState),
+	"IBV_QP_STATE":              uint64(verbs.AttrState),
+	"IBV_QP_ACCESS_FLAGS":       uint64(verbs.AttrAccess),
+	"IBV_QP_PKEY_INDEX":         uint64(verbs.AttrPKeyIndex),
+	"IBV_QP_PORT":               uint64(verbs.AttrPort),
+	"IBV_QP_AV":                 uint64(verbs.AttrAH),
+	"IBV_QP_PATH_MTU":           uint64(verbs.AttrPathMTU),
+	"IBV_QP_TIMEOUT":            uint64(verbs.AttrTimeout),
+	"IBV_QP_RETRY_CNT":          uint64(verbs.AttrRetryCount),
+	"IBV_QP_RNR_RETRY":          uint64(verbs.AttrRNRRetry),
+	"IBV_QP_RQ_PSN":             uint64(verbs.AttrRQPSN),
+	"IBV_QP_MAX_QP_RD_ATOMIC":   uint64(verbs.AttrMaxRDAtomic),
+	"IBV_QP_MIN_RNR_TIMER":      uint64(verbs.AttrMinRNRTimer),
+	"IBV_QP_SQ_PSN":             uint64(verbs.AttrSQPSN),
+	"IBV_QP_MAX_DEST_RD_ATOMIC": uint64(verbs.AttrMaxDestRDAtomic),
+	"IBV_QP_DEST_QPN":           uint64(verbs.AttrDestQPN),
+	"IBV_PORT_DOWN":             uint64(verbs.PortDown),
+	"IBV_PORT_ACTIVE":           uint64(verbs.PortActive),
+	"IBV_WC_SUCCESS":            uint64(verbs.StatusSuccess),
+	"IBV_WC_LOC_PROT_ERR":       uint64(verbs.StatusLocalProtection),
+	"IBV_WC_WR_FLUSH_ERR":       uint64(verbs.StatusFlushed),
+	"IBV_WC_REM_ACCESS_ERR":     uint64(verbs.StatusRemoteAccess),
+	"IBV_WC_RETRY_EXC_ERR":      uint64(verbs.StatusRetryExceeded),
+	"IBV_WC_GENERAL_ERR":        uint64(verbs.StatusGeneral),
+}
+
+func TestLayoutMatchesHeader(t *testing.T) {
+	abitest.Headers{Include: []string{"infiniband/verbs.h"}, Package: "libibverbs-dev"}.Compare(t, structs, values)
+}
+
+func TestEveryStructIsCompared(t *testing.T) {
+	if declared := abitest.Declared(t, "verbs_h.go"); declared != len(structs) {
+		t.Errorf("%d structs are declared and %d compared", declared, len(structs))
+	}
+}

@@ -1,0 +1,125 @@
+package ibverbs
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// What keeps a device from being opened that is no errno.
+var (
+	// ErrLibrary: libibverbs cannot be loaded, or lacks a function.
+	ErrLibrary = errors.New("rdma-core's libibverbs cannot be used")
+	// ErrStatic: this program cannot load any library.
+	ErrStatic = errors.New("this program was built without the means to load a library (build tag static)")
+	// ErrProvider: libibverbs does not list the device, for want of its provider.
+	ErrProvider = errors.New("libibverbs has no provider for it")
+)
+
+const libraryName = "libibverbs.so.1"
+
+// library has the functions of libibverbs that are symbols, by address. ibv_poll_cq and
+// ibv_post_send are none: the header takes them from the context.
+type library struct {
+	getDeviceList, freeDeviceList uintptr
+	openDevice, closeDevice       uintptr
+	queryPort                     uintptr
+	getAsyncEvent, ackAsyncEvent  uintptr
+	allocPD, deallocPD            uintptr
+	regMR, deregMR                uintptr
+	createCQ, destroyCQ           uintptr
+	createQP, modifyQP, destroyQP uintptr
+	errnoLocation                 uintptr // of the libc that the library is linked to
+}
+
+// load loads the library, once for all: it stays until the process ends.
+var load = sync.OnceValues(func() (*library, error) {
+	handle, err := open(libraryName)
+	if err != nil {
+		return nil, err
+	}
+	l := &library{}
+	for name, to := range map[string]*uintptr{
+		"ibv_get_device_list":  &l.getDeviceList,
+		"ibv_free_device_list": &l.freeDeviceList,
+		"ibv_open_device":      &l.openDevice,
+		"ibv_close_device":     &l.closeDevice,
+		"ibv_query_port":       &l.queryPort,
+		"ibv_get_async_event":  &l.getAsyncEvent,
+		"ibv_ack_async_event":  &l.ackAsyncEvent,
+		"ibv_alloc_pd":         &l.allocPD,
+		"ibv_dealloc_pd":       &l.deallocPD,
+		"ibv_reg_mr":           &l.regMR,
+		"ibv_dereg_mr":         &l.deregMR,
+		"ibv_create_cq":        &l.createCQ,
+		"ibv_destroy_cq":       &l.destroyCQ,
+		"ibv_create_qp":        &l.createQP,
+		"ibv_modify_qp":        &l.modifyQP,
+		"ibv_destroy_qp":       &l.destroyQP,
+		"__errno_location":     &l.errnoLocation,
+	} {
+		if *to, err = symbol(handle, name); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrLibrary, err)
+		}
+	}
+	return l, nil
+})
+
+// Load says why libibverbs cannot be used on this host; nil: it can.
+func Load() error {
+	_, err := load()
+	return err
+}
+
+// call calls a function and says what errno it left, which is the thread's own: what a call
+// through purego reports as errno is always 0 on Linux.
+func (l *library) call(function uintptr, args ...uintptr) (uintptr, unix.Errno) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	errno := at[int32](callC(l.errnoLocation))
+	*errno = 0
+	result := callC(function, args...)
+	return result, unix.Errno(*errno)
+}
+
+// make calls a function that returns a new object, or NULL and errno.
+func (l *library) make(function uintptr, args ...uintptr) (uintptr, error) {
+	object, errno := l.call(function, args...)
+	if object == 0 {
+		return 0, noSilence(errno)
+	}
+	return object, nil
+}
+
+// do calls a function that returns 0, or an errno. Some providers return -1 and set errno, or
+// return it negated.
+func (l *library) do(function uintptr, args ...uintptr) error {
+	result, errno := l.call(function, args...)
+	switch status := int32(result); {
+	case status == 0:
+		return nil
+	case status == -1 && errno != 0:
+		return errno
+	default:
+		return noSilence(statusErrno(status))
+	}
+}
+
+// statusErrno is the errno that a status stands for, with whichever sign.
+func statusErrno(status int32) unix.Errno {
+	if status < 0 {
+		status = -status
+	}
+	return unix.Errno(status)
+}
+
+// noSilence is for a failure that gives no reason.
+func noSilence(errno unix.Errno) error {
+	if errno == 0 {
+		return unix.EPROTO
+	}
+	return errno
+}

@@ -1,0 +1,9 @@
+//go:build static
+
+package ibverbs
+
+func open(string) (uintptr, error) { return 0, ErrStatic }
+
+// Nothing was opened, so that nobody has anything to look for or to call.
+func symbol(uintptr, string) (uintptr, error) { return 0, ErrStatic }
+func callC(uintptr, ...uintptr) uintptr       { panic(ErrStatic) }
