@@ -38,7 +38,7 @@ type Options struct {
 	Device   string // RDMA device; empty: the first with an active port
 	Port     int    // port of the device, from 1
 	GIDIndex int    // index into the port's GID table; negative: chosen by the library
-	Backend  string // "auto" or "uverbs"
+	Backend  string // how verbs reach the device: one of rdma.Backends
 
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
@@ -128,7 +128,7 @@ func (o Options) validate() error {
 	}{
 		{"connection", o.Connection, []string{"RC"}},
 		{"verb", o.Verb, []string{"write"}},
-		{"backend", o.Backend, []string{"auto", "uverbs"}},
+		{"backend", o.Backend, rdmaBackends()},
 		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
 	} {

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 
+	"umemstress/rdma"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
 	"umemstress/workload/holder"
@@ -20,12 +21,20 @@ type holderKind struct {
 	open func(ctx context.Context, o Options) (holder.Holder, error) // makes what the holder needs; nothing is pinned yet
 }
 
+// rdmaBackends are the ways to an RDMA device.
+func rdmaBackends() (names []string) {
+	for _, b := range rdma.Backends() {
+		names = append(names, string(b))
+	}
+	return names
+}
+
 // holderKinds are all holders. Adding one takes a folder and an entry here.
 func holderKinds() []holderKind {
 	return []holderKind{
 		{Holder: umem.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(umem.Config{
-				Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
+				Backend: o.Backend, Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
 				QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
 			})
 		}},

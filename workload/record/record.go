@@ -102,6 +102,8 @@ type Device struct {
 	Name    string `json:"name"`
 	Driver  string `json:"driver"`
 	Backend string `json:"backend"`
+	// BackendWhy is why an RDMA device was opened through this backend.
+	BackendWhy string `json:"backend_why,omitempty"`
 }
 
 // File is the file behind the file-backed region.

@@ -36,6 +36,7 @@ type registration struct {
 
 // Config is what the holder rdma is opened with.
 type Config struct {
+	Backend       string // how verbs reach the device: one of rdma.Backends
 	Device        string // empty: the first with an active port
 	Port          int    // of the device, from 1
 	GIDIndex      int    // into the port's table; negative: chosen by the library
@@ -63,7 +64,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 	if h.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
 		return nil, err
 	}
-	if h.context, err = rdma.Open(h.info); err != nil {
+	if h.context, err = rdma.OpenThrough(h.info, rdma.Backend(c.Backend)); err != nil {
 		return nil, err
 	}
 	if h.pd, err = h.context.AllocPD(); err != nil {
@@ -89,7 +90,8 @@ func Open(c Config) (_ holder.Holder, err error) {
 
 // Device is the RDMA device.
 func (h *registration) Device() record.Device {
-	return record.Device{Name: h.info.Name, Driver: h.info.Driver, Backend: "uverbs"}
+	through, why := rdma.Backend(h.config.Backend).Choose(h.info)
+	return record.Device{Name: h.info.Name, Driver: h.info.Driver, Backend: string(through), BackendWhy: why}
 }
 
 // Pin registers both regions. The anonymous one goes first: if that fails, the

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -45,6 +46,16 @@ func withRxe(files map[string]string, state string) map[string]string {
 		port + "link_layer":      "Ethernet",
 		"dev/infiniband/uverbs0": "",
 	})
+	return files
+}
+
+// withMLX5 adds a device that is no soft-RoCE one.
+func withMLX5(files map[string]string) map[string]string {
+	for name, text := range withRxe(map[string]string{}, "4: ACTIVE") {
+		if !strings.HasSuffix(name, "/parent") {
+			files[strings.Replace(name, "/rxe0/", "/mlx5_0/", 1)] = strings.Replace(text, "rxe0", "mlx5_0", 1)
+		}
+	}
 	return files
 }
 
@@ -145,6 +156,19 @@ func TestCheck(t *testing.T) {
 			files:  withRxe(rootHost(), "1: DOWN"),
 			can:    Abilities{RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "missing: ip link set veth0 up", "device: uverbs0": "ok"},
+		},
+		{
+			name:   "another driver",
+			files:  withMLX5(rootHost()),
+			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			states: map[string]string{"device: mlx5_0": "ok: driver unknown, port 1 ACTIVE (Ethernet), through ibverbs", "device: uverbs0": "ok"},
+		},
+		{
+			name:   "another driver without rdma-core",
+			files:  withMLX5(rootHost()),
+			change: func(h *host) { h.library = errors.New("it is not there; get it") },
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			states: map[string]string{"device: mlx5_0": "missing: soft-roce up --netdev DEV", "device: uverbs0": "ok"},
 		},
 		{
 			name:   "no device node",

@@ -86,12 +86,22 @@ func (h *host) deviceItem(d rdma.Device) Item {
 		if len(netdevs) > 0 && d.Ports[0].LinkLayer == "Ethernet" {
 			i.Remedy = "ip link set " + netdevs[0] + " up, and a cable if it is a network card's"
 		}
-	case d.Driver != rdma.DriverRxe:
-		i.State = Missing
-		i.Costs = "no run with this device: this version knows the queues of " + rdma.DriverRxe + " alone; the probes see its regions all the same"
-		i.Remedy = "umemstress soft-roce up --netdev DEV makes a soft-RoCE device beside it"
+	default:
+		h.through(d, &i)
 	}
 	return i
+}
+
+// through says how a run would reach the device, and whether it can.
+func (h *host) through(d rdma.Device, i *Item) {
+	backend, _ := rdma.AutoBackend.Choose(d)
+	i.Detail += ", through " + string(backend)
+	if backend != rdma.IBVerbs || h.library == nil {
+		return
+	}
+	i.State, i.Detail = Missing, i.Detail+": "+h.library.Error()
+	i.Costs = "no run with this device; the probes see its regions all the same"
+	i.Remedy = "this, or umemstress soft-roce up --netdev DEV, which makes a soft-RoCE device beside it"
 }
 
 // netdevs are the device's, from the link or else from the GIDs.

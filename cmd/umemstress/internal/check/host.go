@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/probes"
+	"umemstress/rdma"
 	"umemstress/soft-roce/lab"
 	"umemstress/workload"
 	"umemstress/workload/child"
@@ -38,6 +39,7 @@ type host struct {
 	access      func(path string, mode uint32) error // access(2)
 	open        func(path string) error              // opens for reading and writing, and closes
 	openToRead  func(path string) error
+	library     error        // why rdma-core's library cannot be used; nil: it can
 	userfault   func() error // makes a userfaultfd for the faults of system calls, and closes it
 }
 
@@ -82,6 +84,7 @@ func thisHost() (*host, error) {
 		},
 		open:       func(path string) error { return tryOpen(path, os.O_RDWR) },
 		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
+		library:    rdma.LibraryError(),
 		userfault:  tryUserfault,
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)
