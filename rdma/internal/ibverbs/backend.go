@@ -200,7 +200,7 @@ func known[T comparable](b *backend, alive map[T]struct{}, object T) bool {
 // ended forgets an object that was destroyed, unless it is still in use. What failed otherwise
 // is not tried again: the library may have freed it.
 func ended[T comparable](b *backend, alive map[T]struct{}, object T, err error) error {
-	if err == unix.EBUSY {
+	if errors.Is(err, unix.EBUSY) {
 		return err
 	}
 	b.mu.Lock()

@@ -77,7 +77,7 @@ func completionOf(from *workCompletion) verbs.Completion {
 func (q *cq) Destroy() error {
 	b := q.backend
 	err := ended(b, b.queues, q, b.library.do(b.library.destroyCQ, q.address))
-	if err == unix.EBUSY {
+	if errors.Is(err, unix.EBUSY) {
 		return err
 	}
 	return errors.Join(err, q.memory.free())

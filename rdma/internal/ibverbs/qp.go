@@ -183,7 +183,7 @@ func (q *qp) put(i int, wr *verbs.WR) {
 func (q *qp) Destroy() error {
 	b := q.backend
 	err := ended(b, b.pairs, q, b.library.do(b.library.destroyQP, q.address))
-	if err == unix.EBUSY {
+	if errors.Is(err, unix.EBUSY) {
 		return err
 	}
 	return errors.Join(err, q.memory.free())
