@@ -31,10 +31,11 @@ BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 .PHONY: build run test kernels parts lint unit guest guest-programs everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
-# TAGS=static: a program that needs no library, and can use none.
-TAGS :=
+# The second can load rdma-core's library, and is what the first goes on as where a device wants
+# that. It is linked dynamically, so that it wants glibc.
 build:
-	$(GO) build $(if $(TAGS),-tags $(TAGS)) -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(UMEM) ./cmd/umemstress
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -tags ibverbs -o $(UMEM)-ibverbs ./cmd/umemstress
 
 # What is installed below PREFIX. The date of the pages is that of the source, so that the same
 # source gives the same bytes.
@@ -52,7 +53,7 @@ STAGE_DATE  = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/n
 
 stage: build
 	@rm -rf $(STAGE) && mkdir -p $(addprefix $(STAGE)/,bin share/man/man1 $(dir $(BASH_WORDS) $(ZSH_WORDS) $(FISH_WORDS) $(UNIT)) $(DOC))
-	cp $(UMEM) $(STAGE)/bin/
+	cp $(UMEM) $(UMEM)-ibverbs $(STAGE)/bin/
 	SOURCE_DATE_EPOCH=$(STAGE_DATE) $(GO) run -tags manual -ldflags '-X main.version=$(VERSION)' ./cmd/umemstress $(STAGE)/share/man/man1
 	$(UMEM) completion bash >$(STAGE)/$(BASH_WORDS)
 	$(UMEM) completion zsh >$(STAGE)/$(ZSH_WORDS)
@@ -145,7 +146,7 @@ endif
 lint:
 	$(GO) vet ./...
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
-	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults ./...
+	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults,ibverbs ./...
 	$(GO) tool -modfile=.ci/actionlint.mod actionlint -shellcheck= -pyflakes= docs/ci/github.yml
 	$(GO) run -modfile=.ci/kubernetes.mod ./.ci/kubernetes docs/deploy/daemonset.yaml
 
@@ -156,9 +157,13 @@ unit: $(HOST_NEEDS)
 # after its package's folder, with + for /.
 GUEST_PACKAGES := $(shell git grep -l '^//go:build guest' -- '*_test.go' | xargs -n1 dirname | sort -u)
 
-guest-programs: test-packages
+guest-programs: build test-packages
 	@mkdir -p $(TESTS) && rm -f $(TESTS)/*.test
-	@for p in $(GUEST_PACKAGES); do $(GO) test -c -tags guest -o $(TESTS)/$$(echo $$p | tr / +).test ./$$p || exit 1; done
+	@for p in $(GUEST_PACKAGES); do \
+		[ $$p = rdma ] && tags=guest,ibverbs || tags=guest; \
+		$(GO) test -c -tags $$tags -o $(TESTS)/$$(echo $$p | tr / +).test ./$$p || exit 1; \
+	done
+	@cp $(UMEM)-ibverbs $(TESTS)/
 
 # What each kernel is known to do: see soft-roce/guest-tests.
 GUEST_KERNELS := 5.10 6.1 6.12

@@ -69,7 +69,7 @@ func TestCloseInAnyOrder(t *testing.T) {
 		mr := register(t, e.pd, anonymous(t, 8192))
 		during := resources(t, d.Name)
 		if during["qp"] != before["qp"]+2 || during["mr"] != before["mr"]+1 ||
-			during["mappings"] != before["mappings"]+3 || during["files"] <= before["files"] {
+			during["mappings"] < before["mappings"]+3 || during["files"] <= before["files"] {
 			t.Fatalf("the counts do not see the objects: %v, before %v", during, before)
 		}
 		closers := [objects]func() error{e.ctx.Close, e.pd.Close, e.cq.Close, e.qp.Close, e.peer.Close, mr.Close}

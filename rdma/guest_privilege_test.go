@@ -106,7 +106,7 @@ func perform(role string) (failure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, err := Open(d)
+	ctx, err := OpenThrough(d, Backend(*through))
 	if role == rolePermission {
 		return err, nil
 	}

@@ -104,7 +104,7 @@ func openNamed(t *testing.T, name string) *endpoint {
 			t.Fatalf("%s is not active: %v", name, err)
 		}
 	}
-	ctx, err := Open(d)
+	ctx, err := OpenThrough(d, Backend(*through))
 	if err != nil {
 		t.Fatal(err)
 	}

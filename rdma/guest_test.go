@@ -24,6 +24,8 @@ import (
 
 var expectPin = flag.String("expect-pin", "", "what this kernel does with pins of ext4 files: granted or refused")
 
+var through = flag.String("backend", string(AutoBackend), "how verbs reach the device: auto, uverbs or ibverbs")
+
 // TestMain lets the test binary play a part in a process of its own.
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -49,7 +51,7 @@ func openDevice(t testing.TB) *Context {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, err := Open(d)
+	ctx, err := OpenThrough(d, Backend(*through))
 	if err != nil {
 		t.Fatal(err)
 	}

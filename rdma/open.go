@@ -78,6 +78,9 @@ func openBackend(d Device, chosen Backend) (verbs.Backend, error) {
 	return softroce.Open(filepath.Join(deviceNodes, d.Uverbs))
 }
 
+// CanLoad says whether this program was built to load a library, as [IBVerbs] does.
+const CanLoad = ibverbs.CanLoad
+
 // LibraryError says why the backend [IBVerbs] cannot be used on this host; nil: its library is
 // there. Whether it has a provider for a device shows when that is opened.
 func LibraryError() error {
@@ -96,7 +99,7 @@ func libraryError(object string, err error) *Error {
 	e := &Error{Op: "open", Object: object, lacks: true, reason: err}
 	switch {
 	case errors.Is(err, ibverbs.ErrStatic):
-		e.Remedy = "use the default build, or a soft-RoCE device with the backend uverbs"
+		e.Remedy = "use umemstress-ibverbs, which 'make build' and the packages put beside umemstress, or a soft-RoCE device"
 	case errors.Is(err, ibverbs.ErrProvider):
 		e.Remedy = "install rdma-core's providers (" + providers + "), or the vendor's, in the version of the library itself"
 	case errors.Is(err, ibverbs.ErrLibrary):

@@ -29,7 +29,7 @@ func TestBackendForDevice(t *testing.T) {
 
 // What a host lacks for libibverbs is said with what to install.
 func TestLibraryErrors(t *testing.T) {
-	wantText(t, newOpenError("device mlx5_0", ibverbs.ErrStatic), true, "build tag static", "default build")
+	wantText(t, newOpenError("device mlx5_0", ibverbs.ErrStatic), true, "build tag ibverbs", "umemstress-ibverbs")
 	wantText(t, newOpenError("device mlx5_0", ibverbs.ErrProvider), true, "no provider", "apt-get install ibverbs-providers", "dnf install")
 	wantText(t, newOpenError("device mlx5_0", fmt.Errorf("%w: libibverbs.so.1: cannot open shared object file", ibverbs.ErrLibrary)),
 		true, "libibverbs.so.1", "apt-get install ibverbs-providers")

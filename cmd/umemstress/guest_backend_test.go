@@ -4,19 +4,25 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/devicecheck"
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/rdma"
 	"umemstress/workload/record"
 )
 
 // What carries the bytes changes nothing of what becomes of them: every backend comes to the
-// verdict that this kernel is known for, and to the same counts.
+// verdict that this kernel is known for, and to the same counts. Through ibverbs it is another program
+// that goes on: 'make guest-programs' puts it beside this one.
 func TestBackends(t *testing.T) {
 	seen := map[rdma.Backend]*record.Record{}
 	for _, backend := range []rdma.Backend{rdma.Uverbs, rdma.IBVerbs} {
-		stdout, stderr, _ := here(t, small("--backend", string(backend), "--format", "json", "--observe", "require",
+		stdout, stderr, _ := outcome(t, small("--backend", string(backend), "--format", "json", "--observe", "require",
 			"--bidirectional", "-q", "2", "-o", filepath.Join(t.TempDir(), "evidence"))...)
 		r := &record.Record{}
 		if err := json.Unmarshal([]byte(stdout), r); err != nil {
@@ -32,14 +38,50 @@ func TestBackends(t *testing.T) {
 	}
 	a, b := seen[rdma.Uverbs], seen[rdma.IBVerbs]
 	for what, counts := range map[string][2]uint64{
-		"operations":               {a.Traffic.Operations, b.Traffic.Operations},
-		"bytes":                    {a.Traffic.Bytes, b.Traffic.Bytes},
-		"stale pages":              {a.Channels.Disk.StalePages, b.Channels.Disk.StalePages},
-		"pages dirtied":            {a.Channels.Probes.DirtiedPages, b.Channels.Probes.DirtiedPages},
-		"pages without buffers":    {a.Channels.Probes.BufferlessPages, b.Channels.Probes.BufferlessPages},
+		"operations":            {a.Traffic.Operations, b.Traffic.Operations},
+		"bytes":                 {a.Traffic.Bytes, b.Traffic.Bytes},
+		"stale pages":           {a.Channels.Disk.StalePages, b.Channels.Disk.StalePages},
+		"pages dirtied":         {a.Channels.Probes.DirtiedPages, b.Channels.Probes.DirtiedPages},
+		"pages without buffers": {a.Channels.Probes.BufferlessPages, b.Channels.Probes.BufferlessPages},
 	} {
 		if counts[0] != counts[1] {
 			t.Errorf("%s: %d through %s, %d through %s", what, counts[0], rdma.Uverbs, counts[1], rdma.IBVerbs)
 		}
+	}
+}
+
+// A device is tried through each backend, step by step, and what was seen is kept.
+func TestCheckDevice(t *testing.T) {
+	device, err := rdma.FindDevice("/sys", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, backend := range []rdma.Backend{rdma.Uverbs, rdma.IBVerbs} {
+		file := filepath.Join(t.TempDir(), "seen.json")
+		args := []string{"check", "--device", device.Name, "--backend", string(backend), "--output-file", file}
+		stdout, stderr, code := outcome(t, args...)
+		if code != exit.Clean || !strings.Contains(stdout, device.Name+" does all that a run asks of it.") {
+			t.Fatalf("%s: exit code %d, %s%s", backend, code, stdout, stderr)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d devicecheck.Document
+		if err := json.Unmarshal(text, &d); err != nil || d.Schema != devicecheck.Schema || !d.Works() || d.Facts.Backend != string(backend) {
+			t.Errorf("%s: %v, %+v", backend, err, d)
+		}
+		loaded := slices.ContainsFunc(d.Facts.Libraries, func(path string) bool { return strings.Contains(path, "librxe-rdmav") })
+		if backend == rdma.IBVerbs && !loaded {
+			t.Errorf("the provider is not among the libraries: %q", d.Facts.Libraries)
+		}
+		if _, stderr, code := outcome(t, args...); code != exit.Usage || !strings.Contains(stderr, "give a new file") {
+			t.Errorf("over what was kept: exit code %d, %s", code, stderr)
+		}
+	}
+	// What fails is a step, and what was made before it is closed: leaktest looks.
+	stdout, _, code := here(t, "check", "--device", device.Name, "--gid-index", "200", "--output-file", filepath.Join(t.TempDir(), "seen.json"))
+	if code != exit.HostLacks || !strings.Contains(stdout, `It ends at the step "path", for what this host lacks.`) {
+		t.Errorf("a GID that is not there: exit code %d, %s", code, stdout)
 	}
 }

@@ -18,6 +18,7 @@ import (
 var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/check",
+	"cmd/umemstress/internal/devicecheck",
 	"cmd/umemstress/internal/cells",
 	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",
@@ -25,6 +26,7 @@ var layers = []string{
 	"cmd/umemstress/internal/provoking",
 	"cmd/umemstress/internal/reporting",
 	"cmd/umemstress/internal/rotating",
+	"cmd/umemstress/internal/handover",
 	"cmd/umemstress/internal/manual",
 	"cmd/umemstress/internal/exit",
 	"cmd/umemstress/internal/completion",

@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/handover"
 	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/probes"
 	"umemstress/probes/event"
+	"umemstress/rdma"
 	"umemstress/workload"
 	"umemstress/workload/child"
 	"umemstress/workload/evidence"
@@ -46,6 +48,9 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
+			if err := handOver(options); err != nil {
+				return err
+			}
 			if err := flags.reports.Open(); err != nil {
 				return exit.UsageError(err)
 			}
@@ -72,6 +77,15 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 	}
 	flags.register(cmd.Flags())
 	return cmd
+}
+
+// handOver goes on as the program that can load rdma-core's library, where the run's device
+// wants that.
+func handOver(o workload.Options) error {
+	if o.Scenario.Holder != "rdma" {
+		return nil
+	}
+	return handover.For(o.Device, rdma.Backend(o.Backend))
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never

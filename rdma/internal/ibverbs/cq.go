@@ -9,7 +9,7 @@ import (
 	"umemstress/rdma/internal/verbs"
 )
 
-// atOnce is how many completions are taken with one call.
+// atOnce is how many completions are taken with one call, and requests given at least.
 const atOnce = 64
 
 // cq is a completion queue with the memory that completions are taken into.

@@ -2,7 +2,9 @@
 // (purego, without cgo): every device that has a provider on this host works, as the layout of
 // its queues is the provider's to know. It does RDMA WRITE and READ of one piece of local memory.
 //
-// With the build tag static nothing can be opened at run time, and Open says so.
+// Only with the build tag ibverbs can anything be opened at run time; without it Open says so. A
+// program that has purego in it is linked dynamically, and counts as one with cgo: then
+// syscall.AllThreadsSyscall, by which an observer gives up its privileges, answers ENOTSUP.
 //
 // # Memory
 //

@@ -1,4 +1,4 @@
-//go:build !static
+//go:build ibverbs
 
 package ibverbs
 
@@ -7,6 +7,9 @@ import (
 
 	"github.com/ebitengine/purego"
 )
+
+// CanLoad says whether this program can load a library at all.
+const CanLoad = true
 
 // open loads a library with all that it needs.
 func open(name string) (uintptr, error) {

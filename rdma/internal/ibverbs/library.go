@@ -14,7 +14,7 @@ var (
 	// ErrLibrary: libibverbs cannot be loaded, or lacks a function.
 	ErrLibrary = errors.New("rdma-core's libibverbs cannot be used")
 	// ErrStatic: this program cannot load any library.
-	ErrStatic = errors.New("this program was built without the means to load a library (build tag static)")
+	ErrStatic = errors.New("this program was built without the means to load a library (build tag ibverbs)")
 	// ErrProvider: libibverbs does not list the device, for want of its provider.
 	ErrProvider = errors.New("libibverbs has no provider for it")
 )

@@ -16,6 +16,7 @@ type qp struct {
 	memory  *arena
 	wrs     []sendWR   // each linked to the next and with a piece of memory of its own
 	sges    []sge      // the same number
+	end     int        // how many of them the list has
 	bad     *uintptr   // where post_send says which request it did not take
 	post    [3]uintptr // the arguments of post_send, kept: a call with them allocates nothing
 }
@@ -46,7 +47,7 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, unix.EPROTO
 	}
 	q := &qp{backend: b, address: address, number: is.QPNum}
-	if err := q.makeRoom(attr.Cap.MaxSendWR); err != nil {
+	if err := q.makeRoom(max(2*attr.Cap.MaxSendWR, atOnce)); err != nil {
 		return nil, errors.Join(err, l.do(l.destroyQP, address))
 	}
 	b.mu.Lock()
@@ -55,7 +56,8 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	return q, nil
 }
 
-// makeRoom makes room for as many requests as the queue has at most.
+// makeRoom makes memory for n requests: more than the queue was granted room for, because it may
+// have more (rdma_rxe's is rounded up beyond what it grants).
 func (q *qp) makeRoom(n uint32) (err error) {
 	if q.memory, err = newArena(sizeOf[sendWR](n) + sizeOf[sge](n) + sizeOf[uintptr](1)); err != nil {
 		return err
@@ -67,6 +69,7 @@ func (q *qp) makeRoom(n uint32) (err error) {
 			q.wrs[i-1].Next = addressOf(&q.wrs[i])
 		}
 	}
+	q.end = len(q.wrs)
 	q.post = [3]uintptr{q.address, addressOf(&q.wrs[0]), addressOf(q.bad)}
 	return nil
 }
@@ -105,9 +108,8 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 	}
 }
 
-// Post gives the requests to the provider in one list, which it makes known to the device at once;
-// only more than the queue was granted room for take several. It may have more: rdma_rxe's is
-// rounded up beyond what it grants.
+// Post gives the requests to the provider in one list, which it makes known to the device at once.
+// Only what there is no memory for goes in another.
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	for n < len(wrs) {
 		list := wrs[n:min(len(wrs), n+len(q.wrs))]
@@ -141,12 +143,9 @@ func (q *qp) postList(wrs []verbs.WR) (n int, err error) {
 // send posts the first n requests and says how many of them the queue has taken. Where it is full,
 // providers say ENOMEM.
 func (q *qp) send(n int) (int, error) {
-	last := &q.wrs[n-1]
-	next := last.Next
-	last.Next = 0
 	*q.bad = 0
+	q.endAt(n)
 	status := int32(callC(q.backend.context.PostSend, q.post[:]...))
-	last.Next = next
 	if status == 0 {
 		return n, nil
 	}
@@ -157,6 +156,15 @@ func (q *qp) send(n int) (int, error) {
 		return n, errno
 	}
 	return n, nil
+}
+
+// endAt has the list end with its n-th request, and go on where it ended before.
+func (q *qp) endAt(n int) {
+	if before := q.end; before < len(q.wrs) {
+		q.wrs[before-1].Next = addressOf(&q.wrs[before])
+	}
+	q.wrs[n-1].Next = 0
+	q.end = n
 }
 
 // check refuses what put has no room for.

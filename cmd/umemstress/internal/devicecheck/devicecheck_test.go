@@ -1,0 +1,69 @@
+package devicecheck
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
+)
+
+// Without the device the first step fails for what the host lacks, the others are skipped, and
+// there is nothing to close.
+func TestNoDevice(t *testing.T) {
+	d := Run(t.Context(), Config{Device: "nosuch0", Backend: rdma.AutoBackend, GIDIndex: rdma.AutoGID})
+	if d.Works() || !d.HostLacks() {
+		t.Errorf("works %v, host lacks %v", d.Works(), d.HostLacks())
+	}
+	for i, s := range d.Steps {
+		want := Skipped
+		switch i {
+		case 0:
+			want = Failed
+		case len(d.Steps) - 1:
+			want = OK
+		}
+		if s.State != want {
+			t.Errorf("step %s: %s, want %s", s.Name, s.State, want)
+		}
+	}
+	var text bytes.Buffer
+	if err := d.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"find", "failed", "nosuch0", "skipped", `It ends at the step "find", for what this host lacks.`} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &text)
+		}
+	}
+}
+
+// A step that fails says errno, or the status and the vendor's word of a request.
+func TestFailures(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want Step
+	}{
+		{unix.ENOMEM, Step{Errno: "ENOMEM"}},
+		{&rdma.CompletionError{Completion: rdma.Completion{Status: rdma.StatusRemoteAccess, VendorErr: 0x88}}, Step{Status: 10, VendorErr: 0x88}},
+		{errors.New("odd"), Step{}},
+	} {
+		got := try(t.Context(), step{name: "s", do: func(context.Context) (string, error) { return "half", c.err }})
+		c.want.Name, c.want.State, c.want.Detail, c.want.Seconds = "s", Failed, c.err.Error(), got.Seconds
+		if got != c.want {
+			t.Errorf("%+v, want %+v", got, c.want)
+		}
+	}
+	d := Document{Facts: Facts{Name: "mlx5_0"}, Steps: []Step{{Name: "write", State: OK}, {Name: "wrong key", State: Failed}}}
+	if got, want := d.sentence(), `It ends at the step "wrong key": a run would end there, too.`; got != want || d.HostLacks() {
+		t.Errorf("%q, want %q", got, want)
+	}
+	d.Steps = d.Steps[:1]
+	if got, want := d.sentence(), "mlx5_0 does all that a run asks of it."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -1,0 +1,91 @@
+package devicecheck
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
+)
+
+// Facts are what there is to know of the device and what drives it.
+type Facts struct {
+	Kernel     string            `json:"kernel"` // release and version
+	Name       string            `json:"name"`
+	Driver     string            `json:"driver"`
+	Ports      []Port            `json:"ports"`
+	Attributes map[string]string `json:"attributes,omitempty"` // of sysfs: firmware, board, type
+	Backend    string            `json:"backend"`
+	BackendWhy string            `json:"backend_why"`
+	Libraries  []string          `json:"libraries,omitempty"` // of rdma-core, that were loaded
+}
+
+// Port is one port of the device, in the words of sysfs.
+type Port struct {
+	Number    int    `json:"number"` // from 1
+	State     string `json:"state"`
+	PhysState string `json:"phys_state"`
+	LinkLayer string `json:"link_layer"`
+}
+
+// attributes are the files of sysfs that tell one device from another.
+var attributes = []string{"fw_ver", "board_id", "hca_type", "hw_rev", "node_type"}
+
+func factsOf(d rdma.Device) Facts {
+	f := Facts{Name: d.Name, Driver: d.Driver, Attributes: map[string]string{}}
+	for _, p := range d.Ports {
+		f.Ports = append(f.Ports, Port{p.Number, p.State.String(), p.PhysState, p.LinkLayer})
+	}
+	var uname unix.Utsname
+	if err := unix.Uname(&uname); err == nil {
+		f.Kernel = unix.ByteSliceToString(uname.Release[:]) + ", " + unix.ByteSliceToString(uname.Version[:])
+	}
+	for _, name := range attributes {
+		if text, err := os.ReadFile(filepath.Join("/sys/class/infiniband", d.Name, name)); err == nil {
+			f.Attributes[name] = strings.TrimSpace(string(text))
+		}
+	}
+	return f
+}
+
+// String is the device in a line.
+func (f Facts) String() string {
+	parts := []string{f.Name, "driver " + f.Driver}
+	if f.Driver == "" {
+		parts[1] = "driver unknown"
+	}
+	if version := f.Attributes["fw_ver"]; version != "" {
+		parts = append(parts, "firmware "+version)
+	}
+	for _, p := range f.Ports {
+		parts = append(parts, fmt.Sprintf("port %d %s (%s)", p.Number, p.State, p.LinkLayer))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// libraries are those of rdma-core that this process has loaded, of which the versions and the
+// provider show in their names.
+func libraries() ([]string, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, err
+	}
+	maps, err := self.ProcMaps()
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, m := range maps {
+		base := filepath.Base(m.Pathname)
+		if strings.HasPrefix(base, "libibverbs") || strings.Contains(base, "-rdmav") {
+			found = append(found, m.Pathname)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}

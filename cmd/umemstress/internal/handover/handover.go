@@ -1,0 +1,58 @@
+// Package handover answers one question: which program goes on, where a device wants a library
+// that this one cannot load? It is the same program, built otherwise, that lies beside this one.
+package handover
+
+import (
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma"
+)
+
+// Program is what goes on: built from the same source with the build tag ibverbs.
+const Program = "umemstress-ibverbs"
+
+// For does not return where the device of that name, or the first with an active port, is to be
+// reached through a library, and the program is there: it goes on as that, with the same arguments.
+// Without the program, opening the device says what is missing.
+func For(device string, backend rdma.Backend) error {
+	if backend == rdma.AutoBackend {
+		d, err := rdma.FindDevice("/sys", device)
+		if err != nil {
+			return nil // who opens it will say so
+		}
+		backend, _ = backend.Choose(d)
+	}
+	return goOn(backend == rdma.IBVerbs)
+}
+
+// ForAny is For of all devices.
+func ForAny() error {
+	devices, err := rdma.Devices("/sys")
+	if err != nil {
+		return nil
+	}
+	for _, d := range devices {
+		if backend, _ := rdma.AutoBackend.Choose(d); backend == rdma.IBVerbs {
+			return goOn(true)
+		}
+	}
+	return nil
+}
+
+func goOn(wanted bool) error {
+	if rdma.CanLoad || !wanted {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(filepath.Dir(self), Program)
+	if unix.Access(path, unix.X_OK) != nil {
+		return nil
+	}
+	return &os.PathError{Op: "go on as", Path: path, Err: unix.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())}
+}

@@ -1,0 +1,20 @@
+package handover
+
+import (
+	"testing"
+
+	"umemstress/rdma"
+)
+
+// Where the program does not lie beside this one, this one stays and says what is missing when it
+// opens the device. That it does go on, the guest's tests show.
+func TestStaysWithoutProgram(t *testing.T) {
+	for _, backend := range rdma.Backends() {
+		if err := For("nosuch0", backend); err != nil {
+			t.Errorf("%s: %v", backend, err)
+		}
+	}
+	if err := ForAny(); err != nil {
+		t.Error(err)
+	}
+}
