@@ -216,14 +216,15 @@ matrix: build test-packages build-packages
 
 # What becomes of runs, fetches and labs when things go wrong around them: soft-roce/faults.
 # EACH is how often each signal is sent on each kernel. SEED is what all random choices follow
-# from; SHOT sends the one signal of that number. The host's part and PARTS guests of each kernel
-# go side by side: one guest alone leaves a processor idle for a third of the time, while runs wait
-# for the kernel; four keep two busy to the end. The guests are small, so that a hog soon fills one,
-# and with one processor emulation is a third faster. Their programs lie at the same addresses each
-# time, so that what emulation made of one's code serves the next. What fails is told when it
-# fails, not at the end that a limit might cut off.
+# from; SHOT sends the one signal of that number. Three parts at a time: a guest alone leaves its
+# processor idle for a third of the time, while runs wait for the kernel, and four got into each
+# other's way. PARTS guests of each kernel share the scenarios, so that none is left alone for long
+# at the end. The guests are small, so that a hog soon fills one, and with one processor emulation
+# is a third faster. Their programs lie at the same addresses each time, so that what emulation made
+# of one's code serves the next. What fails is told when it fails, not at the end that a limit might
+# cut off.
 EACH           := 100
-PARTS          := 2
+PARTS          := 4
 MINUTES        := 28
 SEED           := 1
 SHOT           := -1
@@ -231,7 +232,7 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j$(words host $(FAULTS_GUESTS)) --output-sync=target READY=yes faults-all
+	$(MAKE) -j3 --output-sync=target READY=yes faults-all
 
 # FAULTS_GUESTS are KERNEL-PART: each part has its share of the scenarios.
 FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))

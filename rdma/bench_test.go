@@ -14,18 +14,18 @@ func (sink) Modify(verbs.QPAttr) error        { return nil }
 func (sink) Post(wrs []verbs.WR) (int, error) { return len(wrs), nil }
 func (sink) Destroy() error                   { return nil }
 
-// BenchmarkPostWrites is what this package itself does of a batch of 64.
-func BenchmarkPostWrites(b *testing.B) {
+// BenchmarkPostAll is what this package itself does of a batch of 64.
+func BenchmarkPostAll(b *testing.B) {
 	mr := &MR{mem: make([]byte, 4096)}
 	qp := &QP{pair: sink{}}
 	qp.room(defaultMaxSend)
-	batch := make([]WriteRequest, defaultMaxSend/2)
+	batch := make([]Request, defaultMaxSend/2)
 	for i := range batch {
-		batch[i] = WriteRequest{ID: uint64(i), Local: Slice{MR: mr, Length: 4096}}
+		batch[i] = Request{ID: uint64(i), Local: Slice{MR: mr, Length: 4096}}
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if n, err := qp.PostWrites(batch); n != len(batch) || err != nil {
+		if n, err := qp.PostAll(batch); n != len(batch) || err != nil {
 			b.Fatal(n, err)
 		}
 	}

@@ -137,7 +137,7 @@ func TestConcurrentUseAndClose(t *testing.T) {
 				if _, err := cq.Poll(make([]Completion, 1)); err != nil {
 					return
 				}
-				if err := qp.PostWrite(WriteRequest{Local: Slice{MR: mr}}); errors.Is(err, ErrClosed) {
+				if err := qp.Post(Request{Local: Slice{MR: mr}}); errors.Is(err, ErrClosed) {
 					return
 				}
 				if extra, err := pd.RegisterMR(make([]byte, 8), AccessLocalWrite); err == nil {
@@ -169,17 +169,17 @@ func TestPostSaysHowManyFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := WriteRequest{Local: Slice{MR: mr, Length: 8}}
-	bad := WriteRequest{Local: Slice{MR: mr, Length: 9}}
+	w := Request{Local: Slice{MR: mr, Length: 8}}
+	bad := Request{Local: Slice{MR: mr, Length: 9}}
 	for _, c := range []struct {
-		posted []WriteRequest
+		posted []Request
 		fit    int
 		err    error
 	}{
-		{[]WriteRequest{w, w, w}, 2, ErrQueueFull},
-		{[]WriteRequest{w, w}, 2, nil},
+		{[]Request{w, w, w}, 2, ErrQueueFull},
+		{[]Request{w, w}, 2, nil},
 		{nil, 0, nil},
-		{[]WriteRequest{w, bad}, 0, errOutside},
+		{[]Request{w, bad}, 0, errOutside},
 	} {
 		qp, err := pd.CreateQP(QPConfig{SendCQ: cq, MaxSend: 2})
 		if err != nil {
@@ -189,7 +189,7 @@ func TestPostSaysHowManyFit(t *testing.T) {
 		if err := qp.Connect(Address{QPN: max24}, somePath); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := qp.PostWrites(c.posted); n != c.fit || !errors.Is(err, c.err) {
+		if n, err := qp.PostAll(c.posted); n != c.fit || !errors.Is(err, c.err) {
 			t.Errorf("posted %d of %d, %v", n, len(c.posted), err)
 		}
 	}

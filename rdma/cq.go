@@ -16,7 +16,7 @@ import (
 type Completion struct {
 	ID        uint64 // of the request
 	Status    Status
-	ByteLen   uint32 // of what was received; not set for writes
+	ByteLen   uint32 // of what was read or received; not set for writes
 	QPN       uint32 // number of the queue pair
 	VendorErr uint32
 }

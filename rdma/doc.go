@@ -4,7 +4,7 @@
 //
 // From a device to bytes moved, in order: [FindDevice], [Open], [Context.AllocPD],
 // [PD.RegisterMR] of memory from mmap, which pins it, [Context.CreateCQ],
-// [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.PostWrite]
+// [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.Post]
 // and [CQ.Wait]. [MR.Close] unpins, which is the moment of truth for a file. The
 // package's example has all of it, with the errors.
 //

@@ -67,7 +67,7 @@ func moveBytes(ctx context.Context) error {
 		return err
 	}
 
-	err = qp.PostWrite(rdma.WriteRequest{
+	err = qp.Post(rdma.Request{
 		Local:      rdma.Slice{MR: from, Length: from.Len()},
 		RemoteAddr: to.Addr(), RKey: to.RKey(), Signaled: true,
 	})

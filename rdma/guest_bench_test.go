@@ -45,9 +45,9 @@ func writeBandwidth(b *testing.B, size, count int) float64 {
 	defer e.ctx.Close()
 	from, to := register(b, e.pd, anonymous(b, size)), register(b, e.pd, anonymous(b, size))
 	const batch = benchDepth / 2
-	requests := make([]WriteRequest, batch)
+	requests := make([]Request, batch)
 	for i := range requests {
-		requests[i] = WriteRequest{Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}
+		requests[i] = Request{Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}
 	}
 	requests[batch-1].Signaled = true
 	completions := make([]Completion, 4)
@@ -55,7 +55,7 @@ func writeBandwidth(b *testing.B, size, count int) float64 {
 	start := time.Now()
 	for done < count {
 		for posted < count && posted-done+batch <= benchDepth {
-			if _, err := e.qp.PostWrites(requests); err != nil {
+			if _, err := e.qp.PostAll(requests); err != nil {
 				b.Fatal(err)
 			}
 			posted += batch

@@ -122,7 +122,7 @@ func TestUseAfterClose(t *testing.T) {
 	_, qpErr := e.pd.CreateQP(QPConfig{SendCQ: e.cq})
 	_, mrErr := e.pd.RegisterMR(mem, AccessLocalWrite)
 	for what, err := range map[string]error{
-		"post": e.qp.PostWrite(WriteRequest{Local: Slice{MR: mr}}), "poll": pollErr,
+		"post": e.qp.Post(Request{Local: Slice{MR: mr}}), "poll": pollErr,
 		"create queue pair": qpErr, "register": mrErr,
 	} {
 		if !errors.Is(err, ErrClosed) {
@@ -150,7 +150,7 @@ func TestPostBeforeConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	mr := register(t, e.pd, anonymous(t, 4096))
-	err = qp.PostWrite(WriteRequest{Local: Slice{MR: mr, Length: 1}})
+	err = qp.Post(Request{Local: Slice{MR: mr, Length: 1}})
 	if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "not connected") {
 		t.Errorf("%v, want EINVAL that says why", err)
 	}

@@ -41,7 +41,7 @@ func TestLinkDeletedInTraffic(t *testing.T) {
 	e := openNamed(t, link)
 	const size = 1 << 20
 	from, to := register(t, e.pd, anonymous(t, size)), register(t, e.pd, anonymous(t, size))
-	w := []WriteRequest{{Signaled: true, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}}
+	w := []Request{{Signaled: true, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}}
 	if err := e.ctx.Alive(); err != nil {
 		t.Fatalf("before: %v", err)
 	}
@@ -53,7 +53,7 @@ func TestLinkDeletedInTraffic(t *testing.T) {
 	defer cancel()
 	completed := 0
 	for err := error(nil); err == nil; {
-		if _, err = e.qp.PostWrites(w); errors.Is(err, ErrQueueFull) {
+		if _, err = e.qp.PostAll(w); errors.Is(err, ErrQueueFull) {
 			err = nil
 		}
 		if err == nil {

@@ -23,7 +23,7 @@ func TestWriteMovesEveryByte(t *testing.T) {
 			fill(target, uint64(size)+1)
 			want := append(append(bytes.Clone(target[:before]), source[before:before+size]...), target[before+size:]...)
 			from, to := register(t, e.pd, source), register(t, e.pd, target)
-			err := e.qp.PostWrite(WriteRequest{
+			err := e.qp.Post(Request{
 				ID: 42, Signaled: true,
 				Local:      Slice{MR: from, Offset: before, Length: size},
 				RemoteAddr: to.Addr() + before, RKey: to.RKey(),
@@ -50,16 +50,16 @@ func TestQueuesWrapAround(t *testing.T) {
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
 	next := uint64(0)
 	for round := range rounds {
-		batch := make([]WriteRequest, depth)
+		batch := make([]Request, depth)
 		for i := range batch {
 			n := round*depth + i
-			batch[i] = WriteRequest{
+			batch[i] = Request{
 				ID: uint64(n), Signaled: true,
 				Local:      Slice{MR: from, Offset: n * size, Length: size},
 				RemoteAddr: to.Addr() + uint64(n*size), RKey: to.RKey(),
 			}
 		}
-		if n, err := e.qp.PostWrites(batch); n != depth || err != nil {
+		if n, err := e.qp.PostAll(batch); n != depth || err != nil {
 			t.Fatalf("round %d: posted %d, %v", round, n, err)
 		}
 		for _, c := range await(t, e.cq, depth) {
@@ -80,16 +80,16 @@ func TestQueueFull(t *testing.T) {
 	e := newEndpoint(t, 4)
 	source, target := anonymous(t, size), anonymous(t, size)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
-	batch := make([]WriteRequest, 64)
+	batch := make([]Request, 64)
 	for i := range batch {
-		batch[i] = WriteRequest{ID: uint64(i), Signaled: true, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}
+		batch[i] = Request{ID: uint64(i), Signaled: true, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}
 	}
-	n, err := e.qp.PostWrites(batch)
+	n, err := e.qp.PostAll(batch)
 	if !errors.Is(err, ErrQueueFull) || n < 4 || n >= len(batch) {
 		t.Fatalf("posted %d, %v; want some and ErrQueueFull", n, err)
 	}
 	await(t, e.cq, n)
-	if m, err := e.qp.PostWrites(batch[:1]); m != 1 || err != nil {
+	if m, err := e.qp.PostAll(batch[:1]); m != 1 || err != nil {
 		t.Fatalf("after completion: posted %d, %v", m, err)
 	}
 	await(t, e.cq, 1)
@@ -102,15 +102,15 @@ func TestOnlySignaledRequestsComplete(t *testing.T) {
 	fill(source, 2)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
 	for n := 0; n < total; n += every {
-		batch := make([]WriteRequest, every)
+		batch := make([]Request, every)
 		for i := range batch {
 			off := (n + i) * size
-			batch[i] = WriteRequest{
+			batch[i] = Request{
 				ID: uint64(n + i), Signaled: i == every-1,
 				Local: Slice{MR: from, Offset: off, Length: size}, RemoteAddr: to.Addr() + uint64(off), RKey: to.RKey(),
 			}
 		}
-		if _, err := e.qp.PostWrites(batch); err != nil {
+		if _, err := e.qp.PostAll(batch); err != nil {
 			t.Fatal(err)
 		}
 		if c := await(t, e.cq, 1)[0]; c.ID != uint64(n+every-1) {
@@ -140,7 +140,7 @@ func TestSeveralQueuePairsShareAQueue(t *testing.T) {
 	for i := range each {
 		for q, qp := range qps {
 			off := (i*pairs + q) * size
-			err := qp.PostWrite(WriteRequest{
+			err := qp.Post(Request{
 				ID: uint64(q), Signaled: true,
 				Local: Slice{MR: from, Offset: off, Length: size}, RemoteAddr: to.Addr() + uint64(off), RKey: to.RKey(),
 			})
@@ -169,8 +169,8 @@ func TestRemoteAccessError(t *testing.T) {
 	e := newEndpoint(t, 4)
 	source, target := anonymous(t, 8192), anonymous(t, 4096)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
-	w := WriteRequest{ID: 1, Signaled: true, Local: Slice{MR: from, Length: 8192}, RemoteAddr: to.Addr(), RKey: to.RKey()}
-	if err := e.qp.PostWrite(w); err != nil {
+	w := Request{ID: 1, Signaled: true, Local: Slice{MR: from, Length: 8192}, RemoteAddr: to.Addr(), RKey: to.RKey()}
+	if err := e.qp.Post(w); err != nil {
 		t.Fatal(err)
 	}
 	var wc [1]Completion
@@ -200,10 +200,10 @@ func TestPostAndWaitAllocateNothing(t *testing.T) {
 	e := newEndpoint(t, 8)
 	source, target := anonymous(t, 4096), anonymous(t, 4096)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
-	batch := []WriteRequest{{Signaled: true, Local: Slice{MR: from, Length: 64}, RemoteAddr: to.Addr(), RKey: to.RKey()}}
+	batch := []Request{{Signaled: true, Local: Slice{MR: from, Length: 64}, RemoteAddr: to.Addr(), RKey: to.RKey()}}
 	wc := make([]Completion, 4)
 	allocs := testing.AllocsPerRun(50, func() {
-		if _, err := e.qp.PostWrites(batch); err != nil {
+		if _, err := e.qp.PostAll(batch); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := e.cq.Wait(t.Context(), wc); err != nil {

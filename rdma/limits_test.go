@@ -69,14 +69,14 @@ func TestNumbersBeyondTheirFields(t *testing.T) {
 }
 
 // A piece of memory has 32 bits of length. The region is never touched.
-func TestWriteRequestBeyond4GiB(t *testing.T) {
+func TestRequestBeyond4GiB(t *testing.T) {
 	mem, err := unix.Mmap(-1, 0, 5<<30, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Munmap(mem) }()
 	mr := &MR{mem: mem}
-	w := WriteRequest{Local: Slice{MR: mr, Length: math.MaxUint32}}
+	w := Request{Local: Slice{MR: mr, Length: math.MaxUint32}}
 	if err := w.check(); err != nil {
 		t.Error(err)
 	}
@@ -84,7 +84,7 @@ func TestWriteRequestBeyond4GiB(t *testing.T) {
 		w.Local.Length = length
 		_, ctx := newFake()
 		qp := &QP{object: &object{ctx: ctx}}
-		err := qp.PostWrite(w)
+		err := qp.Post(w)
 		wantText(t, err, false, fmt.Sprintf("bytes %d: it must be from 0 to 4294967295", length))
 	}
 }
@@ -180,11 +180,11 @@ func TestPollOfManyBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws := make([]WriteRequest, 50)
+	ws := make([]Request, 50)
 	for i := range ws {
-		ws[i] = WriteRequest{ID: uint64(i), Signaled: true, Local: Slice{MR: mr, Length: 8}, RemoteAddr: mr.Addr() + 8, RKey: mr.RKey()}
+		ws[i] = Request{ID: uint64(i), Signaled: true, Local: Slice{MR: mr, Length: 8}, RemoteAddr: mr.Addr() + 8, RKey: mr.RKey()}
 	}
-	if _, err := a.PostWrites(ws); err != nil {
+	if _, err := a.PostAll(ws); err != nil {
 		t.Fatal(err)
 	}
 	next := uint64(0)

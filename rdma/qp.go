@@ -56,7 +56,7 @@ type QP struct {
 
 	mu   sync.Mutex
 	pair verbs.QP // nil once destroyed
-	// What PostWrites gives to pair: writes, each of its own element of sges.
+	// What PostAll gives to pair: requests, each of its own element of sges.
 	wrs  []verbs.WR
 	sges []verbs.SGE
 }
@@ -130,9 +130,19 @@ type Slice struct {
 	Length int
 }
 
-// WriteRequest is one RDMA WRITE: Local's bytes go to RemoteAddr under RKey.
-type WriteRequest struct {
+// Op is what a request does. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
+type Op uint32
+
+// Operations.
+const (
+	OpWrite = Op(verbs.OpWrite) // RDMA WRITE: the local bytes go to the remote memory
+	OpRead  = Op(verbs.OpRead)  // RDMA READ: the remote bytes come to the local memory
+)
+
+// Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to.
+type Request struct {
 	ID         uint64 // comes back in the completion
+	Op         Op     // OpWrite, if it is not given
 	Local      Slice
 	RemoteAddr uint64
 	RKey       uint32
@@ -148,7 +158,7 @@ const maxLength = math.MaxUint32
 
 var errOutside = errors.New("the local bytes lie outside of their memory region")
 
-func (w *WriteRequest) check() error {
+func (w *Request) check() error {
 	l := &w.Local
 	if l.MR == nil || l.Offset < 0 || l.Length < 0 || l.Offset > l.MR.Len() || l.Length > l.MR.Len()-l.Offset {
 		return errOutside
@@ -159,17 +169,17 @@ func (w *WriteRequest) check() error {
 	return nil
 }
 
-// PostWrite posts one request.
-func (qp *QP) PostWrite(w WriteRequest) error {
-	_, err := qp.PostWrites([]WriteRequest{w})
+// Post posts one request.
+func (qp *QP) Post(w Request) error {
+	_, err := qp.PostAll([]Request{w})
 	return err
 }
 
-// PostWrites posts as many of the requests, from the first, as there is room for,
+// PostAll posts as many of the requests, from the first, as there is room for,
 // and rings the doorbell once for all. It says how many it posted; if not all, the
 // error says why, [ErrQueueFull] most often. It allocates nothing unless it fails, or
 // gets more requests than MaxSend.
-func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
+func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
 		if err := ws[i].check(); err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
@@ -185,7 +195,7 @@ func (qp *QP) PostWrites(ws []WriteRequest) (int, error) {
 	for i := range ws {
 		w := &ws[i]
 		qp.sges[i] = verbs.SGE{Addr: w.Local.MR.Addr() + uint64(w.Local.Offset), Length: uint32(w.Local.Length), LKey: w.Local.MR.LKey()}
-		wrs[i].ID, wrs[i].Signaled = w.ID, w.Signaled
+		wrs[i].ID, wrs[i].Op, wrs[i].Signaled = w.ID, verbs.Op(w.Op), w.Signaled
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
 	n, err := qp.pair.Post(wrs)
@@ -205,7 +215,7 @@ func (qp *QP) room(n int) {
 	}
 	qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n)
 	for i := range qp.wrs {
-		qp.wrs[i] = verbs.WR{Op: verbs.OpWrite, SGEs: qp.sges[i : i+1 : i+1]}
+		qp.wrs[i] = verbs.WR{SGEs: qp.sges[i : i+1 : i+1]}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
+	"umemstress/workload/holder/umem"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/mutation"
 	"umemstress/workload/record"
@@ -46,7 +47,7 @@ type Options struct {
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
 	Bidirectional bool          // passes from the file into the anonymous region as well
 	Connection    string        // "RC"
-	Verb          string        // "write"
+	Verb          string        // one of umem.Verbs
 
 	File       string // a new file on the user's file system; empty: a scratch file system
 	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
@@ -76,7 +77,7 @@ func quick() Options {
 		MessageBytes: 64 << 10,
 		QueuePairs:   1,
 		Connection:   "RC",
-		Verb:         "write",
+		Verb:         umem.VerbWrite,
 		FileBytes:    64 << 20,
 		FileOffset:   -1,
 		AnonBytes:    64 << 20,
@@ -127,7 +128,7 @@ func (o Options) validate() error {
 		choices     []string
 	}{
 		{"connection", o.Connection, []string{"RC"}},
-		{"verb", o.Verb, []string{"write"}},
+		{"verb", o.Verb, umem.Verbs()},
 		{"backend", o.Backend, rdmaBackends()},
 		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},

@@ -101,6 +101,9 @@ func newRecord(o Options) (*record.Record, error) {
 		return nil, err
 	}
 	facts, _ := Scenarios().Facts(o.Scenario)
+	if holds, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holds.arrival != nil {
+		facts.Arrival = holds.arrival(o)
+	}
 	return &record.Record{
 		Schema:   record.Schema,
 		Tool:     o.Tool,

@@ -18,7 +18,8 @@ import (
 // holderKind is a holder that a scenario can name, and how a run opens it.
 type holderKind struct {
 	scenario.Holder
-	open func(ctx context.Context, o Options) (holder.Holder, error) // makes what the holder needs; nothing is pinned yet
+	open    func(ctx context.Context, o Options) (holder.Holder, error) // makes what the holder needs; nothing is pinned yet
+	arrival func(o Options) string                                      // how the bytes arrive; nil: as the facts say
 }
 
 // rdmaBackends are the ways to an RDMA device.
@@ -32,10 +33,10 @@ func rdmaBackends() (names []string) {
 // holderKinds are all holders. Adding one takes a folder and an entry here.
 func holderKinds() []holderKind {
 	return []holderKind{
-		{Holder: umem.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
+		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(umem.Config{
 				Backend: o.Backend, Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
-				QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
+				Verb: o.Verb, QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
 			})
 		}},
 		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {

@@ -50,6 +50,18 @@ func TestBackends(t *testing.T) {
 	}
 }
 
+// Bytes that the device reads into the file's region are lost as those that it writes.
+func TestVerbRead(t *testing.T) {
+	stdout, stderr, _ := here(t, small("--verb", "read", "--bidirectional", "--format", "json", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Facts.Arrival != "RDMA READ" {
+		t.Errorf("%s (%s), want %s; %q; bytes arrive by %s", r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Facts.Arrival)
+	}
+}
+
 // A device is tried through each backend, step by step, and what was seen is kept.
 func TestCheckDevice(t *testing.T) {
 	device, err := rdma.FindDevice("/sys", "")

@@ -5,8 +5,9 @@ import "umemstress/rdma"
 // flow is a pair of connected queue pairs and what is under way between them.
 type flow struct {
 	sender, receiver *rdma.QP
+	reads            bool   // messages are RDMA READs by the sender, not WRITEs
 	posted, done     uint64 // messages
-	batch            []rdma.WriteRequest
+	batch            []rdma.Request
 }
 
 const (
@@ -18,8 +19,8 @@ const (
 	batchLength = sendDepth / 2
 )
 
-func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path) (*flow, error) {
-	f := &flow{batch: make([]rdma.WriteRequest, 0, batchLength)}
+func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, reads bool) (*flow, error) {
+	f := &flow{reads: reads, batch: make([]rdma.Request, 0, batchLength)}
 	var err error
 	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: sendDepth}
 	if f.sender, err = pd.CreateQP(config); err != nil {
@@ -34,12 +35,14 @@ func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path) (*flow, error) {
 // queue adds a message to the batch, which has room: length bytes from one region
 // at an offset into another.
 func (f *flow) queue(from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) {
-	f.batch = append(f.batch, rdma.WriteRequest{
-		ID:         f.posted + uint64(len(f.batch)),
-		Local:      rdma.Slice{MR: from, Offset: int(fromOffset), Length: length},
-		RemoteAddr: to.Addr() + uint64(toOffset),
-		RKey:       to.RKey(),
-	})
+	r := rdma.Request{ID: f.posted + uint64(len(f.batch))}
+	if f.reads {
+		r.Op = rdma.OpRead
+		from, fromOffset, to, toOffset = to, toOffset, from, fromOffset // the bytes come to what is local
+	}
+	r.Local = rdma.Slice{MR: from, Offset: int(fromOffset), Length: length}
+	r.RemoteAddr, r.RKey = to.Addr()+uint64(toOffset), to.RKey()
+	f.batch = append(f.batch, r)
 }
 
 // canPost says whether the batch fits behind what is under way.
@@ -54,7 +57,7 @@ func (f *flow) post() error {
 		return nil
 	}
 	f.batch[len(f.batch)-1].Signaled = true
-	n, err := f.sender.PostWrites(f.batch)
+	n, err := f.sender.PostAll(f.batch)
 	f.posted += uint64(n)
 	f.batch = f.batch[:0]
 	return err

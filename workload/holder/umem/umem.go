@@ -1,5 +1,5 @@
 // Package umem is the holder rdma: it pins by registering memory regions (ib_umem_get), and
-// writes with RDMA WRITE.
+// writes with RDMA WRITE or READ.
 package umem
 
 import (
@@ -18,7 +18,7 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// registration pins by registering memory regions, and writes with RDMA WRITE
+// registration pins by registering memory regions, and writes with RDMA WRITE or READ
 // between pairs of queue pairs of one device: the data leaves the source and
 // arrives in the target through the device, not through the CPU's page table.
 type registration struct {
@@ -40,16 +40,34 @@ type Config struct {
 	Device        string // empty: the first with an active port
 	Port          int    // of the device, from 1
 	GIDIndex      int    // into the port's table; negative: chosen by the library
+	Verb          string // how bytes move: one of Verbs
 	QueuePairs    int    // connections that share the traffic
 	MessageBytes  int    // that an RDMA operation carries
 	Bidirectional bool   // passes from the target back into the source as well
 }
 
+// The operations that messages are carried by.
+const (
+	VerbWrite = "write" // RDMA WRITE into the target
+	VerbRead  = "read"  // RDMA READ by who has the target
+)
+
+// Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
+func Arrival(verb string) string {
+	if verb == VerbRead {
+		return "RDMA READ"
+	}
+	return "RDMA WRITE"
+}
+
+// Verbs are all of them.
+func Verbs() []string { return []string{VerbWrite, VerbRead} }
+
 // Facts is what is known of the holder rdma.
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "rdma", What: "an RDMA memory region registered over the mapping"},
-		Does:   "RDMA WRITE", PinsSource: true, Probed: event.HolderUmem, PinsCounted: true,
+		Does:   Arrival(VerbWrite), PinsSource: true, Probed: event.HolderUmem, PinsCounted: true,
 	}
 }
 
@@ -78,7 +96,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 		return nil, err
 	}
 	for range c.QueuePairs {
-		f, err := newFlow(h.pd, h.cq, path)
+		f, err := newFlow(h.pd, h.cq, path, c.Verb == VerbRead)
 		if err != nil {
 			return nil, err
 		}
@@ -100,17 +118,21 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
-	if h.source, err = h.pd.RegisterMR(source.Bytes, rdma.AccessLocalWrite|rdma.AccessRemoteWrite); err != nil {
+	access := rdma.AccessLocalWrite | rdma.AccessRemoteWrite
+	if h.config.Verb == VerbRead {
+		access |= rdma.AccessRemoteRead
+	}
+	if h.source, err = h.pd.RegisterMR(source.Bytes, access); err != nil {
 		return err
 	}
-	h.target, err = h.pd.RegisterMR(target.Bytes, rdma.AccessLocalWrite|rdma.AccessRemoteWrite)
+	h.target, err = h.pd.RegisterMR(target.Bytes, access)
 	if errors.Is(err, rdma.ErrPinRefused) {
 		return fault.PinRefused(err)
 	}
 	return err
 }
 
-// Write makes passes over the target, by RDMA WRITE.
+// Write makes passes over the target.
 func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
 	t := transfer{
 		holder:        h,
@@ -136,7 +158,15 @@ const releaseBound = 10 * time.Second
 // Release deregisters the regions, the file's first, and waits until the kernel
 // has unpinned them: old rxe only drops a reference, and the pages are released
 // with the last one.
+//
+// A region that an RDMA READ came out of is kept by the queue pair that answered it (struct
+// resp_res, rdma_rxe of 5.10: seen to stay pinned), so that after READs these are closed first.
 func (h *registration) Release(ctx context.Context) error {
+	if h.config.Verb == VerbRead {
+		if err := h.closeFlows(); err != nil {
+			return err
+		}
+	}
 	if err := h.closeRegions(); err != nil {
 		return err
 	}
@@ -155,6 +185,14 @@ func (h *registration) Release(ctx context.Context) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+func (h *registration) closeFlows() error {
+	var errs []error
+	for _, f := range h.flows {
+		errs = append(errs, f.sender.Close(), f.receiver.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (h *registration) closeRegions() error {

@@ -84,6 +84,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
 	add(o.Iterations > 0, "--iters", o.Iterations)
 	add(o.Seconds > 0, "--duration", o.Seconds)
+	add(o.Verb != "" && o.Verb != "write", "--verb", o.Verb)
 	add(o.Bidirectional, "--bidirectional")
 	add(o.Seed != quickSeed, "--seed", o.Seed)
 	add(o.Mutator == "child", "--mutator", o.Mutator)

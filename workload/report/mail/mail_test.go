@@ -57,6 +57,26 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// A run whose bytes were read by the device says so, and how to have it again.
+func TestRead(t *testing.T) {
+	r := lost()
+	r.Scenario.Holder, r.Device = "rdma", record.Device{Name: "rxe0", Driver: "rdma_rxe", Backend: "uverbs"}
+	r.Settings.Verb = "read"
+	m, err := FromRun(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := written(t, m)
+	for _, want := range []string{"[BUG] ext4: RDMA READ into mmap lost", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes.", "--verb read"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "RDMA WRITE") {
+		t.Errorf("it tells of a write:\n%s", text)
+	}
+}
+
 // What is not wrong is no mail.
 func TestNothing(t *testing.T) {
 	for _, v := range []record.Verdict{record.Clean, record.Refused, record.Inconclusive} {

@@ -19,7 +19,7 @@ func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
 	}
 	s := r.Scenario
 	m := &Report{Schema: Schema, Of: OfRun, Tool: text(r.Tool), Effect: r.Verdict, Quotes: quotes}
-	m.Subject = subjectOf(r.Verdict, s.Filesystem, s.Holder, s.Strip, s.Mutation, r.Answers().Fsync)
+	m.Subject = subjectOf(r.Verdict, s.Filesystem, actorOfRun(r).brings, s.Strip, s.Mutation, r.Answers().Fsync)
 	if d, ok := r.Blamed(); ok && r.Verdict == record.Crashed {
 		m.Subject = fmt.Sprintf("[BUG] %s: %s", prefix(s.Filesystem), died(d, s))
 	}
@@ -78,7 +78,7 @@ func died(d record.Death, s scenario.Scenario) string {
 // symptom says what happened and what it is worth, the worst first.
 func symptom(r *record.Record) []string {
 	where := fmt.Sprintf("On %s, with ", text(r.Kernel))
-	brings, fs := actorOf(r.Scenario.Holder).brings, text(r.Scenario.Filesystem)
+	brings, fs := actorOfRun(r).brings, text(r.Scenario.Filesystem)
 	c := r.Channels
 	var all []string
 	switch r.Verdict {
@@ -167,7 +167,7 @@ func dirtied(r *record.Record) string {
 
 // done are the steps that were made.
 func done(r *record.Record) []string {
-	s, a := r.Scenario, actorOf(r.Scenario.Holder)
+	s, a := r.Scenario, actorOfRun(r)
 	device := sayf("%s (%s)", r.Device.Name, cmp.Or(r.Device.Driver, "?"))
 	to := func(step string) string { return strings.ReplaceAll(step, "%s", device) }
 	steps := map[string]string{

@@ -45,6 +45,15 @@ var actors = map[string]actor{
 	},
 }
 
+// actorOfRun is how a run's holder is told of.
+func actorOfRun(r *record.Record) actor {
+	a := actorOf(r.Scenario.Holder)
+	if r.Scenario.Holder == "rdma" && r.Settings.Verb == "read" {
+		a.brings, a.write, a.again = "RDMA READ", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes."
+	}
+	return a
+}
+
 // actorOf is how a holder is told of; one that is not known, by its name.
 func actorOf(holder string) actor {
 	if a, known := actors[holder]; known {
@@ -114,8 +123,7 @@ func prefix(filesystem string) string {
 }
 
 // subjectOf says it in a line: what is lost, and what made it so.
-func subjectOf(effect record.Verdict, filesystem, holder, strip, mutation, fsync string) string {
-	brings := actorOf(holder).brings
+func subjectOf(effect record.Verdict, filesystem, brings, strip, mutation, fsync string) string {
 	line := prefix(filesystem) + ": " + brings + " into mmap "
 	after := ""
 	for _, e := range []event{told(strips, strip), told(mutations, mutation)} {

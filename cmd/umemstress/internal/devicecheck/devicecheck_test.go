@@ -67,3 +67,14 @@ func TestFailures(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestLibrariesOfRDMACore(t *testing.T) {
+	for name, want := range map[string]bool{
+		"libibverbs.so.1.14.44.0": true, "libmlx5.so.1.24.44.0": true, "librxe-rdmav34.so": true,
+		"libc.so.6": false, "libnl-3.so.200": false, "libibverbsx.so": false,
+	} {
+		if got := ofRDMACore.MatchString(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,8 +47,9 @@ func factsOf(d rdma.Device) Facts {
 		f.Kernel = unix.ByteSliceToString(uname.Release[:]) + ", " + unix.ByteSliceToString(uname.Version[:])
 	}
 	for _, name := range attributes {
-		if text, err := os.ReadFile(filepath.Join("/sys/class/infiniband", d.Name, name)); err == nil {
-			f.Attributes[name] = strings.TrimSpace(string(text))
+		text, err := os.ReadFile(filepath.Join("/sys/class/infiniband", d.Name, name))
+		if value := strings.TrimSpace(string(text)); err == nil && value != "" {
+			f.Attributes[name] = value
 		}
 	}
 	return f
@@ -68,8 +70,11 @@ func (f Facts) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// libraries are those of rdma-core that this process has loaded, of which the versions and the
-// provider show in their names.
+// ofRDMACore tells the libraries of rdma-core by their names. Providers end in the version of the
+// interface that they share with libibverbs, but those that programs can link to do not.
+var ofRDMACore = regexp.MustCompile(`^lib(ibverbs|mlx4|mlx5|efa|mana|hns)\.so|-rdmav[0-9]+\.so$`)
+
+// libraries are those of rdma-core that this process has loaded. Their names have the versions.
 func libraries() ([]string, error) {
 	self, err := procfs.Self()
 	if err != nil {
@@ -81,8 +86,7 @@ func libraries() ([]string, error) {
 	}
 	var found []string
 	for _, m := range maps {
-		base := filepath.Base(m.Pathname)
-		if strings.HasPrefix(base, "libibverbs") || strings.Contains(base, "-rdmav") {
+		if ofRDMACore.MatchString(filepath.Base(m.Pathname)) {
 			found = append(found, m.Pathname)
 		}
 	}

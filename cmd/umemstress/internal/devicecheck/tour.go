@@ -86,7 +86,7 @@ func (t *tour) findPath(context.Context) (_ string, err error) {
 
 func (t *tour) allocPD(context.Context) (_ string, err error) {
 	t.pd, err = t.context.AllocPD()
-	return "", err
+	return "allocated", err
 }
 
 func (t *tour) createCQ(context.Context) (_ string, err error) {
@@ -130,8 +130,8 @@ func (t *tour) connect(context.Context) (string, error) {
 }
 
 // request is a write of the first bytes of a region to the same place of the other.
-func (t *tour) request(id uint64, length int) rdma.WriteRequest {
-	return rdma.WriteRequest{
+func (t *tour) request(id uint64, length int) rdma.Request {
+	return rdma.Request{
 		ID: id, Local: rdma.Slice{MR: t.from, Length: length},
 		RemoteAddr: t.to.Addr(), RKey: t.to.RKey(), Signaled: true,
 	}
@@ -158,7 +158,7 @@ func (t *tour) write(ctx context.Context) (string, error) {
 		}
 		want := bytes.Clone(t.memory[1])
 		copy(want, t.memory[0][:size])
-		if err := t.pair[0].PostWrite(t.request(uint64(id), size)); err != nil {
+		if err := t.pair[0].Post(t.request(uint64(id), size)); err != nil {
 			return "", err
 		}
 		done, err := t.wait(ctx, uint64(id))
@@ -177,14 +177,14 @@ func (t *tour) write(ctx context.Context) (string, error) {
 
 func (t *tour) writeMany(ctx context.Context) (string, error) {
 	const rounds, size = 32, 4096
-	list := make([]rdma.WriteRequest, linked)
+	list := make([]rdma.Request, linked)
 	started := time.Now()
 	for round := range uint64(rounds) {
 		for i := range list {
 			list[i] = t.request(round<<32|uint64(i), size)
 			list[i].Signaled = i == linked-1
 		}
-		if n, err := t.pair[0].PostWrites(list); err != nil {
+		if n, err := t.pair[0].PostAll(list); err != nil {
 			return "", fmt.Errorf("%d of %d linked requests were posted: %w", n, linked, err)
 		}
 		done, err := t.wait(ctx, list[linked-1].ID)
@@ -207,7 +207,7 @@ func (t *tour) writeWrong(ctx context.Context) (string, error) {
 	before := bytes.Clone(t.memory[1])
 	wrong := t.request(1, len(t.memory[0]))
 	wrong.RKey ^= wrongKey
-	if err := t.broken[0].PostWrite(wrong); err != nil {
+	if err := t.broken[0].Post(wrong); err != nil {
 		return "", err
 	}
 	done, err := t.wait(ctx, 1)
@@ -242,7 +242,7 @@ func (t *tour) registerMany(context.Context) (string, error) {
 }
 
 func (t *tour) deregister(context.Context) (string, error) {
-	return "", errors.Join(t.from.Close(), t.to.Close())
+	return "both regions", errors.Join(t.from.Close(), t.to.Close())
 }
 
 // close closes what was opened, and gives the memory back once no device can write to it.
@@ -256,5 +256,5 @@ func (t *tour) close(context.Context) (string, error) {
 			errs = append(errs, unix.Munmap(mem))
 		}
 	}
-	return "", errors.Join(errs...)
+	return "everything", errors.Join(errs...)
 }
