@@ -1,6 +1,6 @@
-// Package rdma is RDMA verbs in pure Go: devices, protection domains, memory
-// regions, completion queues and queue pairs that write into remote memory. It
-// knows no workload and needs no library.
+// Package rdma is RDMA verbs in Go, without cgo: devices, protection domains, memory
+// regions, completion queues and queue pairs that write to remote memory and read from it.
+// It knows no workload, and for soft-RoCE devices it needs no library.
 //
 // From a device to bytes moved, in order: [FindDevice], [Open], [Context.AllocPD],
 // [PD.RegisterMR] of memory from mmap, which pins it, [Context.CreateCQ],
@@ -12,14 +12,18 @@
 //
 // This package keeps the life times of objects, resolves devices and paths, and
 // says what an error means. Who carries the requests out is behind the interfaces
-// of internal/verbs, and there is one so far: internal/softroce, for soft-RoCE
-// devices, from Linux 5.10 on. It makes objects by requests to
-// /dev/infiniband/uverbsN (internal/uverbs, with the structs of internal/uapi).
-// Traffic needs no request: work requests and completions go through rings that
-// the driver shares by mmap (internal/rxe), and an empty POST_SEND rings the
-// doorbell. The layout of the rings is rdma_rxe's own, hence soft-RoCE alone;
-// other devices need a backend that knows theirs, and passes the suite of
-// internal/verbs/verbstest.
+// of internal/verbs, and passes the suite of internal/verbs/verbstest. There are two,
+// of which [Open] takes the one that suits the device and [OpenThrough] the one that
+// is asked for.
+//
+// internal/softroce is for soft-RoCE devices, from Linux 5.10 on. It makes objects by
+// requests to /dev/infiniband/uverbsN (internal/uverbs, with the structs of
+// internal/uapi). Traffic needs no request: work requests and completions go through
+// rings that the driver shares by mmap (internal/rxe), and an empty POST_SEND rings the
+// doorbell. The layout of the rings is rdma_rxe's own, hence soft-RoCE alone.
+//
+// internal/ibverbs is for every device that has a provider in rdma-core on the host: it
+// loads libibverbs, in programs that are built with the tag ibverbs (see [CanLoad]).
 //
 // # What it is careful about
 //
