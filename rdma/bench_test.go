@@ -63,7 +63,7 @@ func (grant) DeregisterMR(verbs.Handle) error { return nil }
 // BenchmarkRegisterMR is what this package itself does of a region's pin and
 // release.
 func BenchmarkRegisterMR(b *testing.B) {
-	pd, err := newContext(Device{}, Uverbs, grant{}).AllocPD()
+	pd, err := newContext(Device{}, grant{}).AllocPD()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -23,7 +23,6 @@ import (
 // of the same object, and the context's Close for everything.
 type Context struct {
 	device  Device
-	through Backend
 	backend verbs.Backend
 
 	mu      sync.Mutex // never held while the backend is asked
@@ -46,17 +45,14 @@ type object struct {
 	destroy func() error
 }
 
-func newContext(d Device, through Backend, b verbs.Backend) *Context {
-	c := &Context{device: d, through: through, backend: b}
+func newContext(d Device, b verbs.Backend) *Context {
+	c := &Context{device: d, backend: b}
 	c.idle.L = &c.mu
 	return c
 }
 
 // Device returns what was opened, as it was then.
 func (c *Context) Device() Device { return c.device }
-
-// Backend is how verbs reach the device.
-func (c *Context) Backend() Backend { return c.through }
 
 // Alive returns nil while the device exists and an error with [ErrDeviceGone] in
 // its chain once it was removed or is about to be. It costs two system calls:

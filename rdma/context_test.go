@@ -31,7 +31,7 @@ func newFake() (*fake, *Context) {
 		f.closed = f.closed || method == "Close"
 		return f.fail[method]
 	}
-	return f, newContext(Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, Uverbs, f.Open())
+	return f, newContext(Device{Name: "fake0", Uverbs: "uverbs0", sysfs: "/nonexistent"}, f.Open())
 }
 
 // closers makes one of everything and returns how to close each.

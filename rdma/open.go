@@ -68,7 +68,7 @@ func OpenThrough(d Device, asked Backend) (*Context, error) {
 	if err != nil {
 		return nil, newOpenError(label, err)
 	}
-	return newContext(d, chosen, b), nil
+	return newContext(d, b), nil
 }
 
 func openBackend(d Device, chosen Backend) (verbs.Backend, error) {

@@ -125,7 +125,7 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 // postList posts what there is memory for.
 func (q *qp) postList(wrs []verbs.WR) (n int, err error) {
 	for n < len(wrs) && err == nil {
-		if err = check(&wrs[n]); err == nil {
+		if err = wrs[n].Plain(); err == nil {
 			q.put(n, &wrs[n])
 			n++
 		}
@@ -165,17 +165,6 @@ func (q *qp) endAt(n int) {
 	}
 	q.wrs[n-1].Next = 0
 	q.end = n
-}
-
-// check refuses what put has no room for.
-func check(wr *verbs.WR) error {
-	switch {
-	case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead, wr.To != nil:
-		return unix.EOPNOTSUPP
-	case len(wr.SGEs) != 1:
-		return unix.EINVAL
-	}
-	return nil
 }
 
 func (q *qp) put(i int, wr *verbs.WR) {

@@ -88,7 +88,7 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	room := min(q.ring.Free(), len(wrs))
 	for n < room && err == nil {
-		if err = check(&wrs[n]); err == nil {
+		if err = wrs[n].Plain(); err == nil {
 			q.put(&wrs[n])
 			n++
 		}
@@ -98,17 +98,6 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	}
 	q.ring.Publish()
 	return n, errors.Join(err, q.doorbell.Ring())
-}
-
-// check refuses what put has no room for.
-func check(wr *verbs.WR) error {
-	switch {
-	case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead, wr.To != nil:
-		return unix.EOPNOTSUPP
-	case len(wr.SGEs) != 1:
-		return unix.EINVAL
-	}
-	return nil
 }
 
 func (q *qp) put(wr *verbs.WR) {

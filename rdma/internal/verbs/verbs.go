@@ -37,6 +37,8 @@
 // no place here. Nothing is received: there is no post of receive requests yet.
 package verbs
 
+import "golang.org/x/sys/unix"
+
 // Backend is an open device. Its methods may be called by several goroutines at
 // once, except Close, which is the last of all calls, those of its queues included.
 type Backend interface {
@@ -146,6 +148,18 @@ type WR struct {
 	Remote   Remote    // of OpWrite, OpWriteImm and OpRead
 	Imm      uint32    // of OpWriteImm and OpSendImm, in network byte order
 	To       *Datagram // of queue pairs of type UD
+}
+
+// Plain refuses all but a write or a read of one piece of memory, with the errno of the contract:
+// what the backends of today do.
+func (w *WR) Plain() error {
+	switch {
+	case w.Op != OpWrite && w.Op != OpRead, w.To != nil:
+		return unix.EOPNOTSUPP
+	case len(w.SGEs) != 1:
+		return unix.EINVAL
+	}
+	return nil
 }
 
 // Datagram is where one request of a UD queue pair goes: member ud of

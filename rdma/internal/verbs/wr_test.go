@@ -1,0 +1,31 @@
+package verbs
+
+import (
+	"errors"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestPlain(t *testing.T) {
+	good := WR{Op: OpWrite, SGEs: []SGE{{Length: 1}}}
+	for what, c := range map[string]struct {
+		change func(*WR)
+		want   error
+	}{
+		"write":         {func(*WR) {}, nil},
+		"read":          {func(w *WR) { w.Op = OpRead }, nil},
+		"send":          {func(w *WR) { w.Op = OpSend }, unix.EOPNOTSUPP},
+		"immediate":     {func(w *WR) { w.Op = OpWriteImm }, unix.EOPNOTSUPP},
+		"datagram":      {func(w *WR) { w.To = &Datagram{} }, unix.EOPNOTSUPP},
+		"no memory":     {func(w *WR) { w.SGEs = nil }, unix.EINVAL},
+		"two memories":  {func(w *WR) { w.SGEs = make([]SGE, 2) }, unix.EINVAL},
+		"no such thing": {func(w *WR) { w.Op = 1 << 31 }, unix.EOPNOTSUPP},
+	} {
+		w := good
+		c.change(&w)
+		if err := w.Plain(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}
