@@ -94,6 +94,7 @@ const (
 	dirtyHolderHOLDER_UMEM     dirtyHolder = 1
 	dirtyHolderHOLDER_DIO      dirtyHolder = 2
 	dirtyHolderHOLDER_VMWRITEV dirtyHolder = 3
+	dirtyHolderHOLDER_VMCI     dirtyHolder = 4
 )
 
 type dirtyKind uint32
@@ -275,6 +276,10 @@ const (
 	dirtyProgUnpinEnterKprobe         = "unpin_enter_kprobe"
 	dirtyProgUnpinLeaveFexit          = "unpin_leave_fexit"
 	dirtyProgUnpinLeaveKprobe         = "unpin_leave_kprobe"
+	dirtyProgVmciEnterFentry          = "vmci_enter_fentry"
+	dirtyProgVmciEnterKprobe          = "vmci_enter_kprobe"
+	dirtyProgVmciLeaveFexit           = "vmci_leave_fexit"
+	dirtyProgVmciLeaveKprobe          = "vmci_leave_kprobe"
 	dirtyVarActive                    = "active"
 	dirtyVarDroppedFormat             = "dropped_format"
 	dirtyVarEpoch                     = "epoch"
@@ -385,6 +390,10 @@ type dirtyProgramSpecs struct {
 	UnpinEnterKprobe         *ebpf.ProgramSpec `ebpf:"unpin_enter_kprobe"`
 	UnpinLeaveFexit          *ebpf.ProgramSpec `ebpf:"unpin_leave_fexit"`
 	UnpinLeaveKprobe         *ebpf.ProgramSpec `ebpf:"unpin_leave_kprobe"`
+	VmciEnterFentry          *ebpf.ProgramSpec `ebpf:"vmci_enter_fentry"`
+	VmciEnterKprobe          *ebpf.ProgramSpec `ebpf:"vmci_enter_kprobe"`
+	VmciLeaveFexit           *ebpf.ProgramSpec `ebpf:"vmci_leave_fexit"`
+	VmciLeaveKprobe          *ebpf.ProgramSpec `ebpf:"vmci_leave_kprobe"`
 }
 
 // dirtyMapSpecs contains maps before they are loaded into the kernel.
@@ -568,6 +577,10 @@ type dirtyPrograms struct {
 	UnpinEnterKprobe         *ebpf.Program `ebpf:"unpin_enter_kprobe"`
 	UnpinLeaveFexit          *ebpf.Program `ebpf:"unpin_leave_fexit"`
 	UnpinLeaveKprobe         *ebpf.Program `ebpf:"unpin_leave_kprobe"`
+	VmciEnterFentry          *ebpf.Program `ebpf:"vmci_enter_fentry"`
+	VmciEnterKprobe          *ebpf.Program `ebpf:"vmci_enter_kprobe"`
+	VmciLeaveFexit           *ebpf.Program `ebpf:"vmci_leave_fexit"`
+	VmciLeaveKprobe          *ebpf.Program `ebpf:"vmci_leave_kprobe"`
 }
 
 func (p *dirtyPrograms) Close() error {
@@ -611,6 +624,10 @@ func (p *dirtyPrograms) Close() error {
 		p.UnpinEnterKprobe,
 		p.UnpinLeaveFexit,
 		p.UnpinLeaveKprobe,
+		p.VmciEnterFentry,
+		p.VmciEnterKprobe,
+		p.VmciLeaveFexit,
+		p.VmciLeaveKprobe,
 	)
 }
 

@@ -111,6 +111,12 @@ func stockReleases() map[string]hook {
 				vmwritevSite(),
 			},
 		},
+		event.HolderVMCI: {
+			purpose: "release of a VMCI queue pair",
+			module:  "vmw_vmci",
+			without: "no page can be told to have been dirtied by the release of a VMCI queue pair",
+			sites:   []site{callSite("vmci_qp_broker_detach", "all", "vmci")},
+		},
 	}
 }
 
@@ -198,7 +204,7 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI}
 }
 
 func knownHolder(holder string) bool { return slices.Contains(Holders(), holder) }

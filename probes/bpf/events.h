@@ -8,8 +8,9 @@ enum holder {
 	HOLDER_UMEM = 1,     /* RDMA region: ib_umem_release */
 	HOLDER_DIO = 2,      /* direct read: __bio_release_pages */
 	HOLDER_VMWRITEV = 3, /* process_vm_writev: unpin_user_pages_dirty_lock */
+	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
 };
-#define HOLDERS 4
+#define HOLDERS 5
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */

@@ -282,6 +282,42 @@ int remote_leave_kprobe(struct pt_regs *ctx)
 	return pause(0);
 }
 
+/* int vmci_qp_broker_detach(struct vmci_handle, struct vmci_ctx *). It dirties each page of the
+ * queues when the side detaches that has given their memory, or closes /dev/vmci. */
+static __always_inline int enter_vmci(void *ctx, __u64 frame)
+{
+	struct owner owner = {};
+	struct release *release = begin(ctx, HOLDER_VMCI, frame, &owner);
+
+	if (release)
+		release->stack = take_stack(ctx);
+	return 0;
+}
+
+SEC("fentry")
+int vmci_enter_fentry(void *ctx)
+{
+	return enter_vmci(ctx, 0);
+}
+
+SEC("fexit")
+int vmci_leave_fexit(void *ctx)
+{
+	return leave(HOLDER_VMCI, 0);
+}
+
+SEC("kprobe")
+int vmci_enter_kprobe(struct pt_regs *ctx)
+{
+	return enter_vmci(ctx, PT_REGS_SP(ctx));
+}
+
+SEC("kretprobe")
+int vmci_leave_kprobe(struct pt_regs *ctx)
+{
+	return leave(HOLDER_VMCI, PT_REGS_SP(ctx));
+}
+
 /* A task that dies inside the release (BUG, oops), or inside a pin, never returns from it. */
 SEC("raw_tp/sched_process_exit")
 int release_abandoned(void *ctx)

@@ -42,6 +42,8 @@ const (
 	// HolderVMWritev is process_vm_writev into a mapping, and whoever else
 	// calls unpin_user_pages_dirty_lock.
 	HolderVMWritev = "vmwritev"
+	// HolderVMCI is a VMCI queue pair: vmci_qp_broker_detach.
+	HolderVMCI = "vmci"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own
