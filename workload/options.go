@@ -146,6 +146,9 @@ func (o Options) validate() error {
 	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
 		return fault.Usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)
 	}
+	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.OneWay && o.Bidirectional {
+		return fault.Usagef("the holder %s brings nothing back from the file; give --bidirectional=false", holder.Name)
+	}
 	fs, _ := scenario.Find(filesystem.Kinds(), o.Scenario.Filesystem)
 	pageSize := max(int64(os.Getpagesize()), fs.PageBytes)
 	for _, region := range []struct {

@@ -24,6 +24,7 @@ func presets() []preset {
 		{Choice: scenario.Choice{Name: "kara", What: "the race that Jan Kara described in 2018: an O_DIRECT read into a mapping of the file is in flight while reclaim strips it"}, options: kara},
 		{Choice: scenario.Choice{Name: "clone", What: "a reflink copy on XFS is taken while an O_DIRECT read is in flight into its original"}, options: clone},
 		{Choice: scenario.Choice{Name: "live", What: "the loss on the newest kernels: an O_DIRECT read into a part of a file that is held in large folios, stripped by MADV_PAGEOUT; a second long"}, options: live},
+		{Choice: scenario.Choice{Name: "longterm", What: "the customer's case on the newest kernels: a VMCI queue pair, which no kernel refuses to pin, two minutes of traffic, through writeback and memory pressure, stop, release, msync"}, options: longterm},
 		{Choice: scenario.Choice{Name: Everything, What: "every scenario that makes sense in any folios, one after the other, each over 2 MiB and in natural folios; the exit code is the worst verdict's"}, options: everything},
 	}
 }
@@ -49,6 +50,13 @@ func customer() Options {
 	o.Scenario.Strip = "pressure"
 	o.Duration = time.Minute // in each of the two write phases
 	o.Bidirectional = true
+	return o
+}
+
+func longterm() Options {
+	o := customer()
+	o.Scenario.Holder = "vmci"
+	o.Bidirectional = false
 	return o
 }
 

@@ -228,13 +228,14 @@ func (r *run) conclude() {
 	r.record.Conclude()
 }
 
-// Close takes the run down, in the order in which its parts stand on each other.
+// Close takes the run down, in the order in which its parts stand on each other: probes keep the
+// modules of holders from being unloaded.
 func (r *run) Close() error {
-	var errs []error
+	errs := []error{r.watch.Close(), r.probes.Close()}
 	if r.holder != nil {
 		errs = append(errs, r.holder.Close())
 	}
-	errs = append(errs, r.watch.Close(), r.probes.Close(), r.region.Close(), r.anon.Close(), r.file.Close())
+	errs = append(errs, r.region.Close(), r.anon.Close(), r.file.Close())
 	if r.clone != nil {
 		errs = append(errs, r.clone.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/dio"
 	"umemstress/workload/holder/umem"
+	"umemstress/workload/holder/vmci"
 	"umemstress/workload/holder/vmwritev"
 	"umemstress/workload/mutation"
 	"umemstress/workload/scenario"
@@ -47,6 +48,9 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: vmwritev.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return vmwritev.Open(vmwritev.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+		}},
+		{Holder: vmci.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return vmci.Open(ctx, vmci.Config{TargetBytes: o.FileBytes, MessageBytes: o.MessageBytes})
 		}},
 	}
 }

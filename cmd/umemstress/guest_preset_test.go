@@ -22,13 +22,13 @@ import (
 // quick proves the verdict that is the key: it tells whether reclaim spares pages
 // that RDMA pins, and whether direct reads pin as RDMA does.
 var presetVerdicts = map[record.Verdict]map[string]record.Verdict{
-	record.DataLost: {"quick": record.DataLost, "customer": record.DataLost, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive},
-	record.Clean:    {"quick": record.Clean, "customer": record.Clean, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive},
-	record.Refused:  {"quick": record.Refused, "customer": record.Refused, "kara": record.Clean, "clone": record.Corrupted, "live": record.Inconclusive},
+	record.DataLost: {"quick": record.DataLost, "customer": record.DataLost, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
+	record.Clean:    {"quick": record.Clean, "customer": record.Clean, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
+	record.Refused:  {"quick": record.Refused, "customer": record.Refused, "kara": record.Clean, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
 }
 
 // Each preset gives its verdict, and it is about every page of the file. The minutes of
-// customer are made seconds. The files are small, since the pages that ext4 drops stay
+// customer and longterm are made seconds. The files are small, since the pages that ext4 drops stay
 // counted as dirty in this guest, and the flusher would come before the other tests'
 // first write.
 func TestPresets(t *testing.T) {
@@ -44,7 +44,7 @@ func TestPresets(t *testing.T) {
 			before := tracks(t)
 			args := []string{"run", "--preset", preset.Name, "--file-size", "8M", "--anon-size", "8M",
 				"--observe", "require", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}
-			if preset.Name == "customer" {
+			if preset.Name == "customer" || preset.Name == "longterm" {
 				args = append(args, "-D", "1")
 			}
 			stdout, stderr, code := outcome(t, args...)

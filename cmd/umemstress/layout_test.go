@@ -57,6 +57,7 @@ var layers = []string{
 	"workload/holder/umem",
 	"workload/holder/dio",
 	"workload/holder/vmwritev",
+	"workload/holder/vmci",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/danger",
@@ -81,6 +82,7 @@ var layers = []string{
 	"workload/internal/cgroup",
 	"workload/internal/mount",
 	"workload/internal/block",
+	"workload/internal/module",
 	"workload/internal/memory",
 	"workload/internal/file",
 	"workload/internal/fault",
@@ -111,7 +113,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci"}
 
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.

@@ -6,6 +6,8 @@ type Holder struct {
 	Does       string // what brings the bytes, as in "bytes that arrive by ..."
 	PinsSource bool   // the anonymous region is pinned, too
 	Once       bool   // it brings each byte once, and cannot repeat its traffic
+	OneWay     bool   // it brings nothing back from the target
+	Remaps     bool   // it maps the target a second time, which is not made for huge pages
 	Probed     string // what the probes call its release (event.HolderUmem, ...)
 	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
 	// see that the pages they strip are pinned.

@@ -14,6 +14,8 @@ func (c Catalogue) nonsense(s Scenario) string {
 		return s.Strip + " takes nothing but what belongs to large folios"
 	case p.mutation.Beside && (!fs.LargeFolios || s.Folios == "single"):
 		return s.Mutation + " reaches the region through large folios alone"
+	case fs.PageBytes > 0 && p.holder.Remaps:
+		return p.holder.Name + " maps the file a second time (mremap), which is not made here for huge pages"
 	case fs.Backing == InMemory && s.Strip != "none":
 		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
 	case fs.Backing == InMemory && s.Mutation != "none" && !p.mutation.Beside:

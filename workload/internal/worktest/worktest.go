@@ -61,11 +61,11 @@ func StartChild(t *testing.T, test, env string) (child *exec.Cmd, line string, e
 	return child, line, err
 }
 
-// Left is what a holder could leave behind: descriptors, and block devices in use.
+// Left is what a holder could leave behind: descriptors, block devices in use, and modules.
 func Left(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, pattern := range []string{"/proc/self/fd/*", "/sys/block/dm-*", "/sys/block/loop*/loop/backing_file"} {
+	for _, pattern := range []string{"/proc/self/fd/*", "/sys/block/dm-*", "/sys/block/loop*/loop/backing_file", "/sys/module/v*sock*", "/sys/module/vmw_vmci"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,113 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/workload/record"
+)
+
+// noModules wants the modules of VMCI gone, soon.
+func noModules(t *testing.T) {
+	t.Helper()
+	var found []string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		found = nil
+		for _, name := range []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"} {
+			if _, err := os.Stat("/sys/module/" + name); err == nil {
+				found = append(found, name)
+			}
+		}
+		if found == nil {
+			return
+		}
+	}
+	t.Errorf("modules that the run loaded are left: %q", found)
+}
+
+// No kernel refuses the pin of a VMCI queue pair, none sees it in reclaim, and every one of them
+// loses what arrives: the channels agree to the page, the probes see the release in the
+// run's own process, and the modules go with the run.
+func TestVMCI(t *testing.T) {
+	noModules(t)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--format", "json", "--observe", "require", "-o", dir)...)
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	const pages = 512
+	probes, disk, folios := r.Channels.Probes, r.Channels.Disk, r.Channels.Folios
+	rise, _ := r.Channels.WarningRise()
+	if r.Verdict != record.DataLost || code != record.DataLost.ExitCode() || len(r.Disagreements) > 0 {
+		t.Errorf("%s (%s), exit code %d; %q", r.Verdict, r.Reason, code, r.Disagreements)
+	}
+	if probes.BufferlessPages != pages || disk.OldPages != pages || rise != pages || folios.StrippedPages != pages || r.Traffic.Bytes != 4<<20 {
+		t.Errorf("the channels disagree: probes %d, disk %d old, warning_count %d, frames %d, %d bytes sent", probes.BufferlessPages, disk.OldPages, rise, folios.StrippedPages, r.Traffic.Bytes)
+	}
+	events := readFile(t, filepath.Join(dir, "events.jsonl"))
+	for _, want := range []string{`"holder":"vmci"`, "vmci_qp_broker_detach+0x", `"comm":"` + r.Process.Comm + `"`} {
+		if !strings.Contains(events, want) {
+			t.Errorf("no %q in the events: %s", want, events)
+		}
+	}
+	noModules(t)
+}
+
+// Traffic for a time, as the customer's: it goes on through writeback and reclaim, and a write phase
+// may end amid a pass.
+func TestVMCITraffic(t *testing.T) {
+	for _, traffic := range [][]string{{"-D", "2"}, {"-n", "37", "-s", "65536"}, {"--file-size", "18M", "--anon-size", "1M", "-s", "1000001", "-n", "50"}} {
+		args := small("--holder", "vmci", "--strip", "drop-caches", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence"))
+		stdout, stderr, _ := outcome(t, slices.Concat(args, traffic)...)
+		var r record.Record
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%v in %q; %s", err, stdout, stderr)
+		}
+		if len(r.Disagreements) > 0 || r.Channels.Cache.State != record.StateOK || r.Channels.Cache.StalePages != 0 {
+			t.Errorf("%q: %s (%s), %q; not all bytes arrived: %+v", traffic, r.Verdict, r.Reason, r.Disagreements, r.Channels.Cache)
+		}
+	}
+}
+
+// A run that is killed amid its traffic leaves no module, either.
+func TestVMCIKilled(t *testing.T) {
+	cmd := command(append([]string{"-v"}, small("--holder", "vmci", "-D", "30", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
+	cmd.Stderr = watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-watch.found
+	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait() // of the signal
+	noModules(t)
+}
+
+// Where another module has the host's side of AF_VSOCK, nothing can be sent: one sentence.
+func TestVMCIWithVhost(t *testing.T) {
+	if out, err := exec.Command("modprobe", "vhost_vsock").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	defer func() {
+		if out, err := exec.Command("modprobe", "-r", "vhost_vsock").CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}()
+	stdout, stderr, code := outcome(t, small("--holder", "vmci", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != exit.HostLacks || !strings.Contains(stderr, "rmmod vhost_vsock") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}

@@ -1,0 +1,53 @@
+package vmci
+
+import (
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// call makes a request with a structure, and the kernel writes its answer into that. It holds no
+// pointers to Go's memory. The number that the kernel returns is 0 where no error is, but
+// its own version for ioctlVersion2.
+func call[T initBlock | allocInfo | detachInfo | datagramInfo | uint32](f *os.File, request uintptr, argument *T) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(argument)))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR: // a signal of Go's scheduler
+			continue
+		}
+		return errno
+	}
+}
+
+// storeConsumerHead tells the kernel how far its bytes have been taken from a queue. The header
+// is mapped, and the kernel reads it.
+func storeConsumerHead(header []byte, at uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&header[consumerHead])), at)
+}
+
+// mapAgain maps the pages of a shared mapping a second time, over what was at the address
+// (mremap(2): of an old size of 0).
+func mapAgain(shared []byte, over []byte) error {
+	return remap(shared, 0, over)
+}
+
+// move moves pages over what was at the address, and leaves nothing in their place.
+func move(pages []byte, over []byte) error {
+	return remap(pages, uintptr(len(pages)), over)
+}
+
+func remap(from []byte, size uintptr, over []byte) error {
+	_, err := unix.MremapPtr(unsafe.Pointer(&from[0]), size, unsafe.Pointer(&over[0]), uintptr(len(over)), unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
+	return err
+}
+
+// renew maps fresh anonymous memory over what was there.
+func renew(pages []byte) error {
+	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&pages[0]), uintptr(len(pages)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED)
+	return err
+}

@@ -1,0 +1,98 @@
+// Package module has the kernel's modules that a run needs, and takes back those that it
+// loaded, however the run ends.
+package module
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"umemstress/workload/child"
+	"umemstress/workload/internal/fault"
+)
+
+// Set are modules that belong together.
+type Set struct {
+	Top     string   // the one to load; it brings the others along
+	Unload  []string // all of them, in an order in which they can be unloaded
+	Busy    string   // the one whose references tell of other users
+	Options string   // of the kernel's configuration, for who has none of it
+}
+
+// Loaded are those modules of a set that were not there before.
+type Loaded struct{ undo *child.Janitor }
+
+const sysModule = "/sys/module"
+
+// undo unloads the modules "$@", once nobody but another of them uses the module $1. Who
+// still does after some seconds keeps them: the sockets of a killed process live on for one.
+const undo = `rmmod=$1; busy=$2; shift 2; tries=0
+while [ $tries -lt 30 ]; do
+	left=
+	if [ "$(cat ` + sysModule + `/"$busy"/refcnt 2>/dev/null || echo 0)" -le 1 ]; then
+		for m; do
+			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || left=$m
+		done
+	else left=$busy
+	fi
+	[ -n "$left" ] || exit 0
+	tries=$((tries+1)); sleep 0.1
+done`
+
+// Load makes sure that the set's modules are there. The error says what the host lacks.
+func Load(ctx context.Context, s Set) (_ *Loaded, err error) {
+	absent := s.absent()
+	if len(absent) == 0 {
+		return &Loaded{}, nil
+	}
+	modprobe, err := child.Find("modprobe")
+	if err != nil {
+		return nil, s.lacks("modprobe is not there: apt-get install kmod")
+	}
+	rmmod, err := child.Find("rmmod")
+	if err != nil {
+		return nil, s.lacks("rmmod is not there: apt-get install kmod")
+	}
+	l := &Loaded{}
+	if l.undo, err = child.StartJanitor(nil, undo, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
+		return nil, err
+	}
+	out, err := exec.CommandContext(ctx, modprobe, s.Top).CombinedOutput()
+	if err == nil {
+		return l, nil
+	}
+	failed := s.lacks(strings.TrimSpace(string(out)))
+	switch {
+	case ctx.Err() != nil:
+		failed = ctx.Err()
+	case os.Geteuid() != 0:
+		failed = fault.Lacksf("the module %s is not loaded, and only root may load it: modprobe %[1]s as root", s.Top)
+	}
+	return nil, errors.Join(failed, l.Close())
+}
+
+// absent are those that are neither loaded nor built in, as far as those have parameters.
+func (s Set) absent() []string {
+	var absent []string
+	for _, name := range s.Unload {
+		if _, err := os.Stat(filepath.Join(sysModule, name)); err != nil {
+			absent = append(absent, name)
+		}
+	}
+	return absent
+}
+
+func (s Set) lacks(why string) error {
+	return fault.Lacksf("the module %s cannot be loaded: %s; boot a kernel that has it (%s)", s.Top, why, s.Options)
+}
+
+// Close unloads those that Load loaded and nobody else has come to use.
+func (l *Loaded) Close() error {
+	if l == nil || l.undo == nil {
+		return nil
+	}
+	return l.undo.Close()
+}
