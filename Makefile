@@ -232,7 +232,7 @@ FAULTS_KERNELS := 5.10 6.12
 FAULTS_FLAGS    = -umemstress $(abspath $(UMEM)) -faults.seed $(SEED)
 
 faults: kernels guest-programs
-	$(MAKE) -j3 --output-sync=target READY=yes faults-all
+	$(MAKE) -j4 --output-sync=target READY=yes faults-all
 
 # FAULTS_GUESTS are KERNEL-PART: each part has its share of the scenarios.
 FAULTS_GUESTS := $(foreach kernel,$(FAULTS_KERNELS),$(patsubst %,$(kernel)-%,$(shell seq $(PARTS))))

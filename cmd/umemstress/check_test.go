@@ -14,6 +14,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{Run: true}:                           exit.Clean,
 		{RunDIO: true}:                        exit.Clean,
 		{RunVMWritev: true}:                   exit.Clean,
+		{RunVMCI: true}:                       exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

@@ -39,6 +39,7 @@ var spread = []string{
 	"vmwritev/xfs/none/punch",
 	"vmwritev/ext4/memcg/none",
 	"vmwritev/btrfs/none/reflink",
+	"vmci/ext4/pageout/none", // with modules that it loads
 }
 
 // A campaign with few of each signal has the first scenarios alone.

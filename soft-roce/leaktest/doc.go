@@ -3,7 +3,7 @@
 //
 // With the build tag guest, Run compares what there was before the tests with what there
 // is after them, and fails for each leak in one sentence: descriptors, processes, loop
-// devices, device-mapper devices, mounts, cgroups, network devices, RDMA devices and their
+// devices, device-mapper devices, mounts, modules, cgroups, network devices, RDMA devices and their
 // resources, BPF objects, kprobe events, temporary files, and kernel settings. Without the
 // tag it only runs the tests, since on a host others come and go meanwhile.
 package leaktest

@@ -25,6 +25,20 @@ func mounts(found things) error {
 	return nil
 }
 
+// modules are those that a run unloads which has loaded them. What a mount or a block device
+// brings along stays.
+func modules(found things) error {
+	for _, name := range []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"} {
+		_, err := os.Stat(filepath.Join("/sys/module", name))
+		if err == nil {
+			found.add("module %s", name)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 const cgroupRoot = "/sys/fs/cgroup"
 
 func cgroups(found things) error {

@@ -35,6 +35,7 @@ var kinds = []struct {
 	{"loop devices", loopDevices, "is still attached"},
 	{"mapped devices", mappedDevices, "is still there"},
 	{"mounts", mounts, "is still there"},
+	{"modules", modules, "is still loaded"},
 	{"cgroups", cgroups, "is still there"},
 	{"network devices", directory("/sys/class/net", "network device"), "is still there"},
 	{"RDMA devices", directory("/sys/class/infiniband", "RDMA device"), "is still there"},

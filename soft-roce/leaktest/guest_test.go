@@ -93,6 +93,7 @@ func TestLeaks(t *testing.T) {
 		{"link", byShell(`ip link add leak0 type veth peer name leak1; ip link set leak0 up; rdma link add rxeleak type rxe netdev leak0`,
 			`rdma link del rxeleak; ip link del leak0`), []string{"RDMA device rxeleak", "is still there"}},
 		{"network device", byShell(`ip link add leak0 type veth peer name leak1`, `ip link del leak0`), []string{"network device leak0", "is still there"}},
+		{"module", byShell(`modprobe vmw_vmci`, `rmmod vmw_vmci`), []string{"module vmw_vmci", "is still loaded"}},
 		{"kprobe event", byShell(`echo "p:$1 vfs_read" >>/sys/kernel/tracing/kprobe_events`, `echo "-:$1" >>/sys/kernel/tracing/kprobe_events`, event),
 			[]string{"kprobe event p:" + event, "is still set"}},
 		{"BPF object", func(t *testing.T) (string, func()) {

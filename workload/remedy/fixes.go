@@ -215,7 +215,7 @@ func (f Fix) kernels() string {
 func Unfixed(t Trouble) string {
 	switch {
 	case t.Effect == record.Corrupted:
-		return "no kernel that was looked at (5.10 to 7.2) keeps a direct read or process_vm_writev from overwriting a clone; regions of RDMA are refused since 6.5"
+		return "no kernel that was looked at (5.10 to 7.2) keeps a direct read, process_vm_writev or a VMCI queue pair from overwriting a clone; regions of RDMA are refused since 6.5"
 	case t.Filesystem == "btrfs" && t.Effect == record.Crashed:
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:
@@ -224,6 +224,8 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.Detached:
 		return "no kernel that was looked at keeps pinned pages in their file when a hole is punched there, or beside them in a large folio"
+	case t.Holder == "vmci":
+		return "no kernel that was looked at (5.10 to 7.2) has VMCI pin the memory of a queue pair by FOLL_PIN, which reclaim would heed, or by FOLL_LONGTERM, which would be refused"
 	case t.Large:
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the buffers of a pinned large folio"
 	}

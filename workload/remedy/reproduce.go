@@ -49,6 +49,10 @@ func Shows() []Shown {
 		{Scenario: "dio/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--preset kara"},
 		{Scenario: "dio/ext4/pageout/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72, flags: "--preset live"},
 		{Scenario: "vmwritev/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
+		{Scenario: "vmci/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
+		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
+		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
+		{Scenario: "vmci/ext4/pageout/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
 
 		{Scenario: "dio/btrfs/none/none", Kernel: "6.12", Verdict: record.Exposed, version: v612},
 	}
@@ -110,7 +114,7 @@ func standIn(t Trouble) string {
 		return "dio"
 	case !known || h.LongTerm:
 		return "rdma"
-	case h.Name == "vmwritev":
+	case h.Name == "vmwritev", h.Name == "vmci":
 		return h.Name
 	}
 	return "dio"

@@ -79,8 +79,12 @@ func TestReadExpectationsNamesTheFile(t *testing.T) {
 	}
 }
 
+// lacking are kernels of the lab that have not what a holder needs: the report's own is small, and
+// its configuration has no VMCI.
+var lacking = map[string]string{"vmci": "5.10-unfixed"}
+
 // TestOwnExpectations checks the file that CI runs: every scenario says what it
-// does on every kernel of the lab, and the subset is a part of it.
+// does on every kernel of the lab that can run it, and the subset is a part of it.
 func TestOwnExpectations(t *testing.T) {
 	expectations, err := Expected()
 	if err != nil {
@@ -99,12 +103,18 @@ func TestOwnExpectations(t *testing.T) {
 		}
 	}
 	for scenario, names := range columns {
+		holder, _, _ := strings.Cut(scenario, "/")
+		able := 0
 		for _, known := range entries {
+			if known.Name == lacking[holder] {
+				continue
+			}
+			able++
 			if !slices.Contains(names, known.Name) {
 				t.Errorf("%s: no expectation for %s", scenario, known.Name)
 			}
 		}
-		if len(names) != len(entries) {
+		if len(names) != able {
 			t.Errorf("%s has expectations for %v: there are kernels that the lab does not know", scenario, names)
 		}
 	}

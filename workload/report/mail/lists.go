@@ -21,6 +21,7 @@ var (
 	sectionTmpfs = section{"TMPFS (SHMEM FILESYSTEM)", []string{"linux-mm@kvack.org"}}
 	sectionHuge  = section{"HUGETLB SUBSYSTEM", []string{"linux-mm@kvack.org"}}
 	sectionRDMA  = section{"INFINIBAND SUBSYSTEM", []string{"linux-rdma@vger.kernel.org"}}
+	sectionVMCI  = section{"VMWARE VMCI DRIVER", []string{"linux-kernel@vger.kernel.org"}}
 	sectionRest  = section{"THE REST", []string{"linux-kernel@vger.kernel.org"}}
 
 	// Newer than 6.12: posted in May 2025, "MAINTAINERS: add mm GUP section".

@@ -39,12 +39,13 @@ type Abilities struct {
 	Run         bool `json:"run"`          // with the holder rdma
 	RunDIO      bool `json:"run_dio"`      // with the holder dio
 	RunVMWritev bool `json:"run_vmwritev"` // with the holder vmwritev
+	RunVMCI     bool `json:"run_vmci"`     // with the holder vmci
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
-func (a Abilities) Some() bool { return a.Run || a.RunDIO || a.RunVMWritev || a.Lab }
+func (a Abilities) Some() bool { return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.Lab }
 
 // Document is everything that was found.
 type Document struct {
@@ -70,14 +71,14 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
-	dio, vmwritev := h.dioItem(), h.vmwritevItem()
+	dio, vmwritev, vmci := h.dioItem(), h.vmwritevItem(), h.vmciItem()
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
 	tools := h.labItems()
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, dio, vmwritev, vmci, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)
@@ -92,6 +93,7 @@ func (h *host) check() Document {
 			Run:         deviceFound && nothingMissing(limit, scratch),
 			RunDIO:      nothingMissing(dio, scratch),
 			RunVMWritev: nothingMissing(vmwritev, scratch),
+			RunVMCI:     nothingMissing(vmci, scratch),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

@@ -59,6 +59,13 @@ func withMLX5(files map[string]string) map[string]string {
 	return files
 }
 
+// withVMCI adds the modules of VMCI to those that can be loaded.
+func withVMCI(files map[string]string) map[string]string {
+	const vmci, transport = "kernel/drivers/misc/vmw_vmci/vmw_vmci.ko.xz", "kernel/net/vmw_vsock/vmw_vsock_vmci_transport.ko.xz"
+	files["modules/modules.dep"] += "\n" + vmci + ":\n" + transport + ": kernel/net/vmw_vsock/vsock.ko.xz " + vmci
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 
@@ -139,7 +146,8 @@ func TestCheck(t *testing.T) {
 			files: rootHost(),
 			can:   Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{
-				"device": "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
+				"without RDMA: vmci": "missing: CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run",
+				"device":             "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
 				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
 				"lab: cache": "ok: /cache", "lab: kernels": "ok: in the cache: 5.10; the mirror", "lab: KVM": "ok",
 			},
@@ -296,6 +304,32 @@ func TestCheck(t *testing.T) {
 				"kernel log": "warning: in a container, pass the node in"},
 		},
 		{
+			name:   "VMCI, not loaded yet",
+			files:  withVMCI(rootHost()),
+			can:    Abilities{RunDIO: true, RunVMWritev: true, RunVMCI: true, Lab: true},
+			states: map[string]string{"without RDMA: vmci": "ok: vmw_vmci"},
+		},
+		{
+			name:   "VMCI, and somebody else has AF_VSOCK",
+			files:  with(withVMCI(rootHost()), "sys/module/vhost_vsock/refcnt", "0"),
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: vmci": "missing: rmmod vhost_vsock"},
+		},
+		{
+			name:   "VMCI that is not permitted",
+			files:  with(withVMCI(rootHost()), "dev/vmci", ""),
+			change: func(h *host) { h.access = func(string, uint32) error { return unix.EACCES } },
+			can:    Abilities{RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: vmci": "missing: pass the node in"},
+		},
+		{
+			name:   "VMCI, not loaded, and no root to load it",
+			files:  withVMCI(rootHost()),
+			change: unprivileged,
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: vmci": "missing: is not loaded"},
+		},
+		{
 			name:  "nothing to fetch from",
 			files: rootHost(),
 			change: func(h *host) {
@@ -353,7 +387,7 @@ func checkItems(t *testing.T, items []Item, states map[string]string) {
 }
 
 func TestCheckText(t *testing.T) {
-	h := fixture(t, withRxe(rootHost(), "4: ACTIVE"))
+	h := fixture(t, withVMCI(withRxe(rootHost(), "4: ACTIVE")))
 	h.dangers[1].Present, h.dangers[1].Effect = true, "an oops panics it"
 	h.lab.Needs[0].Missing = true
 	h.lab.Needs = append(h.lab.Needs, lab.Need{Program: "mke2fs"})
@@ -362,7 +396,7 @@ func TestCheckText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), probes on them all\n",
+		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), probes on them all\n",
 		"not possible here: the lab\n",
 		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
 		"modprobe, mke2fs: installed\n",

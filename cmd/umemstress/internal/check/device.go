@@ -51,7 +51,7 @@ func (h *host) deviceRemedy() string {
 // haveModule says whether a module is loaded, built in, or among the kernel's
 // files, where its name may be written otherwise.
 func (h *host) haveModule(name, file string) bool {
-	if _, err := os.Stat(filepath.Join(h.sys, "module", name)); err == nil {
+	if h.loaded(name) {
 		return true
 	}
 	for _, list := range []string{"modules.builtin", "modules.dep"} {
@@ -61,6 +61,12 @@ func (h *host) haveModule(name, file string) bool {
 		}
 	}
 	return false
+}
+
+// loaded says whether a module is there, loaded or built in and with parameters.
+func (h *host) loaded(name string) bool {
+	_, err := os.Stat(filepath.Join(h.sys, "module", name))
+	return err == nil
 }
 
 func (h *host) deviceItem(d rdma.Device) Item {

@@ -48,6 +48,27 @@ func (h *host) vmwritevItem() Item {
 	return i
 }
 
+// vmciItem says whether there can be queue pairs of VMCI, and the host's side of AF_VSOCK that
+// writes into them. It opens no device.
+func (h *host) vmciItem() Item {
+	i := Item{Name: "without RDMA: vmci", State: Missing, Costs: "no run with the holder vmci"}
+	node := filepath.Join(h.dev, "vmci")
+	err := h.access(node, unix.R_OK|unix.W_OK)
+	switch {
+	case !h.haveModule("vmw_vsock_vmci_transport", "vmw_vsock_vmci_transport"):
+		i.Detail, i.Remedy = "no module vmw_vsock_vmci_transport", "a kernel with CONFIG_VMWARE_VMCI and CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run has one"
+	case h.loaded("vhost_vsock"):
+		i.Detail, i.Remedy = "the module vhost_vsock has the host's side of AF_VSOCK", "rmmod vhost_vsock, where no virtual machine needs it"
+	case errors.Is(err, fs.ErrNotExist) && h.uid != 0:
+		i.Detail, i.Remedy = "the module vmw_vsock_vmci_transport is not loaded", remedyRoot
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		i.Detail, i.Remedy = fmt.Sprintf("%s: %v", node, err), h.asRoot("in a container, pass the node in")
+	default:
+		return Item{Name: i.Name, State: OK, Detail: "vmw_vmci with vmw_vsock_vmci_transport"}
+	}
+	return i
+}
+
 // tryUserfault makes a userfaultfd as the holder does, and closes it.
 func tryUserfault() error {
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)

@@ -41,6 +41,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.Run, "a run with RDMA", crash},
 		{d.Can.RunDIO, "a run with --holder dio", crash},
 		{d.Can.RunVMWritev, "a run with --holder vmwritev", crash},
+		{d.Can.RunVMCI, "a run with --holder vmci", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {
