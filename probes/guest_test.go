@@ -50,7 +50,17 @@ func TestMain(m *testing.M) {
 	default:
 		holdUntilKilled(role)
 	}
-	os.Exit(leaktest.Run(m))
+	// Of the modules that hooks are in, this one is not there by itself.
+	module := func(program string) {
+		if out, err := exec.Command(program, "vmw_vmci").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s vmw_vmci: %v: %s", program, err, out)
+			os.Exit(1)
+		}
+	}
+	module("modprobe")
+	code := leaktest.Run(m)
+	module("rmmod")
+	os.Exit(code)
 }
 
 // A pin is a registered region.

@@ -23,6 +23,8 @@ type hook struct {
 	// optional hooks tell more; of the others, one that is missing would make a session
 	// that sees nothing.
 	optional bool
+	// rare hooks are in a module that few machines have, and that those load when they start.
+	rare bool
 	// loses says where calls are counted that its programs missed; nil: as releases.
 	loses func(*event.Lost) *uint64
 }
@@ -114,6 +116,7 @@ func stockReleases() map[string]hook {
 		event.HolderVMCI: {
 			purpose: "release of a VMCI queue pair",
 			module:  "vmw_vmci",
+			rare:    true,
 			without: "no page can be told to have been dirtied by the release of a VMCI queue pair",
 			sites:   []site{callSite("vmci_qp_broker_detach", "all", "vmci")},
 		},
@@ -205,6 +208,15 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
 	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI}
+}
+
+// HoldersHere are those of Holders that this machine may have: not those of a module that few have
+// and that is not loaded. To wait for such a one would keep privileges of a session that goes on for long.
+func HoldersHere() []string {
+	return slices.DeleteFunc(Holders(), func(holder string) bool {
+		release := stockReleases()[holder]
+		return release.rare && findModule(release.module) == module{}
+	})
 }
 
 func knownHolder(holder string) bool { return slices.Contains(Holders(), holder) }

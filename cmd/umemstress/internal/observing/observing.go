@@ -233,7 +233,7 @@ func (f *flags) observe(ctx context.Context, seen witness, to told) (observe.Sum
 
 func (f *flags) attach() (*probes.Session, error) {
 	return probes.Attach(probes.Options{
-		Holders: probes.Holders(), Kinds: probes.Kinds(), AnyRelease: true,
+		Holders: probes.HoldersHere(), Kinds: probes.Kinds(), AnyRelease: true,
 		Events: ringBytes, Janitor: f.host.Janitor, BTF: f.btf,
 	})
 }
