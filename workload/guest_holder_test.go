@@ -12,7 +12,9 @@ import (
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
+	"umemstress/workload/holder/vmci"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/module"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/scenario"
 )
@@ -31,6 +33,15 @@ func subject(kind holderKind) holdertest.Subject {
 }
 
 func TestHolders(t *testing.T) {
+	loaded, err := module.Load(t.Context(), vmci.Modules()) // once: to unload them takes a second
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := loaded.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	for _, kind := range holderKinds() {
 		t.Run(kind.Name, func(t *testing.T) { holdertest.Conform(t, subject(kind)) })
 	}

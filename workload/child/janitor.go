@@ -3,7 +3,6 @@ package child
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,12 +13,12 @@ import (
 // Janitor undoes a change of this machine that would outlive the process, however the
 // process ends: SIGKILL runs no deferred function. It is a shell that waits for
 // the end of a pipe that only this process holds open (Go opens every descriptor
-// with O_CLOEXEC, so no other child keeps it), and then runs its script. The
+// with O_CLOEXEC, so no other child keeps it but for Await), and then runs its script. The
 // same shell undoes on Close, so that the undoing that is rarely needed is the one
 // that always runs.
 type Janitor struct {
 	cmd    *exec.Cmd
-	pipe   io.WriteCloser
+	pipe   *os.File
 	stderr bytes.Buffer
 	close  func() error
 }
@@ -40,15 +39,22 @@ func StartJanitor(file *os.File, script string, args ...string) (*Janitor, error
 	}
 	j.cmd.Stderr = &j.stderr
 	j.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's signals
-	var err error
-	if j.pipe, err = j.cmd.StdinPipe(); err != nil {
-		return nil, err
+	stdin, pipe, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe to the shell that cleans up after a killed run: %w", err)
 	}
+	defer stdin.Close() // the shell has its own
+	j.cmd.Stdin, j.pipe = stdin, pipe
 	if err := j.cmd.Start(); err != nil {
+		pipe.Close()
 		return nil, fmt.Errorf("start the shell that cleans up after a killed run: %w", err)
 	}
 	return j, nil
 }
+
+// Await has the script wait for a process, too, that is not started yet: one that outlives this
+// process would change what has been undone already. It holds the pipe open, as its last descriptor.
+func (j *Janitor) Await(cmd *exec.Cmd) { cmd.ExtraFiles = append(cmd.ExtraFiles, j.pipe) }
 
 // Tell gives the script a line, which becomes its $told.
 func (j *Janitor) Tell(line string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -114,5 +115,28 @@ func TestJanitorAfterKill(t *testing.T) {
 			data, err := os.ReadFile(file)
 			return err == nil && string(data) == "undone\n"
 		})
+	}
+}
+
+// What was started before the end is over before anything is undone.
+func TestJanitorAwaits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "order")
+	j, err := StartJanitor(nil, `echo undone >>"$1"`, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `sleep 0.3; echo done >>"$1"`, "sh", file)
+	j.Await(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if order, err := os.ReadFile(file); err != nil || string(order) != "done\nundone\n" {
+		t.Errorf("%q, %v", order, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -38,7 +39,9 @@ func openDevice() (_ *device, err error) {
 	if err := call(d.file, ioctlVersion2, &version); err != nil {
 		return nil, fault.Lacksf("%s: IOCTL_VMCI_VERSION2: %w", node, err)
 	}
-	block := initBlock{Context: firstContext}
+	// Not a number that was used before: the kernel's sockets keep the queue pairs of a context that
+	// is gone for a second (net/vmw_vsock/af_vsock.c, vsock_pending_work), by these very names.
+	block := initBlock{Context: firstContext + rand.Uint32N(1<<30)}
 	if err := call(d.file, ioctlInitContext, &block); err != nil {
 		return nil, fault.Lacksf("%s: IOCTL_VMCI_INIT_CONTEXT: %w", node, err)
 	}

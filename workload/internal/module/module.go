@@ -60,7 +60,9 @@ func Load(ctx context.Context, s Set) (_ *Loaded, err error) {
 	if l.undo, err = child.StartJanitor(nil, undo, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, modprobe, s.Top).CombinedOutput()
+	load := exec.CommandContext(ctx, modprobe, s.Top)
+	l.undo.Await(load)
+	out, err := load.CombinedOutput()
 	if err == nil {
 		return l, nil
 	}
