@@ -65,6 +65,9 @@ type Options struct {
 	Log        logrus.FieldLogger                            // what a person may want to know meanwhile; nil: logrus's own logger
 	Tool       string                                        // the version of this program, for the record
 	AllowCrash bool                                          // run even where it can take the machine down
+
+	Status         func(Status)  // told each StatusInterval how far a phase is; nil: nobody is
+	StatusInterval time.Duration // 0: never
 }
 
 // quick are the options of the shortest run that proves a loss.

@@ -41,6 +41,7 @@ type run struct {
 	folios   *folio.Pinned // that hold the region; nil: not pinned yet, or nobody could look
 	stripper strip.Stripper
 	died     chan struct{} // closed when a thread of the kernel died
+	progress holder.Progress
 }
 
 // Run drives the scenario through its phases and returns what was witnessed,
@@ -156,7 +157,9 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 		return false, err
 	}
 	started = time.Now() // without the time that saving took
+	end := r.tellStatus(name)
 	err = r.attend(ctx, do)
+	end()
 	phase.Seconds = time.Since(started).Seconds()
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	phase.HostLacks = phase.Outcome == record.OutcomeFailed && hostLacks(err)

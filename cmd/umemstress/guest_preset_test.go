@@ -89,6 +89,7 @@ func harmed(r *record.Record) (hit, of uint64) {
 // runs here; its exit code is the worst one's, and the evidence of each judges the
 // same.
 func TestEverything(t *testing.T) {
+	haveModule(t, modulesOfVMCI[0]) // once: to unload them takes a second
 	before := tracks(t)
 	dir := t.TempDir()
 	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--observe", "require", "--format", "json", "-o", dir)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,32 +15,52 @@ import (
 	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/event"
+	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
-// noModules wants the modules of VMCI gone, soon.
-func noModules(t *testing.T) {
+// modulesOfVMCI are those of the host's side.
+var modulesOfVMCI = []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"}
+
+// noModules wants the modules of VMCI gone, soon, and does each time what is to help.
+func noModules(t *testing.T, help func()) {
 	t.Helper()
 	var found []string
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		found = nil
-		for _, name := range []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"} {
-			if _, err := os.Stat("/sys/module/" + name); err == nil {
-				found = append(found, name)
-			}
-		}
-		if found == nil {
+		help()
+		found = slices.DeleteFunc(slices.Clone(modulesOfVMCI), func(name string) bool {
+			_, err := os.Stat("/sys/module/" + name)
+			return err != nil
+		})
+		if len(found) == 0 {
 			return
 		}
 	}
-	t.Errorf("modules that the run loaded are left: %q", found)
+	t.Errorf("modules are still loaded: %q", found)
+}
+
+func nothing() {}
+
+// haveModule has a module loaded for the time of the test, and those that it needs.
+func haveModule(t *testing.T, name string) {
+	t.Helper()
+	if out, err := exec.Command("modprobe", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		noModules(t, func() { // a socket uses vsock for a second after its end
+			_ = exec.Command("modprobe", "-qr", name).Run() // what it did is looked at
+			_ = exec.Command("modprobe", "-qr", "vsock").Run()
+		})
+	})
 }
 
 // No kernel refuses the pin of a VMCI queue pair, none sees it in reclaim, and every one of them
 // loses what arrives: the channels agree to the page, the probes see the release in the
 // run's own process, and the modules go with the run.
 func TestVMCI(t *testing.T) {
-	noModules(t)
+	noModules(t, nothing)
 	dir := filepath.Join(t.TempDir(), "evidence")
 	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--format", "json", "--observe", "require", "-o", dir)...)
 	var r record.Record
@@ -61,18 +82,24 @@ func TestVMCI(t *testing.T) {
 			t.Errorf("no %q in the events: %s", want, events)
 		}
 	}
-	noModules(t)
+	noModules(t, nothing)
 }
+
+// saysHowFar is a line of --status-interval about a write phase.
+var saysHowFar = regexp.MustCompile(`write: [0-9]+ s, [1-9][0-9]* operations, [1-9][0-9]* MiB, [0-9.]+ MiB/s`)
 
 // Traffic for a time, as the customer's: it goes on through writeback and reclaim, and a write phase
 // may end amid a pass.
 func TestVMCITraffic(t *testing.T) {
-	for _, traffic := range [][]string{{"-D", "2"}, {"-n", "37", "-s", "65536"}, {"--file-size", "18M", "--anon-size", "1M", "-s", "1000001", "-n", "50"}} {
+	for _, traffic := range [][]string{{"-D", "2", "--status-interval", "500ms"}, {"-n", "37", "-s", "65536"}, {"--file-size", "18M", "--anon-size", "1M", "-s", "1000001", "-n", "50"}} {
 		args := small("--holder", "vmci", "--strip", "drop-caches", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence"))
 		stdout, stderr, _ := outcome(t, slices.Concat(args, traffic)...)
 		var r record.Record
 		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 			t.Fatalf("%v in %q; %s", err, stdout, stderr)
+		}
+		if slices.Contains(traffic, "-D") && !saysHowFar.MatchString(stderr) {
+			t.Errorf("nobody was told how far it was: %s", stderr)
 		}
 		if len(r.Disagreements) > 0 || r.Channels.Cache.State != record.StateOK || r.Channels.Cache.StalePages != 0 {
 			t.Errorf("%q: %s (%s), %q; not all bytes arrived: %+v", traffic, r.Verdict, r.Reason, r.Disagreements, r.Channels.Cache)
@@ -93,19 +120,31 @@ func TestVMCIKilled(t *testing.T) {
 		t.Error(err)
 	}
 	_ = cmd.Wait() // of the signal
-	noModules(t)
+	noModules(t, nothing)
+}
+
+// Who observes a machine with VMCI is told of its queue pairs, and whose they are.
+func TestVMCIObserved(t *testing.T) {
+	haveModule(t, modulesOfVMCI[0])
+	o := beginObserving(t, "--fs", "ext4")
+	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == "vmci" })
+	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 {
+		t.Errorf("%+v", line)
+	}
+	summary, _ := o.end(t)
+	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == "vmci" })
+	if i < 0 || summary.Sums[i].Bufferless != 512 {
+		t.Errorf("%+v, want 512 pages of vmci without buffers", summary.Sums)
+	}
 }
 
 // Where another module has the host's side of AF_VSOCK, nothing can be sent: one sentence.
 func TestVMCIWithVhost(t *testing.T) {
-	if out, err := exec.Command("modprobe", "vhost_vsock").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	defer func() {
-		if out, err := exec.Command("modprobe", "-r", "vhost_vsock").CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
-	}()
+	haveModule(t, "vhost_vsock")
 	stdout, stderr, code := outcome(t, small("--holder", "vmci", "-o", filepath.Join(t.TempDir(), "evidence"))...)
 	if code != exit.HostLacks || !strings.Contains(stderr, "rmmod vhost_vsock") {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)

@@ -22,6 +22,7 @@ var layers = []string{
 	"cmd/umemstress/internal/cells",
 	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",
+	"cmd/umemstress/internal/status",
 	"cmd/umemstress/internal/observing",
 	"cmd/umemstress/internal/provoking",
 	"cmd/umemstress/internal/reporting",

@@ -11,6 +11,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/bytesize"
 	"umemstress/cmd/umemstress/internal/cireport"
+	"umemstress/cmd/umemstress/internal/status"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
 	"umemstress/workload/witness"
@@ -22,6 +23,7 @@ type runFlags struct {
 	preset  string
 	format  string
 	reports cireport.Flags
+	status  status.Flags
 	given   *pflag.FlagSet
 }
 
@@ -29,6 +31,7 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.preset, "preset", "quick", "what the other flags start from: "+names(workload.Presets()))
 	addFormatFlag(flags, &f.format)
 	f.reports.Register(flags)
+	f.status.Register(flags)
 	quick, err := workload.Preset("quick")
 	if err != nil {
 		panic(err) // the name stands in workload's own table
@@ -103,7 +106,7 @@ func (f *runFlags) fitsEverything() error {
 	}
 	for _, flag := range []string{"iters", "duration", "bidirectional"} {
 		if f.given.Changed(flag) {
-			return exit.Usagef("--%s: the preset everything goes through all holders, and only rdma can repeat its traffic; leave it out", flag)
+			return exit.Usagef("--%s: the preset everything goes through all holders, and not every one can repeat its traffic; leave it out", flag)
 		}
 	}
 	return nil

@@ -41,6 +41,7 @@ type Tally struct{ Attempts, Held int }
 
 // Step says what one of the two write phases does.
 type Step struct {
-	Again bool // the second one, past the file system that believes the pages clean
-	Stop  StopRule
+	Again    bool // the second one, past the file system that believes the pages clean
+	Stop     StopRule
+	Progress *Progress // of a holder that can repeat its traffic; nil: nobody looks
 }

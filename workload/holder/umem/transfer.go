@@ -16,6 +16,7 @@ type transfer struct {
 	pass          holder.Pass
 	bidirectional bool
 	stop          holder.StopRule
+	counter       *holder.Progress
 
 	sent        record.Traffic
 	forwarded   int // messages of sent from the source to the target
@@ -85,6 +86,7 @@ func (t *transfer) queue(ctx context.Context, from *rdma.MR, fromOffset int64, t
 	f.queue(from, fromOffset, to, toOffset, length)
 	t.sent.Operations++
 	t.sent.Bytes += uint64(length)
+	t.counter.Add(length)
 	return nil
 }
 

@@ -139,6 +139,7 @@ func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traf
 		pass:          holder.Pass{Size: h.config.MessageBytes, Target: int64(h.target.Len()), Source: int64(h.source.Len())},
 		bidirectional: h.config.Bidirectional,
 		stop:          step.Stop,
+		counter:       step.Progress,
 	}
 	return t.run(ctx)
 }

@@ -44,7 +44,7 @@ var actors = map[string]actor{
 		release: "The calls return, and have released the pages.",
 	},
 	"vmci": {
-		brings:   "VMCI queue pair",
+		brings:   "vsock over VMCI",
 		pin:      "As a VMX does, make VMCI queue pairs of /dev/vmci whose consume queues are the mapping (IOCTL_VMCI_QUEUEPAIR_ALLOC), and connect them to a listening socket of AF_VSOCK (module vmw_vsock_vmci_transport).",
 		write:    "Send old bytes through the accepted sockets: the kernel writes them into the pages.",
 		again:    "Send new bytes.",
