@@ -27,7 +27,7 @@ type Loaded struct{ undo *child.Janitor }
 
 const sysModule = "/sys/module"
 
-// undo unloads the modules "$@", once nobody but another of them uses the module $1. Who
+// undo unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
 // still does after some seconds keeps them: the sockets of a killed process live on for one.
 const undo = `rmmod=$1; busy=$2; shift 2; tries=0
 while [ $tries -lt 30 ]; do
