@@ -6,22 +6,20 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/internal/file"
 )
 
 // call makes a request with a structure, and the kernel writes its answer into that. It holds no
 // pointers to Go's memory. The number that the kernel returns is 0 where no error is, but
 // its own version for ioctlVersion2.
-func call[T initBlock | allocInfo | detachInfo | datagramInfo | uint32](f *os.File, request uintptr, argument *T) error {
-	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(argument)))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR: // a signal of Go's scheduler
-			continue
+func call[T initBlock | allocInfo | detachInfo | datagramInfo | uint32](node *os.File, request uintptr, argument *T) error {
+	return file.Again(func() error {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, node.Fd(), request, uintptr(unsafe.Pointer(argument))); errno != 0 {
+			return errno
 		}
-		return errno
-	}
+		return nil
+	})
 }
 
 // storeConsumerHead tells the kernel how far its bytes have been taken from a queue. The header

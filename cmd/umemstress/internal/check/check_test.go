@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -383,31 +382,6 @@ func checkItems(t *testing.T, items []Item, states map[string]string) {
 		if !ok || string(i.State) != state || !strings.Contains(fmt.Sprintf("%s\n%s\n%s", i.Detail, i.Costs, i.Remedy), says) {
 			t.Errorf("%q is %+v, want %s", name, i, want)
 		}
-	}
-}
-
-func TestCheckText(t *testing.T) {
-	h := fixture(t, withVMCI(withRxe(rootHost(), "4: ACTIVE")))
-	h.dangers[1].Present, h.dangers[1].Effect = true, "an oops panics it"
-	h.lab.Needs[0].Missing = true
-	h.lab.Needs = append(h.lab.Needs, lab.Need{Program: "mke2fs"})
-	var out bytes.Buffer
-	if err := h.check().Text(&out); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), probes on them all\n",
-		"not possible here: the lab\n",
-		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
-		"modprobe, mke2fs: installed\n",
-		"get it: apt-get install qemu-system-x86\n",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is not in:\n%s", want, out.String())
-		}
-	}
-	if lines := strings.Count(out.String(), "\n"); lines > 30 {
-		t.Errorf("%d lines are no screen:\n%s", lines, out.String())
 	}
 }
 
