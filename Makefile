@@ -221,8 +221,8 @@ matrix: build test-packages build-packages
 # other's way. PARTS guests of each kernel share the scenarios, so that none is left alone for long
 # at the end. The guests are small, so that a hog soon fills one, and with one processor emulation
 # is a third faster. Their programs lie at the same addresses each time, so that what emulation made
-# of one's code serves the next. The first part of each kernel has the full disks, too. What fails is told when it fails, not at the end that a limit might
-# cut off.
+# of one's code serves the next. The first part of each kernel has the full disks, too. What fails
+# is told when it fails, not at the end that a limit might cut off.
 EACH           := 100
 PARTS          := 5
 MINUTES        := 28

@@ -213,6 +213,7 @@ func (f Fix) kernels() string {
 
 // Unfixed says for what part of the trouble no kernel has a fix, or "".
 func Unfixed(t Trouble) string {
+	h, _ := holder(t.Holder)
 	switch {
 	case t.Effect == record.Corrupted:
 		return "no kernel that was looked at (5.10 to 7.2) keeps a direct read, process_vm_writev or a VMCI queue pair from overwriting a clone; regions of RDMA are refused since 6.5"
@@ -224,7 +225,7 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.Detached:
 		return "no kernel that was looked at keeps pinned pages in their file when a hole is punched there, or beside them in a large folio"
-	case t.Holder == "vmci":
+	case h.Hidden:
 		return "no kernel that was looked at (5.10 to 7.2) has VMCI pin the memory of a queue pair by FOLL_PIN, which reclaim would heed, or by FOLL_LONGTERM, which would be refused"
 	case t.Large:
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the buffers of a pinned large folio"

@@ -59,20 +59,20 @@ func (l *listener) Close() error {
 func (l *listener) connect(ctx context.Context, d *device, h handle, queueBytes int) (socket int, err error) {
 	port := h.Resource
 	if err := d.send(packet{Type: packetRequest, FromPort: port, ToPort: l.port, Size: uint64(queueBytes)}); err != nil {
-		return 0, fmt.Errorf("ask for a connection of AF_VSOCK: %w", err)
+		return noSocket, fmt.Errorf("ask for a connection of AF_VSOCK: %w", err)
 	}
 	answer, err := d.receive(ctx, packetNegotiate, port)
 	if err != nil {
-		return 0, err
+		return noSocket, err
 	}
 	if answer.Size != uint64(queueBytes) {
-		return 0, fmt.Errorf("the kernel wants queues of %d bytes for a connection of AF_VSOCK, not of %d", answer.Size, queueBytes)
+		return noSocket, fmt.Errorf("the kernel wants queues of %d bytes for a connection of AF_VSOCK, not of %d", answer.Size, queueBytes)
 	}
 	if err := d.send(packet{Type: packetOffer, FromPort: port, ToPort: l.port, Size: h.number()}); err != nil {
-		return 0, fmt.Errorf("offer a queue pair for a connection of AF_VSOCK: %w", err)
+		return noSocket, fmt.Errorf("offer a queue pair for a connection of AF_VSOCK: %w", err)
 	}
 	if _, err := d.receive(ctx, packetAttach, port); err != nil {
-		return 0, err
+		return noSocket, err
 	}
 	return l.accept(ctx)
 }
@@ -84,18 +84,21 @@ func (l *listener) accept(ctx context.Context) (socket int, err error) {
 			return err
 		})
 		switch {
-		case !errors.Is(err, unix.EAGAIN):
-			return socket, err
-		case time.Now().After(deadline):
-			return 0, fmt.Errorf("accept of AF_VSOCK: %w", err)
+		case err == nil:
+			return socket, nil
+		case !errors.Is(err, unix.EAGAIN), time.Now().After(deadline):
+			return noSocket, fmt.Errorf("accept of AF_VSOCK: %w", err)
 		}
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return noSocket, ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
 }
+
+// noSocket stands for none: 0 is somebody's.
+const noSocket = -1
 
 // pair is a queue pair with its connection.
 type pair struct {
@@ -127,10 +130,10 @@ func (p *pair) send(data []byte) error {
 
 // close ends the connection; the queue pair is the device's.
 func (p *pair) close() error {
-	if p.socket < 0 {
+	if p.socket == noSocket {
 		return nil
 	}
 	socket := p.socket
-	p.socket = -1
+	p.socket = noSocket
 	return unix.Close(socket)
 }

@@ -129,7 +129,7 @@ func (h *queues) add(ctx context.Context, part []byte) error {
 	if err != nil {
 		return err
 	}
-	p := &pair{handle: handle{h.device.context, firstResource + uint32(len(h.pairs))}, socket: -1, bytes: len(part)}
+	p := &pair{handle: handle{h.device.context, firstResource + uint32(len(h.pairs))}, socket: noSocket, bytes: len(part)}
 	if err := h.device.allocate(p.handle, mem, p.bytes); err != nil {
 		return h.refused(err, p)
 	}

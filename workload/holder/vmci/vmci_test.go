@@ -2,6 +2,7 @@ package vmci
 
 import (
 	"encoding/binary"
+	"os"
 	"testing"
 
 	"umemstress/workload/internal/memory"
@@ -63,5 +64,22 @@ func TestStatus(t *testing.T) {
 	}
 	if err := status(24).failure(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A connection that fails has no socket that Close would take from somebody else.
+func TestConnectFails(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0) // which answers no request
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail, err := memory.MapAnonymous(os.Getpagesize())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &device{file: null, mail: mail}
+	defer d.Close()
+	if socket, err := (&listener{}).connect(t.Context(), d, handle{}, 4096); err == nil || socket != noSocket {
+		t.Errorf("socket %d, %v", socket, err)
 	}
 }
