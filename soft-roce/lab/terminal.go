@@ -65,7 +65,7 @@ func makeRaw(f *os.File, resized func(proto.Size)) (_ *rawTerminal, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	if t.janitor, err = child.StartJanitor(f, `stty "$1" <&3`, saved); err != nil {
+	if t.janitor, err = child.StartJanitor([]*os.File{f}, `stty "$1" <&3`, saved); err != nil {
 		return nil, err
 	}
 	if t.before, err = term.MakeRaw(int(f.Fd())); err != nil {

@@ -28,15 +28,13 @@ type Janitor struct {
 // complains to a run that is dead. $told is the last line of tell.
 const janitorPrologue = `trap '' INT TERM HUP QUIT PIPE; told=; while read -r line; do told=$line; done; `
 
-// StartJanitor readies a script that undoes, with args as its $1 and so on. A file that is
-// not nil is its descriptor 3. The script bounds itself: Close waits for it.
-func StartJanitor(file *os.File, script string, args ...string) (*Janitor, error) {
+// StartJanitor readies a script that undoes, with args as its $1 and so on, and the files as its
+// descriptors from 3 on. The script bounds itself: Close waits for it.
+func StartJanitor(files []*os.File, script string, args ...string) (*Janitor, error) {
 	j := &Janitor{cmd: exec.Command("/bin/sh", append([]string{"-c", janitorPrologue + script, "umemstress-janitor"}, args...)...)}
 	j.close = sync.OnceValue(j.finish)
 	j.cmd.Dir = "/" // no file system is kept busy
-	if file != nil {
-		j.cmd.ExtraFiles = []*os.File{file}
-	}
+	j.cmd.ExtraFiles = files
 	j.cmd.Stderr = &j.stderr
 	j.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's signals
 	stdin, pipe, err := os.Pipe()

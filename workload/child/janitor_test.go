@@ -25,7 +25,7 @@ func TestJanitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	j, err := StartJanitor(file, `echo "$1, $told" >>/proc/self/fd/3/undone`, "two words")
+	j, err := StartJanitor([]*os.File{file}, `echo "$1, $told" >>/proc/self/fd/3/undone`, "two words")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,5 +51,5 @@ func startMappedJanitor() (*child.Janitor, error) {
 		return nil, err
 	}
 	defer self.Close() // the shell has its own
-	return child.StartJanitor(self, mappedUndo())
+	return child.StartJanitor([]*os.File{self}, mappedUndo())
 }

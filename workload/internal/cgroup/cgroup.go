@@ -77,7 +77,7 @@ func New() (_ *Group, err error) {
 	}
 	// The shell stays in the group of origin, which therefore does not become empty: a
 	// service manager would remove it.
-	if c.janitor, err = child.StartJanitor(c.tree, undo,
+	if c.janitor, err = child.StartJanitor([]*os.File{c.tree}, undo,
 		filepath.Join(treeOfChild, c.path), filepath.Join(treeOfChild, asking), disable); err != nil {
 		return nil, err
 	}
