@@ -95,6 +95,7 @@ const (
 	dirtyHolderHOLDER_DIO      dirtyHolder = 2
 	dirtyHolderHOLDER_VMWRITEV dirtyHolder = 3
 	dirtyHolderHOLDER_VMCI     dirtyHolder = 4
+	dirtyHolderHOLDER_NFS      dirtyHolder = 5
 )
 
 type dirtyKind uint32
@@ -253,6 +254,12 @@ const (
 	dirtyProgExt4FolioFentry          = "ext4_folio_fentry"
 	dirtyProgExt4FolioKprobe          = "ext4_folio_kprobe"
 	dirtyProgListedKprobe             = "listed_kprobe"
+	dirtyProgNfsEnterFentry           = "nfs_enter_fentry"
+	dirtyProgNfsEnterKprobe           = "nfs_enter_kprobe"
+	dirtyProgNfsLeaveFexit            = "nfs_leave_fexit"
+	dirtyProgNfsLeaveKprobe           = "nfs_leave_kprobe"
+	dirtyProgNfsReaderFentry          = "nfs_reader_fentry"
+	dirtyProgNfsReaderKprobe          = "nfs_reader_kprobe"
 	dirtyProgPinnedPagesEnterKprobe   = "pinned_pages_enter_kprobe"
 	dirtyProgPinnedPagesFexit         = "pinned_pages_fexit"
 	dirtyProgPinnedPagesLeaveKprobe   = "pinned_pages_leave_kprobe"
@@ -367,6 +374,12 @@ type dirtyProgramSpecs struct {
 	Ext4FolioFentry          *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
 	ListedKprobe             *ebpf.ProgramSpec `ebpf:"listed_kprobe"`
+	NfsEnterFentry           *ebpf.ProgramSpec `ebpf:"nfs_enter_fentry"`
+	NfsEnterKprobe           *ebpf.ProgramSpec `ebpf:"nfs_enter_kprobe"`
+	NfsLeaveFexit            *ebpf.ProgramSpec `ebpf:"nfs_leave_fexit"`
+	NfsLeaveKprobe           *ebpf.ProgramSpec `ebpf:"nfs_leave_kprobe"`
+	NfsReaderFentry          *ebpf.ProgramSpec `ebpf:"nfs_reader_fentry"`
+	NfsReaderKprobe          *ebpf.ProgramSpec `ebpf:"nfs_reader_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.ProgramSpec `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_leave_kprobe"`
@@ -554,6 +567,12 @@ type dirtyPrograms struct {
 	Ext4FolioFentry          *ebpf.Program `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.Program `ebpf:"ext4_folio_kprobe"`
 	ListedKprobe             *ebpf.Program `ebpf:"listed_kprobe"`
+	NfsEnterFentry           *ebpf.Program `ebpf:"nfs_enter_fentry"`
+	NfsEnterKprobe           *ebpf.Program `ebpf:"nfs_enter_kprobe"`
+	NfsLeaveFexit            *ebpf.Program `ebpf:"nfs_leave_fexit"`
+	NfsLeaveKprobe           *ebpf.Program `ebpf:"nfs_leave_kprobe"`
+	NfsReaderFentry          *ebpf.Program `ebpf:"nfs_reader_fentry"`
+	NfsReaderKprobe          *ebpf.Program `ebpf:"nfs_reader_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.Program `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.Program `ebpf:"pinned_pages_leave_kprobe"`
@@ -601,6 +620,12 @@ func (p *dirtyPrograms) Close() error {
 		p.Ext4FolioFentry,
 		p.Ext4FolioKprobe,
 		p.ListedKprobe,
+		p.NfsEnterFentry,
+		p.NfsEnterKprobe,
+		p.NfsLeaveFexit,
+		p.NfsLeaveKprobe,
+		p.NfsReaderFentry,
+		p.NfsReaderKprobe,
 		p.PinnedPagesEnterKprobe,
 		p.PinnedPagesFexit,
 		p.PinnedPagesLeaveKprobe,

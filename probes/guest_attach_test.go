@@ -52,11 +52,11 @@ func cheapest(purpose string) Method {
 	case purpose == abandonedPurpose:
 		return RawTracepoint
 	case preemption{os.DirFS("/sys"), kernelBuild()}.preemptible() && *expect != "bufferless":
-		if (purpose == dirtiedPurpose || purpose == stockSubmitted().purpose) && *expect == "refused" {
+		if (purpose == dirtiedPurpose || purpose == stockSubmitted()[event.HolderDIO].purpose) && *expect == "refused" {
 			return KprobeMulti
 		}
 		return Kprobe
-	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stockSubmitted().purpose || purpose == stock().releases[event.HolderVMWritev].purpose:
+	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stockSubmitted()[event.HolderDIO].purpose || purpose == stock().releases[event.HolderVMWritev].purpose:
 		return Fentry
 	}
 	return Kprobe // 5.10 has no types for modules, and none for what gcc split off

@@ -50,16 +50,16 @@ func TestMain(m *testing.M) {
 	default:
 		holdUntilKilled(role)
 	}
-	// Of the modules that hooks are in, this one is not there by itself.
-	module := func(program string) {
-		if out, err := exec.Command(program, "vmw_vmci").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s vmw_vmci: %v: %s", program, err, out)
-			os.Exit(1)
-		}
+	// Of the modules that hooks are in, these are not there by themselves.
+	if out, err := exec.Command("modprobe", "-a", "vmw_vmci", "nfsv3").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "modprobe: %v: %s", err, out)
+		os.Exit(1)
 	}
-	module("modprobe")
 	code := leaktest.Run(m)
-	module("rmmod")
+	if out, err := exec.Command("modprobe", "-r", "vmw_vmci", "nfsv3").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "modprobe -r: %v: %s", err, out)
+		os.Exit(1)
+	}
 	os.Exit(code)
 }
 

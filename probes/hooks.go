@@ -64,8 +64,8 @@ type table struct {
 	// dirtied is the funnel that every page of every file system passes. Releases
 	// call it under the page's lock, so that page and file are at rest.
 	dirtied hook
-	// submitted is where a direct read begins that another task may complete.
-	submitted hook
+	// submitted has, by holder, where a direct read begins that another task may complete.
+	submitted map[string]hook
 	// kinds has the hooks of what else is told of, beside the releases.
 	kinds map[event.Kind][]hook
 	// methods returns those for functions, in the order in which they are tried.
@@ -119,6 +119,14 @@ func stockReleases() map[string]hook {
 			rare:    true,
 			without: "no page can be told to have been dirtied by the release of a VMCI queue pair",
 			sites:   []site{callSite("vmci_qp_broker_detach", "all", "vmci")},
+		},
+		// Pages of a large folio it lets go without marking them dirty.
+		event.HolderNFS: {
+			purpose: "release of a direct read's pages by NFS",
+			module:  "nfs",
+			rare:    true,
+			without: "no page can be told to have been dirtied by a direct read from NFS",
+			sites:   []site{callSite("nfs_direct_read_completion", "all", "nfs")},
 		},
 	}
 }
@@ -177,8 +185,10 @@ func (t table) hooksFor(holders []string, kinds []event.Kind) []hook {
 		hooks = append(hooks, t.releases[holder])
 	}
 	hooks = append(hooks, t.dirtied)
-	if slices.Contains(holders, event.HolderDIO) {
-		hooks = append(hooks, t.submitted)
+	for _, holder := range holders {
+		if h, reads := t.submitted[holder]; reads {
+			hooks = append(hooks, h)
+		}
 	}
 	if wantsRegions(holders, kinds) {
 		hooks = append(hooks, t.hooksOf(event.Pinned)...)
@@ -207,7 +217,7 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS}
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have

@@ -11,12 +11,21 @@ const ofFindVMA = "mmap_unlock_irq_work"
 
 // stockSubmitted is called for every direct read, but not for one by a single bio that waits,
 // which is completed by who submitted it.
-func stockSubmitted() hook {
-	return hook{
-		purpose: "submission of a direct read", optional: true, loses: losesPins,
-		without: "the program is not known whose direct read a worker of the kernel completes",
-		sites: []site{
-			{symbol: "bio_set_pages_dirty", kernels: "all", fentry: "reader_fentry", kprobe: "reader_kprobe"},
+func stockSubmitted() map[string]hook {
+	return map[string]hook{
+		event.HolderDIO: {
+			purpose: "submission of a direct read", optional: true, loses: losesPins,
+			without: "the program is not known whose direct read a worker of the kernel completes",
+			sites: []site{
+				{symbol: "bio_set_pages_dirty", kernels: "all", fentry: "reader_fentry", kprobe: "reader_kprobe"},
+			},
+		},
+		event.HolderNFS: {
+			purpose: "submission of a direct read to NFS", module: "nfs", optional: true, loses: losesPins,
+			without: "the program is not known whose direct read from NFS a worker of the kernel completes",
+			sites: []site{
+				{symbol: "nfs_file_direct_read", kernels: "all", fentry: "nfs_reader_fentry", kprobe: "nfs_reader_kprobe"},
+			},
 		},
 	}
 }

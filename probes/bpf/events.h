@@ -9,8 +9,9 @@ enum holder {
 	HOLDER_DIO = 2,      /* direct read: __bio_release_pages */
 	HOLDER_VMWRITEV = 3, /* process_vm_writev: unpin_user_pages_dirty_lock */
 	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
+	HOLDER_NFS = 5,      /* direct read from NFS: nfs_direct_read_completion */
 };
-#define HOLDERS 5
+#define HOLDERS 6
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */
@@ -211,8 +212,9 @@ struct {
 	__type(value, struct pin);
 } pins SEC(".maps");
 
-/* Who submitted a direct read, by struct bio: a worker may complete it. Evicted
- * ones are released in the name of their file's owner. */
+/* Who submitted a direct read, by struct bio: a worker may complete it. Of one from NFS, by the
+ * inode that is read, so that of several who read it the last one is taken. Evicted ones are
+ * released in the name of their file's owner. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

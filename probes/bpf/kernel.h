@@ -117,6 +117,10 @@ struct file___open {
 	struct inode *f_inode;
 } __core;
 
+struct kiocb {
+	struct file___open *ki_filp;
+} __core;
+
 #define PAGE_SHIFT 12 /* arch/x86/include/asm/page_types.h */
 
 /* include/linux/mm_types.h */

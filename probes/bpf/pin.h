@@ -369,4 +369,27 @@ int reader_kprobe(struct pt_regs *ctx)
 	return submitted((void *)PT_REGS_PARM1(ctx));
 }
 
+/* ssize_t nfs_file_direct_read(struct kiocb *, ...), in the name of whoever reads. */
+static __always_inline int submitted_nfs(struct kiocb *iocb)
+{
+	__u64 key = (__u64)BPF_CORE_READ(iocb, ki_filp, f_inode);
+	struct owner reader = {};
+
+	if (current_owner(&reader, HOLDER_NFS))
+		bpf_map_update_elem(&readers, &key, &reader, BPF_ANY);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(nfs_reader_fentry, void *iocb)
+{
+	return submitted_nfs(iocb);
+}
+
+SEC("kprobe")
+int nfs_reader_kprobe(struct pt_regs *ctx)
+{
+	return submitted_nfs((void *)PT_REGS_PARM1(ctx));
+}
+
 #endif

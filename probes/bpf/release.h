@@ -318,6 +318,49 @@ int vmci_leave_kprobe(struct pt_regs *ctx)
 	return leave(HOLDER_VMCI, PT_REGS_SP(ctx));
 }
 
+/* static void nfs_direct_read_completion(struct nfs_pgio_header *hdr), in a worker of the kernel.
+ * hdr begins with the inode (include/linux/nfs_xdr.h, 5.10 to 7.2), and kernels have no types of
+ * modules before 5.11. */
+static __always_inline int enter_nfs(void *ctx, __u64 header, __u64 frame)
+{
+	struct owner owner = {}, *reader;
+	struct release *release;
+	__u64 inode = 0;
+
+	bpf_probe_read_kernel(&inode, sizeof(inode), (void *)header);
+	reader = bpf_map_lookup_elem(&readers, &inode);
+	if (reader)
+		owner = *reader;
+	release = begin(ctx, HOLDER_NFS, frame, &owner);
+	if (release)
+		release->stack = take_stack(ctx);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(nfs_enter_fentry, void *header)
+{
+	return enter_nfs(ctx, (__u64)header, 0);
+}
+
+SEC("fexit")
+int nfs_leave_fexit(void *ctx)
+{
+	return leave(HOLDER_NFS, 0);
+}
+
+SEC("kprobe")
+int nfs_enter_kprobe(struct pt_regs *ctx)
+{
+	return enter_nfs(ctx, PT_REGS_PARM1(ctx), PT_REGS_SP(ctx));
+}
+
+SEC("kretprobe")
+int nfs_leave_kprobe(struct pt_regs *ctx)
+{
+	return leave(HOLDER_NFS, PT_REGS_SP(ctx));
+}
+
 /* A task that dies inside the release (BUG, oops), or inside a pin, never returns from it. */
 SEC("raw_tp/sched_process_exit")
 int release_abandoned(void *ctx)

@@ -44,6 +44,8 @@ const (
 	HolderVMWritev = "vmwritev"
 	// HolderVMCI is a VMCI queue pair: vmci_qp_broker_detach.
 	HolderVMCI = "vmci"
+	// HolderNFS is a direct read from NFS: nfs_direct_read_completion.
+	HolderNFS = "nfs"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own
