@@ -12,6 +12,7 @@ import (
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
+	"umemstress/workload/holder/nfs"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/module"
@@ -33,15 +34,17 @@ func subject(kind holderKind) holdertest.Subject {
 }
 
 func TestHolders(t *testing.T) {
-	loaded, err := module.Load(t.Context(), vmci.Modules()) // once: to unload them takes a second
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := loaded.Close(); err != nil {
-			t.Error(err)
+	for _, set := range []module.Set{vmci.Modules(), nfs.Modules()} { // once: to unload them takes a second
+		loaded, err := module.Load(t.Context(), set)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
+		defer func() {
+			if err := loaded.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
 	for _, kind := range holderKinds() {
 		t.Run(kind.Name, func(t *testing.T) { holdertest.Conform(t, subject(kind)) })
 	}

@@ -5,6 +5,7 @@ import (
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
+	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/internal/promise"
 	"umemstress/workload/mutation"
 )
@@ -18,6 +19,7 @@ func RunChild() {
 		block.RemoveChild:    block.RemoveMain,
 		hog.Child:            hog.Main,
 		keeper.Child:         keeper.Main,
+		nfsd.GuardChild:      nfsd.GuardMain,
 		mutation.ChangeChild: mutation.ChangeMain,
 		promise.Child:        promise.Main,
 	})

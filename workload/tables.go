@@ -8,6 +8,7 @@ import (
 	"umemstress/workload/folio"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/dio"
+	"umemstress/workload/holder/nfs"
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/holder/vmwritev"
@@ -51,6 +52,9 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: vmci.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return vmci.Open(ctx, vmci.Config{TargetBytes: o.FileBytes, MessageBytes: o.MessageBytes})
+		}},
+		{Holder: nfs.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return nfs.Open(ctx, nfs.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 	}
 }

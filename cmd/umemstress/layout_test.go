@@ -59,6 +59,7 @@ var layers = []string{
 	"workload/holder/dio",
 	"workload/holder/vmwritev",
 	"workload/holder/vmci",
+	"workload/holder/nfs",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/danger",
@@ -81,6 +82,7 @@ var layers = []string{
 	"workload/internal/keeper",
 	"workload/internal/promise",
 	"workload/internal/cgroup",
+	"workload/internal/nfsd",
 	"workload/internal/mount",
 	"workload/internal/block",
 	"workload/internal/module",
@@ -114,7 +116,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs"}
 
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.

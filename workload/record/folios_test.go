@@ -3,6 +3,8 @@ package record
 import (
 	"strings"
 	"testing"
+
+	"umemstress/workload/scenario"
 )
 
 // large are 8 pages of a region in one folio of 16, lost with it.
@@ -79,6 +81,65 @@ func TestJudgeOopses(t *testing.T) {
 		got, why := Judge(r)
 		if got != c.want || c.all > 0 && c.disk != "absent" && !strings.Contains(why, "NULL pointer") {
 			t.Errorf("%+v: %s (%s)", c, got, why)
+		}
+	}
+}
+
+// leaving are 8 pages of a region, 6 of them in large folios, of a holder that marks those not.
+func leaving(fs, probes string) *Record {
+	r := record(fs, "done", probes, "nothing", "stale", "absent")
+	r.Host.PageSize = 4096
+	r.Facts = &scenario.Facts{DropsBufferless: fs == "ext4", Heals: fs == "ext4", LeavesLargeClean: true}
+	r.Channels.Folios = FoliosChannel{State: StateOK, Pinned: []FolioSize{{Bytes: 4096, Folios: 2, Pages: 2}, {Bytes: 16 << 12, Folios: 1, Pages: 6}}}
+	r.Channels.WarningCount = WarningCountChannel{State: StateOK, Before: count(3), After: count(3)}
+	r.Channels.Disk.StalePages = 6
+	return r
+}
+
+// Who lets go of large folios without marking them dirty loses them, and no witness who saw
+// nothing dirtied contradicts that; but no more than those, and none that was seen dirtied.
+func TestLargeFoliosLeftClean(t *testing.T) {
+	for _, fs := range []string{"ext4", "xfs"} {
+		for _, probes := range []string{"nothing", "absent"} {
+			r := leaving(fs, probes)
+			r.Conclude()
+			if r.Verdict != DataLost || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "6 pages, in large folios, were let go without being marked dirty") {
+				t.Errorf("%s, %s: %s: %s; %q", fs, probes, r.Verdict, r.Reason, r.Disagreements)
+			}
+		}
+		marked := leaving(fs, "nothing")
+		marked.Channels.Probes.DirtiedPages = 8 // as a kernel would that is mended
+		if v, why := Judge(marked); v != Inconclusive || strings.Contains(why, "let go") {
+			t.Errorf("%s: %s: %s", fs, v, why)
+		}
+		other := leaving(fs, "nothing")
+		other.Facts.LeavesLargeClean = false
+		if v, why := Judge(other); v != Inconclusive {
+			t.Errorf("%s: %s: %s", fs, v, why)
+		}
+	}
+	more := leaving("ext4", "unannounced")
+	more.Channels.Disk.StalePages, more.Channels.Probes.DirtiedPages = 8, 2
+	more.Conclude()
+	if !strings.Contains(strings.Join(more.Disagreements, "; "), "and 8 are stale on disk") {
+		t.Errorf("%s: %s; %q", more.Verdict, more.Reason, more.Disagreements)
+	}
+}
+
+// With data=journal, pages are lost that had their buffers; no more than those, and elsewhere none.
+func TestJournalledPagesAreLost(t *testing.T) {
+	for _, c := range []struct {
+		journals    bool
+		unannounced uint64
+		disputed    bool
+	}{{true, 8, false}, {true, 6, true}, {false, 8, true}} {
+		r := record("ext4", "done", "unannounced", "nothing", "stale", "absent")
+		r.Facts = &scenario.Facts{DropsBufferless: true, Heals: true, JournalsData: c.journals}
+		r.Channels.Probes.UnannouncedPages = c.unannounced
+		r.Channels.WarningCount = WarningCountChannel{State: StateOK, Before: count(3), After: count(3)}
+		r.Conclude()
+		if r.Verdict != DataLost || len(r.Disagreements) > 0 != c.disputed {
+			t.Errorf("%+v: %s: %s; %q", c, r.Verdict, r.Reason, r.Disagreements)
 		}
 	}
 }

@@ -163,10 +163,8 @@ func (w testimony) proof() string {
 func judgeStale(w testimony) (Verdict, string, bool) {
 	d := w.Disk
 	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
-	bufferless, untold := w.bufferless(), w.untold()
-	if bufferless != "" {
-		untold = bufferless
-	}
+	bufferless := w.bufferless()
+	untold := w.behind(bufferless)
 	if !w.settled.Promised() {
 		told := fmt.Sprintf("%s, but the loss was reported (msync %s, fsync %s)", stale, w.settled.Msync, w.settled.Fsync)
 		switch {

@@ -59,7 +59,10 @@ func (w testimony) disputedDrop() (found []string) {
 
 // disputedLoss compares what was lost of a file system that drops pages without buffers. Each
 // folio that was dirtied so is one warning of ext4's code, whatever the size of its blocks, and
-// its pages are stale on the disk as far as they are the region's.
+// its pages are stale on the disk as far as they are the region's. Where data goes through the
+// journal, pages may be lost that had their buffers, and nobody warns of them: 6.12 and newer
+// write those to it that were dirtied unannounced and are pinned by FOLL_PIN, no others
+// (ext4_journalled_dirty_folio).
 func (w testimony) disputedLoss() (found []string) {
 	add := func(when bool, format string, args ...any) {
 		if when {
@@ -69,6 +72,11 @@ func (w testimony) disputedLoss() (found []string) {
 	probed := w.Probes.State == StateOK
 	large, _ := w.Folios.LargePages(w.pageSize)
 	stale, pages := w.Disk.StalePages, w.Probes.BufferlessPages
+	most := pages + w.leftClean()
+	kept := uint64(0)
+	if w.facts.JournalsData && w.Probes.UnannouncedPages > pages {
+		kept = w.Probes.UnannouncedPages - pages
+	}
 	folios := cmp.Or(w.Probes.BufferlessFolios, pages) // evidence from before folios were counted has pages alone
 	rise, known := w.WarningRise()
 	told := fmt.Sprintf("warning_count rose by %d", rise)
@@ -77,11 +85,11 @@ func (w testimony) disputedLoss() (found []string) {
 		rise, known, told = *w.Probes.DroppedFolios, w.Probes.LostStrips == 0, fmt.Sprintf("the probes saw %d dropped", *w.Probes.DroppedFolios)
 	}
 	if known {
-		add(large == 0 && rise != stale, "%s, and %d pages are stale on disk", told, stale)
+		add(large == 0 && (stale < rise || stale > rise+kept), "%s, and %d pages are stale on disk", told, stale)
 		add(large > 0 && probed && rise != folios, "%s, and the probes counted %d buffer-less folios", told, folios)
 		add(large > 0 && rise > stale, "%s folios, and no more than %d pages are stale on disk", told, stale)
 	}
-	add(probed && large == 0 && pages != stale, "the probes counted %d buffer-less pages, and %d are stale on disk", pages, stale)
-	add(probed && large > 0 && pages < stale, "the probes counted no more than %d buffer-less pages, and %d are stale on disk", pages, stale)
+	add(probed && large == 0 && (stale < pages || stale > pages+kept), "the probes counted %d buffer-less pages, and %d are stale on disk", pages, stale)
+	add(probed && large > 0 && most < stale, "the probes counted no more than %d buffer-less pages, and %d are stale on disk", pages, stale)
 	return found
 }

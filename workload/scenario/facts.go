@@ -12,6 +12,8 @@ type Holder struct {
 	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
 	// see that the pages they strip are pinned.
 	PinsCounted bool
+	// LeavesLargeClean: it lets go of pages of large folios without marking them dirty.
+	LeavesLargeClean bool
 }
 
 // Backing is what a file system keeps its files on.
@@ -90,6 +92,10 @@ type Facts struct {
 	Detaches bool `json:"detaches"`
 	// PinsCounted: see Holder. False, too, in evidence from before it was recorded.
 	PinsCounted bool `json:"pins_counted,omitempty"`
+	// LeavesLargeClean: see Holder.
+	LeavesLargeClean bool `json:"leaves_large_clean,omitempty"`
+	// JournalsData: see Filesystem.
+	JournalsData bool `json:"journals_data,omitempty"`
 	// Deadly are the kernel's functions in which a thread dies of this bug: a death in
 	// another is of something else.
 	Deadly []string `json:"deadly,omitempty"`

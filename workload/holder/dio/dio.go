@@ -5,11 +5,7 @@ package dio
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"umemstress/probes/event"
 	"umemstress/workload/holder"
@@ -18,12 +14,6 @@ import (
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
-
-// readBytes is what one read carries. Up to 256 pages the kernel reads with a
-// single bio and marks the pages dirty in the reader, before pread returns
-// (block/fops.c, __blkdev_direct_IO_simple, BIO_MAX_VECS); beyond that, pages
-// found clean are dirtied from a work item at some later time.
-const readBytes = 1 << 20
 
 // longest is how long the phases between pin and the second write may take. It
 // is also how long a killed process lingers: nothing ends a direct read early.
@@ -63,8 +53,8 @@ func Facts() scenario.Holder {
 
 // Open readies the device to read from.
 func Open(ctx context.Context, c Config) (holder.Holder, error) {
-	if c.TargetBytes > holder.MaxCalls*readBytes {
-		return nil, fault.Usagef("--file-size %d: the holder dio blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, holder.MaxCalls*readBytes>>20)
+	if c.TargetBytes > holder.MaxCalls*holder.ReadBytes {
+		return nil, fault.Usagef("--file-size %d: the holder dio blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, holder.MaxCalls*holder.ReadBytes>>20)
 	}
 	if c.Source != "" {
 		given, content, err := openGiven(ctx, c.Source, c.SourceBytes)
@@ -98,54 +88,8 @@ func (h *reader) Content() []byte {
 // Pin starts a read into each part of the target and returns when all of them
 // wait in the device.
 func (h *reader) Pin(ctx context.Context, source, target *memory.Region) error {
-	memory.Touch(target.Bytes)
-	parts := holder.Pass{Size: readBytes, Target: int64(len(target.Bytes)), Source: h.slow.span()}
-	count := parts.Count()
-	if count > holder.MaxCalls {
-		return fault.Usagef("--anon-size %d: the holder dio blocks a thread for each read, and from a given source %d reads would be needed; give at least %d", len(source.Bytes), count, readBytes)
-	}
-	h.Begin(source, target, parts.Target, count)
-	readers := make(chan int, count)
-	for m := range parts.Messages() {
-		h.read(m, readers)
-	}
-	var threads []int
-	for range count {
-		threads = append(threads, <-readers)
-	}
-	return h.inFlight(ctx, threads)
-}
-
-func (h *reader) read(m holder.Message, readers chan<- int) {
-	file, into := h.slow.direct(), h.Target.Bytes[m.To:m.To+int64(m.Length)]
-	what := fmt.Sprintf("the direct read of %d bytes at %d from %s", m.Length, m.From, h.slow.describe().Name)
-	h.Calls.Start(what, m.Length, func() (int, error) {
-		runtime.LockOSThread() // so that the thread can be looked at
-		defer runtime.UnlockOSThread()
-		readers <- unix.Gettid()
-		return unix.Pread(int(file.Fd()), into, m.From)
-	})
-}
-
-// inFlight waits until all reads do. A read that is over by then did not hold.
-func (h *reader) inFlight(ctx context.Context, threads []int) error {
-	for {
-		err := h.Calls.Held()
-		if errors.Is(err, unix.EFAULT) {
-			return fault.PinRefused(err)
-		}
-		if err != nil {
-			return err
-		}
-		if there, err := h.slow.inFlight(threads); err != nil || there {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	from := holder.File{Handle: h.slow.direct(), Name: h.slow.describe().Name, Span: h.slow.span()}
+	return h.Read(ctx, from, source, target, h.slow.inFlight)
 }
 
 // Write is what the reads bring, when it is the second one.

@@ -15,8 +15,8 @@ import (
 	"umemstress/workload/internal/fault"
 )
 
-// Detached mounts a device, or what stands for it, with options, without attaching the
-// mount anywhere and returns its root directory, open. The mount lives as long as
+// Detached mounts a device, or what stands for it, with options (an empty one is a flag), without
+// attaching the mount anywhere and returns its root directory, open. The mount lives as long as
 // the descriptor or a file opened through it (fsmount(2), Linux 5.2).
 func Detached(fstype, source string, options map[string]string) (*os.File, error) {
 	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
@@ -28,7 +28,7 @@ func Detached(fstype, source string, options map[string]string) (*os.File, error
 		return nil, fmt.Errorf("mount %s as %s: source: %w", source, fstype, err)
 	}
 	for key, value := range options {
-		if err := unix.FsconfigSetString(fs, key, value); err != nil {
+		if err := set(fs, key, value); err != nil {
 			return nil, fmt.Errorf("mount %s as %s: %s=%s: %w", source, fstype, key, value, err)
 		}
 	}
@@ -42,6 +42,13 @@ func Detached(fstype, source string, options map[string]string) (*os.File, error
 		return nil, fmt.Errorf("mount %s as %s: fsmount: %w", source, fstype, err)
 	}
 	return os.NewFile(uintptr(mount), source), nil
+}
+
+func set(fs int, key, value string) error {
+	if value == "" {
+		return unix.FsconfigSetFlag(fs, key)
+	}
+	return unix.FsconfigSetString(fs, key, value)
 }
 
 // Of finds the mount that an open directory is on by its number, since stat(2)

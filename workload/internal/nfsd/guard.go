@@ -1,0 +1,88 @@
+package nfsd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/workload/child"
+)
+
+// GuardChild is the name of the child that GuardMain is.
+const GuardChild = "nfs-guard"
+
+// guard serves on when this process is killed. Its reads are in flight then, and the kernel's
+// client asks for their answers for ever: it takes no process of ours for that. Who is behind the
+// port by then, answers each of them with an error, and the pages are let go unwritten.
+type guard struct{ janitor *child.Janitor }
+
+// guardScript becomes the child, descriptor 3, unless the mount was closed, which $told tells.
+var guardScript = `[ "$told" = ` + unmounted + ` ] || { ` + child.Script(GuardChild, "") + `; }`
+
+const unmounted = "unmounted"
+
+// guardSocket is the descriptor of the listening socket in the child.
+const guardSocket = 4
+
+func startGuard(s *Server) (guard, error) {
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return guard{}, err
+	}
+	defer self.Close() // the shell has its own
+	socket, err := s.file()
+	if err != nil {
+		return guard{}, err
+	}
+	defer socket.Close()
+	j, err := child.StartJanitor([]*os.File{self, socket}, guardScript)
+	if err != nil {
+		return guard{}, err
+	}
+	// To be handed over, the socket was made a blocking one, in which Accept would not end.
+	return guard{j}, unix.SetNonblock(int(socket.Fd()), true)
+}
+
+// Close ends the guard of a mount that is closed.
+func (g guard) Close() error {
+	if g.janitor == nil {
+		return nil
+	}
+	return errors.Join(g.janitor.Tell(unmounted), g.janitor.Close())
+}
+
+const (
+	guardWait = 20 * time.Second       // for a client of a process that is dead
+	guardRest = 500 * time.Millisecond // without one, and none is there any more
+)
+
+// GuardMain answers reads with errors until the client of a killed process is gone.
+func GuardMain(args []string, _ io.Reader, _ io.Writer) error {
+	if len(args) != 0 {
+		return fmt.Errorf("%s takes no arguments, not %d", GuardChild, len(args))
+	}
+	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
+	f := os.NewFile(guardSocket, "socket")
+	l, err := net.FileListener(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	s := serve(l.(*net.TCPListener), 0)
+	s.Fail()
+	s.listener.await(guardWait, func(_ int, seen bool) bool { return seen })
+	for {
+		if !s.listener.idle(guardWait) {
+			break
+		}
+		if !s.listener.await(guardRest, func(clients int, _ bool) bool { return clients > 0 }) {
+			break
+		}
+	}
+	return s.Close()
+}

@@ -1,0 +1,152 @@
+package nfsd
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"umemstress/workload/internal/worktest"
+)
+
+const size = 3 << 12
+
+func start(t *testing.T) *Server {
+	t.Helper()
+	s, err := Serve(t.Context(), size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// dial connects as the kernel does.
+func dial(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a reserved port takes root: run the test as root")
+	}
+	for port := 1023; port > 600; port-- {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
+		if c, err := net.DialTCP("tcp4", from, s.listener.Addr().(*net.TCPAddr)); err == nil {
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+	}
+	t.Fatal("no reserved port is free")
+	return nil
+}
+
+func send(t *testing.T, c net.Conn, records ...[]byte) {
+	t.Helper()
+	for _, r := range records {
+		if _, err := c.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answer is what the server says next, without its mark.
+func answer(t *testing.T, c net.Conn) []byte {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	mark := make([]byte, markBytes)
+	if _, err := io.ReadFull(c, mark); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, binary.BigEndian.Uint32(mark)&^lastFragment)
+	if _, err := io.ReadFull(c, said); err != nil {
+		t.Fatal(err)
+	}
+	return said
+}
+
+// It is known of all reads that they wait, none is answered before, and each gets its bytes then.
+func TestReadsWait(t *testing.T) {
+	s := start(t)
+	c := dial(t, s)
+	send(t, c, read(0, 4096), read(4096, 4096), read(8192, 8192))
+	worktest.Eventually(t, "all reads have arrived", func() bool { return s.Waiting() == 4096+4096+8192 })
+	if err := c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); err == nil {
+		t.Fatalf("%d bytes of an answer before it was let go", n)
+	}
+	s.LetGo(func(into []byte, at int64) {
+		for i := range into {
+			into[i] = byte(1 + at>>12)
+		}
+	})
+	for i := range 3 { // the last one reaches beyond the file
+		if said := answer(t, c); !bytes.HasSuffix(said, bytes.Repeat([]byte{byte(1 + i)}, 4096)) || bytes.Contains(said[len(said)-4096:], []byte{0}) {
+			t.Errorf("answer %d ends in %x", i, said[len(said)-8:])
+		}
+	}
+	c.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Reads of a run that fails get an error, and no bytes.
+func TestReadsFail(t *testing.T) {
+	s := start(t)
+	c := dial(t, s)
+	send(t, c, read(0, 4096))
+	s.Fail()
+	const statusIO = 5 // NFS3ERR_IO
+	if said := answer(t, c); len(said) > 200 || binary.BigEndian.Uint32(said[24:]) != statusIO {
+		t.Errorf("%x", said)
+	}
+	c.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who is not the kernel, or root, is not served, and neither is what is no call.
+func TestStrangers(t *testing.T) {
+	s := start(t)
+	c, err := net.Dial("tcp4", s.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("an answer to a stranger")
+	}
+	garbage := dial(t, s)
+	send(t, garbage, bytes.Repeat([]byte("GET / "), 100))
+	if _, err := garbage.Read(make([]byte, 1)); err == nil {
+		t.Error("an answer to garbage")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nothing that a client asks changes the file, or is more than the server can stand.
+func TestReadOnly(t *testing.T) {
+	s := start(t)
+	defer s.Close()
+	c := dial(t, s)
+	defer c.Close()
+	for procedure := range uint32(22) { // those of NFSv3
+		if procedure == procRead {
+			continue
+		}
+		send(t, c, call(programNFS, procedure, append(handle(), 0, 0, 4096, 1, 4, 0)...))
+		_ = answer(t, c) // whatever it is
+	}
+	send(t, c, read(0, 4096))
+	s.LetGo(func(into []byte, _ int64) { copy(into, bytes.Repeat([]byte{9}, len(into))) })
+	if said := answer(t, c); !bytes.HasSuffix(said, []byte{9, 9, 9, 9}) {
+		t.Errorf("%x", said)
+	}
+}

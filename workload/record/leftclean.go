@@ -1,0 +1,43 @@
+package record
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// leftClean is how many pages of the region its holder let go of at most without marking them dirty:
+// those of large folios, where it does so, but for those that the probes saw dirtied.
+func (w testimony) leftClean() uint64 {
+	large, _ := w.Folios.LargePages(w.pageSize)
+	if !w.facts.LeavesLargeClean {
+		return 0
+	}
+	if w.Probes.State != StateOK || w.Probes.LostCounts > 0 {
+		return large
+	}
+	return min(large, w.pages-min(w.pages, w.Probes.DirtiedPages))
+}
+
+// LeftClean is how many pages of the region were let go of without being marked dirty, where that is
+// how pages were lost: 0 where some had no buffers.
+func (r *Record) LeftClean() uint64 {
+	w := testimonyOf(r)
+	if w.Disk.State != StateOK || w.Disk.StalePages == 0 || w.bufferless() != "" {
+		return 0
+	}
+	return w.leftClean()
+}
+
+// behind says what was done behind the file system's back: pages dirtied without buffers, if
+// that was seen, or else without its being told, and pages that changed without being dirtied.
+func (w testimony) behind(bufferless string) string {
+	var done []string
+	if dirtied := cmp.Or(bufferless, w.untold()); dirtied != "" {
+		done = append(done, dirtied)
+	}
+	if n := w.leftClean(); n > 0 {
+		done = append(done, fmt.Sprintf("%d pages, in large folios, were let go without being marked dirty", n))
+	}
+	return strings.Join(done, "; ")
+}
