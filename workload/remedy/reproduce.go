@@ -53,6 +53,14 @@ func Shows() []Shown {
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
+		{Scenario: "nfs/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
+		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
+		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
+		{Scenario: "nfs/ext4/pageout/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
+		{Scenario: "nfs/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
+		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
+		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
+		{Scenario: "nfs/ext4/none/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72},
 
 		{Scenario: "dio/btrfs/none/none", Kernel: "6.12", Verdict: record.Exposed, version: v612},
 	}
@@ -103,7 +111,7 @@ func (s Shown) like(t Trouble) bool {
 	if effect == record.Crashed && filesystem == "ext4" && !t.BugOn { // of a warning, by panic_on_warn
 		effect = record.DataLost
 	}
-	return parts.holder == standIn(t) && parts.filesystem == filesystem && s.Verdict == effect
+	return parts.holder == standIn(t) && parts.filesystem == filesystem && s.Verdict == effect && t.LeftClean == parts.leftClean
 }
 
 // standIn is the holder of scenarios that is most like the trouble's.
@@ -114,17 +122,20 @@ func standIn(t Trouble) string {
 		return "dio"
 	case !known || h.LongTerm:
 		return "rdma"
-	case h.Name == "vmwritev", h.Name == "vmci":
+	case h.Name == "vmwritev", h.Name == "vmci", h.Name == "nfs" && t.Effect != record.Crashed: // the kernel that crashes has no NFS
 		return h.Name
 	}
 	return "dio"
 }
 
-type parts struct{ holder, filesystem string }
+type parts struct {
+	holder, filesystem string
+	leftClean          bool
+}
 
 func (s Shown) parts() parts {
 	names := strings.Split(s.Scenario, "/")
-	return parts{holder: names[0], filesystem: names[1]}
+	return parts{holder: names[0], filesystem: names[1], leftClean: names[0] == "nfs" && names[2] == "none"}
 }
 
 // distance is how far a kernel of the lab is from the trouble's: lines of stable releases between

@@ -52,6 +52,7 @@ func Trouble(r *record.Record) remedy.Trouble {
 		Filesystem: r.Scenario.Filesystem,
 		Mutation:   r.Scenario.Mutation,
 		Detached:   r.Channels.Probes.DetachedPages > 0,
+		LeftClean:  r.LeftClean() > 0,
 		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
 	}
 	for _, s := range r.Channels.Folios.Pinned {

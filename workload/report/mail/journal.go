@@ -119,7 +119,7 @@ func FromJournal(j Journal, tool string, quotes []Quote) (*Report, error) {
 	holder, fs := cmp.Or(worst.Holder, sum.Holder), cmp.Or(worst.Filesystem, sum.Filesystem)
 	m := &Report{Schema: Schema, Of: OfJournal, Tool: text(tool), Effect: effects[harm], Quotes: quotes}
 	m.Subject = journalSubject(harm, fs, holder)
-	m.address(fs, holder)
+	m.address(sectionOf(fs), fs, holder)
 	mine := j.of(worst)
 	for _, e := range mine { // writeback does not know of it
 		worst.RDMADevice = cmp.Or(worst.RDMADevice, e.RDMADevice)

@@ -22,6 +22,7 @@ var (
 	sectionHuge  = section{"HUGETLB SUBSYSTEM", []string{"linux-mm@kvack.org"}}
 	sectionRDMA  = section{"INFINIBAND SUBSYSTEM", []string{"linux-rdma@vger.kernel.org"}}
 	sectionVMCI  = section{"VMWARE VMCI DRIVER", []string{"linux-kernel@vger.kernel.org"}}
+	sectionNFS   = section{"NFS, SUNRPC, AND LOCKD CLIENTS", []string{"linux-nfs@vger.kernel.org"}}
 	sectionRest  = section{"THE REST", []string{"linux-kernel@vger.kernel.org"}}
 
 	// Newer than 6.12: posted in May 2025, "MAINTAINERS: add mm GUP section".
@@ -49,13 +50,12 @@ func sectionOf(filesystem string) section {
 	return sectionVFS
 }
 
-// address sets who is written to: the file system's list, and for information those of who pins,
-// of the page cache, of pinning, and of the kernel.
-func (r *Report) address(filesystem, holder string) {
-	own := sectionOf(filesystem)
+// address sets who is written to: the list of the section whose code it is, and for information those
+// of the file system, of who pins, of the page cache, of pinning, and of the kernel.
+func (r *Report) address(own section, filesystem, holder string) {
 	r.To = slices.Clone(own.lists)
 	r.Sections = []string{own.name}
-	others := slices.Clone(actorOf(holder).sections)
+	others := append([]section{sectionOf(filesystem)}, actorOf(holder).sections...)
 	if filesystem == "xfs" { // whose dirty blocks are iomap's
 		others = append(others, sectionIomap)
 	}

@@ -50,10 +50,37 @@ func TestLists(t *testing.T) {
 		{"vfat", "somebody", "linux-fsdevel@vger.kernel.org", "linux-mm@kvack.org linux-kernel@vger.kernel.org"},
 	} {
 		var m Report
-		m.address(c.fs, c.holder)
+		m.address(sectionOf(c.fs), c.fs, c.holder)
 		if to, cc := strings.Join(m.To, " "), strings.Join(m.Cc, " "); to != c.to || cc != c.cc {
 			t.Errorf("%s, %s: to %s, cc %s", c.fs, c.holder, to, cc)
 		}
+	}
+}
+
+// What NFS lets go of without marking it dirty is for those to mend who keep NFS.
+func TestLeftClean(t *testing.T) {
+	r := lost()
+	r.Scenario = scenario.Scenario{Holder: "nfs", Filesystem: "xfs", Strip: "none", Mutation: "none"}
+	r.Facts = &scenario.Facts{LeavesLargeClean: true}
+	r.Host.PageSize = 4096
+	r.Channels.Probes = record.ProbesChannel{State: record.StateOK}
+	r.Channels.Folios = record.FoliosChannel{State: record.StateOK, Pinned: []record.FolioSize{{Bytes: 1 << 20, Folios: 1, Pages: 256}}}
+	m, err := FromRun(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(written(t, m)), " ")
+	for _, want := range []string{
+		"[BUG] nfs: O_DIRECT read from NFS into mmap lost, fsync returns 0", "To: linux-nfs@vger.kernel.org", "linux-xfs@vger.kernel.org",
+		"At the release, 256 pages of 256, those in large folios, were not marked dirty at all (eBPF saw 0 pages marked)", "--scenario nfs/xfs/none/none",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	r.Scenario.Holder = "somebody" // of evidence of others
+	if m, err := FromRun(r, nil); err != nil || !strings.Contains(m.Subject, "xfs: ") {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 

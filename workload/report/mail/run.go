@@ -19,12 +19,16 @@ func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
 	}
 	s := r.Scenario
 	m := &Report{Schema: Schema, Of: OfRun, Tool: text(r.Tool), Effect: r.Verdict, Quotes: quotes}
-	m.Subject = subjectOf(r.Verdict, s.Filesystem, actorOfRun(r).brings, s.Strip, s.Mutation, r.Answers().Fsync)
+	t := report.Trouble(r)
+	about, own := s.Filesystem, sectionOf(s.Filesystem)
+	if holders := actorOf(s.Holder).sections; t.LeftClean && len(holders) > 0 { // it left out something
+		about, own = s.Holder, holders[0]
+	}
+	m.Subject = subjectOf(r.Verdict, about, actorOfRun(r).brings, s.Strip, s.Mutation, r.Answers().Fsync)
 	if d, ok := r.Blamed(); ok && r.Verdict == record.Crashed {
 		m.Subject = fmt.Sprintf("[BUG] %s: %s", prefix(s.Filesystem), died(d, s))
 	}
-	m.address(s.Filesystem, s.Holder)
-	t := report.Trouble(r)
+	m.address(own, s.Filesystem, s.Holder)
 	m.fixes(t)
 	m.Symptom = symptom(r)
 	m.Done = done(r)
@@ -158,6 +162,8 @@ func dirtied(r *record.Record) string {
 		return fmt.Sprintf("At the release, %s%s were marked dirty that had no buffers attached (seen by eBPF).", count(p.BufferlessPages, "page"), in(p.BufferlessFolios))
 	case detached > 0:
 		return fmt.Sprintf("At the release, %s were marked dirty that had been taken from their file (seen by eBPF).", count(detached, "page"))
+	case r.LeftClean() > 0:
+		return fmt.Sprintf("At the release, %s of %d, those in large folios, were not marked dirty at all (eBPF saw %s marked).", count(r.LeftClean(), "page"), r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
 	case p.UnannouncedPages > 0:
 		return fmt.Sprintf("At the release, %s%s were marked dirty that were clean, so that the file system had not been told of a write since it wrote them back (seen by eBPF).",
 			count(p.UnannouncedPages, "page"), in(p.DirtiedFolios))

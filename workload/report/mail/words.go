@@ -51,6 +51,14 @@ var actors = map[string]actor{
 		release:  "Detach the queue pairs (IOCTL_VMCI_QUEUEPAIR_DETACH).",
 		sections: []section{sectionVMCI},
 	},
+	"nfs": {
+		brings:   "O_DIRECT read from NFS",
+		pin:      "pread() with O_DIRECT from a file on an NFSv3 mount into the mapping; the server does not answer yet.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Have the server answer: new bytes arrive.",
+		release:  "The reads return; nfs_direct_read_completion() has let go of the pages.",
+		sections: []section{sectionNFS},
+	},
 }
 
 // actorOfRun is how a run's holder is told of.
