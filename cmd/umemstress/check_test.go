@@ -15,6 +15,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunDIO: true}:                        exit.Clean,
 		{RunVMWritev: true}:                   exit.Clean,
 		{RunVMCI: true}:                       exit.Clean,
+		{RunNFS: true}:                        exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

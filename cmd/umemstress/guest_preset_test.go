@@ -89,7 +89,8 @@ func harmed(r *record.Record) (hit, of uint64) {
 // runs here; its exit code is the worst one's, and the evidence of each judges the
 // same.
 func TestEverything(t *testing.T) {
-	haveModule(t, modulesOfVMCI[0]) // once: to unload them takes a second
+	haveModules(t, modulesOfVMCI) // once: to unload them takes a second
+	haveModules(t, modulesOfNFS)
 	before := tracks(t)
 	dir := t.TempDir()
 	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--observe", "require", "--format", "json", "-o", dir)

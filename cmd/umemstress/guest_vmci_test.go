@@ -4,15 +4,12 @@ package main
 
 import (
 	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/probes/event"
@@ -23,44 +20,11 @@ import (
 // modulesOfVMCI are those of the host's side.
 var modulesOfVMCI = []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"}
 
-// noModules wants the modules of VMCI gone, soon, and does each time what is to help.
-func noModules(t *testing.T, help func()) {
-	t.Helper()
-	var found []string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		help()
-		found = slices.DeleteFunc(slices.Clone(modulesOfVMCI), func(name string) bool {
-			_, err := os.Stat("/sys/module/" + name)
-			return err != nil
-		})
-		if len(found) == 0 {
-			return
-		}
-	}
-	t.Errorf("modules are still loaded: %q", found)
-}
-
-func nothing() {}
-
-// haveModule has a module loaded for the time of the test, and those that it needs.
-func haveModule(t *testing.T, name string) {
-	t.Helper()
-	if out, err := exec.Command("modprobe", name).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		noModules(t, func() { // a socket uses vsock for a second after its end
-			_ = exec.Command("modprobe", "-qr", name).Run() // what it did is looked at
-			_ = exec.Command("modprobe", "-qr", "vsock").Run()
-		})
-	})
-}
-
 // No kernel refuses the pin of a VMCI queue pair, none sees it in reclaim, and every one of them
 // loses what arrives: the channels agree to the page, the probes see the release in the
 // run's own process, and the modules go with the run.
 func TestVMCI(t *testing.T) {
-	noModules(t, nothing)
+	noModules(t, modulesOfVMCI, nothing)
 	dir := filepath.Join(t.TempDir(), "evidence")
 	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--format", "json", "--observe", "require", "-o", dir)...)
 	var r record.Record
@@ -84,7 +48,7 @@ func TestVMCI(t *testing.T) {
 			t.Errorf("no %q in the events: %s", want, events)
 		}
 	}
-	noModules(t, nothing)
+	noModules(t, modulesOfVMCI, nothing)
 }
 
 // saysHowFar is a line of --status-interval about a write phase.
@@ -122,12 +86,12 @@ func TestVMCIKilled(t *testing.T) {
 		t.Error(err)
 	}
 	_ = cmd.Wait() // of the signal
-	noModules(t, nothing)
+	noModules(t, modulesOfVMCI, nothing)
 }
 
 // Who observes a machine with VMCI is told of its queue pairs, and whose they are.
 func TestVMCIObserved(t *testing.T) {
-	haveModule(t, modulesOfVMCI[0])
+	haveModules(t, modulesOfVMCI)
 	o := beginObserving(t, "--fs", "ext4")
 	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
 	if code != record.DataLost.ExitCode() {
@@ -146,7 +110,7 @@ func TestVMCIObserved(t *testing.T) {
 
 // Where another module has the host's side of AF_VSOCK, nothing can be sent: one sentence.
 func TestVMCIWithVhost(t *testing.T) {
-	haveModule(t, "vhost_vsock")
+	haveModules(t, []string{"vhost_vsock", "vsock"})
 	stdout, stderr, code := outcome(t, small("--holder", "vmci", "-o", filepath.Join(t.TempDir(), "evidence"))...)
 	if code != exit.HostLacks || !strings.Contains(stderr, "rmmod vhost_vsock") {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)

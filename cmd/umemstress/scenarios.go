@@ -37,7 +37,7 @@ by one. As JSON they are listed in any case.`,
 			if list || all {
 				return printScenarios(cmd.OutOrStdout(), scenarios, all)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "scenario\n  %d of %d combinations make sense: see --list\n", len(chosen(scenarios, false)), len(scenarios))
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "scenarios: %d of %d combinations make sense: see --list\n", len(chosen(scenarios, false)), len(scenarios))
 			return err
 		},
 	}

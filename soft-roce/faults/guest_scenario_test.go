@@ -40,6 +40,7 @@ var spread = []string{
 	"vmwritev/ext4/memcg/none",
 	"vmwritev/btrfs/none/reflink",
 	"vmci/ext4/pageout/none", // with modules that it loads
+	"nfs/ext4/pageout/none",  // and a server of its own
 }
 
 // A campaign with few of each signal has the first scenarios alone.

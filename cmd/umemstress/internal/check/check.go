@@ -40,12 +40,15 @@ type Abilities struct {
 	RunDIO      bool `json:"run_dio"`      // with the holder dio
 	RunVMWritev bool `json:"run_vmwritev"` // with the holder vmwritev
 	RunVMCI     bool `json:"run_vmci"`     // with the holder vmci
+	RunNFS      bool `json:"run_nfs"`      // with the holder nfs
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
-func (a Abilities) Some() bool { return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.Lab }
+func (a Abilities) Some() bool {
+	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.Lab
+}
 
 // Document is everything that was found.
 type Document struct {
@@ -71,14 +74,14 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
-	dio, vmwritev, vmci := h.dioItem(), h.vmwritevItem(), h.vmciItem()
+	dio, vmwritev, vmci, nfs := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem()
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
 	tools := h.labItems()
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, vmci, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, dio, vmwritev, vmci, nfs, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)
@@ -94,6 +97,7 @@ func (h *host) check() Document {
 			RunDIO:      nothingMissing(dio, scratch),
 			RunVMWritev: nothingMissing(vmwritev, scratch),
 			RunVMCI:     nothingMissing(vmci, scratch),
+			RunNFS:      nothingMissing(nfs, scratch),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

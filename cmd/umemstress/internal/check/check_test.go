@@ -65,6 +65,12 @@ func withVMCI(files map[string]string) map[string]string {
 	return files
 }
 
+// withNFS adds the NFS client to the modules that can be loaded.
+func withNFS(files map[string]string) map[string]string {
+	files["modules/modules.dep"] += "\nkernel/fs/nfs/nfs.ko.xz:\nkernel/fs/nfs/nfsv3.ko.xz: kernel/fs/nfs/nfs.ko.xz"
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 
@@ -327,6 +333,26 @@ func TestCheck(t *testing.T) {
 			change: unprivileged,
 			can:    Abilities{Lab: true},
 			states: map[string]string{"without RDMA: vmci": "missing: is not loaded"},
+		},
+		{
+			name:   "NFS, not loaded yet",
+			files:  withNFS(rootHost()),
+			can:    Abilities{RunDIO: true, RunVMWritev: true, RunNFS: true, Lab: true},
+			states: map[string]string{"without RDMA: nfs": "ok: nfsv3"},
+		},
+		{
+			name:   "NFS in a container that may not mount",
+			files:  withNFS(rootHost()),
+			change: func(h *host) { h.effective &^= 1 << unix.CAP_SYS_ADMIN },
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: nfs": "missing: give it the capability"},
+		},
+		{
+			name:   "NFS, loaded, and no root to mount it",
+			files:  with(withNFS(rootHost()), "sys/module/nfsv3/refcnt", "0"),
+			change: unprivileged,
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: nfs": "missing: as root"},
 		},
 		{
 			name:  "nothing to fetch from",

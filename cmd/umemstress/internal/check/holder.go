@@ -69,6 +69,22 @@ func (h *host) vmciItem() Item {
 	return i
 }
 
+// nfsItem says whether the kernel can read by NFS from a server of the run's own.
+func (h *host) nfsItem() Item {
+	i := Item{Name: "without RDMA: nfs", State: Missing, Costs: "no run with the holder nfs"}
+	switch {
+	case !h.haveModule("nfsv3", "nfsv3"):
+		i.Detail, i.Remedy = "no module nfsv3", "a kernel with CONFIG_NFS_FS and CONFIG_NFS_V3; umemstress lab run has one"
+	case !h.has(unix.CAP_SYS_ADMIN):
+		i.Detail, i.Remedy = "no CAP_SYS_ADMIN to mount", h.asRoot("in a container, give it the capability")
+	case !h.loaded("nfsv3") && h.uid != 0:
+		i.Detail, i.Remedy = "the module nfsv3 is not loaded", remedyRoot
+	default:
+		return Item{Name: i.Name, State: OK, Detail: "nfsv3"}
+	}
+	return i
+}
+
 // tryUserfault makes a userfaultfd as the holder does, and closes it.
 func tryUserfault() error {
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)

@@ -42,6 +42,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunDIO, "a run with --holder dio", crash},
 		{d.Can.RunVMWritev, "a run with --holder vmwritev", crash},
 		{d.Can.RunVMCI, "a run with --holder vmci", crash},
+		{d.Can.RunNFS, "a run with --holder nfs", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {

@@ -1,0 +1,86 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"umemstress/probes/event"
+	"umemstress/probes/observe"
+	"umemstress/workload/record"
+)
+
+// modulesOfNFS are those of the client.
+var modulesOfNFS = []string{"nfsv3", "nfs", "lockd", "sunrpc"}
+
+// A direct read from NFS pins in a way that reclaim does not see, on every kernel: the channels agree
+// to the page, the worker of the kernel that lets go is not taken for the owner, and the modules
+// go with the run.
+func TestNFS(t *testing.T) {
+	noModules(t, modulesOfNFS, nothing)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--format", "json", "--observe", "require", "-o", dir)...)
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	const pages = 512
+	probes, disk, folios := r.Channels.Probes, r.Channels.Disk, r.Channels.Folios
+	rise, _ := r.Channels.WarningRise()
+	if r.Verdict != record.DataLost || code != record.DataLost.ExitCode() || len(r.Disagreements) > 0 {
+		t.Errorf("%s (%s), exit code %d; %q", r.Verdict, r.Reason, code, r.Disagreements)
+	}
+	if probes.BufferlessPages != pages || disk.StalePages != pages || rise != pages || folios.StrippedPages != pages {
+		t.Errorf("the channels disagree: probes %d, disk %d stale, warning_count %d, frames %d", probes.BufferlessPages, disk.StalePages, rise, folios.StrippedPages)
+	}
+	events := readFile(t, filepath.Join(dir, "events.jsonl"))
+	for _, want := range []string{`"holder":"nfs"`, "nfs_direct_read_completion+0x", `"comm":"kworker`, `"comm":"` + r.Process.Comm + `"`} {
+		if !strings.Contains(events, want) {
+			t.Errorf("no %q in the events: %s", want, events)
+		}
+	}
+	noModules(t, modulesOfNFS, nothing)
+}
+
+// The reads of a run that is killed go on in the kernel, which asks the server again and again:
+// they end all the same, and no module is left.
+func TestNFSKilled(t *testing.T) {
+	for _, phase := range []string{"phase pin", "phase strip"} {
+		cmd := command(append([]string{"-v"}, small("--holder", "nfs", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+		watch := &phaseWatch{phase: phase, found: make(chan struct{})}
+		cmd.Stderr = watch
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-watch.found
+		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // of the signal
+		noModules(t, modulesOfNFS, nothing)
+	}
+}
+
+// Who observes a machine that has NFS is told whose reads they are.
+func TestNFSObserved(t *testing.T) {
+	haveModules(t, modulesOfNFS)
+	o := beginObserving(t, "--fs", "ext4")
+	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == "nfs" })
+	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 || line.Actor == nil || line.Actor.PID == line.Owner.PID {
+		t.Errorf("%+v", line)
+	}
+	summary, _ := o.end(t)
+	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == "nfs" })
+	if i < 0 || summary.Sums[i].Bufferless != 512 {
+		t.Errorf("%+v, want 512 pages of nfs without buffers", summary.Sums)
+	}
+}
