@@ -19,7 +19,9 @@ func call(program, procedure uint32, args ...uint32) []byte {
 // handle is that of the file, in READ3args.
 func handle() []uint32 { return []uint32{4, binary.BigEndian.Uint32([]byte(handleFile))} }
 
-func read(at, length uint32) []byte { return call(programNFS, procRead, append(handle(), 0, at, length)...) }
+func read(at, length uint32) []byte {
+	return call(programNFS, procRead, append(handle(), 0, at, length)...)
+}
 
 func TestAsksFor(t *testing.T) {
 	for name, tt := range map[string]struct {
