@@ -132,6 +132,7 @@ func attachBy(t table, opts Options) (*Session, error) {
 		undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{}),
 	}
 	s.attach(s.attacher(cache, types), t.hooksFor(opts.Holders, opts.Kinds))
+	s.symbols.inherit()
 	err = s.complete(types, os.DirFS("/sys"), opts.AnyRelease)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])

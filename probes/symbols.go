@@ -28,8 +28,31 @@ type symbols struct {
 	loaded  func() string                 // nil: see loadedModules
 	hidden  bool
 	all     *symbolTable
+	earlier bool              // the table was read before this session loaded its programs
 	modules string            // that were loaded when the table was read
 	names   map[uint64]string // of addresses that were asked for
+}
+
+// last is the table that a session of this process read last. As long as the modules are the same,
+// the next one needs no other: it differs in programs of BPF alone.
+var last struct {
+	mu      sync.Mutex
+	all     *symbolTable
+	modules string
+}
+
+// inherit begins with the table of an earlier session, if there is one.
+func (s *symbols) inherit() {
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	s.all, s.modules, s.earlier = last.all, last.modules, last.all != nil
+}
+
+// bequeath leaves the table to later sessions.
+func (s *symbols) bequeath() {
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	last.all, last.modules = s.all, s.modules
 }
 
 // stack names a stack's addresses, which end at the first 0. The frames of the
@@ -44,7 +67,7 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	if err := s.learn(addresses); err != nil {
 		return nil, err
 	}
-	addresses = addresses[s.all.ownFrames(addresses):]
+	addresses = addresses[s.ownFrames(addresses):]
 	stack := make([]string, len(addresses))
 	for i, a := range addresses {
 		stack[i] = s.names[a]
@@ -56,6 +79,9 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 func (s *symbols) read() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.all != nil && s.loadedNow() == s.modules {
+		return nil
+	}
 	return s.readAnew()
 }
 
@@ -78,7 +104,10 @@ func (s *symbols) readAnew() error {
 		s.hidden = errors.Is(err, errHidden) // and stays so
 		return err
 	}
-	s.all, s.modules = all, modules
+	s.all, s.modules, s.earlier = all, modules, false
+	if s.open == nil {
+		s.bequeath()
+	}
 	return nil
 }
 
@@ -113,12 +142,36 @@ func (s *symbols) tells(addresses []uint64) bool {
 	if s.all == nil || s.loadedNow() != s.modules {
 		return false
 	}
-	for _, a := range addresses[s.all.ownFrames(addresses):] {
+	for _, a := range addresses[s.ownFrames(addresses):] {
 		if _, known := s.names[a]; !known && !s.all.has(a) {
 			return false
 		}
 	}
 	return true
+}
+
+// ownFrames counts the leading frames that belong to BPF. To an earlier table those of this session's
+// programs are nothing: they are behind the kernel and in no module.
+func (s *symbols) ownFrames(addresses []uint64) int {
+	if !s.earlier {
+		return s.all.ownFrames(addresses)
+	}
+	n := slices.IndexFunc(addresses, func(a uint64) bool {
+		return s.all.ownFrames([]uint64{a, 0}) == 0 && (s.all.has(a) || !s.all.behindKernel(a) || inModule(s.modules, a))
+	})
+	return max(n, 0)
+}
+
+// inModule says whether the address is in one of the modules that loadedModules told of.
+func inModule(modules string, address uint64) bool {
+	for line := range strings.Lines(modules) {
+		var name string
+		var size, start uint64
+		if n, err := fmt.Sscanf(line, "%s %d 0x%x", &name, &size, &start); n != 3 || err != nil || address-start < size {
+			return true // or who knows
+		}
+	}
+	return false
 }
 
 func (s *symbols) loadedNow() string {
@@ -236,6 +289,16 @@ func (s *symbolTable) ownFrames(addresses []uint64) int {
 		return i < 0 || !bytes.HasPrefix(bytes.TrimLeft(s.nameOf(i), "_"), []byte("bpf_"))
 	})
 	return max(n, 0)
+}
+
+// largestFunction is more bytes than any function of the kernel has.
+const largestFunction = 1 << 20
+
+// behindKernel says whether the address is behind the kernel's own functions, where modules are, and
+// programs of BPF.
+func (s *symbolTable) behindKernel(address uint64) bool {
+	i := s.below(address)
+	return i >= 0 && (s.symbols[i].module != 0 || i+1 < len(s.symbols) && s.symbols[i+1].module != 0 && address-s.symbols[i].start > largestFunction)
 }
 
 // name is "symbol+0xoffset" after the nearest symbol below, or "0xaddress" if there is none.

@@ -92,6 +92,42 @@ func TestStackOfBPFReadsOnce(t *testing.T) {
 	}
 }
 
+// A later session takes the table of an earlier one, which has not its programs; not once there are
+// other modules, nor for what stands amid a stack.
+func TestStackByEarlierTable(t *testing.T) {
+	const before = "ib_uverbs 4096 0xffffffffc0200000\next4 4096 0xffffffffc0100000\n"
+	modules := before
+	earlier, err := readSymbols(strings.NewReader(tableText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb := &tables{text: []string{tableText, tableText, tableText}}
+	later := func() *symbols {
+		return &symbols{open: tb.open, loaded: func() string { return modules }, all: earlier, modules: before, earlier: true}
+	}
+	stack := []uint64{0xffffffffc0380042, 0xffffffffc0300150, 0xffffffffc0390010, 0xffffffff81000110, 0xffffffffc0200010}
+	want := []string{"set_page_dirty_lock+0x10", "ib_umem_release+0x10"}
+	s := later()
+	if err := s.read(); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.stack(stack); err != nil || !reflect.DeepEqual(got, want) || tb.opened != 0 {
+		t.Errorf("%q, %v, after %d readings, want %q", got, err, tb.opened, want)
+	}
+	last := []uint64{0xffffffffc0200180, 0xffffffff81000110} // in the last function of a module
+	if got, err := later().stack(last); err != nil || len(got) != 2 || tb.opened != 1 {
+		t.Errorf("%q, %v, after %d readings", got, err, tb.opened)
+	}
+	amid := []uint64{0xffffffff81000110, 0xffffffffc0380042, 0xffffffffc0200010}
+	if got, err := later().stack(amid); err != nil || len(got) != 3 || tb.opened != 2 {
+		t.Errorf("%q, %v, after %d readings", got, err, tb.opened)
+	}
+	modules = "one more"
+	if _, err := later().stack(stack); err != nil || tb.opened != 3 {
+		t.Errorf("%v, after %d readings with another module", err, tb.opened)
+	}
+}
+
 func TestStackLeavesOutBPF(t *testing.T) {
 	s := symbols{open: (&tables{text: []string{tableText}}).open}
 	got, err := s.stack([]uint64{0xffffffffc0300042, 0xffffffffc0300150, 0xffffffffc0100005, 0xffffffffc0300042})
