@@ -12,10 +12,10 @@ import (
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
-	"umemstress/workload/holder/nfs"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/module"
+	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/scenario"
 )
@@ -34,7 +34,7 @@ func subject(kind holderKind) holdertest.Subject {
 }
 
 func TestHolders(t *testing.T) {
-	for _, set := range []module.Set{vmci.Modules(), nfs.Modules()} { // once: to unload them takes a second
+	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules()} { // once: to unload them takes a second
 		loaded, err := module.Load(t.Context(), set)
 		if err != nil {
 			t.Fatal(err)

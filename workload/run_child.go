@@ -20,6 +20,7 @@ func RunChild() {
 		hog.Child:            hog.Main,
 		keeper.Child:         keeper.Main,
 		nfsd.GuardChild:      nfsd.GuardMain,
+		nfsd.StoreChild:      nfsd.StoreMain,
 		mutation.ChangeChild: mutation.ChangeMain,
 		promise.Child:        promise.Main,
 	})

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -47,12 +48,69 @@ func TestNFS(t *testing.T) {
 	noModules(t, modulesOfNFS, nothing)
 }
 
+// onNFS are the flags of a run whose file is on NFS.
+var onNFS = []string{"--holder", "dio", "--fs", "nfs", "--strip", "none"}
+
+// Pages of a file on NFS that are dirtied behind the client's back never reach the server, on any kernel.
+func TestOnNFS(t *testing.T) {
+	noModules(t, modulesOfNFS, nothing)
+	stdout, stderr, code := outcome(t, small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	const pages = 512
+	c := r.Channels
+	if r.Verdict != record.DataLost || code != record.DataLost.ExitCode() || len(r.Disagreements) > 0 {
+		t.Errorf("%s (%s), exit code %d; %q", r.Verdict, r.Reason, code, r.Disagreements)
+	}
+	if c.Probes.UnannouncedPages != pages || c.Disk.StalePages != pages || c.Disk.OldPages != pages || c.Cache.StalePages != 0 || c.Disk.Proof != record.ProofDirect {
+		t.Errorf("probes %+v, disk %+v, cache %+v", c.Probes, c.Disk, c.Cache)
+	}
+	noModules(t, modulesOfNFS, nothing)
+}
+
+// A run that is a client of two servers of its own unloads the modules once, at its end.
+func TestFromNFSOnNFS(t *testing.T) {
+	noModules(t, modulesOfNFS, nothing)
+	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--fs", "nfs", "--strip", "none", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != record.DataLost.ExitCode() && code != record.Exposed.ExitCode() {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	noModules(t, modulesOfNFS, nothing)
+}
+
+// The server that somebody kills has a successor, and the run goes on.
+func TestNFSServerKilled(t *testing.T) {
+	cmd := command(append([]string{"-v"}, small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)...)
+	watch := &phaseWatch{phase: "phase clean", found: make(chan struct{})}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-watch.found
+	shell(t, "pkill -KILL -f '[n]fs-server'")
+	err := cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d, %v: %s", got, err, out.String())
+	}
+	noModules(t, modulesOfNFS, nothing)
+}
+
 // The reads of a run that is killed go on in the kernel, which asks the server again and again:
 // they end all the same, and no module is left.
 func TestNFSKilled(t *testing.T) {
-	for _, phase := range []string{"phase pin", "phase strip"} {
-		cmd := command(append([]string{"-v"}, small("--holder", "nfs", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
-		watch := &phaseWatch{phase: phase, found: make(chan struct{})}
+	for _, c := range []struct {
+		phase string
+		args  []string
+	}{
+		{"phase pin", []string{"--holder", "nfs"}}, {"phase strip", []string{"--holder", "nfs"}},
+		{"phase pin", onNFS}, {"phase clean", onNFS}, {"phase settle", onNFS},
+	} {
+		args := append([]string{"-o", filepath.Join(t.TempDir(), "evidence")}, c.args...)
+		cmd := command(append([]string{"-v"}, small(args...)...)...)
+		watch := &phaseWatch{phase: c.phase, found: make(chan struct{})}
 		cmd.Stderr = watch
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,14 +32,11 @@ by one. As JSON they are listed in any case.`,
 			if format == "json" {
 				return printJSON(cmd.OutOrStdout(), chosen(scenarios, all))
 			}
-			if err := printChoices(cmd.OutOrStdout()); err != nil {
-				return err
-			}
 			if list || all {
-				return printScenarios(cmd.OutOrStdout(), scenarios, all)
+				return errors.Join(printChoices(cmd.OutOrStdout(), "preset"), printScenarios(cmd.OutOrStdout(), scenarios, all))
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "scenarios: %d of %d combinations make sense: see --list\n", len(chosen(scenarios, false)), len(scenarios))
-			return err
+			return printChoices(cmd.OutOrStdout(), fmt.Sprintf("preset, of the %d scenarios that make sense (of %d combinations): see --list",
+				len(chosen(scenarios, false)), len(scenarios)))
 		},
 	}
 	cmd.Flags().BoolVar(&list, "list", false, "also every scenario, and what it shows")
@@ -52,7 +50,7 @@ func chosen(scenarios []scenario.Explained, all bool) []scenario.Explained {
 	return slices.DeleteFunc(slices.Clone(scenarios), func(e scenario.Explained) bool { return e.Nonsense != "" && !all })
 }
 
-func printChoices(w io.Writer) error {
+func printChoices(w io.Writer, presets string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	section := func(name string, choices []scenario.Choice) {
 		fmt.Fprintln(table, name)
@@ -63,7 +61,7 @@ func printChoices(w io.Writer) error {
 	for _, part := range scenario.Parts() {
 		section(string(part), workload.Scenarios().Choices(part))
 	}
-	section("preset", workload.Presets())
+	section(presets, workload.Presets())
 	return table.Flush()
 }
 

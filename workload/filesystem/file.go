@@ -136,6 +136,19 @@ func (t *File) Close() error {
 	return errors.Join(errs...)
 }
 
+// newServedFile takes the file that a server of the run's own has, which has no directory of use.
+func newServedFile(served *os.File) (*File, error) {
+	handle, err := file.Reopen(served, os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	t := &File{Handle: handle}
+	if err := t.describe(true); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
 // newDeviceFile takes the scratch's loop device itself.
 func newDeviceFile(loop *os.File) (*File, error) {
 	f, err := os.OpenFile(loop.Name(), os.O_RDWR, 0)

@@ -12,6 +12,7 @@ import (
 type Kind struct {
 	scenario.Filesystem
 	fstype string            // as mount(2) knows it; empty: none is mounted
+	also   []string          // other names of it in the mount table
 	mkfs   []string          // the program that makes it, and its options
 	pkg    string            // of Debian, that has the program
 	extra  int64             // bytes that it needs beside its files
@@ -162,6 +163,14 @@ func Kinds() []Kind {
 				Backing: scenario.InMemory, Heals: true, PageBytes: 2 << 20,
 			},
 			fstype: "hugetlbfs",
+		},
+		{
+			// A page that is dirtied behind its back has no request to be written by.
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "nfs", What: "NFSv3 from a server of the run's own: the server's bytes are the disk"},
+				Backing: scenario.OnServer,
+			},
+			fstype: "nfs", also: []string{"nfs4"},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/mount"
+	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/scenario"
 )
 
@@ -23,7 +24,8 @@ type Scratch struct {
 	backing *os.File
 	loop    *os.File
 	root    *os.File // the mount's root directory
-	madeBy  string   // the program that made it, with its version; empty: none did
+	store   *nfsd.Store
+	madeBy  string // the program that made it, with its version; empty: none did
 }
 
 // NewScratch takes the space for a file system of the given kind with room for a
@@ -35,8 +37,12 @@ func NewScratch(dir string, kind Kind, fileBytes int64) (*Scratch, error) {
 		return s, nil
 	}
 	// mke2fs wants a journal to take no more than half of the blocks.
+	space := fileBytes + fileBytes/8 + kind.extra + 2*kind.journalBytes(fileBytes)
+	if kind.Backing == scenario.OnServer { // it is the file
+		space = fileBytes
+	}
 	var err error
-	if s.backing, err = file.Nameless(dir, fileBytes+fileBytes/8+kind.extra+2*kind.journalBytes(fileBytes)); err != nil {
+	if s.backing, err = file.Nameless(dir, space); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -44,8 +50,12 @@ func NewScratch(dir string, kind Kind, fileBytes int64) (*Scratch, error) {
 
 // Make makes the file system and mounts it. After an error, too, Close is to be called.
 func (s *Scratch) Make(ctx context.Context) (err error) {
-	if s.kind.Backing == scenario.InMemory {
+	switch s.kind.Backing {
+	case scenario.InMemory:
 		return s.mountMemory()
+	case scenario.OnServer:
+		s.store, err = nfsd.Mount(ctx, s.backing)
+		return err
 	}
 	if s.madeBy, err = s.kind.make(ctx, s.backing, s.bytes); err != nil {
 		return err
@@ -76,8 +86,11 @@ func (s *Scratch) mount(source string) (err error) {
 // Create makes the run's file on the scratch, open for reading and writing. On a
 // raw block device, that is the device.
 func (s *Scratch) Create() (*File, error) {
-	if s.kind.Backing == scenario.OnDevice {
+	switch s.kind.Backing {
+	case scenario.OnDevice:
 		return newDeviceFile(s.loop)
+	case scenario.OnServer:
+		return newServedFile(s.store.File)
 	}
 	f, err := newFile(s.root, "region", true)
 	if err == nil {
@@ -105,6 +118,7 @@ func (s *Scratch) Close() error {
 	if s.huge != nil {
 		errs = append(errs, s.huge.Close())
 	}
-	s.root, s.loop, s.backing, s.huge = nil, nil, nil, nil
+	errs = append(errs, s.store.Close())
+	s.store, s.root, s.loop, s.backing, s.huge = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

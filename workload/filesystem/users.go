@@ -24,7 +24,7 @@ func checkFilesystem(path string, dir *os.File, kind Kind) error {
 	if err != nil {
 		return fmt.Errorf("--file %s: %w", path, err)
 	}
-	if got := mount.FSType; got != kind.fstype {
+	if got := mount.FSType; got != kind.fstype && !slices.Contains(kind.also, got) {
 		return fault.Usagef("--file %s: it is on %s and the scenario is for %s; choose a file on %s", path, got, kind.Name, kind.fstype)
 	}
 	return checkBlocks(path, dir, kind)

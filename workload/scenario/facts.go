@@ -24,6 +24,7 @@ const (
 	OnDisk   Backing = iota // a loop device
 	OnDevice                // it is the loop device itself
 	InMemory                // nothing but memory
+	OnServer                // a server of the run's own, in another process
 )
 
 // Filesystem is what is known of a file system.

@@ -20,6 +20,8 @@ func (c Catalogue) nonsense(s Scenario) string {
 		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
 	case fs.Backing == InMemory && s.Mutation != "none" && !p.mutation.Beside:
 		return fs.Name + " has its pages nowhere else, so who takes them from a file has asked for the loss"
+	case fs.Backing == OnServer && s.Strip == "pressure":
+		return "the server of " + fs.Name + " is a process of this machine, which would be short of memory, too"
 	case s.Mutation == "reflink" && !fs.Reflink:
 		return fs.Name + " has no reflink copies (FICLONE)"
 	case strings.HasPrefix(s.Mutation, "punch") && !fs.Punch, strings.HasPrefix(s.Mutation, "zero") && !fs.ZeroRange:

@@ -35,14 +35,6 @@ func Facts() scenario.Holder {
 	}
 }
 
-// Modules are those that the holder needs.
-func Modules() module.Set {
-	return module.Set{
-		Top: "nfsv3", Unload: []string{"nfsv3", "nfs", "lockd", "nfs_acl", "nfs_ssc", "grace", "fscache", "netfs", "auth_rpcgss", "dns_resolver", "sunrpc"},
-		Busy: "nfs", Options: "CONFIG_NFS_V3 and CONFIG_NFS_FS",
-	}
-}
-
 // reader keeps pages pinned with direct reads into them.
 type reader struct {
 	holder.ByCalls
@@ -63,7 +55,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.modules, err = module.Load(ctx, Modules()); err != nil {
+	if h.modules, err = module.Load(ctx, nfsd.Modules()); err != nil {
 		return nil, err
 	}
 	if h.server, err = nfsd.Serve(ctx, c.TargetBytes); err != nil {

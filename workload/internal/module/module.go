@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
@@ -23,13 +24,27 @@ type Set struct {
 }
 
 // Loaded are those modules of a set that were not there before.
-type Loaded struct{ undo *child.Janitor }
+type Loaded struct{ set *loaded }
+
+// loaded is a set that this process loaded, for all who want it.
+type loaded struct {
+	top   string
+	users int
+	undo  *child.Janitor
+}
+
+// held has the sets that this process loaded, by Top: the first of two users that ends must not wait
+// for the second, nor the second leave the modules there.
+var held = struct {
+	sync.Mutex
+	sets map[string]*loaded
+}{sets: map[string]*loaded{}}
 
 const sysModule = "/sys/module"
 
-// undo unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
+// unload unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
 // still does after some seconds keeps them: the sockets of a killed process live on for one.
-const undo = `rmmod=$1; busy=$2; shift 2; tries=0
+const unload = `rmmod=$1; busy=$2; shift 2; tries=0
 while [ $tries -lt 30 ]; do
 	left=
 	if [ "$(cat ` + sysModule + `/"$busy"/refcnt 2>/dev/null || echo 0)" -le 1 ]; then
@@ -43,11 +58,28 @@ while [ $tries -lt 30 ]; do
 done`
 
 // Load makes sure that the set's modules are there. The error says what the host lacks.
-func Load(ctx context.Context, s Set) (_ *Loaded, err error) {
+func Load(ctx context.Context, s Set) (*Loaded, error) {
+	held.Lock()
+	defer held.Unlock()
+	if set := held.sets[s.Top]; set != nil {
+		set.users++
+		return &Loaded{set}, nil
+	}
 	absent := s.absent()
 	if len(absent) == 0 {
 		return &Loaded{}, nil
 	}
+	undo, err := s.load(ctx, absent)
+	if err != nil {
+		return nil, err
+	}
+	set := &loaded{top: s.Top, users: 1, undo: undo}
+	held.sets[s.Top] = set
+	return &Loaded{set}, nil
+}
+
+// load loads the set and returns what unloads those that were absent.
+func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, err error) {
 	modprobe, err := child.Find("modprobe")
 	if err != nil {
 		return nil, s.lacks("modprobe is not there: apt-get install kmod")
@@ -56,15 +88,14 @@ func Load(ctx context.Context, s Set) (_ *Loaded, err error) {
 	if err != nil {
 		return nil, s.lacks("rmmod is not there: apt-get install kmod")
 	}
-	l := &Loaded{}
-	if l.undo, err = child.StartJanitor(nil, undo, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
+	if undo, err = child.StartJanitor(nil, unload, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
 		return nil, err
 	}
 	load := exec.CommandContext(ctx, modprobe, s.Top)
-	l.undo.Await(load)
+	undo.Await(load)
 	out, err := load.CombinedOutput()
 	if err == nil {
-		return l, nil
+		return undo, nil
 	}
 	failed := s.lacks(strings.TrimSpace(string(out)))
 	switch {
@@ -73,7 +104,7 @@ func Load(ctx context.Context, s Set) (_ *Loaded, err error) {
 	case os.Geteuid() != 0:
 		failed = fault.Lacksf("the module %s is not loaded, and only root may load it: modprobe %[1]s as root", s.Top)
 	}
-	return nil, errors.Join(failed, l.Close())
+	return nil, errors.Join(failed, undo.Close())
 }
 
 // absent are those that are neither loaded nor built in, as far as those have parameters.
@@ -93,8 +124,16 @@ func (s Set) lacks(why string) error {
 
 // Close unloads those that Load loaded and nobody else has come to use.
 func (l *Loaded) Close() error {
-	if l == nil || l.undo == nil {
+	if l == nil || l.set == nil {
 		return nil
 	}
-	return l.undo.Close()
+	held.Lock()
+	defer held.Unlock()
+	set := l.set
+	l.set = nil
+	if set.users--; set.users > 0 {
+		return nil
+	}
+	delete(held.sets, set.top)
+	return set.undo.Close()
 }

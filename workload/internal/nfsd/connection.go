@@ -20,12 +20,12 @@ type connection struct {
 }
 
 const (
-	maxRecord  = 64 << 10 // bytes of a call: a server that takes no writes gets small ones
-	maxRecords = 8192     // that have not been answered: more than a run makes
+	maxRecord = WriteBytes + 4096 // bytes of a call
+	maxReads  = 8192              // that have not been answered: more than a run makes
 )
 
 func newConnection(c net.Conn, l *listener) *connection {
-	n := &connection{Conn: c, records: make(chan []byte, maxRecords), gone: make(chan struct{})}
+	n := &connection{Conn: c, records: make(chan []byte, l.ahead), gone: make(chan struct{})}
 	n.closing = sync.OnceValue(func() error {
 		close(n.gone)
 		defer l.count(-1)

@@ -36,7 +36,7 @@ func startGuard(s *Server) (guard, error) {
 		return guard{}, err
 	}
 	defer self.Close() // the shell has its own
-	socket, err := s.file()
+	socket, err := s.listener.TCPListener.File()
 	if err != nil {
 		return guard{}, err
 	}
@@ -57,32 +57,40 @@ func (g guard) Close() error {
 	return errors.Join(g.janitor.Tell(unmounted), g.janitor.Close())
 }
 
-const (
-	guardWait = 20 * time.Second       // for a client of a process that is dead
-	guardRest = 500 * time.Millisecond // without one, and none is there any more
-)
-
 // GuardMain answers reads with errors until the client of a killed process is gone.
 func GuardMain(args []string, _ io.Reader, _ io.Writer) error {
 	if len(args) != 0 {
 		return fmt.Errorf("%s takes no arguments, not %d", GuardChild, len(args))
 	}
 	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
-	f := os.NewFile(guardSocket, "socket")
-	l, err := net.FileListener(f)
-	if err = errors.Join(err, f.Close()); err != nil {
+	l, err := inherited(guardSocket)
+	if err != nil {
 		return err
 	}
-	s := serve(l.(*net.TCPListener), 0)
+	s := serveHeld(l, 0)
 	s.Fail()
-	s.listener.await(guardWait, func(_ int, seen bool) bool { return seen })
-	for {
-		if !s.listener.idle(guardWait) {
-			break
-		}
-		if !s.listener.await(guardRest, func(clients int, _ bool) bool { return clients > 0 }) {
-			break
-		}
-	}
+	s.listener.await(linger, func(_ int, seen bool) bool { return seen })
+	s.listener.outlast()
 	return s.Close()
+}
+
+// inherited is the listening socket of that descriptor.
+func inherited(descriptor uintptr) (*net.TCPListener, error) {
+	f := os.NewFile(descriptor, "socket")
+	l, err := net.FileListener(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+const (
+	linger = 20 * time.Second       // for a client of a process that is dead
+	rest   = 500 * time.Millisecond // without one, and none is there any more
+)
+
+// outlast waits until nobody comes back any more.
+func (l *listener) outlast() {
+	for l.idle(linger) && l.await(rest, func(clients int, _ bool) bool { return clients > 0 }) {
+	}
 }

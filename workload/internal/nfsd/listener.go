@@ -10,6 +10,7 @@ import (
 // listener accepts the kernel's connections, and counts what they ask to be read.
 type listener struct {
 	*net.TCPListener
+	ahead int          // calls of a client that are read before they are answered
 	asked atomic.Int64 // bytes that READs ask for which have arrived
 
 	mu      sync.Mutex
@@ -18,8 +19,8 @@ type listener struct {
 	changed chan struct{} // closed when one goes or comes, and made anew
 }
 
-func newListener(l *net.TCPListener) *listener {
-	return &listener{TCPListener: l, changed: make(chan struct{})}
+func newListener(l *net.TCPListener, ahead int) *listener {
+	return &listener{TCPListener: l, ahead: ahead, changed: make(chan struct{})}
 }
 
 // firstUnreserved is the lowest port that takes no privilege.

@@ -3,6 +3,7 @@ package nfsd
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 
@@ -12,8 +13,11 @@ import (
 	"umemstress/workload/internal/mount"
 )
 
-// ReadBytes is what the kernel reads with one call (NFS_MAX_FILE_IO_SIZE, include/linux/nfs_xdr.h).
-const ReadBytes = 1 << 20
+// What the kernel reads and writes with one call (NFS_MAX_FILE_IO_SIZE, include/linux/nfs_xdr.h).
+const (
+	ReadBytes  = 1 << 20
+	WriteBytes = 1 << 20
+)
 
 // timeout is how long the client waits for an answer before it asks again, in tenths of a second:
 // as long as it can be (NFS_MAX_TCP_TIMEOUT). An answer that is held is none that is lost.
@@ -38,23 +42,28 @@ func (s *Server) Mount() (_ *Mounted, err error) {
 	if m.guard, err = startGuard(s); err != nil {
 		return nil, err
 	}
-	port := strconv.Itoa(s.Port())
-	m.root, err = mount.Detached("nfs", "127.0.0.1:/", map[string]string{
+	m.root, m.File, err = mountFrom(s.listener.TCPListener, unix.O_RDONLY|unix.O_DIRECT)
+	return m, err
+}
+
+// mountFrom mounts what is served there, and opens the file.
+func mountFrom(l *net.TCPListener, flags int) (root, file *os.File, err error) {
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	root, err = mount.Detached("nfs", "127.0.0.1:/", map[string]string{
 		"vers": "3", "proto": "tcp", "addr": "127.0.0.1", "port": port, "mountproto": "tcp", "mountport": port,
-		"nolock": "", "sec": "sys", "rsize": strconv.Itoa(ReadBytes), "timeo": strconv.Itoa(timeout),
+		"nolock": "", "sec": "sys", "rsize": strconv.Itoa(ReadBytes), "wsize": strconv.Itoa(WriteBytes), "timeo": strconv.Itoa(timeout),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	fd, err := unix.Openat(int(m.root.Fd()), fileName, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(int(root.Fd()), fileName, flags|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.EINVAL) {
-		return nil, fault.Lacksf("open a file of NFS with O_DIRECT: %w; the kernel's NFS client has no direct I/O", err)
+		err = fault.Lacksf("open a file of NFS with O_DIRECT: %w; the kernel's NFS client has no direct I/O", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the file of the run's own NFS mount: %w", err)
+		return root, nil, fmt.Errorf("open the file of the run's own NFS mount: %w", err)
 	}
-	m.File = os.NewFile(uintptr(fd), fileName)
-	return m, nil
+	return root, os.NewFile(uintptr(fd), fileName), nil
 }
 
 // Close unmounts. Reads are to be over.

@@ -1,6 +1,6 @@
-// Package nfsd serves one file to this machine's kernel by NFS, whose reads it leaves unanswered
-// until it is told to let them go. It serves it with go-nfs, NFSv3 over TCP of the loopback
-// device, and mounts it where no mount table shows it.
+// Package nfsd serves one file to this machine's kernel by NFS: one whose reads it leaves unanswered
+// until it is told to let them go, or one to write to. It serves it with go-nfs, NFSv3 over TCP of
+// the loopback device, and mounts it where no mount table shows it.
 package nfsd
 
 import (
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -27,30 +26,38 @@ type Server struct {
 // quiet has go-nfs write nothing to standard error: what fails, the client tells.
 var quiet = sync.OnceFunc(func() { nfs.Log.SetLevel(nfs.PanicLevel) })
 
-// Serve serves a file of so many bytes.
+// Serve serves a file of so many bytes, whose reads wait.
 func Serve(ctx context.Context, size int64) (*Server, error) {
+	l, err := listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return serveHeld(l, size), nil
+}
+
+func listen(ctx context.Context) (*net.TCPListener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fault.Lacksf("listen on the loopback device: %w; it has to be up: ip link set lo up", err)
 	}
-	return serve(l.(*net.TCPListener), size), nil
+	return l.(*net.TCPListener), nil
 }
 
-func serve(l *net.TCPListener, size int64) *Server {
+func serveHeld(l *net.TCPListener, size int64) *Server {
+	g := newGate()
+	return serve(l, g, held{size, g}, maxReads)
+}
+
+// serve serves a file. So many calls are read in advance of each client.
+func serve(l *net.TCPListener, g *gate, c content, ahead int) *Server {
 	quiet()
-	s := &Server{listener: newListener(l), gate: newGate(), served: make(chan struct{})}
+	s := &Server{listener: newListener(l, ahead), gate: g, served: make(chan struct{})}
 	go func() {
 		defer close(s.served)
-		_ = nfs.Serve(s.listener, handler{export{size: size, gate: s.gate}}) // ends with the listener
+		_ = nfs.Serve(s.listener, handler{export{content: c}}) // ends with the listener
 	}()
 	return s
 }
-
-// Port is where it is served.
-func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
-
-// file is the listening socket, for another process.
-func (s *Server) file() (*os.File, error) { return s.listener.TCPListener.File() }
 
 // Waiting is how many bytes those reads are to bring that have arrived. None is answered before
 // LetGo.

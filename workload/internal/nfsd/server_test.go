@@ -150,3 +150,47 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("%x", said)
 	}
 }
+
+// What is written is in the file behind it, and what is read is that.
+func TestStored(t *testing.T) {
+	backing, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backing.Close()
+	if err := backing.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(l, newGate(), stored{backing}, 1)
+	c := dial(t, s)
+	const write, setAttributes = 7, 2
+	send(t, c, call(programNFS, write, append(handle(), 0, 4096, 8, 2, 8, 0x01020304, 0x05060708)...))
+	_ = answer(t, c)
+	send(t, c, read(4096, 8))
+	if said := answer(t, c); !bytes.HasSuffix(said, []byte{1, 2, 3, 4, 5, 6, 7, 8}) {
+		t.Errorf("%x", said)
+	}
+	behind := make([]byte, 8)
+	if _, err := backing.ReadAt(behind, 4096); err != nil || !bytes.Equal(behind, []byte{1, 2, 3, 4, 5, 6, 7, 8}) {
+		t.Errorf("%x, %v", behind, err)
+	}
+	send(t, c, call(programNFS, setAttributes, append(handle(), 0, 0, 0, 1, 0, 4100, 0, 1, 0)...)) // the size, and the time as it is now
+	_ = answer(t, c)
+	if info, err := backing.Stat(); err != nil || info.Size() != 4100 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	send(t, c, call(programNFS, write, append(handle(), 0, 4096, 1<<30, 2, 1<<30)...)) // more than it sends
+	_ = answer(t, c)
+	send(t, c, read(4096, 4096))
+	if said := answer(t, c); !bytes.HasSuffix(said, []byte{1, 2, 3, 4}) {
+		t.Errorf("after a write that lies about its size: %x", said)
+	}
+	c.Close()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -42,6 +42,8 @@ func sectionOf(filesystem string) section {
 		return sectionBtrfs
 	case "block", "bdev":
 		return sectionBlock
+	case "nfs", "nfs4":
+		return sectionNFS
 	case "tmpfs":
 		return sectionTmpfs
 	case "hugetlbfs":

@@ -47,6 +47,7 @@ func TestLists(t *testing.T) {
 		{"xfs", "rdma", "linux-xfs@vger.kernel.org", "linux-rdma@vger.kernel.org linux-fsdevel@vger.kernel.org linux-mm@kvack.org linux-kernel@vger.kernel.org"},
 		{"btrfs", "vmwritev", "linux-btrfs@vger.kernel.org", "linux-fsdevel@vger.kernel.org linux-mm@kvack.org linux-kernel@vger.kernel.org"},
 		{"block", "dio", "linux-block@vger.kernel.org", "linux-fsdevel@vger.kernel.org linux-mm@kvack.org linux-kernel@vger.kernel.org"},
+		{"nfs", "vmwritev", "linux-nfs@vger.kernel.org", "linux-fsdevel@vger.kernel.org linux-mm@kvack.org linux-kernel@vger.kernel.org"},
 		{"vfat", "somebody", "linux-fsdevel@vger.kernel.org", "linux-mm@kvack.org linux-kernel@vger.kernel.org"},
 	} {
 		var m Report
