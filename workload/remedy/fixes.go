@@ -225,6 +225,8 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.LeftClean:
 		return "no kernel that was looked at (6.1 to 7.2) has NFS mark pages of a large folio dirty that a direct read has changed"
+	case t.Filesystem == "nfs" && t.Effect == record.DataLost && !t.Detached:
+		return "no kernel that was looked at (5.10 to 7.2) has the NFS client write a page that was marked dirty without its being told of the write"
 	case t.Detached:
 		return "no kernel that was looked at keeps pinned pages in their file when a hole is punched there, or beside them in a large folio"
 	case h.Hidden != "":
