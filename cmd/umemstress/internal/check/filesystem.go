@@ -22,7 +22,11 @@ var touchy = []struct{ name, keeps string }{
 	{"ext4", "it keeps buffers on every dirty page, and needs to be told before one is dirtied"},
 	{"xfs", "it needs to be told of a write, to give blocks shared with a clone a copy first"},
 	{"btrfs", "it needs to be told of a write, since it writes nothing in place"},
+	{"nfs", needsRequest},
+	{"nfs4", needsRequest},
 }
+
+const needsRequest = "it needs to be told of a write, to send the page to its server"
 
 func (h *host) mounts() ([]*mountinfo.Info, error) {
 	f, err := os.Open(filepath.Join(h.proc, "self/mountinfo"))
@@ -52,7 +56,7 @@ func (h *host) filesystemItems(mounts []*mountinfo.Info, err error) []Item {
 	}
 	if len(items) == 0 {
 		items = append(items, Item{Name: "file systems", State: OK,
-			Detail: "none of ext4, xfs and btrfs is mounted read-write"})
+			Detail: "none of ext4, xfs, btrfs and nfs is mounted read-write"})
 	}
 	return items
 }

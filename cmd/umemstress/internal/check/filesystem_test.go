@@ -19,6 +19,7 @@ func TestCheckFilesystems(t *testing.T) {
 		"25 20 259:1 / /pmem rw,relatime - xfs /dev/pmem0 rw,dax=always",
 		"26 20 8:4 / /srv rw,relatime shared:7 - xfs /dev/sda4 rw,attr2",
 		"27 20 0:31 / /run rw - tmpfs tmpfs rw",
+		"28 20 0:32 / /home rw,relatime - nfs4 server:/home rw,vers=4.2",
 	}, "\n")))
 	mounts, err := h.mounts()
 	if err != nil {
@@ -30,7 +31,7 @@ func TestCheckFilesystems(t *testing.T) {
 		got = append(got, i.Name+" "+string(i.State)+": "+what)
 	}
 	const possible = " ok: writable file-backed regions possible on "
-	if want := "[ext4" + possible + "/data xfs" + possible + "/srv]"; fmt.Sprint(got) != want {
+	if want := "[ext4" + possible + "/data xfs" + possible + "/srv nfs4" + possible + "/home]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
 }
