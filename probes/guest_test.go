@@ -56,9 +56,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := leaktest.Run(m)
-	if out, err := exec.Command("modprobe", "-r", "vmw_vmci", "nfsv3").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "modprobe -r: %v: %s", err, out)
-		os.Exit(1)
+	for _, module := range []string{"vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc"} { // kmod leaves what a module needed that needs others
+		if out, err := exec.Command("modprobe", "-r", module).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "modprobe -r %s: %v: %s", module, err, out)
+			os.Exit(1)
+		}
 	}
 	os.Exit(code)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,14 +84,21 @@ func TestFromNFSOnNFS(t *testing.T) {
 // The server that somebody kills has a successor, and the run goes on.
 func TestNFSServerKilled(t *testing.T) {
 	cmd := command(append([]string{"-v"}, small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)...)
-	watch := &phaseWatch{phase: "phase clean", found: make(chan struct{})}
+	watch := &phaseWatch{phase: "phase pin", found: make(chan struct{})}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, watch
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	<-watch.found
-	shell(t, "pkill -KILL -f '[n]fs-server'")
+	check := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	check(cmd.Process.Signal(syscall.SIGSTOP)) // so that it is not over before
+	check(exec.Command("pkill", "-KILL", "-f", "[n]fs-server").Run())
+	check(cmd.Process.Signal(syscall.SIGCONT))
 	err := cmd.Wait()
 	if got := cmd.ProcessState.ExitCode(); got != record.DataLost.ExitCode() {
 		t.Errorf("exit code %d, %v: %s", got, err, out.String())

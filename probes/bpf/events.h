@@ -245,9 +245,10 @@ struct {
 	__type(value, struct act);
 } acts SEC(".maps");
 
+/* Of two stacks whose hashes end alike the kernel keeps one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 256);
+	__uint(max_entries, 4096);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, 32 * sizeof(__u64));
 } stacks SEC(".maps");
