@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"umemstress/probes/event"
 	"umemstress/probes/observe"
@@ -97,9 +98,12 @@ func TestNFSServerKilled(t *testing.T) {
 		}
 	}
 	check(cmd.Process.Signal(syscall.SIGSTOP)) // so that it is not over before
-	check(exec.Command("pkill", "-KILL", "-f", "[n]fs-server").Run())
+	check(exec.Command("pkill", "-KILL", "-f", "^/proc/self/fd/3 nfs-server").Run())
 	check(cmd.Process.Signal(syscall.SIGCONT))
+	// Without a server, the run would wait for ever.
+	bound := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
+	bound.Stop()
 	if got := cmd.ProcessState.ExitCode(); got != record.DataLost.ExitCode() {
 		t.Errorf("exit code %d, %v: %s", got, err, out.String())
 	}

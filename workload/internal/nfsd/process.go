@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 
 	"umemstress/workload/child"
@@ -16,73 +15,47 @@ import (
 
 // server is a child that serves the file behind a descriptor. It outlives this process for as
 // long as the kernel's client needs it, and has a successor when somebody kills it: the client asks
-// again, for ever.
+// again, for ever. A shell sees to that, since nothing in this process may come to run while one
+// of its threads waits for the server.
 type server struct {
-	socket, backing *os.File
-	ended           chan error
-
-	mu      sync.Mutex
-	stdin   io.WriteCloser // of the one that serves
-	closing bool
+	shell *exec.Cmd
+	stdin io.WriteCloser
+	said  bytes.Buffer // stderr
 }
 
+// serveScript runs the child, descriptor 3, until one ends by itself: a shell tells of a signal by a
+// status above 128.
+var serveScript = `trap '' INT TERM HUP QUIT PIPE; while :; do ( ` + child.Script(StoreChild, "") + ` ); status=$?; [ $status -gt 128 ] || exit $status; done`
+
+// The descriptors of the child, behind its program.
+const (
+	storeSocket  = 4
+	storeBacking = 5
+)
+
 func startServer(l *net.TCPListener, backing *os.File) (*server, error) {
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	defer self.Close()
 	socket, err := l.File()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{socket: socket, backing: backing, ended: make(chan error, 1)}
-	first, err := s.start()
-	if err != nil {
-		return nil, errors.Join(err, socket.Close())
-	}
-	go func() { s.ended <- s.attend(first) }()
-	return s, nil
-}
-
-// start starts one and returns what waits for its end.
-func (s *server) start() (wait func() error, err error) {
-	cmd, err := child.Command(StoreChild)
-	if err != nil {
+	defer socket.Close() // the shell has its own of both
+	s := &server{shell: exec.Command("/bin/sh", "-c", serveScript)}
+	s.shell.ExtraFiles = []*os.File{self, socket, backing}
+	s.shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	s.shell.Stderr = &s.said
+	s.shell.Dir = "/"
+	if s.stdin, err = s.shell.StdinPipe(); err != nil {
 		return nil, err
 	}
-	var said bytes.Buffer
-	cmd.ExtraFiles = []*os.File{s.socket, s.backing}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Stderr = &said
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stdin, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
+	if err := s.shell.Start(); err != nil {
 		return nil, fmt.Errorf("start the run's own NFS server: %w", err)
 	}
-	return func() error {
-		err := cmd.Wait()
-		if err != nil {
-			err = fmt.Errorf("the run's own NFS server: %w: %s", err, bytes.TrimSpace(said.Bytes()))
-		}
-		return err
-	}, nil
-}
-
-// attend starts another one whenever one ends that is still needed and was killed.
-func (s *server) attend(wait func() error) error {
-	for {
-		err := wait()
-		var ended *exec.ExitError
-		killed := errors.As(err, &ended) && !ended.Exited()
-		s.mu.Lock()
-		closing := s.closing
-		s.mu.Unlock()
-		if closing || !killed {
-			return err
-		}
-		if wait, err = s.start(); err != nil {
-			return err
-		}
-	}
+	return s, nil
 }
 
 // Close ends the server of what is unmounted.
@@ -90,10 +63,10 @@ func (s *server) Close() error {
 	if s == nil {
 		return nil
 	}
-	s.mu.Lock()
-	s.closing = true
-	_, _ = io.WriteString(s.stdin, unmounted)
-	s.stdin.Close() // both fail only if the server is gone, which its end tells
-	s.mu.Unlock()
-	return errors.Join(<-s.ended, s.socket.Close())
+	_, err := io.WriteString(s.stdin, unmounted)
+	err = errors.Join(err, s.stdin.Close())
+	if ended := s.shell.Wait(); ended != nil {
+		return fmt.Errorf("the run's own NFS server: %w: %s", errors.Join(ended, err), bytes.TrimSpace(s.said.Bytes()))
+	}
+	return err
 }

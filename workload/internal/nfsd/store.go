@@ -35,12 +35,6 @@ type Store struct {
 	server  *server
 }
 
-// The descriptors of the child.
-const (
-	storeSocket  = 3
-	storeBacking = 4
-)
-
 // Mount serves and mounts the file behind backing.
 func Mount(ctx context.Context, backing *os.File) (_ *Store, err error) {
 	s := &Store{}
