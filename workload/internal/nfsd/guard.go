@@ -69,7 +69,7 @@ func GuardMain(args []string, _ io.Reader, _ io.Writer) error {
 	}
 	s := serveHeld(l, 0)
 	s.Fail()
-	s.listener.await(linger, func(_ int, seen bool) bool { return seen })
+	s.listener.await(comeback, func(_ int, seen bool) bool { return seen })
 	s.listener.outlast()
 	return s.Close()
 }
@@ -85,8 +85,12 @@ func inherited(descriptor uintptr) (*net.TCPListener, error) {
 }
 
 const (
-	linger = 20 * time.Second       // for a client of a process that is dead
-	rest   = 500 * time.Millisecond // without one, and none is there any more
+	// comeback is how long the client of a process that is dead may take to come back, if it has reads in
+	// flight: it connects no sooner than 3 s after it did so last (XS_TCP_INIT_REEST_TO,
+	// net/sunrpc/xprtsock.c).
+	comeback = 6 * time.Second
+	linger   = 20 * time.Second       // with one that is there
+	rest     = 500 * time.Millisecond // without one, and none is there any more
 )
 
 // outlast waits until nobody comes back any more.
