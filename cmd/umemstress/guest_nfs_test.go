@@ -4,17 +4,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"umemstress/probes/event"
-	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
@@ -27,11 +23,7 @@ var modulesOfNFS = []string{"nfsv3", "nfs", "lockd", "sunrpc"}
 func TestNFS(t *testing.T) {
 	noModules(t, modulesOfNFS, nothing)
 	dir := filepath.Join(t.TempDir(), "evidence")
-	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--format", "json", "--observe", "require", "-o", dir)...)
-	var r record.Record
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-		t.Fatalf("%v in %q; %s", err, stdout, stderr)
-	}
+	r, code := ran(t, "--holder", "nfs", "--observe", "require", "-o", dir)
 	const pages = 512
 	probes, disk, folios := r.Channels.Probes, r.Channels.Disk, r.Channels.Folios
 	rise, _ := r.Channels.WarningRise()
@@ -56,11 +48,7 @@ var onNFS = []string{"--holder", "dio", "--fs", "nfs", "--strip", "none"}
 // Pages of a file on NFS that are dirtied behind the client's back never reach the server, on any kernel.
 func TestOnNFS(t *testing.T) {
 	noModules(t, modulesOfNFS, nothing)
-	stdout, stderr, code := outcome(t, small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)
-	var r record.Record
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-		t.Fatalf("%v in %q; %s", err, stdout, stderr)
-	}
+	r, code := ran(t, append([]string{"-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)
 	const pages = 512
 	c := r.Channels
 	if r.Verdict != record.DataLost || code != record.DataLost.ExitCode() || len(r.Disagreements) > 0 {
@@ -75,9 +63,9 @@ func TestOnNFS(t *testing.T) {
 // A run that is a client of two servers of its own unloads the modules once, at its end.
 func TestFromNFSOnNFS(t *testing.T) {
 	noModules(t, modulesOfNFS, nothing)
-	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--fs", "nfs", "--strip", "none", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != record.DataLost.ExitCode() && code != record.Exposed.ExitCode() {
-		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	r, _ := ran(t, "--holder", "nfs", "--fs", "nfs", "--strip", "none", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if r.Verdict != record.DataLost || r.CleanupError != "" {
+		t.Errorf("%s (%s), %q", r.Verdict, r.Reason, r.CleanupError)
 	}
 	noModules(t, modulesOfNFS, nothing)
 }
@@ -120,37 +108,15 @@ func TestNFSKilled(t *testing.T) {
 		{"phase pin", []string{"--holder", "nfs"}}, {"phase strip", []string{"--holder", "nfs"}},
 		{"phase pin", onNFS}, {"phase clean", onNFS}, {"phase settle", onNFS},
 	} {
-		args := append([]string{"-o", filepath.Join(t.TempDir(), "evidence")}, c.args...)
-		cmd := command(append([]string{"-v"}, small(args...)...)...)
-		watch := &phaseWatch{phase: c.phase, found: make(chan struct{})}
-		cmd.Stderr = watch
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		<-watch.found
-		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait() // of the signal
+		killedIn(t, c.phase, c.args...)
 		noModules(t, modulesOfNFS, nothing)
 	}
 }
 
-// Who observes a machine that has NFS is told whose reads they are.
+// Who observes a machine that has NFS is told whose reads they are, and not of the worker alone.
 func TestNFSObserved(t *testing.T) {
 	haveModules(t, modulesOfNFS)
-	o := beginObserving(t, "--fs", "ext4")
-	stdout, stderr, code := outcome(t, small("--holder", "nfs", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != record.DataLost.ExitCode() {
-		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
-	}
-	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == "nfs" })
-	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 || line.Actor == nil || line.Actor.PID == line.Owner.PID {
+	if line := observed(t, "nfs"); line.Actor == nil || line.Actor.PID == line.Owner.PID {
 		t.Errorf("%+v", line)
-	}
-	summary, _ := o.end(t)
-	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == "nfs" })
-	if i < 0 || summary.Sums[i].Bufferless != 512 {
-		t.Errorf("%+v, want 512 pages of nfs without buffers", summary.Sums)
 	}
 }

@@ -8,12 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"umemstress/cmd/umemstress/internal/exit"
-	"umemstress/probes/event"
-	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
@@ -26,11 +23,7 @@ var modulesOfVMCI = []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci"}
 func TestVMCI(t *testing.T) {
 	noModules(t, modulesOfVMCI, nothing)
 	dir := filepath.Join(t.TempDir(), "evidence")
-	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--format", "json", "--observe", "require", "-o", dir)...)
-	var r record.Record
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-		t.Fatalf("%v in %q; %s", err, stdout, stderr)
-	}
+	r, code := ran(t, "--holder", "vmci", "--observe", "require", "-o", dir)
 	const pages = 512
 	probes, disk, folios := r.Channels.Probes, r.Channels.Disk, r.Channels.Folios
 	rise, _ := r.Channels.WarningRise()
@@ -75,37 +68,14 @@ func TestVMCITraffic(t *testing.T) {
 
 // A run that is killed amid its traffic leaves no module, either.
 func TestVMCIKilled(t *testing.T) {
-	cmd := command(append([]string{"-v"}, small("--holder", "vmci", "-D", "30", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
-	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	<-watch.found
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Error(err)
-	}
-	_ = cmd.Wait() // of the signal
+	killedIn(t, "phase write", "--holder", "vmci", "-D", "30")
 	noModules(t, modulesOfVMCI, nothing)
 }
 
 // Who observes a machine with VMCI is told of its queue pairs, and whose they are.
 func TestVMCIObserved(t *testing.T) {
 	haveModules(t, modulesOfVMCI)
-	o := beginObserving(t, "--fs", "ext4")
-	stdout, stderr, code := outcome(t, small("--holder", "vmci", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != record.DataLost.ExitCode() {
-		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
-	}
-	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == "vmci" })
-	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 {
-		t.Errorf("%+v", line)
-	}
-	summary, _ := o.end(t)
-	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == "vmci" })
-	if i < 0 || summary.Sums[i].Bufferless != 512 {
-		t.Errorf("%+v, want 512 pages of vmci without buffers", summary.Sums)
-	}
+	observed(t, "vmci")
 }
 
 // Where another module has the host's side of AF_VSOCK, nothing can be sent: one sentence.

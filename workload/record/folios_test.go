@@ -118,6 +118,12 @@ func TestLargeFoliosLeftClean(t *testing.T) {
 			t.Errorf("%s: %s: %s", fs, v, why)
 		}
 	}
+	gone := leaving("xfs", "nothing") // with a hole, and from the page cache, too
+	gone.Facts.Detaches, gone.Scenario.Mutation = true, "punch"
+	gone.Channels.Cache = CacheChannel{State: StateOK, CheckedPages: 8, StalePages: 6}
+	if v, why := Judge(gone); v != DataLost || strings.Contains(why, "let go") || gone.LeftClean() != 0 {
+		t.Errorf("%s: %s", v, why)
+	}
 	more := leaving("ext4", "unannounced")
 	more.Channels.Disk.StalePages, more.Channels.Probes.DirtiedPages = 8, 2
 	more.Conclude()

@@ -7,17 +7,24 @@ import (
 )
 
 // leftClean is how many pages of the region its holder let go of at most without marking them dirty:
-// those of large folios, where it does so, but for those that the probes saw dirtied.
+// those of large folios, where it does so, but for those that the probes saw dirtied, and for those
+// that the page cache has lost, too: they were no longer the file's.
 func (w testimony) leftClean() uint64 {
-	large, _ := w.Folios.LargePages(w.pageSize)
 	if !w.facts.LeavesLargeClean {
 		return 0
 	}
-	if w.Probes.State != StateOK || w.Probes.LostCounts > 0 {
-		return large
+	n, _ := w.Folios.LargePages(w.pageSize)
+	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 {
+		n = min(n, less(w.pages, w.Probes.DirtiedPages))
 	}
-	return min(large, w.pages-min(w.pages, w.Probes.DirtiedPages))
+	if w.Cache.State == StateOK {
+		n = min(n, less(w.Disk.StalePages, w.Cache.StalePages))
+	}
+	return n
 }
+
+// less is a-b, or 0.
+func less(a, b uint64) uint64 { return a - min(a, b) }
 
 // LeftClean is how many pages of the region were let go of without being marked dirty, where that is
 // how pages were lost: 0 where some had no buffers.

@@ -89,7 +89,7 @@ func Fixes() []Fix {
 			Does:    "what ext4 throws away no longer counts as dirty for ever, which throttles all writers in the end; the data is lost as before",
 			Absent:  []Stable{{Line: "6.12", Version: "6.12.117", Source: "posted to linux-ext4 in June 2026; read in Debian's source"}},
 			concerns: func(t Trouble) bool {
-				return t.ext4() && t.Effect == record.DataLost && !t.Detached && !t.LeftClean && !t.writtenBeside()
+				return t.ext4() && t.Effect == record.DataLost && !t.Detached && !t.Silent && !t.writtenBeside()
 			},
 		},
 	}
@@ -221,16 +221,16 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:
 		return "btrfs wrote such pages by itself until its fixup worker was removed (6.12.97), and does so again in 7.2.13"
-	case t.writtenBeside() && t.Effect == record.DataLost:
-		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.LeftClean:
 		return "no kernel that was looked at (6.1 to 7.2) has NFS mark pages of a large folio dirty that a direct read has changed"
+	case t.writtenBeside() && t.Effect == record.DataLost:
+		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"
 	case t.Filesystem == "nfs" && t.Effect == record.DataLost && !t.Detached:
 		return "no kernel that was looked at (5.10 to 7.2) has the NFS client write a page that was marked dirty without its being told of the write"
 	case t.Detached:
 		return "no kernel that was looked at keeps pinned pages in their file when a hole is punched there, or beside them in a large folio"
-	case h.Hidden != "":
-		return "no kernel that was looked at (5.10 to 7.2) has " + h.Hidden
+	case h.Lacking != "":
+		return "no kernel that was looked at (5.10 to 7.2) has " + h.Lacking
 	case t.Large:
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the buffers of a pinned large folio"
 	}

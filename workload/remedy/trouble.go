@@ -21,6 +21,7 @@ type Trouble struct {
 	Large      bool           // folios of many pages were met
 	Detached   bool           // the pages were taken from their file
 	LeftClean  bool           // they are of large folios, which nobody marked dirty
+	Silent     bool           // they had their buffers, so that nothing warned of the loss, nor counts it
 	BugOn      bool           // the kernel died in ext4's BUG_ON
 	Panicked   bool           // the machine died with the thread
 	OfWarning  bool           // it died of a warning (panic_on_warn)
@@ -52,7 +53,7 @@ type Holder struct {
 	LongTerm bool     // it pins with FOLL_LONGTERM, which newer kernels refuse of such files
 	Pins     bool     // it pins with FOLL_PIN, so that reclaim can see it
 	Direct   bool     // it reads with O_DIRECT
-	Hidden   string   // no kernel has it pin by FOLL_PIN, which reclaim would heed: what it should have pinned so
+	Lacking  string   // what no kernel that was looked at does, so that reclaim heeds none of its pins
 	Releases []string // functions of the kernel, any of which tells it; the nearest to the release
 }
 
@@ -64,8 +65,8 @@ func Holders() []Holder {
 		{Name: "vfio", What: "memory that VFIO maps for a device", LongTerm: true, Pins: true, Releases: []string{"vfio_unpin_pages_remote", "vfio_remove_dma", "vfio_unmap_unpin"}},
 		{Name: "xdp", What: "a umem of AF_XDP", LongTerm: true, Pins: true, Releases: []string{"xdp_put_umem", "xdp_umem_release", "xdp_umem_unpin_pages"}},
 		{Name: "v4l2", What: "a USERPTR buffer of V4L2", LongTerm: true, Pins: true, Releases: []string{"vb2_vmalloc_put_userptr", "vb2_dma_sg_put_userptr", "vb2_dc_put_userptr"}},
-		{Name: "vmci", What: "a queue pair of VMCI", Hidden: "VMCI pin the memory of a queue pair by FOLL_PIN, which reclaim would heed, or by FOLL_LONGTERM, which would be refused", Releases: []string{"qp_release_pages", "qp_host_unregister_user_memory"}},
-		{Name: "nfs", What: "an O_DIRECT read from NFS", Direct: true, Hidden: "NFS pin the pages of a direct read by FOLL_PIN, which reclaim would heed", Releases: []string{"nfs_direct_read_completion", "nfs_direct_release_pages"}},
+		{Name: "vmci", What: "a queue pair of VMCI", Lacking: "VMCI pin the memory of a queue pair by FOLL_PIN, which reclaim would heed, or by FOLL_LONGTERM, which would be refused", Releases: []string{"qp_release_pages", "qp_host_unregister_user_memory"}},
+		{Name: "nfs", What: "an O_DIRECT read from NFS", Direct: true, Lacking: "NFS pin the pages of a direct read by FOLL_PIN, which reclaim would heed", Releases: []string{"nfs_direct_read_completion", "nfs_direct_release_pages"}},
 		{Name: "fuse", What: "a direct read from FUSE", Direct: true, Releases: []string{"fuse_direct_io", "fuse_release_user_pages", "fuse_aio_complete_req"}},
 		{Name: "9p", What: "a read through netfs, such as 9p's", Direct: true, Releases: []string{"netfs_rreq_terminated", "netfs_read_collection", "netfs_unbuffered_read_iter_locked"}},
 		{Name: "sgio", What: "an SG_IO read", Direct: true, Releases: []string{"blk_rq_unmap_user", "sg_io", "sg_finish_rem_req"}},

@@ -51,8 +51,9 @@ func Trouble(r *record.Record) remedy.Trouble {
 		Holder:     r.Scenario.Holder,
 		Filesystem: r.Scenario.Filesystem,
 		Mutation:   r.Scenario.Mutation,
-		Detached:   r.Channels.Probes.DetachedPages > 0,
-		LeftClean:  r.LeftClean() > 0,
+		Detached:   detached(r),
+		LeftClean:  r.Verdict == record.DataLost && r.LeftClean() > 0,
+		Silent:     r.Verdict == record.DataLost && r.Channels.Probes.State == record.StateOK && r.Channels.Probes.BufferlessPages == 0,
 		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
 	}
 	for _, s := range r.Channels.Folios.Pinned {
@@ -64,6 +65,14 @@ func Trouble(r *record.Record) remedy.Trouble {
 		t.OfWarning = t.OfWarning || strings.HasPrefix(d.Said, "WARNING: ")
 	}
 	return t
+}
+
+// detached says whether pages had gone from their file: the probes saw such be dirtied, or the page cache
+// has lost their bytes, too, of a holder that marks none dirty.
+func detached(r *record.Record) bool {
+	c := r.Channels
+	return c.Probes.DetachedPages > 0 ||
+		r.Facts != nil && r.Facts.Detaches && r.Facts.LeavesLargeClean && c.Cache.State == record.StateOK && c.Cache.StalePages > 0
 }
 
 // smallFolio is the size of a page.

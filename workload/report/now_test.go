@@ -38,6 +38,15 @@ func TestWhatNow(t *testing.T) {
 		"a hole in a file of ext4": {func(r *record.Record) {
 			r.Verdict, r.Scenario, r.Channels.Probes.DetachedPages = record.DataLost, scenario.Scenario{Holder: "dio", Filesystem: "ext4"}, 7
 		}, "write it again from its source", "warning_count"},
+		"a hole, of who marks nothing dirty": {func(r *record.Record) {
+			r.Verdict, r.Scenario = record.DataLost, scenario.Scenario{Holder: "nfs", Filesystem: "xfs"}
+			r.Facts = &scenario.Facts{Detaches: true, LeavesLargeClean: true}
+			r.Channels.Cache = record.CacheChannel{State: record.StateOK, StalePages: 7}
+		}, "write it again from its source", "while the page cache has it"},
+		"pages that had their buffers": {func(r *record.Record) {
+			r.Verdict, r.Scenario = record.DataLost, scenario.Scenario{Holder: "nfs", Filesystem: "ext4-journal"}
+			r.Channels.Probes = record.ProbesChannel{State: record.StateOK, UnannouncedPages: 7}
+		}, "Nothing warns of this", "warning_count: it rises"},
 		"a clone": {func(r *record.Record) {
 			r.Verdict, r.Scenario = record.Corrupted, scenario.Scenario{Holder: "dio", Filesystem: "xfs"}
 		}, "cp --reflink=never", "warning_count"},

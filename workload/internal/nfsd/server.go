@@ -19,7 +19,7 @@ import (
 // Server serves the file.
 type Server struct {
 	listener *listener
-	gate     *gate
+	gate     *gate         // of a file whose reads wait
 	served   chan struct{} // closed when nobody is served any more
 }
 
@@ -45,13 +45,15 @@ func listen(ctx context.Context) (*net.TCPListener, error) {
 
 func serveHeld(l *net.TCPListener, size int64) *Server {
 	g := newGate()
-	return serve(l, g, held{size, g}, maxReads)
+	s := serve(l, held{size, g}, maxReads)
+	s.gate = g
+	return s
 }
 
 // serve serves a file. So many calls are read in advance of each client.
-func serve(l *net.TCPListener, g *gate, c content, ahead int) *Server {
+func serve(l *net.TCPListener, c content, ahead int) *Server {
 	quiet()
-	s := &Server{listener: newListener(l, ahead), gate: g, served: make(chan struct{})}
+	s := &Server{listener: newListener(l, ahead), served: make(chan struct{})}
 	go func() {
 		defer close(s.served)
 		_ = nfs.Serve(s.listener, handler{export{content: c}}) // ends with the listener
@@ -67,7 +69,11 @@ func (s *Server) Waiting() int64 { return s.listener.asked.Load() }
 func (s *Server) LetGo(fill func(into []byte, at int64)) { s.gate.open(fill) }
 
 // Fail answers reads with an error from here on, unless they were let go.
-func (s *Server) Fail() { s.gate.open(nil) }
+func (s *Server) Fail() {
+	if s.gate != nil {
+		s.gate.open(nil)
+	}
+}
 
 // departure bounds how long a client may take to go away that has nothing mounted any more.
 const departure = 10 * time.Second

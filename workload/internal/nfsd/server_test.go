@@ -171,7 +171,7 @@ func TestStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(l, newGate(), stored{backing}, 1)
+	s := serve(l, stored{backing}, 1)
 	c := dial(t, s)
 	const write, setAttributes = 7, 2
 	send(t, c, call(programNFS, write, append(handle(), 0, 4096, 8, 2, 8, 0x01020304, 0x05060708)...))

@@ -84,7 +84,7 @@ func StoreMain(args []string, in io.Reader, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := serve(l, newGate(), stored{os.NewFile(storeBacking, "backing")}, 1)
+	s := serve(l, stored{os.NewFile(storeBacking, "backing")}, 1)
 	told, err := io.ReadAll(in)
 	if string(told) != unmounted { // of a killed process
 		s.listener.outlast()

@@ -1,0 +1,103 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"umemstress/probes/event"
+	"umemstress/probes/observe"
+	"umemstress/workload/record"
+)
+
+// What the tests share of holders whose modules few machines have loaded.
+
+// ran is the record of a run of 2 MiB, and its exit code.
+func ran(t *testing.T, flags ...string) (r record.Record, code int) {
+	t.Helper()
+	stdout, stderr, code := outcome(t, small(append([]string{"--format", "json"}, flags...)...)...)
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %q; %s", err, stdout, stderr)
+	}
+	return r, code
+}
+
+// killedIn kills a run once a phase has begun.
+func killedIn(t *testing.T, phase string, flags ...string) {
+	t.Helper()
+	flags = append([]string{"-o", filepath.Join(t.TempDir(), "evidence")}, flags...)
+	cmd := command(append([]string{"-v"}, small(flags...)...)...)
+	watch := &phaseWatch{phase: phase, found: make(chan struct{})}
+	cmd.Stderr = watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-watch.found
+	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait() // of the signal
+}
+
+// observed is what an observer is told of the release of a run's holder, whose pages are counted as
+// dirtied without buffers.
+func observed(t *testing.T, holder string) observe.Line {
+	t.Helper()
+	o := beginObserving(t, "--fs", "ext4")
+	stdout, stderr, code := outcome(t, small("--holder", holder, "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	if code != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == holder })
+	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 {
+		t.Errorf("%+v", line)
+	}
+	summary, _ := o.end(t)
+	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == holder })
+	if i < 0 || summary.Sums[i].Bufferless != 512 {
+		t.Errorf("%+v, want 512 pages of %s without buffers", summary.Sums, holder)
+	}
+	return line
+}
+
+// noModules wants modules gone, soon, and does each time what is to help.
+func noModules(t *testing.T, modules []string, help func()) {
+	t.Helper()
+	var found []string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		help()
+		found = slices.DeleteFunc(slices.Clone(modules), func(name string) bool {
+			_, err := os.Stat("/sys/module/" + name)
+			return err != nil
+		})
+		if len(found) == 0 {
+			return
+		}
+	}
+	t.Errorf("modules are still loaded: %q", found)
+}
+
+func nothing() {}
+
+// haveModules has the first of the modules loaded for the time of the test, and the others, which
+// it needs.
+func haveModules(t *testing.T, modules []string) {
+	t.Helper()
+	if out, err := exec.Command("modprobe", modules[0]).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		noModules(t, modules, func() { // a socket uses vsock for a second after its end
+			for _, name := range modules {
+				_ = exec.Command("modprobe", "-qr", name).Run() // what it did is looked at
+			}
+		})
+	})
+}
