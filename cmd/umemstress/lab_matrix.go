@@ -37,6 +37,10 @@ run, in KERNEL/SCENARIO, with the consoles of the guests.
 A kernel that is on no mirror and not here is left out with a word, or built with
 --build.
 
+Cells that others tell of are left out, unless --all asks for them or --kernels or --only
+chooses: all but one of those that are refused, or find no large folios, on one file system
+of a kernel; and what trixie's kernel does as 6.12, and the unfixed 5.10 as 5.10.
+
 The expectations are part of this program (soft-roce/lab/matrix/expected.yaml of its
 source); --expected gives others.
 --explore runs a scenario that has no expectation and shows what it ends in.
@@ -78,6 +82,7 @@ type matrixFlags struct {
 	explore  []string
 	expected string
 	subset   bool
+	all      bool
 	build    bool
 	cells    cells.Flags
 	output   string
@@ -90,6 +95,7 @@ func (f *matrixFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.only, "only", nil, "run the scenarios that match `GLOB`, in which * matches any text; may be repeated")
 	flags.StringArrayVar(&f.explore, "explore", nil, "run `SCENARIO` and compare it with nothing; alone, without those of the expectations; may be repeated")
 	flags.StringVar(&f.expected, "expected", "", "`FILE` with the expectations (default: the program's own)")
+	flags.BoolVar(&f.all, "all", false, "run those cells, too, that end as others tell (default: without them, unless --kernels or --only chooses)")
 	flags.BoolVar(&f.subset, "subset", false, "run only the cells marked 'quick: true'")
 	flags.BoolVar(&f.build, "build", false, "build a kernel that is on no mirror and not here (5.10-unfixed), as lab build does")
 	f.cells.Register(flags, "that they differ is a difference")

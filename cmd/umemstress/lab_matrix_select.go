@@ -17,6 +17,9 @@ import (
 
 // columns selects the cells to run, kernel by kernel.
 func (f *matrixFlags) columns() ([]matrix.Column, error) {
+	if f.all && f.subset {
+		return nil, exit.Usagef("--all and --subset exclude each other")
+	}
 	for i, scenario := range f.explore {
 		if _, err := workload.Scenarios().Parse(scenario); err != nil {
 			return nil, exit.Usagef("--explore: %v", err)
@@ -43,6 +46,12 @@ func (f *matrixFlags) columns() ([]matrix.Column, error) {
 	cells, err := f.selected(expectations, file)
 	if err != nil {
 		return nil, err
+	}
+	if f.telling() {
+		all := len(cells)
+		if cells = matrix.Telling(cells); len(cells) < all && !exploreOnly {
+			logrus.Infof("%d of %d cells; the others end as these tell, and --all runs them, too", len(cells), all)
+		}
 	}
 	if exploreOnly {
 		cells = nil
@@ -109,6 +118,12 @@ func (f *matrixFlags) withKernels(columns []matrix.Column, from kernelSource) (f
 		found = append(found, column)
 	}
 	return found, nil
+}
+
+// telling says whether cells are left out that others tell of: where neither all of them nor
+// some were asked for.
+func (f *matrixFlags) telling() bool {
+	return !f.all && !f.subset && len(f.kernels) == 0 && len(f.only) == 0
 }
 
 // selected are the expectations that --only and --subset leave.

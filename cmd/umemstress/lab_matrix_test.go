@@ -81,6 +81,29 @@ func TestMatrixColumns(t *testing.T) {
 	}
 }
 
+// What others tell of is left out where nobody chose.
+func TestMatrixColumnsTell(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "expected.yaml")
+	const refused = `{verdict: refused, source: x}`
+	text := "rdma/ext4/pageout/none: {sid: " + refused + "}\nrdma/ext4/none/none: {sid: " + refused + "}\nrdma/xfs/none/none: {sid: " + refused + "}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]int{"": 2, "--all": 3, "-k sid": 3, "--only */ext4/*": 2} {
+		var f matrixFlags
+		cmd := newLabMatrixCommand()
+		cmd.ResetFlags()
+		f.register(cmd.Flags())
+		if err := cmd.ParseFlags(append(strings.Fields(args), "--expected", file)); err != nil {
+			t.Fatal(err)
+		}
+		columns, err := f.columns()
+		if err != nil || len(columns) != 1 || len(columns[0].Cells) != want {
+			t.Errorf("%q: %+v, %v; want %d cells", args, columns, err, want)
+		}
+	}
+}
+
 // TestLabMatrixBadInput has no case that gets as far as a guest or the mirror.
 func TestLabMatrixBadInput(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
@@ -96,6 +119,7 @@ func TestLabMatrixBadInput(t *testing.T) {
 		{"--kernels 7.0", `this program has no expectations for "7.0"; it has them for 5.10, 5.10-unfixed, 6.1, 6.12, trixie, sid`},
 		{"--only sctp/*", `matches no scenario of this program`},
 		{"--expected none.yaml", "none.yaml: no such file"},
+		{"--all --subset" + with, "--all and --subset exclude each other"},
 		{"--jobs -1" + with, "--jobs -1"},
 		{"-j 0" + with, "--jobs 0"},
 		{"--jobs 1000000" + with, "memory for"},

@@ -17,6 +17,7 @@ type series struct {
 	line   string   // what a release begins with; empty: any
 	suites []string // of Debian, searched for the newest
 	others []string // that have further versions of the line
+	like   string   // the series whose source it has, but for a fix or for who packed it
 
 	// Of a series that has no packages:
 	archive string // pattern of its file
@@ -29,11 +30,11 @@ var knownSeries = []series{
 	{name: "5.10", line: "5.10.", suites: []string{"bullseye", "bullseye-security"}},
 	{name: "6.1", line: "6.1.", suites: []string{"bookworm", "bookworm-security"}},
 	{name: "6.12", line: "6.12.", suites: []string{"bookworm", "bookworm-security"}, others: []string{"trixie", "trixie-security"}},
-	{name: "trixie", suites: []string{"trixie", "trixie-security"}},
+	{name: "trixie", suites: []string{"trixie", "trixie-security"}, like: "6.12"},
 	{name: "sid", suites: []string{"sid"}},
 	// 5.10.262 without its backport of cc5095747edf: with the BUG_ON that no kernel has any
 	// more which can be fetched.
-	{name: "5.10-unfixed", archive: "linux-5.10.*-unfixed.tar.xz", recipe: Recipe{Source: "5.10", Without: []string{"cc5095747edf"}}},
+	{name: "5.10-unfixed", archive: "linux-5.10.*-unfixed.tar.xz", like: "5.10", recipe: Recipe{Source: "5.10", Without: []string{"cc5095747edf"}}},
 }
 
 // stockKernel is a kernel as Debian packs it.
@@ -103,6 +104,13 @@ func seriesNamed(name string) (series, bool) {
 		}
 	}
 	return series{}, false
+}
+
+// Like names the series whose source the one that is called name has, but for a fix or for
+// who packed it; empty: there is none.
+func Like(name string) string {
+	s, _ := seriesNamed(name)
+	return s.like
 }
 
 var versionLike = regexp.MustCompile(`^\d+\.\d+[0-9a-z.+~-]*$`)

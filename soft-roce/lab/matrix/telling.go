@@ -1,0 +1,53 @@
+package matrix
+
+import (
+	"strings"
+
+	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/record"
+)
+
+// Telling leaves out the cells that another of the same kernel, or of one like it, tells of:
+//
+//   - refused: the kernel refuses the pin before anything is stripped or mutated, so the first
+//     scenario of a holder and a file system speaks for the others;
+//   - inconclusive where folios are asked for: the file system has none of that kind on this
+//     kernel, and the first scenario that asks speaks for the others;
+//   - what a kernel does as the one whose source it has, but for a fix or for who packed it.
+//
+// Those that are marked quick stay. The order does, too.
+func Telling(expectations []Expectation) []Expectation {
+	verdicts := map[[2]string]string{}
+	for _, e := range expectations {
+		verdicts[[2]string{e.Kernel, e.Scenario}] = e.Verdict
+	}
+	told := map[string]bool{}
+	var telling []Expectation
+	for _, e := range expectations {
+		group := e.group()
+		like := kernels.Like(e.Kernel)
+		if e.Quick || !told[group] && verdicts[[2]string{like, e.Scenario}] != e.Verdict {
+			telling = append(telling, e)
+		}
+		if group != "" {
+			told[group] = true
+		}
+	}
+	return telling
+}
+
+// group is the same of cells that end in their verdict for one reason, whatever the rest of
+// the scenario; empty: for a reason of its own.
+func (e Expectation) group() string {
+	const folios = 4
+	part := strings.Split(e.Scenario, "/")
+	key := []string{e.Kernel, e.Verdict, part[0], part[1]}
+	switch {
+	case e.Verdict == string(record.Refused):
+	case e.Verdict == string(record.Inconclusive) && len(part) > folios:
+		key = append(key, part[folios])
+	default:
+		return ""
+	}
+	return strings.Join(key, "/")
+}
