@@ -32,8 +32,9 @@ func newLabBisectCommand() *cobra.Command {
 'umemstress run' with the flags that follow -- in a guest that boots it, and answers
 git bisect run with the exit code, and with one line why on stdout: 0 good, 1 bad,
 125 skip: it does not build or boot, or the run proves nothing. What would go wrong
-at every step ends the bisection: 128, and 130 when interrupted. Run's own report
-goes to stderr; what it saw is kept in the directory that the line names.
+at every step ends the bisection: 128, and 130 when interrupted. The guest may die of
+it (run's --allow-crash). Run's own report goes to stderr; what it saw is kept in the
+directory that the line names.
 
 Verdicts are good or bad as --good and --bad name them. With one of the two alone, all
 others are the opposite; inconclusive is neither unless it is named.`,
@@ -53,7 +54,7 @@ others are the opposite; inconclusive is neither unless it is named.`,
 			if err := checkBuild(cmd.Flags(), &options); err != nil {
 				return err
 			}
-			run, err := newLabRun(cmd, args)
+			run, err := newLabRun(cmd, mayDie(args))
 			if err != nil {
 				return err
 			}
@@ -86,6 +87,10 @@ others are the opposite; inconclusive is neither unless it is named.`,
 	cmd.Flags().StringSliceVar(&bad, "bad", harm(), "`VERDICT` that is bad; may be repeated")
 	return cmd
 }
+
+// mayDie has a run do what its kernel can die of, unless its own flags say otherwise: the guest
+// is there for that, and of a kernel that nobody dared to try there is no answer.
+func mayDie(run []string) []string { return append([]string{"--allow-crash"}, run...) }
 
 // harm are the verdicts of a kernel that harms, or is about to.
 func harm() []string {

@@ -34,3 +34,22 @@ func TestBisectJudge(t *testing.T) {
 		}
 	}
 }
+
+// What a kernel dies of is an answer, so that a step's run does it; one that says otherwise has
+// the last word.
+func TestBisectMayDie(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for args, want := range map[string]bool{"--preset quick": true, "--preset quick --allow-crash=false": false} {
+		cmd, _, err := newRootCommand().Find([]string{"lab", "bisect"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := newLabRun(cmd, mayDie(strings.Fields(args)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.options.AllowCrash != want {
+			t.Errorf("%s: may it die? %v", args, run.options.AllowCrash)
+		}
+	}
+}
