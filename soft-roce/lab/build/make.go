@@ -39,9 +39,10 @@ var environment = []string{
 // ccache makes what was compiled in one place serve all others: names within the place are
 // taken relative to it, and the debug information of an object may name the place that it was
 // compiled in first. CCACHE_DEPEND saves a second pass of the preprocessor over what is not
-// cached.
+// cached, and CCACHE_INODECACHE reading a thousand headers anew for each file, which took a
+// tenth of a first build.
 func (p *place) ccache() []string {
-	return []string{"CCACHE_DEPEND=true", "CCACHE_BASEDIR=" + p.dir, "CCACHE_NOHASHDIR=true"}
+	return []string{"CCACHE_DEPEND=true", "CCACHE_INODECACHE=true", "CCACHE_BASEDIR=" + p.dir, "CCACHE_NOHASHDIR=true"}
 }
 
 // run makes targets. What the build says is in the place's log, and of a failed one in the
