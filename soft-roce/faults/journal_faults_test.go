@@ -25,39 +25,47 @@ var within = flag.Duration("faults.within", 200*time.Millisecond, "after which t
 // A death is a way in which a machine dies of a program that nobody here wrote.
 type death struct {
 	kernel, append string
+	by             string   // how the pages are taken from it
 	says           []string // the console's words
 	released       bool     // it dies after the release, of the writeback
 }
 
 var deaths = map[string]death{
-	"BUG_ON of the writeback after the release": {unfixed, "oops=panic panic=1", []string{"kernel BUG at fs/ext4/inode.c", "mpage_prepare_extent_to_map"}, true},
-	"panic_on_warn within the release":          {"5.10", "panic_on_warn=1 panic=1", []string{"ext4_set_page_dirty", "ib_umem_release"}, false},
+	"BUG_ON of the writeback after the release": {unfixed, "oops=panic panic=1", "madvise", []string{"kernel BUG at fs/ext4/inode.c", "mpage_prepare_extent_to_map"}, true},
+	"panic_on_warn within the release":          {"5.10", "panic_on_warn=1 panic=1", "memcg", []string{"ext4_set_page_dirty", "ib_umem_release"}, false},
 }
 
 // perftestPages is what ib_write_bw registers for messages of 1 MiB: two of them.
 const perftestPages = 512
 
 // observed has ib_write_bw pin a file of the guest's own ext4, have its pages cleaned and
-// stripped, and end, and the machine die at the next writeback. The journal is on an ext4 of its
+// stripped (by memcg: its page cache is that of a memory cgroup of version 1), and end, and the machine die at the next writeback. The journal is on an ext4 of its
 // own, without barriers: the host does not lose what a guest has written to a device, and flushing
 // its disks takes as long as others let it. What was not synced in the guest dies with the guest
 // all the same. The traffic leaves the guest's one processor to others: it never sleeps.
 const observed = `
-	umemstress=$1 image=$2 within=$3 journal=/run/journal/seen pool=$TMPDIR/pool
+	umemstress=$1 image=$2 within=$3 by=$4 journal=/run/journal/seen pool=$TMPDIR/pool
 	mkdir /run/journal
 	mount -o loop,nobarrier "$image" /run/journal
 	dd if=/dev/zero of="$pool" bs=1M count=4 status=none
 	sync
+	if [ $by = memcg ]; then
+		mkdir /run/memory
+		mount -t cgroup -o memory none /run/memory
+		mkdir /run/memory/server
+		echo 3 >/proc/sys/vm/drop_caches # the file's pages are charged to who brings them back
+	fi
 	"$umemstress" observe --journal $journal >/dev/null &
 	until [ -s $journal/journal.jsonl ]; do sleep 0.1; done
 	nice -n 19 ib_write_bw -d rxe0 -F -s 1048576 -D 120 --mmap="$pool" >/dev/null 2>&1 &
 	server=$!
 	until grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; do sleep 0.1; done
+	[ $by != memcg ] || echo $server >/run/memory/server/cgroup.procs
 	nice -n 19 ib_write_bw -d rxe0 -F -s 1048576 -D 120 127.0.0.1 >/dev/null 2>&1 &
 	# It fills the region first: only once data comes does it leave the pages alone.
 	until [ "$(cat /sys/class/infiniband/rxe0/ports/1/hw_counters/rcvd_pkts)" -gt 2000 ]; do sleep 0.1; done
 	until grep -q '"pinned"' $journal/journal.jsonl; do sleep 0.1; done
-	"$umemstress" provoke --pid $server --yes
+	"$umemstress" provoke --pid $server --by $by --yes
 	until grep -q '"stripped_pages":[1-9]' $journal/summary.json; do sleep 0.1; done
 	sleep 1 # the sums are kept every second: by now those of all strips
 	kill $server
@@ -94,7 +102,7 @@ func (d death) witnessed(t *testing.T, dir string) (faults []string) {
 		t.Fatal(err)
 	}
 	p := start(t, nil, program(t), "lab", "exec", "--kernel", d.kernel, "--cpus", "1", "--timeout", "2m", "--append", d.append,
-		"--share", dir, "--serial", console, "--", "sh", "-c", observed, "sh", program(t), image, fmt.Sprint(within.Seconds()))
+		"--share", dir, "--serial", console, "--", "sh", "-c", observed, "sh", program(t), image, fmt.Sprint(within.Seconds()), d.by)
 	if !p.ended(3*time.Minute) || p.code() != lab.ExitCrashed {
 		return []string{fmt.Sprintf("the machine did not die: %s", p)}
 	}

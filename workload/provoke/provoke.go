@@ -21,8 +21,19 @@ type Options struct {
 	PID  uint32
 	Path string        // only this file, or those in this directory; "": all
 	For  time.Duration // go on for so long; 0: once
+	By   Way           // how the pages are taken; "": Madvise
 	Proc string        // where procfs is mounted; "": /proc
 }
+
+// A Way to have reclaim take pages.
+type Way string
+
+// The ways. Madvise takes those of the program's mappings (Linux 5.10), Memcg the page cache of its
+// memory cgroup, which other processes may be in.
+const (
+	Madvise Way = "madvise"
+	Memcg   Way = "memcg"
+)
 
 // A Target is memory of the program that its file system writes back: a writable shared mapping
 // of a file, or a part of one that the kernel has split.
@@ -38,6 +49,7 @@ type Target struct {
 // A Result is what was done.
 type Result struct {
 	Targets []Target `json:"targets"`
+	Cgroup  *Cgroup  `json:"cgroup,omitempty"` // with Memcg
 	Passes  int      `json:"passes"`
 	// AdvisedBytes is of how much memory the kernel was asked to take the pages, in all passes.
 	// It takes those that it can; pinned ones stay, and may lose their buffers.
@@ -53,6 +65,7 @@ const pause = 50 * time.Millisecond
 // is left alone.
 type Program struct {
 	Targets []Target
+	Cgroup  *Cgroup // whose page cache is taken; nil: none's
 
 	options Options
 	process int // descriptor
@@ -74,7 +87,10 @@ func Hold(o Options) (*Program, error) {
 		return nil, fmt.Errorf("take hold of process %d: %w", o.PID, err)
 	}
 	p := &Program{options: o, process: process}
-	if p.Targets, err = o.targets(); err == nil && p.ended() {
+	if p.Targets, err = o.targets(); err == nil && o.By == Memcg {
+		p.Cgroup, err = findCgroup(o.Proc, o.PID)
+	}
+	if p.ended() {
 		err = o.gone() // and what was read may be of another
 	}
 	if err != nil {
@@ -136,10 +152,13 @@ func isData(path string) bool {
 	return kind == 0 || kind == fs.ModeDevice
 }
 
+// Result is one of nothing yet: what there is to provoke.
+func (p *Program) Result() Result { return Result{Targets: p.Targets, Cgroup: p.Cgroup} }
+
 // Do provokes the targets until the time is up or the program has ended. The result is there with
 // an error, too.
 func (p *Program) Do(ctx context.Context) (Result, error) {
-	result := Result{Targets: p.Targets}
+	result := p.Result()
 	began := time.Now()
 	err := p.passes(ctx, &result)
 	result.Seconds = time.Since(began).Seconds()
@@ -154,12 +173,10 @@ func (p *Program) passes(ctx context.Context, result *Result) error {
 		if err := p.writeBack(ctx); err != nil {
 			return err
 		}
-		for _, target := range p.Targets {
-			advised, err := pageOut(p.process, target.mapping.Start, target.Bytes)
-			result.AdvisedBytes += advised
-			if err != nil {
-				return err
-			}
+		advised, err := p.reclaim(ctx)
+		result.AdvisedBytes += advised
+		if err != nil {
+			return err
 		}
 		result.Passes++
 		if !time.Now().Before(until) {
@@ -171,6 +188,21 @@ func (p *Program) passes(ctx context.Context, result *Result) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// reclaim has the kernel take the pages, and tells of how much memory.
+func (p *Program) reclaim(ctx context.Context) (advised uint64, err error) {
+	if p.Cgroup != nil {
+		return p.Cgroup.reclaim(ctx)
+	}
+	for _, target := range p.Targets {
+		n, err := pageOut(p.process, target.mapping.Start, target.Bytes)
+		advised += n
+		if err != nil {
+			return advised, err
+		}
+	}
+	return advised, nil
 }
 
 // asker is what the kernel's log calls the thread that asked for a write-back, where it died of

@@ -14,6 +14,9 @@ func (r Result) Text() string {
 	for _, t := range r.Targets {
 		fmt.Fprintf(&b, "%-8s %12d bytes at %s of %s\n", cmp.Or(printable.Text(t.Filesystem), "?"), t.Bytes, t.Address, printable.Text(t.Path))
 	}
+	if c := r.Cgroup; c != nil {
+		fmt.Fprintf(&b, "cgroup   %12d bytes of page cache of %s, with %d processes in it\n", c.FileBytes, printable.Text(c.Path), c.Processes)
+	}
 	if r.Passes > 0 {
 		times := "once"
 		if r.Passes > 1 {

@@ -23,6 +23,7 @@ type flags struct {
 	pid     int
 	path    string
 	seconds int
+	by      string
 	yes     bool
 	format  string
 }
@@ -38,7 +39,8 @@ time: writes back the files that it has mapped shared and writable, and has recl
 take their pages from it. Pages that it pins stay; on a kernel that has the bug they
 lose their buffers, and what the program's device or direct read writes to them from
 then on is lost at their release, or the kernel dies of it. 'umemstress observe'
-beside it tells. Files in memory (tmpfs, hugetlbfs) are left alone.
+beside it tells. Files in memory (tmpfs, hugetlbfs) are left alone. --by memcg takes the
+page cache of the program's memory cgroup, that of the other processes in it, too.
 
 Without --yes it says what it would touch, and does nothing. Start it while the
 program pins; a program that pins for moments, as for direct reads, takes --duration.
@@ -52,6 +54,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 the host lacks something.`,
 	cmd.Flags().IntVar(&f.pid, "pid", 0, "the process")
 	cmd.Flags().StringVar(&f.path, "path", "", "only this file, or those in this directory, as the process has them mapped")
 	cmd.Flags().IntVarP(&f.seconds, "duration", "D", 0, "go on for so many seconds (default: once)")
+	cmd.Flags().StringVar(&f.by, "by", string(provoke.Madvise), "how reclaim is had to take the pages: madvise (the program's own, Linux 5.10) or memcg (the page cache of its memory cgroup, Linux 5.19 or cgroups of version 1)")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do it")
 	cmd.Flags().StringVar(&f.format, "format", "text", "form of the result on stdout: text or json")
 	return cmd
@@ -61,6 +64,8 @@ func (f *flags) check() error {
 	switch {
 	case f.format != "text" && f.format != "json":
 		return exit.Usagef("--format %s: choose text or json", f.format)
+	case f.by != string(provoke.Madvise) && f.by != string(provoke.Memcg):
+		return exit.Usagef("--by %s: choose %s or %s", f.by, provoke.Madvise, provoke.Memcg)
 	case f.pid == 0:
 		return exit.Usagef("which process? Give --pid")
 	case f.pid < 0 || f.pid > math.MaxInt32:
@@ -77,14 +82,14 @@ func (f *flags) run(ctx context.Context, out io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	options := provoke.Options{PID: uint32(f.pid), Path: f.path, For: time.Duration(f.seconds) * time.Second}
+	options := provoke.Options{PID: uint32(f.pid), Path: f.path, By: provoke.Way(f.by), For: time.Duration(f.seconds) * time.Second}
 	program, err := provoke.Hold(options)
 	if err != nil {
 		return err
 	}
 	defer program.Close()
 	if !f.yes {
-		if err := f.print(out, provoke.Result{Targets: program.Targets}); err != nil {
+		if err := f.print(out, program.Result()); err != nil {
 			return err
 		}
 		return exit.Usagef("nothing was done: on a kernel that has the bug, process %d may lose what it writes to these files, or this machine die; --yes does it", f.pid)
