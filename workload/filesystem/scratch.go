@@ -63,6 +63,9 @@ func (s *Scratch) Make(ctx context.Context) (err error) {
 	if s.loop, err = block.AttachLoop(ctx, s.backing); err != nil || s.kind.Backing == scenario.OnDevice {
 		return err
 	}
+	if s.loop, err = block.ForReading(s.loop); err != nil {
+		return err
+	}
 	return s.mount(s.loop.Name())
 }
 
