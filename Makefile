@@ -277,6 +277,10 @@ fixes: build build-packages
 	$(UMEM) lab build --source 6.1 --without-fix d824ec2a1546
 	$(call expect,0,clean,6.1-built,--preset quick)
 	$(call expect,12,data-lost,6.1-without-d824ec2a1546,--preset quick)
+	$(UMEM) lab build --source 6.12
+	$(UMEM) lab build --source 6.12 --without-fix 8ac268436e6d --without-fix d824ec2a1546
+	$(call expect,0,refused,6.12-built,--preset quick)
+	$(call expect,12,data-lost,6.12-without-8ac268436e6d-without-d824ec2a1546,--preset quick)
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs $(TESTS)/pin
