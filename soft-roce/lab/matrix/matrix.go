@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (m Matrix) Run(ctx context.Context) (*Result, error) {
 	workers.SetLimit(m.Jobs)
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	for _, r := range rounds {
+	for _, r := range longestFirst(rounds) {
 		workers.Go(func() error {
 			err := r.run(running)
 			if err != nil {
@@ -157,6 +158,11 @@ func (m *Matrix) rounds() []*round {
 		}
 	}
 	return rounds
+}
+
+// longestFirst is the order to run them in: what is begun last is to leave no worker alone for long.
+func longestFirst(rounds []*round) []*round {
+	return slices.SortedStableFunc(slices.Values(rounds), func(a, b *round) int { return len(b.cells) - len(a.cells) })
 }
 
 // MaxJobs is how many guests of so many bytes of memory fit side by side into three
