@@ -9,10 +9,11 @@ import (
 // sink is a queue pair that takes everything and does nothing.
 type sink struct{}
 
-func (sink) Number() uint32                   { return 1 }
-func (sink) Modify(verbs.QPAttr) error        { return nil }
-func (sink) Post(wrs []verbs.WR) (int, error) { return len(wrs), nil }
-func (sink) Destroy() error                   { return nil }
+func (sink) Number() uint32                                  { return 1 }
+func (sink) Modify(verbs.QPAttr) error                       { return nil }
+func (sink) Post(wrs []verbs.WR) (int, error)                { return len(wrs), nil }
+func (sink) PostReceives(wrs []verbs.ReceiveWR) (int, error) { return len(wrs), nil }
+func (sink) Destroy() error                                  { return nil }
 
 // BenchmarkPostAll is what this package itself does of a batch of 64.
 func BenchmarkPostAll(b *testing.B) {

@@ -40,7 +40,7 @@ func (e *CompletionError) Error() string {
 // Status is the outcome of a work request. enum ib_wc_status, ib_verbs.h.
 type Status uint32
 
-// The outcomes that an RDMA WRITE over a reliable connection can have.
+// The outcomes that requests and receives over a reliable connection can have.
 const (
 	StatusSuccess         = Status(verbs.StatusSuccess)
 	StatusLocalLength     = Status(verbs.StatusLocalLength)     // longer than the local memory

@@ -102,12 +102,12 @@ func TestRequestStaysInsideItsRegion(t *testing.T) {
 	mr := &MR{mem: make([]byte, 100)}
 	const big = int(^uint(0) >> 1)
 	for _, s := range []Slice{{mr, 0, 101}, {mr, 100, 1}, {mr, -1, 1}, {mr, 1, -1}, {mr, 101, 0}, {mr, big, big}, {nil, 0, 0}} {
-		if err := (&Request{Local: s}).check(); err == nil {
+		if err := (&s).check(); err == nil {
 			t.Errorf("%d bytes at %d are accepted", s.Length, s.Offset)
 		}
 	}
 	for _, s := range []Slice{{mr, 0, 100}, {mr, 100, 0}, {mr, 99, 1}} {
-		if err := (&Request{Local: s}).check(); err != nil {
+		if err := (&s).check(); err != nil {
 			t.Errorf("%d bytes at %d: %v", s.Length, s.Offset, err)
 		}
 	}

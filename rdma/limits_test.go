@@ -77,7 +77,7 @@ func TestRequestBeyond4GiB(t *testing.T) {
 	defer func() { _ = unix.Munmap(mem) }()
 	mr := &MR{mem: mem}
 	w := Request{Local: Slice{MR: mr, Length: math.MaxUint32}}
-	if err := w.check(); err != nil {
+	if err := w.Local.check(); err != nil {
 		t.Error(err)
 	}
 	for _, length := range []int{math.MaxUint32 + 1, 4<<30 + 1} {

@@ -59,6 +59,9 @@ type QP struct {
 	// What PostAll gives to pair: requests, each of its own element of sges.
 	wrs  []verbs.WR
 	sges []verbs.SGE
+	// The same of PostReceives.
+	receives    []verbs.ReceiveWR
+	receiveSGEs []verbs.SGE
 }
 
 // CreateQP makes a queue pair, which can do nothing before [QP.Connect].
@@ -112,6 +115,7 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	qp.object = o
 	qp.address = Address{QPN: qp.pair.Number(), PSN: rand.Uint32() & max24}
 	qp.room(cfg.MaxSend)
+	qp.receiveRoom(cfg.MaxRecv)
 	return qp, nil
 }
 
@@ -123,13 +127,6 @@ func newCreateQPError(label string, cfg QPConfig, err error) error {
 	return e
 }
 
-// Slice is a part of a memory region, in bytes.
-type Slice struct {
-	MR     *MR
-	Offset int
-	Length int
-}
-
 // Op is what a request does. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
 type Op uint32
 
@@ -137,9 +134,11 @@ type Op uint32
 const (
 	OpWrite = Op(verbs.OpWrite) // RDMA WRITE: the local bytes go to the remote memory
 	OpRead  = Op(verbs.OpRead)  // RDMA READ: the remote bytes come to the local memory
+	OpSend  = Op(verbs.OpSend)  // a message: the local bytes go where the peer's next receive says
 )
 
-// Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to.
+// Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to. An OpSend
+// needs neither.
 type Request struct {
 	ID         uint64 // comes back in the completion
 	Op         Op     // OpWrite, if it is not given
@@ -150,23 +149,6 @@ type Request struct {
 	// unless it fails, and its place in the send queue is known to be free only
 	// by the completion of a later one.
 	Signaled bool
-}
-
-// maxLength is of struct ib_uverbs_sge, ib_user_verbs.h, which has a __u32. What a
-// message may have is the device's to say.
-const maxLength = math.MaxUint32
-
-var errOutside = errors.New("the local bytes lie outside of their memory region")
-
-func (w *Request) check() error {
-	l := &w.Local
-	if l.MR == nil || l.Offset < 0 || l.Length < 0 || l.Offset > l.MR.Len() || l.Length > l.MR.Len()-l.Offset {
-		return errOutside
-	}
-	if l.Length > maxLength {
-		return limitError("bytes", l.Length, 0, maxLength)
-	}
-	return nil
 }
 
 // Post posts one request.
@@ -181,7 +163,7 @@ func (qp *QP) Post(w Request) error {
 // gets more requests than MaxSend.
 func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
-		if err := ws[i].check(); err != nil {
+		if err := ws[i].Local.check(); err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
 		}
 	}
@@ -194,7 +176,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 	wrs := qp.wrs[:len(ws)]
 	for i := range ws {
 		w := &ws[i]
-		qp.sges[i] = verbs.SGE{Addr: w.Local.MR.Addr() + uint64(w.Local.Offset), Length: uint32(w.Local.Length), LKey: w.Local.MR.LKey()}
+		qp.sges[i] = w.Local.sge()
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled = w.ID, verbs.Op(w.Op), w.Signaled
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
@@ -219,6 +201,10 @@ func (qp *QP) room(n int) {
 	}
 }
 
+// Close removes the queue pair. Requests under way are dropped without a
+// completion.
+func (qp *QP) Close() error { return qp.object.close() }
+
 func newPostError(a Address, err error) error {
 	e := newError("post to", fmt.Sprintf("queue pair %d", a.QPN), err)
 	if e.Errno == unix.EINVAL {
@@ -226,10 +212,6 @@ func newPostError(a Address, err error) error {
 	}
 	return e
 }
-
-// Close removes the queue pair. Requests under way are dropped without a
-// completion.
-func (qp *QP) Close() error { return qp.object.close() }
 
 func (qp *QP) destroy() error {
 	qp.mu.Lock()

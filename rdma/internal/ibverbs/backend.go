@@ -43,7 +43,7 @@ func Open(name string) (verbs.Backend, error) {
 		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{},
 		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{},
 	}
-	if b.context.PollCQ == 0 || b.context.PostSend == 0 {
+	if b.context.PollCQ == 0 || b.context.PostSend == 0 || b.context.PostRecv == 0 {
 		return nil, errors.Join(unix.EPROTO, b.Close())
 	}
 	if err := unix.SetNonblock(int(b.context.AsyncFD), true); err != nil {

@@ -8,17 +8,13 @@ import (
 	"umemstress/rdma/internal/verbs"
 )
 
-// qp is a queue pair with the memory that requests are posted from.
+// qp is a queue pair with the memory that requests and receives are posted from.
 type qp struct {
-	backend *backend
-	address uintptr // of its struct ibv_qp
-	number  uint32
-	memory  *arena
-	wrs     []sendWR   // each linked to the next and with a piece of memory of its own
-	sges    []sge      // the same number
-	end     int        // how many of them the list has
-	bad     *uintptr   // where post_send says which request it did not take
-	post    [3]uintptr // the arguments of post_send, kept: a call with them allocates nothing
+	backend  *backend
+	address  uintptr // of its struct ibv_qp
+	number   uint32
+	requests *list[sendWR]
+	receives *list[recvWR]
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -43,35 +39,20 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, err
 	}
 	is := at[queuePair](address)
-	if is.Context != b.address || is.PD != domain || is.QPType != uint32(init.Type) || attr.Cap.MaxSendWR < init.MaxSend {
+	if is.Context != b.address || is.PD != domain || is.QPType != uint32(init.Type) || attr.Cap.MaxSendWR < init.MaxSend || attr.Cap.MaxRecvWR < init.MaxRecv {
 		return nil, unix.EPROTO
 	}
 	q := &qp{backend: b, address: address, number: is.QPNum}
-	if err := q.makeRoom(max(2*attr.Cap.MaxSendWR, atOnce)); err != nil {
-		return nil, errors.Join(err, l.do(l.destroyQP, address))
+	if q.requests, err = newList(address, attr.Cap.MaxSendWR, (*sendWR).links); err == nil {
+		q.receives, err = newList(address, attr.Cap.MaxRecvWR, (*recvWR).links)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.do(l.destroyQP, address), q.requests.free())
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pairs[q] = struct{}{}
 	return q, nil
-}
-
-// makeRoom makes memory for n requests: more than the queue was granted room for, because it may
-// have more (rdma_rxe's is rounded up beyond what it grants).
-func (q *qp) makeRoom(n uint32) (err error) {
-	if q.memory, err = newArena(sizeOf[sendWR](n) + sizeOf[sge](n) + sizeOf[uintptr](1)); err != nil {
-		return err
-	}
-	q.wrs, q.sges, q.bad = take[sendWR](q.memory, n), take[sge](q.memory, n), &take[uintptr](q.memory, 1)[0]
-	for i := range q.wrs {
-		q.wrs[i].SGList, q.wrs[i].NumSGE = addressOf(&q.sges[i]), 1
-		if i > 0 {
-			q.wrs[i-1].Next = addressOf(&q.wrs[i])
-		}
-	}
-	q.end = len(q.wrs)
-	q.post = [3]uintptr{q.address, addressOf(&q.wrs[0]), addressOf(q.bad)}
-	return nil
 }
 
 func (q *qp) Number() uint32 { return q.number }
@@ -111,71 +92,36 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 // Post gives the requests to the provider in one list, which it makes known to the device at once.
 // Only what there is no memory for goes in another.
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
-	for n < len(wrs) {
-		list := wrs[n:min(len(wrs), n+len(q.wrs))]
-		posted, err := q.postList(list)
-		n += posted
-		if err != nil || posted < len(list) {
-			return n, err
-		}
-	}
-	return n, nil
+	return postAll(q.requests, q.backend.context.PostSend, wrs, putRequest)
 }
 
-// postList posts what there is memory for.
-func (q *qp) postList(wrs []verbs.WR) (n int, err error) {
-	for n < len(wrs) && err == nil {
-		if err = wrs[n].Plain(); err == nil {
-			q.put(n, &wrs[n])
-			n++
-		}
-	}
-	if n == 0 {
-		return 0, err
-	}
-	posted, postErr := q.send(n)
-	if postErr != nil || posted < n {
-		return posted, postErr
-	}
-	return n, err
+// PostReceives gives the provider memory for messages in the same way.
+func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
+	return postAll(q.receives, q.backend.context.PostRecv, wrs, putReceive)
 }
 
-// send posts the first n requests and says how many of them the queue has taken. Where it is full,
-// providers say ENOMEM.
-func (q *qp) send(n int) (int, error) {
-	*q.bad = 0
-	q.endAt(n)
-	status := int32(callC(q.backend.context.PostSend, q.post[:]...))
-	if status == 0 {
-		return n, nil
+func putRequest(to *sendWR, piece *sge, wr *verbs.WR) error {
+	if err := wr.Plain(); err != nil {
+		return err
 	}
-	if *q.bad != 0 { // else it has taken all, and failed to tell the device
-		n = int((*q.bad - addressOf(&q.wrs[0])) / sizeOf[sendWR](1))
-	}
-	if errno := statusErrno(status); errno != unix.ENOMEM {
-		return n, errno
-	}
-	return n, nil
-}
-
-// endAt has the list end with its n-th request, and go on where it ended before.
-func (q *qp) endAt(n int) {
-	if before := q.end; before < len(q.wrs) {
-		q.wrs[before-1].Next = addressOf(&q.wrs[before])
-	}
-	q.wrs[n-1].Next = 0
-	q.end = n
-}
-
-func (q *qp) put(i int, wr *verbs.WR) {
-	to := &q.wrs[i]
 	to.WRID, to.Opcode, to.SendFlags = wr.ID, uint32(wr.Op), 0
 	if wr.Signaled {
 		to.SendFlags = sendSignaled
 	}
 	to.RemoteAddr, to.RKey = wr.Remote.Addr, wr.Remote.RKey
-	q.sges[i] = sge{Addr: wr.SGEs[0].Addr, Length: wr.SGEs[0].Length, LKey: wr.SGEs[0].LKey}
+	*piece = sgeOf(&wr.SGEs[0])
+	return nil
 }
+
+func putReceive(to *recvWR, piece *sge, wr *verbs.ReceiveWR) error {
+	if err := wr.Plain(); err != nil {
+		return err
+	}
+	to.WRID, *piece = wr.ID, sgeOf(&wr.SGEs[0])
+	return nil
+}
+
+func sgeOf(s *verbs.SGE) sge { return sge{Addr: s.Addr, Length: s.Length, LKey: s.LKey} }
 
 func (q *qp) Destroy() error {
 	b := q.backend
@@ -183,5 +129,5 @@ func (q *qp) Destroy() error {
 	if errors.Is(err, unix.EBUSY) {
 		return err
 	}
-	return errors.Join(err, q.memory.free())
+	return errors.Join(err, q.requests.free(), q.receives.free())
 }

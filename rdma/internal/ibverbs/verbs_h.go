@@ -30,7 +30,8 @@ type context struct {
 	PollCQ   uintptr `abi:"ops.poll_cq"`
 	_        [104]byte
 	PostSend uintptr `abi:"ops.post_send"`
-	_        [48]byte
+	PostRecv uintptr `abi:"ops.post_recv"`
+	_        [40]byte
 	CmdFD    int32 `abi:"cmd_fd"`
 	AsyncFD  int32 `abi:"async_fd"`
 }
@@ -160,6 +161,15 @@ type sendWR struct {
 	RemoteAddr uint64  `abi:"wr.rdma.remote_addr"`
 	RKey       uint32  `abi:"wr.rdma.rkey"`
 	_          [76]byte
+}
+
+// struct ibv_recv_wr
+type recvWR struct {
+	WRID   uint64  `abi:"wr_id"`
+	Next   uintptr `abi:"next"`
+	SGList uintptr `abi:"sg_list"`
+	NumSGE int32   `abi:"num_sge"`
+	_      int32
 }
 
 // struct ibv_wc

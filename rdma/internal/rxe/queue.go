@@ -12,7 +12,7 @@
 // Both indices are masked. The ring is empty when they are equal, full when the
 // producer stands one behind the consumer, so it holds index_mask elements.
 //
-//	              send queue             completion queue
+//	              send, receive queue    completion queue
 //	producer      we; kernel reads       kernel writes, we read
 //	consumer      kernel writes, we read we; kernel reads
 //
@@ -72,31 +72,47 @@ func (r *ring) element(index uint32) []byte {
 	return r.mem[off : off+1<<r.log2 : off+1<<r.log2]
 }
 
-// SendQueue is the ring of work requests of one queue pair. Requests are filled
-// in with [SendQueue.Put] and become visible to the kernel with
-// [SendQueue.Publish].
-type SendQueue struct {
+// filled is a ring that we fill: what was put into it becomes visible to the kernel with Publish.
+type filled struct {
 	ring
 	pending uint32
-	ssn     uint32
+}
+
+// Free is how many elements there is room for.
+func (q *filled) Free() int {
+	used := q.next(q.head.ProducerIndex, q.pending) - atomic.LoadUint32(&q.head.ConsumerIndex)
+	return int(q.mask - used&q.mask)
+}
+
+// put gives the next free element; the caller has looked at Free.
+func (q *filled) put() []byte {
+	elem := q.element(q.next(q.head.ProducerIndex, q.pending))
+	q.pending++
+	return elem
+}
+
+// Publish hands what was put in to the kernel.
+func (q *filled) Publish() {
+	atomic.StoreUint32(&q.head.ProducerIndex, q.next(q.head.ProducerIndex, q.pending))
+	q.pending = 0
+}
+
+// SendQueue is the ring of work requests of one queue pair. A doorbell must follow its Publish.
+type SendQueue struct {
+	filled
+	ssn uint32
 }
 
 // NewSendQueue reads a mapped send queue.
 func NewSendQueue(mem []byte) (*SendQueue, error) {
 	r, err := newRing(mem, sendElementSize)
-	return &SendQueue{ring: r}, err
+	return &SendQueue{filled: filled{ring: r}}, err
 }
 
-// Free is how many requests there is room for.
-func (q *SendQueue) Free() int {
-	used := q.next(q.head.ProducerIndex, q.pending) - atomic.LoadUint32(&q.head.ConsumerIndex)
-	return int(q.mask - used&q.mask)
-}
-
-// Request is one RDMA WRITE or READ of a single piece of local memory.
+// Request is one RDMA WRITE or READ, or one message, of a single piece of local memory.
 type Request struct {
 	ID         uint64
-	Opcode     uint32 // uapi.WROpRDMAWrite or uapi.WROpRDMARead
+	Opcode     uint32 // uapi.WROpRDMAWrite, uapi.WROpRDMARead or uapi.WROpSend
 	Addr       uint64
 	Length     uint32
 	LKey       uint32
@@ -107,7 +123,7 @@ type Request struct {
 
 // Put fills in the next free element; the caller has looked at Free.
 func (q *SendQueue) Put(w *Request) {
-	wqe, sge := sendElement(q.element(q.next(q.head.ProducerIndex, q.pending)))
+	wqe, sge := sendElement(q.put())
 	*wqe = uapi.RxeSendWQE{
 		WR: uapi.RxeSendWR{
 			WRID: w.ID, NumSGE: 1, Opcode: w.Opcode,
@@ -122,13 +138,31 @@ func (q *SendQueue) Put(w *Request) {
 	}
 	*sge = uapi.RxeSGE{Addr: w.Addr, Length: w.Length, LKey: w.LKey}
 	q.ssn++
-	q.pending++
 }
 
-// Publish hands what was Put to the kernel. A doorbell must follow.
-func (q *SendQueue) Publish() {
-	atomic.StoreUint32(&q.head.ProducerIndex, q.next(q.head.ProducerIndex, q.pending))
-	q.pending = 0
+// RecvQueue is the ring of memory for messages of one queue pair. The kernel looks at it when a
+// message comes, without a doorbell.
+type RecvQueue struct{ filled }
+
+// NewRecvQueue reads a mapped receive queue.
+func NewRecvQueue(mem []byte) (*RecvQueue, error) {
+	r, err := newRing(mem, recvElementSize)
+	return &RecvQueue{filled{ring: r}}, err
+}
+
+// Receive is a piece of local memory for one message.
+type Receive struct {
+	ID     uint64
+	Addr   uint64
+	Length uint32
+	LKey   uint32
+}
+
+// Put fills in the next free element; the caller has looked at Free.
+func (q *RecvQueue) Put(r *Receive) {
+	wqe, sge := recvElement(q.put())
+	*wqe = uapi.RxeRecvWQE{WRID: r.ID, NumSGE: 1, DMA: uapi.RxeDMAInfo{Length: r.Length, Resid: r.Length, NumSGE: 1}}
+	*sge = uapi.RxeSGE{Addr: r.Addr, Length: r.Length, LKey: r.LKey}
 }
 
 // CompletionQueue is the ring of completions.

@@ -10,6 +10,7 @@ import (
 
 const (
 	sendElementSize = int(unsafe.Sizeof(uapi.RxeSendWQE{}) + unsafe.Sizeof(uapi.RxeSGE{}))
+	recvElementSize = int(unsafe.Sizeof(uapi.RxeRecvWQE{}) + unsafe.Sizeof(uapi.RxeSGE{}))
 	completionSize  = int(unsafe.Sizeof(uapi.WC{}))
 )
 
@@ -32,6 +33,13 @@ func headOf(mem []byte) *uapi.RxeQueueBuf {
 func sendElement(elem []byte) (*uapi.RxeSendWQE, *uapi.RxeSGE) {
 	p := unsafe.Pointer(unsafe.SliceData(elem))
 	return (*uapi.RxeSendWQE)(p), (*uapi.RxeSGE)(unsafe.Add(p, unsafe.Sizeof(uapi.RxeSendWQE{})))
+}
+
+// recvElement views an element as memory for a message and its one SGE, of which the same holds with
+// a stride of 64.
+func recvElement(elem []byte) (*uapi.RxeRecvWQE, *uapi.RxeSGE) {
+	p := unsafe.Pointer(unsafe.SliceData(elem))
+	return (*uapi.RxeRecvWQE)(p), (*uapi.RxeSGE)(unsafe.Add(p, unsafe.Sizeof(uapi.RxeRecvWQE{})))
 }
 
 func completion(elem []byte) *uapi.WC {

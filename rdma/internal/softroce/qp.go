@@ -11,14 +11,15 @@ import (
 	"umemstress/rdma/internal/verbs"
 )
 
-// qp is a queue pair with the mapping of its send queue. The receive queue is left
-// unmapped: nothing posts to it.
+// qp is a queue pair with the mappings of its queues.
 type qp struct {
-	queue
-	handle   uint32
-	qpn      uint32
-	ring     *rxe.SendQueue
-	doorbell *uverbs.Doorbell
+	backend    *backend
+	handle     uint32
+	qpn        uint32
+	send, recv queue
+	requests   *rxe.SendQueue
+	receives   *rxe.RecvQueue
+	doorbell   *uverbs.Doorbell
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -43,14 +44,29 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &qp{queue: queue{backend: b}, handle: resp.QPHandle, qpn: resp.QPN, doorbell: b.file.NewDoorbell(resp.QPHandle)}
-	if err = q.mmap(resp.Driver.SQMI); err == nil {
-		q.ring, err = rxe.NewSendQueue(q.mem)
+	q := &qp{
+		backend: b, handle: resp.QPHandle, qpn: resp.QPN, send: queue{backend: b}, recv: queue{backend: b},
+		doorbell: b.file.NewDoorbell(resp.QPHandle),
 	}
-	if err != nil {
+	if err := q.mmap(resp.Driver); err != nil {
 		return nil, errors.Join(err, q.Destroy())
 	}
 	return q, nil
+}
+
+// mmap maps both queues.
+func (q *qp) mmap(where uapi.RxeCreateQPResp) (err error) {
+	if err := q.send.mmap(where.SQMI); err != nil {
+		return err
+	}
+	if err := q.recv.mmap(where.RQMI); err != nil {
+		return err
+	}
+	if q.requests, err = rxe.NewSendQueue(q.send.mem); err != nil {
+		return err
+	}
+	q.receives, err = rxe.NewRecvQueue(q.recv.mem)
+	return err
 }
 
 func (q *qp) Number() uint32 { return q.qpn }
@@ -86,7 +102,7 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 }
 
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
-	room := min(q.ring.Free(), len(wrs))
+	room := min(q.requests.Free(), len(wrs))
 	for n < room && err == nil {
 		if err = wrs[n].Plain(); err == nil {
 			q.put(&wrs[n])
@@ -96,18 +112,32 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	if n == 0 {
 		return 0, err
 	}
-	q.ring.Publish()
+	q.requests.Publish()
 	return n, errors.Join(err, q.doorbell.Ring())
 }
 
 func (q *qp) put(wr *verbs.WR) {
-	q.ring.Put(&rxe.Request{
+	q.requests.Put(&rxe.Request{
 		ID: wr.ID, Opcode: uint32(wr.Op), Signaled: wr.Signaled,
 		Addr: wr.SGEs[0].Addr, Length: wr.SGEs[0].Length, LKey: wr.SGEs[0].LKey,
 		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey,
 	})
 }
 
+// PostReceives needs no doorbell: the kernel looks when a message comes.
+func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
+	room := min(q.receives.Free(), len(wrs))
+	for n < room && err == nil {
+		w := &wrs[n]
+		if err = w.Plain(); err == nil {
+			q.receives.Put(&rxe.Receive{ID: w.ID, Addr: w.SGEs[0].Addr, Length: w.SGEs[0].Length, LKey: w.SGEs[0].LKey})
+			n++
+		}
+	}
+	q.receives.Publish()
+	return n, err
+}
+
 func (q *qp) Destroy() error {
-	return errors.Join(q.backend.file.DestroyQP(q.handle), q.unmap())
+	return errors.Join(q.backend.file.DestroyQP(q.handle), q.send.unmap(), q.recv.unmap())
 }

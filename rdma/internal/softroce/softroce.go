@@ -1,6 +1,6 @@
 // Package softroce carries verbs out on soft-RoCE devices: it asks the kernel in
 // the write ABI (package uverbs) and drives the queues of rdma_rxe itself (package
-// rxe). It does RDMA WRITE and READ of one piece of local memory.
+// rxe). It does RDMA WRITE and READ, and messages, of one piece of local memory.
 package softroce
 
 import (
@@ -21,6 +21,7 @@ var (
 	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
 	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
 	_ = [1]struct{}{}[verbs.OpRead-uapi.WROpRDMARead]
+	_ = [1]struct{}{}[verbs.OpSend-uapi.WROpSend]
 )
 
 type backend struct {

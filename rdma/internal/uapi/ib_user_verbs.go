@@ -19,6 +19,7 @@ const (
 // Work request opcodes. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
 const (
 	WROpRDMAWrite = 0
+	WROpSend      = 2
 	WROpRDMARead  = 4
 )
 

@@ -49,6 +49,15 @@ type RxeDMAInfo struct {
 	_         uint32
 }
 
+// RxeRecvWQE is struct rxe_recv_wqe, rdma_user_rxe.h, with one SGE behind it. NumSGE is reserved
+// since 2022; before, the kernel's own users filled it in.
+type RxeRecvWQE struct {
+	WRID   uint64 `abi:"wr_id"`
+	NumSGE uint32 `abi:"reserved"`
+	_      uint32
+	DMA    RxeDMAInfo `abi:"dma"`
+}
+
 // RxeSendWR is struct rxe_send_wr, rdma_user_rxe.h, with the rdma member of its
 // union. NumSGE is reserved since 2022; before, the kernel read it.
 type RxeSendWR struct {

@@ -34,7 +34,7 @@
 //
 // Queue pairs are connected by [QP.Modify] with address, number and sequence
 // number, which suits InfiniBand and RoCE. iWARP needs a connection manager and has
-// no place here. Nothing is received: there is no post of receive requests yet.
+// no place here.
 package verbs
 
 import "golang.org/x/sys/unix"
@@ -95,6 +95,13 @@ type QP interface {
 	// StatusFlushed, which a driver may also say of a request that is itself at fault
 	// here, not at the peer.
 	Post(wrs []WR) (n int, err error)
+	// PostReceives queues memory for messages that the peer sends, as Post does requests, from the
+	// state Init on. Each message takes the memory that was queued first, and completes it with the
+	// message's length; one that is longer than the memory fails on both sides. A queue pair
+	// in the error state flushes what is queued. Queue it before the message comes: the sender is to
+	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
+	// one processor does nothing else.
+	PostReceives(wrs []ReceiveWR) (n int, err error)
 	// Destroy drops requests under way without a completion.
 	Destroy() error
 }
@@ -145,16 +152,31 @@ type WR struct {
 	Op       Op
 	Signaled bool      // completes also when it succeeds
 	SGEs     []SGE     // one, as QPInit asks for room for no more: EINVAL else
-	Remote   Remote    // of OpWrite, OpWriteImm and OpRead
+	Remote   Remote    // of OpWrite, OpWriteImm and OpRead; a message of OpSend goes where the peer's next receive says
 	Imm      uint32    // of OpWriteImm and OpSendImm, in network byte order
 	To       *Datagram // of queue pairs of type UD
 }
 
-// Plain refuses all but a write or a read of one piece of memory, with the errno of the contract:
-// what the backends of today do.
+// ReceiveWR is memory for a message. struct ib_uverbs_recv_wr, ib_user_verbs.h;
+// struct ibv_recv_wr, verbs.h.
+type ReceiveWR struct {
+	ID   uint64 // comes back in the completion
+	SGEs []SGE  // one, as QPInit asks for room for no more: EINVAL else
+}
+
+// Plain refuses all but one piece of memory.
+func (w *ReceiveWR) Plain() error {
+	if len(w.SGEs) != 1 {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// Plain refuses all but a write, a read or a message of one piece of memory, with the errno of the
+// contract: what the backends of today do.
 func (w *WR) Plain() error {
 	switch {
-	case w.Op != OpWrite && w.Op != OpRead, w.To != nil:
+	case w.Op != OpWrite && w.Op != OpRead && w.Op != OpSend, w.To != nil:
 		return unix.EOPNOTSUPP
 	case len(w.SGEs) != 1:
 		return unix.EINVAL

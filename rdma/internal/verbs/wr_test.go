@@ -15,7 +15,7 @@ func TestPlain(t *testing.T) {
 	}{
 		"write":         {func(*WR) {}, nil},
 		"read":          {func(w *WR) { w.Op = OpRead }, nil},
-		"send":          {func(w *WR) { w.Op = OpSend }, unix.EOPNOTSUPP},
+		"send":          {func(w *WR) { w.Op = OpSend }, nil},
 		"immediate":     {func(w *WR) { w.Op = OpWriteImm }, unix.EOPNOTSUPP},
 		"datagram":      {func(w *WR) { w.To = &Datagram{} }, unix.EOPNOTSUPP},
 		"no memory":     {func(w *WR) { w.SGEs = nil }, unix.EINVAL},
@@ -26,6 +26,11 @@ func TestPlain(t *testing.T) {
 		c.change(&w)
 		if err := w.Plain(); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+	for n, want := range []error{unix.EINVAL, nil, unix.EINVAL} {
+		if err := (&ReceiveWR{SGEs: make([]SGE, n)}).Plain(); !errors.Is(err, want) {
+			t.Errorf("a receive into %d memories: %v, want %v", n, err, want)
 		}
 	}
 }

@@ -20,6 +20,7 @@ type hooks struct {
 	destroyCQ  func(verbs.CQ) error
 	modify     func(verbs.QP, verbs.QPAttr) error
 	post       func(verbs.QP, []verbs.WR) (int, error)
+	receive    func(verbs.QP, []verbs.ReceiveWR) (int, error)
 	destroyQP  func(verbs.QP) error
 }
 
@@ -126,6 +127,13 @@ func (q brokenQP) Post(wrs []verbs.WR) (int, error) {
 		return q.post(q.QP, wrs)
 	}
 	return q.QP.Post(wrs)
+}
+
+func (q brokenQP) PostReceives(wrs []verbs.ReceiveWR) (int, error) {
+	if q.receive != nil {
+		return q.receive(q.QP, wrs)
+	}
+	return q.QP.PostReceives(wrs)
 }
 
 func (q brokenQP) Destroy() error {

@@ -60,14 +60,22 @@ type qp struct {
 	pd         verbs.Handle
 	send, recv *cq
 	max        int
+	maxRecv    int
 	state      verbs.QPState
 	dest       uint32
-	queue      []posted // and not carried out
+	queue      []posted   // and not carried out
+	receives   []received // and not taken by a message
 }
 
 // posted is a request with its piece of memory, out of the caller's.
 type posted struct {
 	wr  verbs.WR
+	sge verbs.SGE
+}
+
+// received is memory for a message, the same.
+type received struct {
+	id  uint64
 	sge verbs.SGE
 }
 
@@ -87,8 +95,8 @@ func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.device != d || recv.device != d || !domain || init.MaxSend > maxWork || init.MaxRecv > maxWork {
 		return nil, unix.EINVAL
 	}
-	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend)}
-	q.queue = make([]posted, 0, q.max)
+	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend), maxRecv: int(init.MaxRecv)}
+	q.queue, q.receives = make([]posted, 0, q.max), make([]received, 0, q.maxRecv)
 	d.qps[q.qpn] = q
 	d.pds[q.pd]++
 	d.cqs[q.send]++
@@ -109,6 +117,9 @@ func (q *qp) Modify(attr verbs.QPAttr) error {
 		return unix.EINVAL
 	}
 	q.state = attr.State
+	if q.state == verbs.ErrorState {
+		q.fail()
+	}
 	if attr.Mask&verbs.AttrDestQPN != 0 {
 		q.dest = attr.DestQPN
 	}
@@ -130,7 +141,7 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	for n < len(wrs) && err == nil && len(q.queue) < q.max {
 		wr := wrs[n]
 		switch {
-		case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead, wr.To != nil:
+		case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead && wr.Op != verbs.OpSend, wr.To != nil:
 			err = unix.EOPNOTSUPP
 		case len(wr.SGEs) != 1:
 			err = unix.EINVAL
@@ -145,6 +156,43 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	return n, err
 }
 
+func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
+	q.device.mu.Lock()
+	defer q.device.mu.Unlock()
+	if q.device.removed {
+		return 0, unix.EIO
+	}
+	for n < len(wrs) && len(q.receives) < q.maxRecv {
+		if len(wrs[n].SGEs) != 1 {
+			err = unix.EINVAL
+			break
+		}
+		q.receives = append(q.receives, received{wrs[n].ID, wrs[n].SGEs[0]})
+		n++
+	}
+	if q.state == verbs.ErrorState {
+		q.fail()
+	}
+	for _, other := range q.device.qps {
+		other.run()
+	}
+	return n, err
+}
+
+// fail puts a queue pair into the error state, and flushes the memory for messages.
+func (q *qp) fail() {
+	q.state = verbs.ErrorState
+	for len(q.receives) > 0 {
+		q.receive(verbs.StatusFlushed, 0)
+	}
+}
+
+// receive completes the memory that was queued first.
+func (q *qp) receive(status verbs.Status, bytes uint32) {
+	q.recv.waiting = append(q.recv.waiting, verbs.Completion{ID: q.receives[0].id, Status: status, ByteLen: bytes, QPN: q.qpn})
+	q.receives = append(q.receives[:0], q.receives[1:]...)
+}
+
 // run carries out what can be.
 func (q *qp) run() {
 	for len(q.queue) > 0 {
@@ -155,10 +203,13 @@ func (q *qp) run() {
 			if peer == nil || peer.state != verbs.ReadyToRecv && peer.state != verbs.ReadyToSend {
 				return
 			}
+			if wr.Op == verbs.OpSend && len(peer.receives) == 0 {
+				return
+			}
 			status = q.carryOut(wr, sge, peer)
 		}
 		if status != verbs.StatusSuccess {
-			q.state = verbs.ErrorState
+			q.fail()
 		}
 		if wr.Signaled || status != verbs.StatusSuccess {
 			c := verbs.Completion{ID: wr.ID, Status: status, QPN: q.qpn}
@@ -180,16 +231,38 @@ func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 	if here == nil {
 		return verbs.StatusLocalProtection
 	}
+	if wr.Op == verbs.OpSend {
+		return peer.take(here)
+	}
 	there := q.device.bytes(peer.pd, wr.Remote.RKey, wr.Remote.Addr, s.Length, access)
 	switch {
 	case there == nil:
-		peer.state = verbs.ErrorState
+		peer.fail()
 		return verbs.StatusRemoteAccess
 	case wr.Op == verbs.OpRead:
 		copy(here, there)
 	default:
 		copy(there, here)
 	}
+	return verbs.StatusSuccess
+}
+
+// take has a message arrive where the memory was queued first, and tells what its sender is told.
+func (q *qp) take(message []byte) verbs.Status {
+	s := q.receives[0].sge
+	there := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, verbs.AccessLocalWrite)
+	switch {
+	case there == nil:
+		q.receive(verbs.StatusLocalProtection, 0)
+		q.fail()
+		return verbs.StatusRemoteOperation
+	case len(message) > len(there):
+		q.receive(verbs.StatusLocalLength, 0)
+		q.fail()
+		return verbs.StatusRemoteInvalid
+	}
+	copy(there, message)
+	q.receive(verbs.StatusSuccess, uint32(len(message)))
 	return verbs.StatusSuccess
 }
 

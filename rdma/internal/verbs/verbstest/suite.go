@@ -65,6 +65,10 @@ func checks() []check {
 		{"flush", testFlush},
 		{"flush after failure", testFlushAfterFailure},
 		{"destroyed with requests", testDestroyedBusy},
+		{"messages", testMessages},
+		{"message too long", testLongMessage},
+		{"full receive queue", testFullReceives},
+		{"flush of receives", testReceivesFlushed},
 		{"allocations", testAllocations},
 		{"several goroutines", testGoroutines},
 		{"removal", testRemoval},
@@ -169,7 +173,7 @@ func (r *rig) must(err error) {
 
 func (r *rig) newQP() verbs.QP {
 	r.Helper()
-	q, err := r.backend.CreateQP(verbs.QPInit{PD: r.pd, Type: verbs.RC, SendCQ: r.cq, RecvCQ: r.cq, MaxSend: depth, MaxRecv: 1})
+	q, err := r.backend.CreateQP(verbs.QPInit{PD: r.pd, Type: verbs.RC, SendCQ: r.cq, RecvCQ: r.cq, MaxSend: depth, MaxRecv: depth})
 	r.must(err)
 	return q
 }

@@ -189,6 +189,27 @@ var defects = map[string]map[string]hooks{
 	"destroyed with requests": {"flushes them": {destroyQP: func(q verbs.QP) error {
 		return errors.Join(q.Modify(verbs.QPAttr{Mask: verbs.AttrState, State: verbs.ErrorState}), q.Destroy())
 	}}},
+	"messages": {
+		"the last memory first": {receive: func(q verbs.QP, wrs []verbs.ReceiveWR) (int, error) {
+			wrs = slices.Clone(wrs)
+			slices.Reverse(wrs)
+			return q.PostReceives(wrs)
+		}},
+		"a byte too few":    {post: changed(func(w *verbs.WR) { w.SGEs[0].Length-- })},
+		"no length":         {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.ByteLen = 0 }) })},
+		"both sides as one": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.QPN = 1 }) })},
+	},
+	"message too long": {"is cut off": {post: changed(func(w *verbs.WR) { w.SGEs[0].Length = 64 })}},
+	"full receive queue": {
+		"says that all fit": {receive: func(q verbs.QP, wrs []verbs.ReceiveWR) (int, error) {
+			_, err := q.PostReceives(wrs)
+			return len(wrs), err
+		}},
+		"leaves the bad one out": {receive: func(q verbs.QP, wrs []verbs.ReceiveWR) (int, error) {
+			return q.PostReceives(slices.DeleteFunc(slices.Clone(wrs), func(w verbs.ReceiveWR) bool { return len(w.SGEs) == 0 }))
+		}},
+	},
+	"flush of receives": {"not done": {modify: func(q verbs.QP, a verbs.QPAttr) error { return onlyTo(q, a, verbs.ReadyToSend) }}},
 	"allocations": {"allocates": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
 		allocated = new(int)
 		return q.Post(wrs)

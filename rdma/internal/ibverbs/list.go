@@ -1,0 +1,112 @@
+package ibverbs
+
+import "golang.org/x/sys/unix"
+
+// links are the members of a request that a list is made of: of struct ibv_send_wr and struct
+// ibv_recv_wr the same.
+type links struct {
+	next, pieces *uintptr
+	count        *int32
+}
+
+func (w *sendWR) links() links { return links{&w.Next, &w.SGList, &w.NumSGE} }
+func (w *recvWR) links() links { return links{&w.Next, &w.SGList, &w.NumSGE} }
+
+// list is the memory that requests of a kind are given to the provider from.
+type list[T any] struct {
+	memory *arena
+	wrs    []T   // each linked to the next and with a piece of memory of its own
+	sges   []sge // the same number
+	links  func(*T) links
+	end    int        // how many of them the list has
+	bad    *uintptr   // where the provider says which request it did not take
+	args   [3]uintptr // of the call, kept: one with them allocates nothing
+}
+
+// newList makes memory for more requests than the queue was granted room for, because it may have
+// more (rdma_rxe's is rounded up beyond what it grants).
+func newList[T any](pair uintptr, granted uint32, linksOf func(*T) links) (*list[T], error) {
+	n := max(2*granted, atOnce)
+	memory, err := newArena(sizeOf[T](n) + sizeOf[sge](n) + sizeOf[uintptr](1))
+	if err != nil {
+		return nil, err
+	}
+	l := &list[T]{memory: memory, wrs: take[T](memory, n), sges: take[sge](memory, n), links: linksOf, bad: &take[uintptr](memory, 1)[0]}
+	for i := range l.wrs {
+		here := linksOf(&l.wrs[i])
+		*here.pieces, *here.count = addressOf(&l.sges[i]), 1
+		if i > 0 {
+			*linksOf(&l.wrs[i-1]).next = addressOf(&l.wrs[i])
+		}
+	}
+	l.end = len(l.wrs)
+	l.args = [3]uintptr{pair, addressOf(&l.wrs[0]), addressOf(l.bad)}
+	return l, nil
+}
+
+// free is for lists that may never have been made.
+func (l *list[T]) free() error {
+	if l == nil {
+		return nil
+	}
+	return l.memory.free()
+}
+
+// postAll gives the requests to a function of the provider's, each as put fills it in. What there is
+// no memory for goes in a further list.
+func postAll[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, *sge, *W) error) (n int, err error) {
+	for n < len(wrs) {
+		part := wrs[n:min(len(wrs), n+len(l.wrs))]
+		posted, err := postList(l, post, part, put)
+		n += posted
+		if err != nil || posted < len(part) {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// postList posts what there is memory for.
+func postList[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, *sge, *W) error) (n int, err error) {
+	for n < len(wrs) {
+		if err = put(&l.wrs[n], &l.sges[n], &wrs[n]); err != nil {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, err
+	}
+	posted, postErr := l.give(post, n)
+	if postErr != nil || posted < n {
+		return posted, postErr
+	}
+	return n, err
+}
+
+// give posts the first n requests and says how many of them the queue has taken. Where it is full,
+// providers say ENOMEM.
+func (l *list[T]) give(post uintptr, n int) (int, error) {
+	*l.bad = 0
+	l.endAt(n)
+	status := int32(callC(post, l.args[:]...))
+	if status == 0 {
+		return n, nil
+	}
+	if *l.bad != 0 { // else it has taken all, and failed to tell the device
+		n = int((*l.bad - addressOf(&l.wrs[0])) / sizeOf[T](1))
+	}
+	if errno := statusErrno(status); errno != unix.ENOMEM {
+		return n, errno
+	}
+	return n, nil
+}
+
+// endAt has the list end with its n-th request, and go on where it ended before.
+func (l *list[T]) endAt(n int) {
+	if before := l.end; before < len(l.wrs) {
+		*l.links(&l.wrs[before-1]).next = addressOf(&l.wrs[before])
+	}
+	*l.links(&l.wrs[n-1]).next = 0
+	l.end = n
+}

@@ -1,0 +1,55 @@
+package rdma
+
+import (
+	"fmt"
+
+	"umemstress/rdma/internal/verbs"
+)
+
+// Receive is memory for one message of the peer's (OpSend).
+type Receive struct {
+	ID    uint64 // comes back in the completion, with the message's length as ByteLen
+	Local Slice
+}
+
+// PostReceives posts as many of the receives, from the first, as there is room for, and says how
+// many it posted; if not all, the error says why, [ErrQueueFull] most often. Messages take them in
+// their order, and each that is taken gives a completion in RecvCQ. Post them before the peer sends: rdma_rxe
+// of 5.10 tries a message that finds none again without a pause. It allocates nothing unless it
+// fails, or gets more receives than MaxRecv.
+func (qp *QP) PostReceives(rs []Receive) (int, error) {
+	for i := range rs {
+		if err := rs[i].Local.check(); err != nil {
+			return 0, &Error{Op: "post", Object: fmt.Sprintf("receive %d", rs[i].ID), reason: err}
+		}
+	}
+	qp.mu.Lock()
+	defer qp.mu.Unlock()
+	if qp.pair == nil {
+		return 0, closedError("post to", "queue pair")
+	}
+	qp.receiveRoom(len(rs))
+	wrs := qp.receives[:len(rs)]
+	for i := range rs {
+		qp.receiveSGEs[i], wrs[i].ID = rs[i].Local.sge(), rs[i].ID
+	}
+	n, err := qp.pair.PostReceives(wrs)
+	if err != nil {
+		return n, newPostError(qp.address, err)
+	}
+	if n < len(rs) {
+		return n, ErrQueueFull
+	}
+	return n, nil
+}
+
+// receiveRoom makes room for n receives to be posted at once.
+func (qp *QP) receiveRoom(n int) {
+	if n <= len(qp.receives) {
+		return
+	}
+	qp.receives, qp.receiveSGEs = make([]verbs.ReceiveWR, n), make([]verbs.SGE, n)
+	for i := range qp.receives {
+		qp.receives[i].SGEs = qp.receiveSGEs[i : i+1 : i+1]
+	}
+}
