@@ -50,15 +50,21 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-// Bytes that the device reads into the file's region are lost as those that it writes.
-func TestVerbRead(t *testing.T) {
-	stdout, stderr, _ := here(t, small("--verb", "read", "--bidirectional", "--format", "json", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	var r record.Record
-	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
-		t.Fatalf("%v in %q; %s", err, stdout, stderr)
-	}
-	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Facts.Arrival != "RDMA READ" {
-		t.Errorf("%s (%s), want %s; %q; bytes arrive by %s", r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Facts.Arrival)
+// Bytes that the device reads or receives into the file's region are lost as those that it writes,
+// whatever carries them.
+func TestVerbs(t *testing.T) {
+	for _, of := range []struct{ verb, backend, arrival string }{
+		{"read", "uverbs", "RDMA READ"}, {"send", "uverbs", "RDMA SEND"}, {"send", "ibverbs", "RDMA SEND"},
+	} {
+		stdout, stderr, _ := outcome(t, small("--verb", of.verb, "--backend", of.backend, "--bidirectional", "-q", "2", "--format", "json",
+			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		var r record.Record
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%+v: %v in %q; %s", of, err, stdout, stderr)
+		}
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Facts.Arrival != of.arrival {
+			t.Errorf("%+v: %s (%s), want %s; %q; bytes arrive by %s", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Facts.Arrival)
+		}
 	}
 }
 

@@ -117,7 +117,7 @@ func (t *transfer) flush(ctx context.Context, f *flow) error {
 
 func (t *transfer) underWay() bool {
 	for _, f := range t.holder.flows {
-		if f.done < f.posted {
+		if f.done() < f.posted {
 			return true
 		}
 	}

@@ -1,5 +1,5 @@
 // Package umem is the holder rdma: it pins by registering memory regions (ib_umem_get), and
-// writes with RDMA WRITE or READ.
+// writes with RDMA WRITE or READ, or messages.
 package umem
 
 import (
@@ -18,17 +18,18 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// registration pins by registering memory regions, and writes with RDMA WRITE or READ
+// registration pins by registering memory regions, and writes with RDMA WRITE, READ or messages
 // between pairs of queue pairs of one device: the data leaves the source and
 // arrives in the target through the device, not through the CPU's page table.
 type registration struct {
-	config   Config
-	info     rdma.Device
-	context  *rdma.Context
-	pd       *rdma.PD
-	cq       *rdma.CQ
-	flows    []*flow
-	bySender map[uint32]*flow // the same, by the number of the sending queue pair
+	config  Config
+	info    rdma.Device
+	context *rdma.Context
+	pd      *rdma.PD
+	cq      *rdma.CQ
+	flows   []*flow
+	// The same, by the numbers of the queue pairs.
+	bySender, byReceiver map[uint32]*flow
 
 	source, target *rdma.MR
 	pinnedBefore   uint64 // bytes of this process that were pinned before
@@ -50,18 +51,44 @@ type Config struct {
 const (
 	VerbWrite = "write" // RDMA WRITE into the target
 	VerbRead  = "read"  // RDMA READ by who has the target
+	VerbSend  = "send"  // messages, which are received into the target
 )
 
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string {
-	if verb == VerbRead {
+	switch verb {
+	case VerbRead:
 		return "RDMA READ"
+	case VerbSend:
+		return "RDMA SEND"
 	}
 	return "RDMA WRITE"
 }
 
 // Verbs are all of them.
-func Verbs() []string { return []string{VerbWrite, VerbRead} }
+func Verbs() []string { return []string{VerbWrite, VerbRead, VerbSend} }
+
+// op is what a verb asks the device for.
+func op(verb string) rdma.Op {
+	switch verb {
+	case VerbRead:
+		return rdma.OpRead
+	case VerbSend:
+		return rdma.OpSend
+	}
+	return rdma.OpWrite
+}
+
+// access is what the device may do to the regions, no more than the verb takes.
+func access(verb string) rdma.Access {
+	switch verb {
+	case VerbRead:
+		return rdma.AccessLocalWrite | rdma.AccessRemoteWrite | rdma.AccessRemoteRead
+	case VerbSend:
+		return rdma.AccessLocalWrite
+	}
+	return rdma.AccessLocalWrite | rdma.AccessRemoteWrite
+}
 
 // Facts is what is known of the holder rdma.
 func Facts() scenario.Holder {
@@ -73,7 +100,7 @@ func Facts() scenario.Holder {
 
 // Open opens the device and connects the queue pairs.
 func Open(c Config) (_ holder.Holder, err error) {
-	h := &registration{config: c, bySender: map[uint32]*flow{}}
+	h := &registration{config: c, bySender: map[uint32]*flow{}, byReceiver: map[uint32]*flow{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -88,6 +115,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 	if h.pd, err = h.context.AllocPD(); err != nil {
 		return nil, err
 	}
+	// Room for the completions of all that is under way, of both sides.
 	if h.cq, err = h.context.CreateCQ(2 * c.QueuePairs * sendDepth); err != nil {
 		return nil, err
 	}
@@ -96,12 +124,13 @@ func Open(c Config) (_ holder.Holder, err error) {
 		return nil, err
 	}
 	for range c.QueuePairs {
-		f, err := newFlow(h.pd, h.cq, path, c.Verb == VerbRead)
+		f, err := newFlow(h.pd, h.cq, path, op(c.Verb))
 		if err != nil {
 			return nil, err
 		}
 		h.flows = append(h.flows, f)
 		h.bySender[f.sender.Address().QPN] = f
+		h.byReceiver[f.receiver.Address().QPN] = f
 	}
 	return h, nil
 }
@@ -118,14 +147,11 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
-	access := rdma.AccessLocalWrite | rdma.AccessRemoteWrite
-	if h.config.Verb == VerbRead {
-		access |= rdma.AccessRemoteRead
-	}
-	if h.source, err = h.pd.RegisterMR(source.Bytes, access); err != nil {
+	may := access(h.config.Verb)
+	if h.source, err = h.pd.RegisterMR(source.Bytes, may); err != nil {
 		return err
 	}
-	h.target, err = h.pd.RegisterMR(target.Bytes, access)
+	h.target, err = h.pd.RegisterMR(target.Bytes, may)
 	if errors.Is(err, rdma.ErrPinRefused) {
 		return fault.PinRefused(err)
 	}
@@ -208,11 +234,13 @@ func (h *registration) closeRegions() error {
 
 // complete takes a completion into account for its flow.
 func (h *registration) complete(c *rdma.Completion) error {
-	f, ours := h.bySender[c.QPN]
-	if !ours {
-		return fmt.Errorf("a completion came for queue pair %d, which sends nothing: %w", c.QPN, cmp.Or(c.Err(), errUnasked))
+	if f, ours := h.bySender[c.QPN]; ours {
+		return f.complete(c)
 	}
-	return f.complete(c)
+	if f, ours := h.byReceiver[c.QPN]; ours && f.op == rdma.OpSend {
+		return f.arrive(c)
+	}
+	return fmt.Errorf("a completion came for queue pair %d, which was asked for nothing: %w", c.QPN, cmp.Or(c.Err(), errUnasked))
 }
 
 // errUnasked is of a completion that stands for no request.

@@ -85,23 +85,28 @@ func TestLeftClean(t *testing.T) {
 	}
 }
 
-// A run whose bytes were read by the device says so, and how to have it again.
-func TestRead(t *testing.T) {
-	r := lost()
-	r.Scenario.Holder, r.Device = "rdma", record.Device{Name: "rxe0", Driver: "rdma_rxe", Backend: "uverbs"}
-	r.Settings.Verb = "read"
-	m, err := FromRun(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := written(t, m)
-	for _, want := range []string{"[BUG] ext4: RDMA READ into mmap lost", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes.", "--verb read"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in:\n%s", want, text)
+// A run whose bytes were read or received by the device says so, and how to have it again.
+func TestVerbs(t *testing.T) {
+	for verb, wants := range map[string][]string{
+		"read": {"[BUG] ext4: RDMA READ into mmap lost", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes.", "--verb read"},
+		"send": {"[BUG] ext4: RDMA SEND into mmap lost", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it.", "--verb send"},
+	} {
+		r := lost()
+		r.Scenario.Holder, r.Device = "rdma", record.Device{Name: "rxe0", Driver: "rdma_rxe", Backend: "uverbs"}
+		r.Settings.Verb = verb
+		m, err := FromRun(r, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if strings.Contains(text, "RDMA WRITE") {
-		t.Errorf("it tells of a write:\n%s", text)
+		text := written(t, m)
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in:\n%s", want, text)
+			}
+		}
+		if strings.Contains(text, "RDMA WRITE") {
+			t.Errorf("%s: it tells of a write:\n%s", verb, text)
+		}
 	}
 }
 

@@ -64,8 +64,14 @@ var actors = map[string]actor{
 // actorOfRun is how a run's holder is told of.
 func actorOfRun(r *record.Record) actor {
 	a := actorOf(r.Scenario.Holder)
-	if r.Scenario.Holder == "rdma" && r.Settings.Verb == "read" {
+	if r.Scenario.Holder != "rdma" {
+		return a
+	}
+	switch r.Settings.Verb {
+	case "read":
 		a.brings, a.write, a.again = "RDMA READ", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes."
+	case "send":
+		a.brings, a.write, a.again = "RDMA SEND", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it."
 	}
 	return a
 }

@@ -46,6 +46,8 @@ func (t *tour) steps() []step {
 		{name: "regions", do: t.register},
 		{name: "connect", do: t.connect},
 		{name: "write", do: t.write},
+		{name: "read", do: t.read},
+		{name: "message", do: t.message},
 		{name: "linked writes", do: t.writeMany},
 		{name: "wrong key", do: t.writeWrong},
 		{name: "many regions", do: t.registerMany},
@@ -98,7 +100,7 @@ func (t *tour) createQPs(context.Context) (string, error) {
 	for _, pair := range []*[2]*rdma.QP{&t.pair, &t.broken} {
 		for i := range pair {
 			var err error
-			if pair[i], err = t.pd.CreateQP(rdma.QPConfig{SendCQ: t.cq, MaxSend: depth}); err != nil {
+			if pair[i], err = t.pd.CreateQP(rdma.QPConfig{SendCQ: t.cq, MaxSend: depth, MaxRecv: depth}); err != nil {
 				return "", err
 			}
 		}
@@ -173,6 +175,62 @@ func (t *tour) write(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d bytes arrived as they were, and changed no others", sizes), nil
+}
+
+// read has the bytes of one region come to the other.
+func (t *tour) read(ctx context.Context) (string, error) {
+	const size = regionBytes / 2
+	want := bytes.Clone(t.memory[0])
+	for i := range size {
+		t.memory[1][i] = byte(i>>8 ^ i*5 + 1)
+	}
+	copy(want, t.memory[1][:size])
+	r := t.request(1, size)
+	r.Op = rdma.OpRead
+	if err := t.pair[0].Post(r); err != nil {
+		return "", err
+	}
+	done, err := t.wait(ctx, 1)
+	if err == nil {
+		err = done.Err()
+	}
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(t.memory[0], want) {
+		return "", fmt.Errorf("%d bytes did not arrive as they were, or others changed", size)
+	}
+	return fmt.Sprintf("%d bytes arrived as they were, and changed no others", size), nil
+}
+
+// message sends bytes, which arrive where a receive says.
+func (t *tour) message(ctx context.Context) (string, error) {
+	const size, sent, received = 4096 + 1, 1, 2
+	want := bytes.Clone(t.memory[1])
+	copy(want[size:], t.memory[0][:size])
+	if _, err := t.pair[1].PostReceives([]rdma.Receive{{ID: received, Local: rdma.Slice{MR: t.to, Offset: size, Length: 2 * size}}}); err != nil {
+		return "", err
+	}
+	r := t.request(sent, size)
+	r.Op = rdma.OpSend
+	if err := t.pair[0].Post(r); err != nil {
+		return "", err
+	}
+	got := map[uint64]rdma.Completion{}
+	for len(got) < 2 {
+		var wc [1]rdma.Completion
+		if _, err := t.cq.Wait(ctx, wc[:]); err != nil {
+			return "", fmt.Errorf("of a message %d of 2 completions came within %v: %w", len(got), patience, err)
+		}
+		if err := wc[0].Err(); err != nil {
+			return "", err
+		}
+		got[wc[0].ID] = wc[0]
+	}
+	if n := got[received].ByteLen; n != size || !bytes.Equal(t.memory[1], want) {
+		return "", fmt.Errorf("%d bytes were sent and %d are said to be received: they did not arrive as they were, or others changed", size, n)
+	}
+	return fmt.Sprintf("%d bytes were received as they were sent", size), nil
 }
 
 func (t *tour) writeMany(ctx context.Context) (string, error) {
