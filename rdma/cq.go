@@ -19,6 +19,8 @@ type Completion struct {
 	ByteLen   uint32 // of what was read or received; not set for writes
 	QPN       uint32 // number of the queue pair
 	VendorErr uint32
+	WithImm   bool   // what was received has a word with it
+	Imm       uint32 // of OpSendImm and OpWriteImm
 }
 
 // Err is nil for a request that succeeded.
@@ -127,7 +129,7 @@ func (q *CQ) Poll(wc []Completion) (n int, err error) {
 		k, err := q.queue.Poll(batch)
 		for i := range k {
 			c := &batch[i]
-			wc[n+i] = Completion{ID: c.ID, Status: Status(c.Status), ByteLen: c.ByteLen, QPN: c.QPN, VendorErr: c.VendorErr}
+			wc[n+i] = Completion{ID: c.ID, Status: Status(c.Status), ByteLen: c.ByteLen, QPN: c.QPN, VendorErr: c.VendorErr, WithImm: c.WithImm, Imm: networkOrder(c.Imm)}
 		}
 		n += k
 		if err != nil {

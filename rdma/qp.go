@@ -135,9 +135,14 @@ const (
 	OpWrite = Op(verbs.OpWrite) // RDMA WRITE: the local bytes go to the remote memory
 	OpRead  = Op(verbs.OpRead)  // RDMA READ: the remote bytes come to the local memory
 	OpSend  = Op(verbs.OpSend)  // a message: the local bytes go where the peer's next receive says
+
+	// The same with a word, which the peer finds in a completion. The write takes a receive for
+	// that, and leaves its memory as it is.
+	OpWriteImm = Op(verbs.OpWriteImm)
+	OpSendImm  = Op(verbs.OpSendImm)
 )
 
-// Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to. An OpSend
+// Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to. A message
 // needs neither.
 type Request struct {
 	ID         uint64 // comes back in the completion
@@ -145,6 +150,7 @@ type Request struct {
 	Local      Slice
 	RemoteAddr uint64
 	RKey       uint32
+	Imm        uint32 // of OpWriteImm and OpSendImm
 	// Signaled requests give a completion when done. One that is not gives none
 	// unless it fails, and its place in the send queue is known to be free only
 	// by the completion of a later one.
@@ -178,6 +184,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 		w := &ws[i]
 		qp.sges[i] = w.Local.sge()
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled = w.ID, verbs.Op(w.Op), w.Signaled
+		wrs[i].Imm = networkOrder(w.Imm)
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
 	n, err := qp.pair.Post(wrs)

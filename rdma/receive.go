@@ -1,12 +1,13 @@
 package rdma
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"umemstress/rdma/internal/verbs"
 )
 
-// Receive is memory for one message of the peer's (OpSend).
+// Receive is memory for one message of the peer's (OpSend, OpSendImm), or stands for one OpWriteImm.
 type Receive struct {
 	ID    uint64 // comes back in the completion, with the message's length as ByteLen
 	Local Slice
@@ -52,4 +53,11 @@ func (qp *QP) receiveRoom(n int) {
 	for i := range qp.receives {
 		qp.receives[i].SGEs = qp.receiveSGEs[i : i+1 : i+1]
 	}
+}
+
+// networkOrder turns a word's bytes around, there and back, where the processor has them the other way.
+func networkOrder(word uint32) uint32 {
+	var bytes [4]byte
+	binary.BigEndian.PutUint32(bytes[:], word)
+	return binary.NativeEndian.Uint32(bytes[:])
 }

@@ -37,7 +37,8 @@ func TestPostReceives(t *testing.T) {
 	if n, err := pair[1].PostReceives([]Receive{{Local: at(4000, 97)}}); n != 0 || !errors.Is(err, errOutside) {
 		t.Errorf("beyond the region: %d, %v", n, err)
 	}
-	sends := []Request{{ID: 1, Op: OpSend, Local: at(0, 5), Signaled: true}, {ID: 2, Op: OpSend, Local: at(5, 6), Signaled: true}}
+	const imm = 0x01020304
+	sends := []Request{{ID: 1, Op: OpSend, Local: at(0, 5), Signaled: true}, {ID: 2, Op: OpSendImm, Imm: imm, Local: at(5, 6), Signaled: true}}
 	if n, err := pair[0].PostAll(sends); n != 2 || err != nil {
 		t.Errorf("sent %d, %v", n, err)
 	}
@@ -50,6 +51,9 @@ func TestPostReceives(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		lengths[c.ID] = c.ByteLen
+		if has := c.ID == 12; c.WithImm != has || has && c.Imm != imm {
+			t.Errorf("%+v", c)
+		}
 	}
 	if n != 4 || lengths[11] != 5 || lengths[12] != 6 || !bytes.Equal(mem[1024:1029], []byte("first")) || !bytes.Equal(mem[2048:2054], []byte("second")) {
 		t.Errorf("%+v", wc[:n])

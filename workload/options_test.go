@@ -15,7 +15,7 @@ func TestOptionsRefused(t *testing.T) {
 		"--strip magic":     func(o *Options) { o.Scenario.Strip = "magic" },
 		"--mutation rename": func(o *Options) { o.Scenario.Mutation = "rename" },
 		"--connection UD":   func(o *Options) { o.Connection = "UD" },
-		"--verb send":       func(o *Options) { o.Verb = "send" },
+		"--verb atomic":     func(o *Options) { o.Verb = "atomic" },
 		"--backend magic":   func(o *Options) { o.Backend = "magic" },
 		"--observe maybe":   func(o *Options) { o.Observe = "maybe" },
 		"--file-size 5000":  func(o *Options) { o.FileBytes = 5000 },

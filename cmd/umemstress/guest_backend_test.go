@@ -55,6 +55,7 @@ func TestBackends(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	for _, of := range []struct{ verb, backend, arrival string }{
 		{"read", "uverbs", "RDMA READ"}, {"send", "uverbs", "RDMA SEND"}, {"send", "ibverbs", "RDMA SEND"},
+		{"write-imm", "uverbs", "RDMA WRITE"}, {"send-imm", "ibverbs", "RDMA SEND"},
 	} {
 		stdout, stderr, _ := outcome(t, small("--verb", of.verb, "--backend", of.backend, "--bidirectional", "-q", "2", "--format", "json",
 			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)

@@ -71,6 +71,9 @@ func completionOf(from *workCompletion) verbs.Completion {
 	if c.Status == verbs.StatusSuccess && (from.Opcode == wcRDMARead || from.Opcode&wcRecv != 0) {
 		c.ByteLen = from.ByteLen
 	}
+	if c.Status == verbs.StatusSuccess && from.Opcode&wcRecv != 0 && from.WCFlags&wcWithImm != 0 {
+		c.WithImm, c.Imm = true, from.ImmData
+	}
 	return c
 }
 

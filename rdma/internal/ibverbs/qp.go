@@ -104,7 +104,7 @@ func putRequest(to *sendWR, piece *sge, wr *verbs.WR) error {
 	if err := wr.Plain(); err != nil {
 		return err
 	}
-	to.WRID, to.Opcode, to.SendFlags = wr.ID, uint32(wr.Op), 0
+	to.WRID, to.Opcode, to.SendFlags, to.ImmData = wr.ID, uint32(wr.Op), 0, wr.Imm
 	if wr.Signaled {
 		to.SendFlags = sendSignaled
 	}

@@ -36,20 +36,25 @@ func TestModifyRequest(t *testing.T) {
 
 // What a completion has that means nothing does not get out.
 func TestCompletionOf(t *testing.T) {
-	full := workCompletion{WRID: 1, VendorErr: 2, ByteLen: 3, QPNum: 4}
+	full := workCompletion{WRID: 1, VendorErr: 2, ByteLen: 3, QPNum: 4, ImmData: 5}
 	for what, c := range map[string]struct {
 		status verbs.Status
 		opcode uint32
+		flags  uint32
 		bytes  uint32
+		imm    uint32
 	}{
-		"a write":       {verbs.StatusSuccess, 1, 0},
-		"a read":        {verbs.StatusSuccess, wcRDMARead, 3},
-		"a receive":     {verbs.StatusSuccess, wcRecv, 3},
-		"a failed read": {verbs.StatusFlushed, wcRDMARead, 0},
+		"a write":                 {verbs.StatusSuccess, 1, 0, 0, 0},
+		"a write with a word":     {verbs.StatusSuccess, 1, wcWithImm, 0, 0},
+		"a read":                  {verbs.StatusSuccess, wcRDMARead, 0, 3, 0},
+		"a receive":               {verbs.StatusSuccess, wcRecv, 0, 3, 0},
+		"a receive with a word":   {verbs.StatusSuccess, wcRecv | 1, wcWithImm, 3, 5},
+		"a failed read":           {verbs.StatusFlushed, wcRDMARead, 0, 0, 0},
+		"a receive that was lost": {verbs.StatusFlushed, wcRecv, wcWithImm, 0, 0},
 	} {
 		from := full
-		from.Status, from.Opcode = uint32(c.status), c.opcode
-		want := verbs.Completion{ID: 1, Status: c.status, ByteLen: c.bytes, QPN: 4, VendorErr: 2}
+		from.Status, from.Opcode, from.WCFlags = uint32(c.status), c.opcode, c.flags
+		want := verbs.Completion{ID: 1, Status: c.status, ByteLen: c.bytes, QPN: 4, VendorErr: 2, WithImm: c.imm != 0, Imm: c.imm}
 		if got := completionOf(&from); got != want {
 			t.Errorf("%s: %+v, want %+v", what, got, want)
 		}

@@ -15,6 +15,9 @@ const (
 	wcRecv     = 1 << 7 // and every opcode of what was received has this bit
 )
 
+// enum ibv_wc_flags
+const wcWithImm = 1 << 1
+
 const nameBytes = 64 // IBV_SYSFS_NAME_MAX
 
 // struct ibv_device, to its last member that is used. Its size is that of the library's alone.

@@ -112,7 +112,8 @@ func NewSendQueue(mem []byte) (*SendQueue, error) {
 // Request is one RDMA WRITE or READ, or one message, of a single piece of local memory.
 type Request struct {
 	ID         uint64
-	Opcode     uint32 // uapi.WROpRDMAWrite, uapi.WROpRDMARead or uapi.WROpSend
+	Opcode     uint32 // one of uapi.WROp
+	Imm        uint32 // of those that have it, in network byte order
 	Addr       uint64
 	Length     uint32
 	LKey       uint32
@@ -126,7 +127,7 @@ func (q *SendQueue) Put(w *Request) {
 	wqe, sge := sendElement(q.put())
 	*wqe = uapi.RxeSendWQE{
 		WR: uapi.RxeSendWR{
-			WRID: w.ID, NumSGE: 1, Opcode: w.Opcode,
+			WRID: w.ID, NumSGE: 1, Opcode: w.Opcode, ImmData: w.Imm,
 			RemoteAddr: w.RemoteAddr, RKey: w.RKey,
 		},
 		IOVA: w.RemoteAddr,

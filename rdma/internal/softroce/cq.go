@@ -67,6 +67,10 @@ func (q *cq) Poll(wc []verbs.Completion) (int, error) {
 			ID: from.WRID, Status: verbs.Status(from.Status), ByteLen: from.ByteLen,
 			QPN: from.QPNum, VendorErr: from.VendorErr,
 		}
+		// rdma_rxe flags the sender's completion, too.
+		if from.Opcode&uapi.WCRecv != 0 && from.WCFlags&uapi.WCWithImm != 0 {
+			wc[i].WithImm, wc[i].Imm = true, from.ImmData
+		}
 	}
 	if n > 0 {
 		q.ring.Consume(n)

@@ -22,6 +22,8 @@ var (
 	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
 	_ = [1]struct{}{}[verbs.OpRead-uapi.WROpRDMARead]
 	_ = [1]struct{}{}[verbs.OpSend-uapi.WROpSend]
+	_ = [1]struct{}{}[verbs.OpWriteImm-uapi.WROpRDMAWriteWithImm]
+	_ = [1]struct{}{}[verbs.OpSendImm-uapi.WROpSendWithImm]
 )
 
 type backend struct {

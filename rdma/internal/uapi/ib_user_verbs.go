@@ -18,9 +18,11 @@ const (
 
 // Work request opcodes. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
 const (
-	WROpRDMAWrite = 0
-	WROpSend      = 2
-	WROpRDMARead  = 4
+	WROpRDMAWrite        = 0
+	WROpRDMAWriteWithImm = 1
+	WROpSend             = 2
+	WROpSendWithImm      = 3
+	WROpRDMARead         = 4
 )
 
 // CmdHdr starts every request; words are of 4 bytes and include this header.

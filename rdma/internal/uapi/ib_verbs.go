@@ -9,3 +9,10 @@ const SendSignaled = 1 << 1
 
 // EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h.
 const EventDeviceFatal = 8
+
+// Of completions of what came in: a bit of every opcode of such (enum ib_wc_opcode), and a flag
+// (enum ib_wc_flags). rdma_rxe hands the kernel's own values to its users.
+const (
+	WCRecv    = 1 << 7 // IB_WC_RECV
+	WCWithImm = 1 << 1 // IB_WC_WITH_IMM
+)

@@ -62,6 +62,8 @@ var values = map[string]uint64{
 	"IB_USER_VERBS_CMD_POST_SEND":      CmdPostSend,
 	"IB_UVERBS_WR_RDMA_WRITE":          WROpRDMAWrite,
 	"IB_UVERBS_WR_SEND":                WROpSend,
+	"IB_UVERBS_WR_SEND_WITH_IMM":       WROpSendWithImm,
+	"IB_UVERBS_WR_RDMA_WRITE_WITH_IMM": WROpRDMAWriteWithImm,
 	"IB_UVERBS_WR_RDMA_READ":           WROpRDMARead,
 	"sizeof(struct ib_uverbs_send_wr)": SizeofSendWR,
 	"IB_UVERBS_ACCESS_LOCAL_WRITE":     AccessLocalWrite,

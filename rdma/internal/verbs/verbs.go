@@ -96,7 +96,7 @@ type QP interface {
 	// here, not at the peer.
 	Post(wrs []WR) (n int, err error)
 	// PostReceives queues memory for messages that the peer sends, as Post does requests, from the
-	// state Init on. Each message takes the memory that was queued first, and completes it with the
+	// state Init on. A write with a word (OpWriteImm) takes some, too, and leaves it as it is. Each message takes the memory that was queued first, and completes it with the
 	// message's length; one that is longer than the memory fails on both sides. A queue pair
 	// in the error state flushes what is queued. Queue it before the message comes: the sender is to
 	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
@@ -172,11 +172,11 @@ func (w *ReceiveWR) Plain() error {
 	return nil
 }
 
-// Plain refuses all but a write, a read or a message of one piece of memory, with the errno of the
-// contract: what the backends of today do.
+// Plain refuses all but what the backends of today do, with the errno of the contract: a write, a
+// read or a message of one piece of memory.
 func (w *WR) Plain() error {
 	switch {
-	case w.Op != OpWrite && w.Op != OpRead && w.Op != OpSend, w.To != nil:
+	case w.Op > OpRead, w.To != nil:
 		return unix.EOPNOTSUPP
 	case len(w.SGEs) != 1:
 		return unix.EINVAL
@@ -210,6 +210,8 @@ type Completion struct {
 	ByteLen   uint32 // of what came in: receives and reads
 	QPN       uint32 // the local queue pair
 	VendorErr uint32
+	WithImm   bool   // what came in has a word with it
+	Imm       uint32 // in network byte order
 }
 
 // QPAttr is what a queue pair is changed to. struct ib_uverbs_modify_qp,

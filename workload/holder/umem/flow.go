@@ -1,15 +1,19 @@
 package umem
 
-import "umemstress/rdma"
+import (
+	"fmt"
+
+	"umemstress/rdma"
+)
 
 // flow is a pair of connected queue pairs and what is under way between them.
 type flow struct {
 	sender, receiver *rdma.QP
-	op               rdma.Op
+	verb             verb
 	posted           uint64 // messages
 	sent, received   uint64 // of these
 	batch            []rdma.Request
-	receives         []rdma.Receive // for the messages of a batch of OpSend
+	receives         []rdma.Receive // for the messages of the batch, where they take some
 }
 
 const (
@@ -21,11 +25,11 @@ const (
 	batchLength = sendDepth / 2
 )
 
-func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, op rdma.Op) (*flow, error) {
-	f := &flow{op: op, batch: make([]rdma.Request, 0, batchLength)}
+func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, v verb) (*flow, error) {
+	f := &flow{verb: v, batch: make([]rdma.Request, 0, batchLength)}
 	var err error
 	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: sendDepth}
-	if op == rdma.OpSend {
+	if v.receives {
 		f.receives = make([]rdma.Receive, 0, batchLength)
 		config.MaxRecv = sendDepth
 	}
@@ -41,22 +45,22 @@ func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, op rdma.Op) (*flow, error
 // queue adds a message to the batch, which has room: length bytes from one region
 // at an offset into another.
 func (f *flow) queue(from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) {
-	r := rdma.Request{ID: f.posted + uint64(len(f.batch)), Op: f.op}
+	r := rdma.Request{ID: f.posted + uint64(len(f.batch)), Op: f.verb.op}
+	r.Imm = word(r.ID)
 	source := rdma.Slice{MR: from, Offset: int(fromOffset), Length: length}
 	sink := rdma.Slice{MR: to, Offset: int(toOffset), Length: length}
-	switch f.op {
-	case rdma.OpSend:
-		r.Local = source
+	r.Local, r.RemoteAddr, r.RKey = source, to.Addr()+uint64(toOffset), to.RKey()
+	if f.verb.op == rdma.OpRead {
+		r.Local, r.RemoteAddr, r.RKey = sink, from.Addr()+uint64(fromOffset), from.RKey()
+	}
+	if f.verb.receives {
 		f.receives = append(f.receives, rdma.Receive{ID: r.ID, Local: sink})
-	case rdma.OpRead:
-		r.Local = sink
-		r.RemoteAddr, r.RKey = from.Addr()+uint64(fromOffset), from.RKey()
-	default:
-		r.Local = source
-		r.RemoteAddr, r.RKey = to.Addr()+uint64(toOffset), to.RKey()
 	}
 	f.batch = append(f.batch, r)
 }
+
+// word is what goes with a message of a verb that has one.
+func word(id uint64) uint32 { return uint32(id) ^ 0xa5a5a5a5 }
 
 // canPost says whether the batch fits behind what is under way.
 func (f *flow) canPost() bool {
@@ -65,7 +69,7 @@ func (f *flow) canPost() bool {
 
 // done is how many messages have arrived, as far as both sides know.
 func (f *flow) done() uint64 {
-	if f.op == rdma.OpSend {
+	if f.verb.receives {
 		return min(f.sent, f.received)
 	}
 	return f.sent
@@ -78,7 +82,7 @@ func (f *flow) post() error {
 	if len(f.batch) == 0 {
 		return nil
 	}
-	if f.op == rdma.OpSend {
+	if f.verb.receives {
 		if _, err := f.receiver.PostReceives(f.receives); err != nil {
 			return err
 		}
@@ -100,5 +104,11 @@ func (f *flow) complete(c *rdma.Completion) error {
 // arrive takes a completion of a receive into account.
 func (f *flow) arrive(c *rdma.Completion) error {
 	f.received = c.ID + 1
-	return c.Err()
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if c.WithImm != f.verb.word || c.WithImm && c.Imm != word(c.ID) {
+		return fmt.Errorf("the completion of message %d on queue pair %d has not the word that was sent with it", c.ID, c.QPN)
+	}
+	return nil
 }

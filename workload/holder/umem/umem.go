@@ -22,6 +22,7 @@ import (
 // between pairs of queue pairs of one device: the data leaves the source and
 // arrives in the target through the device, not through the CPU's page table.
 type registration struct {
+	verb    verb
 	config  Config
 	info    rdma.Device
 	context *rdma.Context
@@ -57,7 +58,7 @@ func Facts() scenario.Holder {
 
 // Open opens the device and connects the queue pairs.
 func Open(c Config) (_ holder.Holder, err error) {
-	h := &registration{config: c, bySender: map[uint32]*flow{}, byReceiver: map[uint32]*flow{}}
+	h := &registration{config: c, verb: verbNamed(c.Verb), bySender: map[uint32]*flow{}, byReceiver: map[uint32]*flow{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -81,7 +82,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 		return nil, err
 	}
 	for range c.QueuePairs {
-		f, err := newFlow(h.pd, h.cq, path, op(c.Verb))
+		f, err := newFlow(h.pd, h.cq, path, h.verb)
 		if err != nil {
 			return nil, err
 		}
@@ -104,11 +105,10 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
-	may := access(h.config.Verb)
-	if h.source, err = h.pd.RegisterMR(source.Bytes, may); err != nil {
+	if h.source, err = h.pd.RegisterMR(source.Bytes, h.verb.access); err != nil {
 		return err
 	}
-	h.target, err = h.pd.RegisterMR(target.Bytes, may)
+	h.target, err = h.pd.RegisterMR(target.Bytes, h.verb.access)
 	if errors.Is(err, rdma.ErrPinRefused) {
 		return fault.PinRefused(err)
 	}
@@ -146,7 +146,7 @@ const releaseBound = 10 * time.Second
 // A region that an RDMA READ came out of is kept by the queue pair that answered it (struct
 // resp_res, rdma_rxe of 5.10: seen to stay pinned), so that after READs these are closed first.
 func (h *registration) Release(ctx context.Context) error {
-	if h.config.Verb == VerbRead {
+	if h.verb.op == rdma.OpRead {
 		if err := h.closeFlows(); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (h *registration) complete(c *rdma.Completion) error {
 	if f, ours := h.bySender[c.QPN]; ours {
 		return f.complete(c)
 	}
-	if f, ours := h.byReceiver[c.QPN]; ours && f.op == rdma.OpSend {
+	if f, ours := h.byReceiver[c.QPN]; ours && f.verb.receives {
 		return f.arrive(c)
 	}
 	return fmt.Errorf("a completion came for queue pair %d, which was asked for nothing: %w", c.QPN, cmp.Or(c.Err(), errUnasked))

@@ -11,7 +11,7 @@ import (
 // A completion is of the flow whose queue pair sent it; one of another is an error that names
 // the queue pair, and why it failed if it did.
 func TestComplete(t *testing.T) {
-	f := &flow{posted: 8, op: rdma.OpWrite}
+	f := &flow{posted: 8, verb: verbNamed(VerbWrite)}
 	h := &registration{bySender: map[uint32]*flow{17: f}}
 	if err := h.complete(&rdma.Completion{QPN: 17, ID: 7}); err != nil || f.done() != 8 {
 		t.Errorf("%v, %d done", err, f.done())
@@ -30,15 +30,18 @@ func TestComplete(t *testing.T) {
 
 // A message has arrived when both sides say so.
 func TestArrive(t *testing.T) {
-	f := &flow{posted: 8, op: rdma.OpSend}
+	f := &flow{posted: 8, verb: verbNamed("send-imm")}
 	h := &registration{bySender: map[uint32]*flow{17: f}, byReceiver: map[uint32]*flow{18: f}}
 	if err := h.complete(&rdma.Completion{QPN: 17, ID: 7}); err != nil || f.done() != 0 {
 		t.Errorf("%v, %d done of which nothing was received", err, f.done())
 	}
 	for id := range uint64(8) {
-		if err := h.complete(&rdma.Completion{QPN: 18, ID: id}); err != nil || f.done() != id+1 {
+		if err := h.complete(&rdma.Completion{QPN: 18, ID: id, WithImm: true, Imm: word(id)}); err != nil || f.done() != id+1 {
 			t.Errorf("%v, %d done", err, f.done())
 		}
+	}
+	if err := h.complete(&rdma.Completion{QPN: 18, ID: 8, WithImm: true, Imm: word(7)}); err == nil {
+		t.Error("a word of another message is taken for right")
 	}
 	cut := &rdma.Completion{QPN: 18, ID: 8, Status: rdma.StatusLocalLength}
 	if err := h.complete(cut); err == nil || err.Error() != cut.Err().Error() {

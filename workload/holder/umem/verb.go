@@ -1,46 +1,51 @@
 package umem
 
-import "umemstress/rdma"
+import (
+	"slices"
 
-// The operations that messages are carried by.
-const (
-	VerbWrite = "write" // RDMA WRITE into the target
-	VerbRead  = "read"  // RDMA READ by who has the target
-	VerbSend  = "send"  // messages, which are received into the target
+	"umemstress/rdma"
 )
 
+// VerbWrite is the verb of who chooses none.
+const VerbWrite = "write"
+
+// A verb is how messages are carried.
+type verb struct {
+	name     string
+	arrival  string // as in "bytes that arrive by ..."
+	op       rdma.Op
+	access   rdma.Access // that the device has to the regions, no more than it takes
+	receives bool        // each takes a receive of who has the target
+	word     bool        // it has one with it, which that one finds in a completion
+}
+
+const (
+	local  = rdma.AccessLocalWrite
+	remote = local | rdma.AccessRemoteWrite
+)
+
+// carriers are all of them. A read is made by who has the target; what is sent is received into it.
+var carriers = []verb{
+	{name: VerbWrite, arrival: "RDMA WRITE", op: rdma.OpWrite, access: remote},
+	{name: "read", arrival: "RDMA READ", op: rdma.OpRead, access: remote | rdma.AccessRemoteRead},
+	{name: "send", arrival: "RDMA SEND", op: rdma.OpSend, access: local, receives: true},
+	{name: "write-imm", arrival: "RDMA WRITE", op: rdma.OpWriteImm, access: remote, receives: true, word: true},
+	{name: "send-imm", arrival: "RDMA SEND", op: rdma.OpSendImm, access: local, receives: true, word: true},
+}
+
+// Verbs are the names of all.
+func Verbs() (names []string) {
+	for _, v := range carriers {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// verbNamed is VerbWrite of a name that is none.
+func verbNamed(name string) verb {
+	at := slices.IndexFunc(carriers, func(v verb) bool { return v.name == name })
+	return carriers[max(at, 0)]
+}
+
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
-func Arrival(verb string) string {
-	switch verb {
-	case VerbRead:
-		return "RDMA READ"
-	case VerbSend:
-		return "RDMA SEND"
-	}
-	return "RDMA WRITE"
-}
-
-// Verbs are all of them.
-func Verbs() []string { return []string{VerbWrite, VerbRead, VerbSend} }
-
-// op is what a verb asks the device for.
-func op(verb string) rdma.Op {
-	switch verb {
-	case VerbRead:
-		return rdma.OpRead
-	case VerbSend:
-		return rdma.OpSend
-	}
-	return rdma.OpWrite
-}
-
-// access is what the device may do to the regions, no more than the verb takes.
-func access(verb string) rdma.Access {
-	switch verb {
-	case VerbRead:
-		return rdma.AccessLocalWrite | rdma.AccessRemoteWrite | rdma.AccessRemoteRead
-	case VerbSend:
-		return rdma.AccessLocalWrite
-	}
-	return rdma.AccessLocalWrite | rdma.AccessRemoteWrite
-}
+func Arrival(verb string) string { return verbNamed(verb).arrival }

@@ -70,7 +70,7 @@ func actorOfRun(r *record.Record) actor {
 	switch r.Settings.Verb {
 	case "read":
 		a.brings, a.write, a.again = "RDMA READ", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes."
-	case "send":
+	case "send", "send-imm":
 		a.brings, a.write, a.again = "RDMA SEND", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it."
 	}
 	return a

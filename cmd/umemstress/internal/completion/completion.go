@@ -38,7 +38,7 @@ func flags() map[string]choices {
 		"fetch":      kernelNames,
 		"source":     kernelNames,
 		"connection": words("RC"),
-		"verb":       words("write", "read", "send"),
+		"verb":       words("write", "read", "send", "write-imm", "send-imm"),
 		"backend":    words("auto", "uverbs", "ibverbs"),
 		"report":     words("junit=", "ktap="),
 		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),

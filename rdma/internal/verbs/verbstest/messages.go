@@ -76,6 +76,43 @@ func testMessages(t testing.TB, target Target) {
 	}
 }
 
+// testWords: a word goes with a message, or with a write, whose bytes do not touch the memory that it
+// takes.
+func testWords(t testing.TB, target Target) {
+	r := newRig(t, target)
+	const imm = 0xfedcba98
+	send := r.message(1, 0, 64)
+	send.Op, send.Imm = verbs.OpSendImm, imm
+	write := r.write(2, 1024, 64)
+	write.Op, write.Imm = verbs.OpWriteImm, imm+1
+	plain := r.message(3, 0, 64)
+	plain.Imm = imm + 2
+	r.receive(r.memory(1, 2048, 128), r.memory(2, 4096, 128), r.memory(3, 8192, 128))
+	want := bytes.Clone(r.to.mem)
+	copy(want[2048:], r.from.mem[:64])
+	copy(want[1024:], r.from.mem[1024:][:64])
+	copy(want[8192:], r.from.mem[:64])
+	r.post(send, write, plain)
+	sent, received := r.both(6)
+	for i, c := range received {
+		want := verbs.Completion{ID: uint64(i + 1), ByteLen: 64, QPN: r.peer.Number(), WithImm: i < 2}
+		if want.WithImm {
+			want.Imm = imm + uint32(i)
+		}
+		if c != want {
+			t.Errorf("%+v, want %+v", c, want)
+		}
+	}
+	for _, c := range sent {
+		if c.Status != verbs.StatusSuccess || c.WithImm || c.Imm != 0 {
+			t.Errorf("the sender: %+v", c)
+		}
+	}
+	if len(received) != 3 || !bytes.Equal(r.to.mem, want) {
+		t.Errorf("%d receives; all bytes as they were: %v", len(received), bytes.Equal(r.to.mem, want))
+	}
+}
+
 // testLongMessage: both sides are told, and nothing is written beyond the memory.
 func testLongMessage(t testing.TB, target Target) {
 	r := newRig(t, target)

@@ -141,7 +141,7 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	for n < len(wrs) && err == nil && len(q.queue) < q.max {
 		wr := wrs[n]
 		switch {
-		case wr.Op != verbs.OpWrite && wr.Op != verbs.OpRead && wr.Op != verbs.OpSend, wr.To != nil:
+		case wr.Op > verbs.OpRead, wr.To != nil:
 			err = unix.EOPNOTSUPP
 		case len(wr.SGEs) != 1:
 			err = unix.EINVAL
@@ -183,15 +183,28 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 func (q *qp) fail() {
 	q.state = verbs.ErrorState
 	for len(q.receives) > 0 {
-		q.receive(verbs.StatusFlushed, 0)
+		q.receive(verbs.Completion{Status: verbs.StatusFlushed})
 	}
 }
 
 // receive completes the memory that was queued first.
-func (q *qp) receive(status verbs.Status, bytes uint32) {
-	q.recv.waiting = append(q.recv.waiting, verbs.Completion{ID: q.receives[0].id, Status: status, ByteLen: bytes, QPN: q.qpn})
+func (q *qp) receive(c verbs.Completion) {
+	c.ID, c.QPN = q.receives[0].id, q.qpn
+	q.recv.waiting = append(q.recv.waiting, c)
 	q.receives = append(q.receives[:0], q.receives[1:]...)
 }
+
+// received is the completion of what a request brought.
+func receivedOf(wr *verbs.WR, bytes uint32) verbs.Completion {
+	c := verbs.Completion{ByteLen: bytes}
+	if wr.Op == verbs.OpWriteImm || wr.Op == verbs.OpSendImm {
+		c.WithImm, c.Imm = true, wr.Imm
+	}
+	return c
+}
+
+// takesReceive tells whether a request completes memory of its peer.
+func takesReceive(op verbs.Op) bool { return op != verbs.OpWrite && op != verbs.OpRead }
 
 // run carries out what can be.
 func (q *qp) run() {
@@ -203,7 +216,7 @@ func (q *qp) run() {
 			if peer == nil || peer.state != verbs.ReadyToRecv && peer.state != verbs.ReadyToSend {
 				return
 			}
-			if wr.Op == verbs.OpSend && len(peer.receives) == 0 {
+			if takesReceive(wr.Op) && len(peer.receives) == 0 {
 				return
 			}
 			status = q.carryOut(wr, sge, peer)
@@ -231,8 +244,8 @@ func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 	if here == nil {
 		return verbs.StatusLocalProtection
 	}
-	if wr.Op == verbs.OpSend {
-		return peer.take(here)
+	if wr.Op == verbs.OpSend || wr.Op == verbs.OpSendImm {
+		return peer.take(wr, here)
 	}
 	there := q.device.bytes(peer.pd, wr.Remote.RKey, wr.Remote.Addr, s.Length, access)
 	switch {
@@ -244,25 +257,28 @@ func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 	default:
 		copy(there, here)
 	}
+	if takesReceive(wr.Op) {
+		peer.receive(receivedOf(wr, s.Length))
+	}
 	return verbs.StatusSuccess
 }
 
 // take has a message arrive where the memory was queued first, and tells what its sender is told.
-func (q *qp) take(message []byte) verbs.Status {
+func (q *qp) take(wr *verbs.WR, message []byte) verbs.Status {
 	s := q.receives[0].sge
 	there := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, verbs.AccessLocalWrite)
 	switch {
 	case there == nil:
-		q.receive(verbs.StatusLocalProtection, 0)
+		q.receive(verbs.Completion{Status: verbs.StatusLocalProtection})
 		q.fail()
 		return verbs.StatusRemoteOperation
 	case len(message) > len(there):
-		q.receive(verbs.StatusLocalLength, 0)
+		q.receive(verbs.Completion{Status: verbs.StatusLocalLength})
 		q.fail()
 		return verbs.StatusRemoteInvalid
 	}
 	copy(there, message)
-	q.receive(verbs.StatusSuccess, uint32(len(message)))
+	q.receive(receivedOf(wr, uint32(len(message))))
 	return verbs.StatusSuccess
 }
 

@@ -199,6 +199,11 @@ var defects = map[string]map[string]hooks{
 		"no length":         {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.ByteLen = 0 }) })},
 		"both sides as one": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.QPN = 1 }) })},
 	},
+	"words": {
+		"none":               {post: changed(func(w *verbs.WR) { w.Op = verbs.OpSend })},
+		"of the one before":  {post: changed(func(w *verbs.WR) { w.Imm-- })},
+		"of the sender, too": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.WithImm = true }) })},
+	},
 	"message too long": {"is cut off": {post: changed(func(w *verbs.WR) { w.SGEs[0].Length = 64 })}},
 	"full receive queue": {
 		"says that all fit": {receive: func(q verbs.QP, wrs []verbs.ReceiveWR) (int, error) {
