@@ -43,6 +43,8 @@ type Options struct {
 
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
+	Regions       int           // memory regions that the file's region is registered as
+	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
 	Bidirectional bool          // passes from the file into the anonymous region as well
@@ -79,6 +81,8 @@ func quick() Options {
 		Backend:      "auto",
 		MessageBytes: 64 << 10,
 		QueuePairs:   1,
+		Regions:      1,
+		Release:      umem.ReleaseDereg,
 		Connection:   "RC",
 		Verb:         umem.VerbWrite,
 		FileBytes:    64 << 20,
@@ -132,6 +136,7 @@ func (o Options) validate() error {
 	}{
 		{"connection", o.Connection, []string{"RC"}},
 		{"verb", o.Verb, umem.Verbs()},
+		{"release", o.Release, umem.Releases()},
 		{"backend", o.Backend, rdmaBackends()},
 		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
@@ -184,6 +189,12 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--size %d: give from 1 to %d bytes", o.MessageBytes, maxMessageBytes)
 	case o.QueuePairs < 1 || o.QueuePairs > 1024:
 		return fault.Usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
+	case o.Regions < 1 || o.FileBytes%int64(o.Regions) != 0 || o.FileBytes/int64(o.Regions)%int64(os.Getpagesize()) != 0:
+		return fault.Usagef("--mr %d: give a number of memory regions that divides the %d pages of the file's region", o.Regions, o.FileBytes/int64(os.Getpagesize()))
+	case o.Regions > 1 && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
+	case o.Release == umem.ReleaseParallel && o.Regions == 1:
+		return fault.Usagef("--release %s: there is one memory region; give more with --mr", o.Release)
 	case o.Port < 1:
 		return fault.Usagef("--ib-port %d: ports count from 1", o.Port)
 	case o.Iterations < 0:
@@ -196,7 +207,7 @@ func (o Options) validateTraffic() error {
 	if o.Iterations == 0 {
 		return nil
 	}
-	perPass := holder.Pass{Size: o.MessageBytes, Target: o.FileBytes, Source: o.AnonBytes}.Count()
+	perPass := holder.Pass{Size: o.MessageBytes, Target: o.FileBytes, Source: o.AnonBytes, Piece: o.FileBytes / int64(o.Regions)}.Count()
 	if o.Iterations < perPass {
 		return fault.Usagef("--iters %d: one pass over the file region takes %d messages of %d bytes, and a write phase makes at least one", o.Iterations, perPass, o.MessageBytes)
 	}
@@ -207,6 +218,8 @@ func (o Options) settings() record.Settings {
 	return record.Settings{
 		MessageBytes:  o.MessageBytes,
 		QueuePairs:    o.QueuePairs,
+		Regions:       o.Regions,
+		Release:       o.Release,
 		Iterations:    o.Iterations,
 		Seconds:       int(o.Duration / time.Second),
 		Bidirectional: o.Bidirectional,

@@ -35,12 +35,17 @@ func TestOptionsRefused(t *testing.T) {
 			o.Scenario.Strip, o.Scenario.Mutation, o.Scenario.Folios = "none", "punch-beside", "single"
 		},
 		"large folios of vfat are not made here; use ext4, xfs, btrfs or tmpfs": func(o *Options) { o.Scenario.Filesystem, o.Scenario.Folios = "vfat", "large" },
-		"--size 0":     func(o *Options) { o.MessageBytes = 0 },
-		"--qp 0":       func(o *Options) { o.QueuePairs = 0 },
-		"--ib-port 0":  func(o *Options) { o.Port = 0 },
-		"--iters -1":   func(o *Options) { o.Iterations = -1 },
-		"--iters 1023": func(o *Options) { o.Iterations = 1023 },
-		"exclude each": func(o *Options) { o.Iterations, o.Duration = 2000, time.Second },
+		"--size 0":                         func(o *Options) { o.MessageBytes = 0 },
+		"--qp 0":                           func(o *Options) { o.QueuePairs = 0 },
+		"--mr 0":                           func(o *Options) { o.Regions = 0 },
+		"--mr 3":                           func(o *Options) { o.Regions = 3 },
+		"--mr 4: the holder dio":           func(o *Options) { o.Regions, o.Scenario.Holder = 4, "dio" },
+		"--release exit":                   func(o *Options) { o.Release = "exit" },
+		"--release parallel: there is one": func(o *Options) { o.Release = "parallel" },
+		"--ib-port 0":                      func(o *Options) { o.Port = 0 },
+		"--iters -1":                       func(o *Options) { o.Iterations = -1 },
+		"--iters 1023":                     func(o *Options) { o.Iterations = 1023 },
+		"exclude each":                     func(o *Options) { o.Iterations, o.Duration = 2000, time.Second },
 	} {
 		o, err := Preset("quick")
 		if err != nil {

@@ -38,7 +38,7 @@ func holderKinds() []holderKind {
 		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(umem.Config{
 				Backend: o.Backend, Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
-				Verb: o.Verb, QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
+				Verb: o.Verb, Regions: o.Regions, Release: o.Release, QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
 			})
 		}},
 		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {

@@ -69,6 +69,18 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// Many regions that several threads release at once are one region's worth of lost pages.
+func TestManyRegions(t *testing.T) {
+	r, _ := ran(t, "--mr", "64", "--release", "parallel", "--bidirectional", "--verb", "send", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Regions != 64 || r.Settings.Release != "parallel" {
+		t.Fatalf("%s (%s), want %s; %q; %+v", r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings)
+	}
+	pages := uint64(r.Regions[0].Pages)
+	if *expectVerdict != "refused" && (r.Channels.Probes.DirtiedPages != pages || *expectVerdict == "data-lost" && r.Channels.Disk.StalePages != pages) {
+		t.Errorf("%d pages, of which %d were dirtied and %d are stale", pages, r.Channels.Probes.DirtiedPages, r.Channels.Disk.StalePages)
+	}
+}
+
 // A device is tried through each backend, step by step, and what was seen is kept.
 func TestCheckDevice(t *testing.T) {
 	device, err := rdma.FindDevice("/sys", "")

@@ -8,6 +8,9 @@ import "iter"
 type Pass struct {
 	Size           int   // bytes a message carries at most
 	Target, Source int64 // bytes of the regions
+	// Piece is of how many bytes the target's pieces are, whose ends no message reaches over; 0: it
+	// is one.
+	Piece int64
 }
 
 // Message is a copy of length bytes between the regions.
@@ -22,6 +25,9 @@ func (p Pass) Messages() iter.Seq[Message] {
 		for to := int64(0); to < p.Target; {
 			from := to % p.Source
 			length := min(int64(p.Size), p.Target-to, p.Source-from)
+			if p.Piece > 0 {
+				length = min(length, p.Piece-to%p.Piece)
+			}
 			if !yield(Message{From: from, To: to, Length: int(length)}) {
 				return
 			}

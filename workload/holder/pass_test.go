@@ -14,6 +14,7 @@ func TestPassCoversTarget(t *testing.T) {
 		{Size: 5000, Target: 8 * 4096, Source: 3 * 4096},
 		{Size: 1 << 20, Target: 4096, Source: 64 * 4096},
 		{Size: 1, Target: 4096, Source: 4096},
+		{Size: 5000, Target: 9 * 4096, Source: 2 * 4096, Piece: 3 * 4096},
 	} {
 		var next int64
 		for m := range p.Messages() {
@@ -25,6 +26,9 @@ func TestPassCoversTarget(t *testing.T) {
 			}
 			if m.From != m.To%p.Source || m.From+int64(m.Length) > p.Source {
 				t.Fatalf("%+v: message %+v does not come from one run of the source", p, m)
+			}
+			if p.Piece > 0 && m.To/p.Piece != (m.To+int64(m.Length)-1)/p.Piece {
+				t.Fatalf("%+v: message %+v reaches over the end of a piece", p, m)
 			}
 			next += int64(m.Length)
 		}

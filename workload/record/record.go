@@ -72,7 +72,9 @@ func (r *Record) process() Process {
 type Settings struct {
 	MessageBytes  int    `json:"message_bytes"`
 	QueuePairs    int    `json:"queue_pairs"`
-	Iterations    int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
+	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
+	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
+	Iterations    int    `json:"iterations,omitempty"`     // messages a write phase; 0: one pass over the file region
 	Seconds       int    `json:"duration_seconds,omitempty"`
 	Bidirectional bool   `json:"bidirectional,omitempty"`
 	Seed          uint64 `json:"seed"`

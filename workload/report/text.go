@@ -26,13 +26,13 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 		t.row("device", "%s (%s), through %s", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
 	for _, region := range r.Regions {
-		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r.File))
+		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r.File)+registered(region, r.Settings))
 	}
 	if f := r.Channels.Folios; f.State != record.StateAbsent && f.State != "" || f.Why != "" {
 		t.row("folios", "%s", foliosLine(r.Channels.Folios))
 	}
 	if r.Traffic.Seconds > 0 {
-		t.row("traffic", "%s", trafficLine(r.Traffic))
+		t.row("traffic", "%s", trafficLine(r))
 	}
 	t.row("phases", "%s", phaseLine(r.Phases))
 	t.row("probes", "%s", probesLine(r.Channels.Probes))
@@ -85,12 +85,28 @@ func foliosLine(c record.FoliosChannel) string {
 	return line
 }
 
-func trafficLine(t record.Traffic) string {
-	line := fmt.Sprintf("%d operations, %d bytes in %.2f s", t.Operations, t.Bytes, t.Seconds)
+func trafficLine(r *record.Record) string {
+	t, of := r.Traffic, ""
+	if verb := r.Settings.Verb; r.Scenario.Holder == "rdma" && verb != "" && verb != "write" {
+		of = " of " + verb
+	}
+	line := fmt.Sprintf("%d operations%s, %d bytes in %.2f s", t.Operations, of, t.Bytes, t.Seconds)
 	if t.Attempts > 0 {
 		line += fmt.Sprintf("; %d of %d calls held their pages all the while", t.Held, t.Attempts)
 	}
 	return line
+}
+
+// registered says of many memory regions how they came and went.
+func registered(region record.Region, s record.Settings) string {
+	if region.Kind != record.RegionFile || s.Regions < 2 {
+		return ""
+	}
+	how := "one after the other"
+	if s.Release == "parallel" {
+		how = "by several threads at once"
+	}
+	return fmt.Sprintf(", as %d memory regions, released %s", s.Regions, how)
 }
 
 func where(region record.Region, file record.File) string {

@@ -67,3 +67,25 @@ func TestTextOfAStranger(t *testing.T) {
 		}
 	}
 }
+
+// How the bytes came, and as what the region was registered, is told where it is not as usual.
+func TestTextOfTraffic(t *testing.T) {
+	var r record.Record
+	r.Scenario.Holder, r.Traffic.Operations, r.Traffic.Seconds = "rdma", 8, 1
+	r.Regions = []record.Region{{Kind: record.RegionFile}, {Kind: record.RegionAnonymous}}
+	text := func() string {
+		var b strings.Builder
+		if err := Text(&b, &r, "dir"); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	r.Settings = record.Settings{Verb: "write", Regions: 1, Release: "dereg"}
+	if usual := text(); !strings.Contains(usual, "8 operations, ") || strings.Contains(usual, "memory regions") {
+		t.Error(usual)
+	}
+	r.Settings = record.Settings{Verb: "send", Regions: 64, Release: "parallel"}
+	if other := text(); !strings.Contains(other, "8 operations of send, ") || strings.Count(other, "as 64 memory regions, released by several threads at once") != 1 {
+		t.Error(other)
+	}
+}

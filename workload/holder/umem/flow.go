@@ -42,19 +42,17 @@ func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, v verb) (*flow, error) {
 	return f, rdma.ConnectLoopback(f.sender, f.receiver, path)
 }
 
-// queue adds a message to the batch, which has room: length bytes from one region
-// at an offset into another.
-func (f *flow) queue(from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) {
+// queue adds a message to the batch, which has room: as many bytes from one region into another.
+func (f *flow) queue(from, to rdma.Slice) {
 	r := rdma.Request{ID: f.posted + uint64(len(f.batch)), Op: f.verb.op}
 	r.Imm = word(r.ID)
-	source := rdma.Slice{MR: from, Offset: int(fromOffset), Length: length}
-	sink := rdma.Slice{MR: to, Offset: int(toOffset), Length: length}
-	r.Local, r.RemoteAddr, r.RKey = source, to.Addr()+uint64(toOffset), to.RKey()
+	here, there := from, to
 	if f.verb.op == rdma.OpRead {
-		r.Local, r.RemoteAddr, r.RKey = sink, from.Addr()+uint64(fromOffset), from.RKey()
+		here, there = to, from
 	}
+	r.Local, r.RemoteAddr, r.RKey = here, there.MR.Addr()+uint64(there.Offset), there.MR.RKey()
 	if f.verb.receives {
-		f.receives = append(f.receives, rdma.Receive{ID: r.ID, Local: sink})
+		f.receives = append(f.receives, rdma.Receive{ID: r.ID, Local: to})
 	}
 	f.batch = append(f.batch, r)
 }

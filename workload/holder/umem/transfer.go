@@ -54,7 +54,7 @@ func (t *transfer) send(ctx context.Context) error {
 func (t *transfer) forward(ctx context.Context) (enough bool, err error) {
 	perPass := t.pass.Count()
 	for m := range t.pass.Messages() {
-		if err := t.queue(ctx, t.holder.source, m.From, t.holder.target, m.To, m.Length); err != nil {
+		if err := t.queue(ctx, t.holder.source.slice(m.From, m.Length), t.holder.target.slice(m.To, m.Length)); err != nil {
 			return false, err
 		}
 		t.forwarded++
@@ -67,7 +67,7 @@ func (t *transfer) forward(ctx context.Context) (enough bool, err error) {
 
 func (t *transfer) backward(ctx context.Context) error {
 	for m := range t.pass.Messages() {
-		if err := t.queue(ctx, t.holder.target, m.To, t.holder.source, m.From, m.Length); err != nil {
+		if err := t.queue(ctx, t.holder.target.slice(m.To, m.Length), t.holder.source.slice(m.From, m.Length)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func (t *transfer) backward(ctx context.Context) error {
 }
 
 // queue deals a message to the flow whose turn it is.
-func (t *transfer) queue(ctx context.Context, from *rdma.MR, fromOffset int64, to *rdma.MR, toOffset int64, length int) error {
+func (t *transfer) queue(ctx context.Context, from, to rdma.Slice) error {
 	flows := t.holder.flows
 	f := flows[int(t.sent.Operations)%len(flows)]
 	if len(f.batch) == batchLength {
@@ -83,10 +83,10 @@ func (t *transfer) queue(ctx context.Context, from *rdma.MR, fromOffset int64, t
 			return err
 		}
 	}
-	f.queue(from, fromOffset, to, toOffset, length)
+	f.queue(from, to)
 	t.sent.Operations++
-	t.sent.Bytes += uint64(length)
-	t.counter.Add(length)
+	t.sent.Bytes += uint64(from.Length)
+	t.counter.Add(from.Length)
 	return nil
 }
 

@@ -32,7 +32,7 @@ type registration struct {
 	// The same, by the numbers of the queue pairs.
 	bySender, byReceiver map[uint32]*flow
 
-	source, target *rdma.MR
+	source, target pieces
 	pinnedBefore   uint64 // bytes of this process that were pinned before
 }
 
@@ -43,6 +43,8 @@ type Config struct {
 	Port          int    // of the device, from 1
 	GIDIndex      int    // into the port's table; negative: chosen by the library
 	Verb          string // how bytes move: one of Verbs
+	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
+	Release       string // how they are released: one of Releases
 	QueuePairs    int    // connections that share the traffic
 	MessageBytes  int    // that an RDMA operation carries
 	Bidirectional bool   // passes from the target back into the source as well
@@ -105,10 +107,10 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
-	if h.source, err = h.pd.RegisterMR(source.Bytes, h.verb.access); err != nil {
+	if err := h.source.register(h.pd, source.Bytes, 1, h.verb.access); err != nil {
 		return err
 	}
-	h.target, err = h.pd.RegisterMR(target.Bytes, h.verb.access)
+	err = h.target.register(h.pd, target.Bytes, h.config.Regions, h.verb.access)
 	if errors.Is(err, rdma.ErrPinRefused) {
 		return fault.PinRefused(err)
 	}
@@ -119,7 +121,7 @@ func (h *registration) Pin(_ context.Context, source, target *memory.Region) (er
 func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
 	t := transfer{
 		holder:        h,
-		pass:          holder.Pass{Size: h.config.MessageBytes, Target: int64(h.target.Len()), Source: int64(h.source.Len())},
+		pass:          holder.Pass{Size: h.config.MessageBytes, Target: h.target.len(), Source: h.source.len(), Piece: h.target.bytes},
 		bidirectional: h.config.Bidirectional,
 		stop:          step.Stop,
 		counter:       step.Progress,
@@ -135,6 +137,18 @@ func (h *registration) Tally() holder.Tally { return holder.Tally{} }
 
 // Held is true until release: a registration ends by nobody else's doing.
 func (h *registration) Held() error { return nil }
+
+// How regions are released.
+const (
+	ReleaseDereg    = "dereg"    // one after the other
+	ReleaseParallel = "parallel" // by several threads at once
+)
+
+// Releases are all ways.
+func Releases() []string { return []string{ReleaseDereg, ReleaseParallel} }
+
+// releasers is how many threads several are.
+const releasers = 8
 
 // releaseBound is how long a release may take to reach the kernel's pin count.
 const releaseBound = 10 * time.Second
@@ -179,14 +193,13 @@ func (h *registration) closeFlows() error {
 	return errors.Join(errs...)
 }
 
+// closeRegions closes the file's first.
 func (h *registration) closeRegions() error {
-	var errs []error
-	for _, mr := range []*rdma.MR{h.target, h.source} {
-		if mr != nil {
-			errs = append(errs, mr.Close())
-		}
+	threads := 1
+	if h.config.Release == ReleaseParallel {
+		threads = releasers
 	}
-	return errors.Join(errs...)
+	return errors.Join(h.target.close(threads), h.source.close(1))
 }
 
 // complete takes a completion into account for its flow.

@@ -82,6 +82,8 @@ func RunFlags(r *record.Record) []string {
 	o := r.Settings
 	add(o.MessageBytes > 0 && o.MessageBytes != quickMessage, "--size", o.MessageBytes)
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
+	add(o.Regions > 1, "--mr", o.Regions)
+	add(o.Release == "parallel", "--release", o.Release)
 	add(o.Iterations > 0, "--iters", o.Iterations)
 	add(o.Seconds > 0, "--duration", o.Seconds)
 	add(o.Verb != "" && o.Verb != "write", "--verb", o.Verb)

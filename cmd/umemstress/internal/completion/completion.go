@@ -38,6 +38,7 @@ func flags() map[string]choices {
 		"fetch":      kernelNames,
 		"source":     kernelNames,
 		"connection": words("RC"),
+		"release":    words("dereg", "parallel"),
 		"verb":       words("write", "read", "send", "write-imm", "send-imm"),
 		"backend":    words("auto", "uverbs", "ibverbs"),
 		"report":     words("junit=", "ktap="),

@@ -1,0 +1,55 @@
+package umem
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"umemstress/rdma"
+)
+
+// pieces are the memory regions that a mapping is registered as, one behind the other, all of the
+// same size.
+type pieces struct {
+	bytes int64 // of each
+	mrs   []*rdma.MR
+}
+
+// register registers the mapping as n regions. After an error, too, close is to be called.
+func (p *pieces) register(pd *rdma.PD, mapping []byte, n int, access rdma.Access) error {
+	p.bytes = int64(len(mapping) / n)
+	for i := range n {
+		mr, err := pd.RegisterMR(mapping[int64(i)*p.bytes:][:p.bytes], access)
+		if err != nil && n > 1 {
+			return fmt.Errorf("region %d of %d: %w", i+1, n, err)
+		}
+		if err != nil {
+			return err
+		}
+		p.mrs = append(p.mrs, mr)
+	}
+	return nil
+}
+
+// slice is a part of one piece: no message reaches over the end of one (holder.Pass).
+func (p *pieces) slice(offset int64, length int) rdma.Slice {
+	return rdma.Slice{MR: p.mrs[offset/p.bytes], Offset: int(offset % p.bytes), Length: length}
+}
+
+func (p *pieces) len() int64 { return p.bytes * int64(len(p.mrs)) }
+
+// close deregisters all, by so many threads.
+func (p *pieces) close(threads int) error {
+	var group errgroup.Group
+	group.SetLimit(threads)
+	errs := make([]error, len(p.mrs))
+	for i, mr := range p.mrs {
+		group.Go(func() error {
+			errs[i] = mr.Close()
+			return nil
+		})
+	}
+	_ = group.Wait() // it has none of its own
+	return errors.Join(errs...)
+}
