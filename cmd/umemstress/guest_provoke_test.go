@@ -68,7 +68,7 @@ func TestProvokeMemcg(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(said), err)
 	}
 	o := beginService(t, "--fs", "ext4")
-	server, client := perftest(t, file, 10)
+	server, client := perftest(t, file, 15)
 	pid := server.Process.Pid
 	if err := os.WriteFile(procs, []byte(strconv.Itoa(pid)), 0); err != nil {
 		t.Fatal(err)
@@ -87,11 +87,21 @@ func TestProvokeMemcg(t *testing.T) {
 		n, _ := strconv.Atoi(m[1]) // it is a number
 		return n
 	}
+	inRoot := func() {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(group), "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, code := here(t, args...)
+		if code != exit.HostLacks || !strings.Contains(stderr, "in the root of the memory cgroups") {
+			t.Errorf("in the root: exit code %d: %s", code, stderr)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(group, "memory.reclaim")); err != nil {
 		_, stderr, code := here(t, args...)
 		if code != exit.HostLacks || !strings.Contains(stderr, "it takes Linux 5.19") || !strings.Contains(stderr, "--by madvise does without") {
 			t.Errorf("exit code %d: %s", code, stderr)
 		}
+		inRoot()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -108,6 +118,7 @@ func TestProvokeMemcg(t *testing.T) {
 	if before < 256<<12 || after > before/2 || after < 32<<12 {
 		t.Errorf("%d bytes of page cache are charged to the group, and %d after that, of which %d are pinned", before, after, 32<<12)
 	}
+	inRoot()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

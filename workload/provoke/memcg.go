@@ -44,7 +44,7 @@ func findCgroup(proc string, pid uint32) (*Cgroup, error) {
 	switch _, err := os.Stat(filepath.Join(c.dir, c.trigger())); {
 	case err == nil:
 	case c.Path == "/":
-		return nil, fault.Lacksf("process %d is in the root of the cgroups, which is not reclaimed by itself; --by madvise takes the pages of the program alone", pid)
+		return nil, errRoot
 	default:
 		return nil, fault.Lacksf("cgroup %s has no %s: it takes Linux 5.19 and the memory controller (memory.reclaim), or memory cgroups of version 1; --by madvise does without", c.Path, c.trigger())
 	}
@@ -53,6 +53,9 @@ func findCgroup(proc string, pid uint32) (*Cgroup, error) {
 	}
 	return c, nil
 }
+
+// errRoot is of a program that nobody has put into a group.
+var errRoot = fault.Lacksf("the program is in the root of the memory cgroups, which is not reclaimed by itself; --by madvise takes the pages of the program alone")
 
 // cgroupOf says where the memory cgroup of a process is.
 func cgroupOf(proc string, pid uint32) (*Cgroup, error) {
@@ -89,6 +92,9 @@ func cgroupOf(proc string, pid uint32) (*Cgroup, error) {
 // mounted is the directory of the group; empty: its hierarchy is not mounted, or does not have
 // it.
 func (c *Cgroup) mounted() (string, error) {
+	if strings.HasPrefix(c.Path, "/..") { // outside of this process's cgroup namespace (cgroup_namespaces(7))
+		return "", nil
+	}
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		ours := m.FSType == "cgroup2" && !c.v1 || m.FSType == "cgroup" && c.v1 && slices.Contains(strings.Split(m.VFSOptions, ","), "memory")
 		return !ours, false
@@ -169,6 +175,9 @@ func (c *Cgroup) write(value string) error {
 	}
 	defer unix.Close(fd)
 	_, err = unix.Write(fd, []byte(value))
+	if c.v1 && errors.Is(err, unix.EINVAL) { // mem_cgroup_force_empty_write, mm/memcontrol.c
+		return errRoot
+	}
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.EBUSY) {
 		return nil
 	}
