@@ -1,6 +1,7 @@
 package rdma
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -15,6 +16,7 @@ type Address struct {
 	QPN uint32     // queue pair number
 	PSN uint32     // first packet sequence number it sends
 	GID netip.Addr // of its port; the zero Addr means the very port of the peer (loopback)
+	LID uint16     // the same on InfiniBand
 }
 
 // Address is what the other side needs to connect to this queue pair.
@@ -27,6 +29,7 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	if !gid.IsValid() {
 		gid = path.GID.Addr
 	}
+	remote.LID = cmp.Or(remote.LID, path.LID)
 	steps, err := connectSteps(qp.address.PSN, remote, gid, path, qp.config.Type)
 	if err != nil {
 		return newConnectError(qp.address, remote, gid, err)
@@ -94,10 +97,16 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 	rtr := verbs.QPAttr{
 		Mask:    verbs.AttrState | verbs.AttrAH | verbs.AttrPathMTU | verbs.AttrDestQPN | verbs.AttrRQPSN,
 		State:   verbs.ReadyToRecv,
-		AH:      verbs.AH{DGID: gid.As16(), SGIDIndex: uint8(path.GID.Index), HopLimit: hopLimit, Port: port},
+		AH:      verbs.AH{Port: port},
 		PathMTU: mtu,
 		DestQPN: remote.QPN,
 		RQPSN:   remote.PSN,
+	}
+	if path.LID != 0 {
+		rtr.AH.DLID = remote.LID
+	}
+	if gid.IsValid() {
+		rtr.AH.Global, rtr.AH.DGID, rtr.AH.SGIDIndex, rtr.AH.HopLimit = true, gid.As16(), uint8(path.GID.Index), hopLimit
 	}
 	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
 	if transport == RC {
@@ -110,7 +119,11 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 }
 
 func newConnectError(local, remote Address, gid netip.Addr, err error) error {
-	e := newError("connect", fmt.Sprintf("queue pair %d to %d at %v", local.QPN, remote.QPN, gid), err)
+	at := gid.String()
+	if !gid.IsValid() {
+		at = fmt.Sprintf("LID %d", remote.LID)
+	}
+	e := newError("connect", fmt.Sprintf("queue pair %d to %d at %s", local.QPN, remote.QPN, at), err)
 	switch e.Errno {
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ETIMEDOUT:
 		e.lacks, e.Remedy = true, "there is no route to this address: is the netdev up?"

@@ -39,6 +39,7 @@ type Port struct {
 	State     PortState
 	PhysState string // LinkUp, Disabled, Polling, ...
 	LinkLayer string // Ethernet or InfiniBand
+	LID       uint16 // the port's address within its subnet, of InfiniBand; 0: none yet
 }
 
 // PortState is a port's logical state. enum ib_port_state, ib_verbs.h.
@@ -254,7 +255,23 @@ func readPort(dir string) (Port, error) {
 	if p.LinkLayer, err = readLine(filepath.Join(dir, "link_layer")); err != nil {
 		return Port{}, err
 	}
-	return p, nil
+	if p.LinkLayer == infiniBand {
+		p.LID, err = readLID(filepath.Join(dir, "lid"))
+	}
+	return p, err
+}
+
+// infiniBand is a link layer.
+const infiniBand = "InfiniBand"
+
+// readLID reads a number such as 0x4.
+func readLID(path string) (uint16, error) {
+	text, err := readLine(path)
+	if err != nil {
+		return 0, err
+	}
+	lid, err := strconv.ParseUint(text, 0, 16)
+	return uint16(lid), err
 }
 
 func readLine(path string) (string, error) {

@@ -76,6 +76,7 @@ func mlx(into map[string]string) map[string]string {
 		dev + "ports/2/state":                        "2: INIT",
 		dev + "ports/2/phys_state":                   "5: LinkUp",
 		dev + "ports/2/link_layer":                   "InfiniBand",
+		dev + "ports/2/lid":                          "0x1f",
 		dev + "ports/2/gids/0":                       "fe80:0000:0000:0000:0000:0000:0000:0002",
 	} {
 		into[path] = text
@@ -96,7 +97,7 @@ func TestDevices(t *testing.T) {
 		t.Errorf("HCA: %+v", m)
 	}
 	if len(m.Ports) != 2 || m.Ports[0].State != PortDown || m.Ports[0].PhysState != "Disabled" ||
-		m.Ports[1].Number != 2 || m.Ports[1].State != PortInit || m.Ports[1].LinkLayer != "InfiniBand" {
+		m.Ports[1].Number != 2 || m.Ports[1].State != PortInit || m.Ports[1].LinkLayer != "InfiniBand" || m.Ports[1].LID != 31 || m.Ports[0].LID != 0 {
 		t.Errorf("ports of the HCA: %+v", m.Ports)
 	}
 	if r.Name != "rxe0" || r.Driver != DriverRxe || r.Uverbs != "uverbs1" || r.ABI != 2 || r.NetDev != "veth0" || !r.Active() {

@@ -11,7 +11,7 @@ import (
 // have names that a directory can have.
 func FuzzSysfs(f *testing.F) {
 	f.Add("1", "4: ACTIVE", "5: LinkUp", "Ethernet", "2", "0000:0000:0000:0000:0000:ffff:0a4d:0001", "RoCE v2")
-	f.Add("2", "1: DOWN", "", "InfiniBand", "6", "fe80:0000:0000:0000:1cb6:cfff:fe41:42ad", "IB/RoCE v1")
+	f.Add("2", "1: DOWN", "", "InfiniBand", "6", "fe80:0000:0000:0000:1cb6:cfff:fe41:42ad", "0x1f")
 	f.Add("0", "ACTIVE", "LinkUp", "", "two", "fe80::1%eth0", "")
 	f.Add("+1", "-4: ACTIVE", ": ", "\x00", "-1", "10.77.0.1", "\x1b[2J")
 	f.Add("256", "99999999999999999999:", "5:LinkUp", "Ethernet\nx", "0x2", "::", "RoCE v2\n")
@@ -30,7 +30,7 @@ func FuzzSysfs(f *testing.F) {
 		dir := filepath.Join(sysfs, "class/infiniband/rxe0/ports", port)
 		uverbs := filepath.Join(sysfs, "class/infiniband_verbs/uverbs0")
 		for name, text := range map[string]string{
-			filepath.Join(dir, "state"): state, filepath.Join(dir, "phys_state"): phys, filepath.Join(dir, "link_layer"): layer,
+			filepath.Join(dir, "state"): state, filepath.Join(dir, "phys_state"): phys, filepath.Join(dir, "link_layer"): layer, filepath.Join(dir, "lid"): kind,
 			filepath.Join(dir, "gids/0"): gid, filepath.Join(dir, "gid_attrs/types/0"): kind,
 			filepath.Join(uverbs, "ibdev"): "rxe0\n", filepath.Join(uverbs, "abi_version"): abi,
 		} {

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 		t.Run(string(backend), func(t *testing.T) {
 			verbstest.Run(t, verbstest.Target{
 				Open:      opener(d, backend),
-				AH:        verbs.AH{DGID: path.GID.Addr.As16(), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
+				AH:        verbs.AH{Global: true, DGID: path.GID.Addr.As16(), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
 				MTU:       mtu,
 				Held:      objects,
 				File:      mappedFile(t, 64<<10),

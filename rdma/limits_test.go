@@ -135,7 +135,7 @@ func TestConnectSteps(t *testing.T) {
 		if init.State != verbs.Init || init.Port != 2 || init.Access&verbs.AccessRemoteWrite == 0 {
 			t.Errorf("INIT: %+v", init)
 		}
-		want := verbs.AH{DGID: gid.As16(), SGIDIndex: 200, HopLimit: hopLimit, Port: 2}
+		want := verbs.AH{Global: true, DGID: gid.As16(), SGIDIndex: 200, HopLimit: hopLimit, Port: 2}
 		if rtr.State != verbs.ReadyToRecv || rtr.AH != want || rtr.PathMTU.Bytes() != 4096 || rtr.DestQPN != remote.QPN || rtr.RQPSN != remote.PSN {
 			t.Errorf("RTR: %+v", rtr)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // AutoGID as [PathConfig.GIDIndex] chooses the first GID of RoCE v2 over IPv4 if
-// there is one, else the first of RoCE v2, else the first.
+// there is one, else the first of RoCE v2, else the first; on InfiniBand none.
 const AutoGID = -1
 
 // PathConfig says which way to take between two queue pairs.
@@ -21,10 +21,12 @@ type PathConfig struct {
 	MTU      int // bytes: 256, 512, 1024, 2048 or 4096; 0 is the port's active MTU
 }
 
-// Path is a resolved PathConfig.
+// Path is a resolved PathConfig. A port of InfiniBand is reached by its LID, and by a GID as well only
+// where one was asked for.
 type Path struct {
 	Port int
 	GID  GID
+	LID  uint16 // of the port; 0 on RoCE
 	MTU  int
 }
 
@@ -51,11 +53,16 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	if state := PortState(attr.State); state != PortActive {
 		return Path{}, portDownError(d, port.Number, state)
 	}
-	gid, err := chooseGID(d, port.Number, cfg.GIDIndex)
-	if err != nil {
-		return Path{}, err
+	path := Path{Port: port.Number, LID: port.LID, MTU: cfg.MTU}
+	if port.LinkLayer == infiniBand && port.LID == 0 {
+		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number), lacks: true,
+			reason: errors.New("it has no LID"), Remedy: "its subnet needs a subnet manager (opensm)"}
 	}
-	path := Path{Port: port.Number, GID: gid, MTU: cfg.MTU}
+	if port.LinkLayer != infiniBand || cfg.GIDIndex != AutoGID {
+		if path.GID, err = chooseGID(d, port.Number, cfg.GIDIndex); err != nil {
+			return Path{}, err
+		}
+	}
 	if path.MTU == 0 {
 		path.MTU = attr.ActiveMTU.Bytes()
 	}

@@ -67,14 +67,14 @@ func (q *qp) Modify(attr verbs.QPAttr) error {
 
 // modifyRequest fills in everything; the library looks at what the mask names.
 func modifyRequest(attr verbs.QPAttr) qpAttr {
-	return qpAttr{
+	r := qpAttr{
 		QPState:       uint32(attr.State),
 		QPAccessFlags: uint32(attr.Access),
 		PKeyIndex:     attr.PKeyIndex,
 		PortNum:       attr.Port,
 		AHAttr: ahAttr{
-			DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
-			IsGlobal: 1, HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
+			DLID: attr.AH.DLID, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
+			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
 		},
 		PathMTU:         uint32(attr.PathMTU),
 		DestQPNum:       attr.DestQPN,
@@ -87,6 +87,10 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 		MaxRDAtomic:     attr.MaxRDAtomic,
 		MaxDestRDAtomic: attr.MaxDestRDAtomic,
 	}
+	if attr.AH.Global {
+		r.AHAttr.IsGlobal = 1
+	}
+	return r
 }
 
 // Post gives the requests to the provider in one list, which it makes known to the device at once.

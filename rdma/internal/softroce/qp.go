@@ -77,7 +77,7 @@ func (q *qp) Modify(attr verbs.QPAttr) error {
 
 // modifyRequest fills in everything; the kernel looks at what the mask names.
 func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
-	return uapi.ModifyQP{
+	r := uapi.ModifyQP{
 		QPHandle:      handle,
 		AttrMask:      uint32(attr.Mask),
 		QPState:       uint8(attr.State),
@@ -85,8 +85,8 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 		PkeyIndex:     attr.PKeyIndex,
 		PortNum:       attr.Port,
 		Dest: uapi.QPDest{
-			DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
-			IsGlobal: 1, HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
+			DLID: attr.AH.DLID, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
+			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
 		},
 		PathMTU:         uint8(attr.PathMTU),
 		DestQPNum:       attr.DestQPN,
@@ -99,6 +99,10 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 		MaxRDAtomic:     attr.MaxRDAtomic,
 		MaxDestRDAtomic: attr.MaxDestRDAtomic,
 	}
+	if attr.AH.Global {
+		r.Dest.IsGlobal = 1
+	}
+	return r
 }
 
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {

@@ -193,12 +193,15 @@ type Datagram struct {
 }
 
 // AH is the way to another port. struct ib_uverbs_qp_dest and ib_uverbs_ah_attr,
-// ib_user_verbs.h; struct ibv_ah_attr, verbs.h. It is global, as RoCE has it.
+// ib_user_verbs.h; struct ibv_ah_attr, verbs.h.
 type AH struct {
+	DLID   uint16 // the other port's within its subnet; 0 on RoCE
+	Global bool   // what follows counts, as RoCE has it, and InfiniBand beyond a subnet
+
 	DGID      [16]byte
 	SGIDIndex uint8 // in the port's table, whose further entries cannot be used
 	HopLimit  uint8
-	Port      uint8 // the local one
+	Port      uint8 // the local one, of either
 }
 
 // Completion tells how a request ended. struct ib_uverbs_wc, ib_user_verbs.h;

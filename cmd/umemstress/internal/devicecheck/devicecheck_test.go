@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -75,6 +76,19 @@ func TestLibrariesOfRDMACore(t *testing.T) {
 	} {
 		if got := ofRDMACore.MatchString(name); got != want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// What a port is reached by is told, and nothing else.
+func TestWayOf(t *testing.T) {
+	gid := rdma.GID{Index: 1, Addr: netip.MustParseAddr("::ffff:10.77.0.1"), Type: "RoCE v2"}
+	for want, path := range map[string]rdma.Path{
+		"port 1, GID 1 (::ffff:10.77.0.1, RoCE v2), MTU 4096": {Port: 1, GID: gid, MTU: 4096},
+		"port 2, LID 4, MTU 2048":                             {Port: 2, LID: 4, MTU: 2048},
+	} {
+		if got := wayOf(path); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

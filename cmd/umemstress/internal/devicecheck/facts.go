@@ -32,6 +32,7 @@ type Port struct {
 	State     string `json:"state"`
 	PhysState string `json:"phys_state"`
 	LinkLayer string `json:"link_layer"`
+	LID       uint16 `json:"lid,omitempty"` // of InfiniBand
 }
 
 // attributes are the files of sysfs that tell one device from another.
@@ -40,7 +41,7 @@ var attributes = []string{"fw_ver", "board_id", "hca_type", "hw_rev", "node_type
 func factsOf(d rdma.Device) Facts {
 	f := Facts{Name: d.Name, Driver: d.Driver, Attributes: map[string]string{}}
 	for _, p := range d.Ports {
-		f.Ports = append(f.Ports, Port{p.Number, p.State.String(), p.PhysState, p.LinkLayer})
+		f.Ports = append(f.Ports, Port{p.Number, p.State.String(), p.PhysState, p.LinkLayer, p.LID})
 	}
 	var uname unix.Utsname
 	if err := unix.Uname(&uname); err == nil {

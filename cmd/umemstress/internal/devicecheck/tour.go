@@ -82,8 +82,19 @@ func (t *tour) open(context.Context) (string, error) {
 
 func (t *tour) findPath(context.Context) (_ string, err error) {
 	t.path, err = t.context.Path(rdma.PathConfig{Port: t.config.Port, GIDIndex: t.config.GIDIndex})
-	g := t.path.GID
-	return fmt.Sprintf("port %d, GID %d (%v, %s), MTU %d", t.path.Port, g.Index, g.Addr, g.Type, t.path.MTU), err
+	return wayOf(t.path), err
+}
+
+// wayOf is what a port is reached by: a LID on InfiniBand, a GID elsewhere and where one was asked for.
+func wayOf(p rdma.Path) string {
+	way := fmt.Sprintf("port %d", p.Port)
+	if p.LID != 0 {
+		way += fmt.Sprintf(", LID %d", p.LID)
+	}
+	if g := p.GID; g.Addr.IsValid() {
+		way += fmt.Sprintf(", GID %d (%v, %s)", g.Index, g.Addr, g.Type)
+	}
+	return fmt.Sprintf("%s, MTU %d", way, p.MTU)
 }
 
 func (t *tour) allocPD(context.Context) (_ string, err error) {
