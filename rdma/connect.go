@@ -89,15 +89,15 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 	}
 	port := uint8(path.Port)
 	init := verbs.QPAttr{
-		Mask:   verbs.AttrState | verbs.AttrPKeyIndex | verbs.AttrPort | verbs.AttrAccess,
-		State:  verbs.Init,
-		Port:   port,
+		Mask:  verbs.AttrState | verbs.AttrPKeyIndex | verbs.AttrPort | verbs.AttrAccess,
+		State: verbs.Init,
+		Port:  port, PKeyIndex: path.PKeyIndex,
 		Access: verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead,
 	}
 	rtr := verbs.QPAttr{
 		Mask:    verbs.AttrState | verbs.AttrAH | verbs.AttrPathMTU | verbs.AttrDestQPN | verbs.AttrRQPSN,
 		State:   verbs.ReadyToRecv,
-		AH:      verbs.AH{Port: port},
+		AH:      verbs.AH{Port: port, SL: path.ServiceLevel},
 		PathMTU: mtu,
 		DestQPN: remote.QPN,
 		RQPSN:   remote.PSN,
@@ -106,7 +106,8 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		rtr.AH.DLID = remote.LID
 	}
 	if gid.IsValid() {
-		rtr.AH.Global, rtr.AH.DGID, rtr.AH.SGIDIndex, rtr.AH.HopLimit = true, gid.As16(), uint8(path.GID.Index), hopLimit
+		rtr.AH.Global, rtr.AH.DGID, rtr.AH.SGIDIndex = true, gid.As16(), uint8(path.GID.Index)
+		rtr.AH.HopLimit, rtr.AH.TrafficClass = hopLimit, path.TrafficClass
 	}
 	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
 	if transport == RC {

@@ -31,6 +31,19 @@ func TestInfiniBandPath(t *testing.T) {
 	if err != nil || path.LID != 4 || !path.GID.Addr.IsValid() {
 		t.Errorf("with a GID: %+v, %v", path, err)
 	}
+	path, err = hca(t, map[string]string{"pkeys/1": "0x8001"}).Path(PathConfig{GIDIndex: AutoGID, PKeyIndex: 1, ServiceLevel: 15, TrafficClass: 255})
+	if err != nil || path.PKeyIndex != 1 || path.ServiceLevel != 15 || path.TrafficClass != 255 {
+		t.Errorf("with all that it may have: %+v, %v", path, err)
+	}
+	for want, cfg := range map[string]PathConfig{
+		"no partition key of index 2": {PKeyIndex: 2}, "no partition key of index 3": {PKeyIndex: 3}, "service level 16": {ServiceLevel: 16},
+		"traffic class 256": {TrafficClass: 256}, "P_Key index -1": {PKeyIndex: -1},
+	} {
+		cfg.GIDIndex = AutoGID
+		if _, err := hca(t, map[string]string{"pkeys/2": "0x0000"}).Path(cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", cfg, err, want)
+		}
+	}
 	if _, err := hca(t, map[string]string{"lid": "0x0"}).Path(PathConfig{GIDIndex: AutoGID}); err == nil || !strings.Contains(err.Error(), "no LID") || !strings.Contains(err.Error(), "subnet manager") {
 		t.Errorf("without a subnet manager: %v", err)
 	}

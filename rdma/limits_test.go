@@ -124,7 +124,7 @@ func TestGIDBeyondTheField(t *testing.T) {
 // What crosses the seam is what was asked for.
 func TestConnectSteps(t *testing.T) {
 	gid := netip.MustParseAddr("::ffff:10.77.0.1")
-	path := Path{Port: 2, GID: GID{Index: 200}, MTU: 4096}
+	path := Path{Port: 2, GID: GID{Index: 200}, MTU: 4096, ServiceLevel: 3, TrafficClass: 106, PKeyIndex: 2}
 	remote := Address{QPN: 0xabcdef, PSN: 0xfedcba}
 	for _, transport := range []QPType{RC, UC} {
 		steps, err := connectSteps(0x123456, remote, gid, path, transport)
@@ -132,10 +132,10 @@ func TestConnectSteps(t *testing.T) {
 			t.Fatalf("%d steps, %v", len(steps), err)
 		}
 		init, rtr, rts := steps[0], steps[1], steps[2]
-		if init.State != verbs.Init || init.Port != 2 || init.Access&verbs.AccessRemoteWrite == 0 {
+		if init.State != verbs.Init || init.Port != 2 || init.Access&verbs.AccessRemoteWrite == 0 || init.PKeyIndex != 2 {
 			t.Errorf("INIT: %+v", init)
 		}
-		want := verbs.AH{Global: true, DGID: gid.As16(), SGIDIndex: 200, HopLimit: hopLimit, Port: 2}
+		want := verbs.AH{Global: true, DGID: gid.As16(), SGIDIndex: 200, HopLimit: hopLimit, Port: 2, SL: 3, TrafficClass: 106}
 		if rtr.State != verbs.ReadyToRecv || rtr.AH != want || rtr.PathMTU.Bytes() != 4096 || rtr.DestQPN != remote.QPN || rtr.RQPSN != remote.PSN {
 			t.Errorf("RTR: %+v", rtr)
 		}

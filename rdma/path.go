@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +22,10 @@ type PathConfig struct {
 	Port     int // 0 is the first active one
 	GIDIndex int // or AutoGID
 	MTU      int // bytes: 256, 512, 1024, 2048 or 4096; 0 is the port's active MTU
+
+	ServiceLevel int // 0 to 15
+	TrafficClass int // 0 to 255, of what goes by a GID: on RoCE v2 the field of IP that has the DSCP
+	PKeyIndex    int // in the port's table of partition keys
 }
 
 // Path is a resolved PathConfig. A port of InfiniBand is reached by its LID, and by a GID as well only
@@ -28,6 +35,10 @@ type Path struct {
 	GID  GID
 	LID  uint16 // of the port; 0 on RoCE
 	MTU  int
+
+	ServiceLevel uint8
+	TrafficClass uint8
+	PKeyIndex    uint16
 }
 
 const remedyPortDown = "bring its netdev up (ip link set DEV up, or umemstress soft-roce up)"
@@ -53,7 +64,13 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	if state := PortState(attr.State); state != PortActive {
 		return Path{}, portDownError(d, port.Number, state)
 	}
-	path := Path{Port: port.Number, LID: port.LID, MTU: cfg.MTU}
+	if err := cfg.check(d, port.Number); err != nil {
+		return Path{}, err
+	}
+	path := Path{
+		Port: port.Number, LID: port.LID, MTU: cfg.MTU,
+		ServiceLevel: uint8(cfg.ServiceLevel), TrafficClass: uint8(cfg.TrafficClass), PKeyIndex: uint16(cfg.PKeyIndex),
+	}
 	if port.LinkLayer == infiniBand && port.LID == 0 {
 		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number), lacks: true,
 			reason: errors.New("it has no LID"), Remedy: "its subnet needs a subnet manager (opensm)"}
@@ -72,6 +89,34 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	}
 	return path, nil
 }
+
+// check refuses what no request could name, and a partition key that the port does not have.
+func (cfg PathConfig) check(d Device, port int) error {
+	for _, n := range []struct {
+		what    string
+		n, upTo int
+	}{
+		{"service level", cfg.ServiceLevel, maxServiceLevel}, {"traffic class", cfg.TrafficClass, math.MaxUint8}, {"P_Key index", cfg.PKeyIndex, math.MaxUint16},
+	} {
+		if n.n < 0 || n.n > n.upTo {
+			return &Error{Op: "use", Object: portLabel(d, port), reason: limitError(n.what, n.n, 0, n.upTo)}
+		}
+	}
+	if cfg.PKeyIndex == 0 { // the default partition's, which every port has
+		return nil
+	}
+	keys := filepath.Join(d.sysfs, "class/infiniband", d.Name, "ports", strconv.Itoa(port), "pkeys")
+	if key, err := readLine(filepath.Join(keys, strconv.Itoa(cfg.PKeyIndex))); err != nil || key == noPKey {
+		return &Error{Op: "use", Object: portLabel(d, port), lacks: true,
+			reason: fmt.Errorf("it has no partition key of index %d", cfg.PKeyIndex), Remedy: "see " + keys}
+	}
+	return nil
+}
+
+const (
+	maxServiceLevel = 15
+	noPKey          = "0x0000" // of an entry that is not in use
+)
 
 func (c *Context) queryPort(d Device, number int) (verbs.PortAttr, error) {
 	label := portLabel(d, number)

@@ -40,6 +40,8 @@ type Options struct {
 	Port     int    // port of the device, from 1
 	GIDIndex int    // index into the port's GID table; negative: chosen by the library
 	Backend  string // how verbs reach the device: one of rdma.Backends
+	// Of the way: rdma.PathConfig.
+	MTU, ServiceLevel, TrafficClass, PKeyIndex int
 
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
@@ -195,6 +197,14 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
 	case o.Release == umem.ReleaseParallel && o.Regions == 1:
 		return fault.Usagef("--release %s: there is one memory region; give more with --mr", o.Release)
+	case o.MTU != 0 && !slices.Contains([]int{256, 512, 1024, 2048, 4096}, o.MTU):
+		return fault.Usagef("--mtu %d: choose 256, 512, 1024, 2048 or 4096", o.MTU)
+	case o.ServiceLevel < 0 || o.ServiceLevel > 15:
+		return fault.Usagef("--sl %d: give a service level from 0 to 15", o.ServiceLevel)
+	case o.TrafficClass < 0 || o.TrafficClass > 255:
+		return fault.Usagef("--tclass %d: give a traffic class from 0 to 255", o.TrafficClass)
+	case o.PKeyIndex < 0 || o.PKeyIndex > 65535:
+		return fault.Usagef("--pkey-index %d: give an index from 0 to 65535", o.PKeyIndex)
 	case o.Port < 1:
 		return fault.Usagef("--ib-port %d: ports count from 1", o.Port)
 	case o.Iterations < 0:
@@ -220,6 +230,10 @@ func (o Options) settings() record.Settings {
 		QueuePairs:    o.QueuePairs,
 		Regions:       o.Regions,
 		Release:       o.Release,
+		MTU:           o.MTU,
+		ServiceLevel:  o.ServiceLevel,
+		TrafficClass:  o.TrafficClass,
+		PKeyIndex:     o.PKeyIndex,
 		Iterations:    o.Iterations,
 		Seconds:       int(o.Duration / time.Second),
 		Bidirectional: o.Bidirectional,

@@ -37,7 +37,11 @@ func holderKinds() []holderKind {
 	return []holderKind{
 		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(_ context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(umem.Config{
-				Backend: o.Backend, Device: o.Device, Port: o.Port, GIDIndex: o.GIDIndex,
+				Backend: o.Backend, Device: o.Device,
+				Path: rdma.PathConfig{
+					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
+					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
+				},
 				Verb: o.Verb, Regions: o.Regions, Release: o.Release, QueuePairs: o.QueuePairs, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
 			})
 		}},

@@ -71,8 +71,8 @@ func TestVerbs(t *testing.T) {
 
 // Many regions that several threads release at once are one region's worth of lost pages.
 func TestManyRegions(t *testing.T) {
-	r, _ := ran(t, "--mr", "64", "--release", "parallel", "--bidirectional", "--verb", "send", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
-	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Regions != 64 || r.Settings.Release != "parallel" {
+	r, _ := ran(t, "--mtu", "1024", "--tclass", "104", "--sl", "3", "--mr", "64", "--release", "parallel", "--bidirectional", "--verb", "send", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Regions != 64 || r.Settings.Release != "parallel" || r.Settings.MTU != 1024 || r.Settings.TrafficClass != 104 {
 		t.Fatalf("%s (%s), want %s; %q; %+v", r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings)
 	}
 	pages := uint64(r.Regions[0].Pages)

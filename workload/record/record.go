@@ -74,7 +74,11 @@ type Settings struct {
 	QueuePairs    int    `json:"queue_pairs"`
 	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
 	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
-	Iterations    int    `json:"iterations,omitempty"`     // messages a write phase; 0: one pass over the file region
+	MTU           int    `json:"mtu,omitempty"`            // bytes; 0: the port's
+	ServiceLevel  int    `json:"service_level,omitempty"`
+	TrafficClass  int    `json:"traffic_class,omitempty"`
+	PKeyIndex     int    `json:"pkey_index,omitempty"`
+	Iterations    int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
 	Seconds       int    `json:"duration_seconds,omitempty"`
 	Bidirectional bool   `json:"bidirectional,omitempty"`
 	Seed          uint64 `json:"seed"`

@@ -73,7 +73,7 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 		PKeyIndex:     attr.PKeyIndex,
 		PortNum:       attr.Port,
 		AHAttr: ahAttr{
-			DLID: attr.AH.DLID, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
+			DLID: attr.AH.DLID, SL: attr.AH.SL, TrafficClass: attr.AH.TrafficClass, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
 			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
 		},
 		PathMTU:         uint32(attr.PathMTU),

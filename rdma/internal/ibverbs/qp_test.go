@@ -13,13 +13,13 @@ import (
 func TestModifyRequest(t *testing.T) {
 	attr := verbs.QPAttr{
 		Mask: 1, State: 2, Access: 3, PKeyIndex: 4, Port: 5,
-		AH:      verbs.AH{DLID: 22, Global: true, DGID: [16]byte{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, Port: 10},
+		AH:      verbs.AH{DLID: 22, SL: 23, TrafficClass: 24, Global: true, DGID: [16]byte{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, Port: 10},
 		PathMTU: 11, DestQPN: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCount: 16, RNRRetry: 17,
 		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
 	}
 	want := qpAttr{
 		QPState: 2, QPAccessFlags: 3, PKeyIndex: 4, PortNum: 5,
-		AHAttr:  ahAttr{DLID: 22, DGID: [16]uint8{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, PortNum: 10, IsGlobal: 1},
+		AHAttr:  ahAttr{DLID: 22, SL: 23, TrafficClass: 24, DGID: [16]uint8{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, PortNum: 10, IsGlobal: 1},
 		PathMTU: 11, DestQPNum: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCnt: 16, RNRRetry: 17,
 		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
 	}

@@ -85,7 +85,7 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 		PkeyIndex:     attr.PKeyIndex,
 		PortNum:       attr.Port,
 		Dest: uapi.QPDest{
-			DLID: attr.AH.DLID, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
+			DLID: attr.AH.DLID, SL: attr.AH.SL, TrafficClass: attr.AH.TrafficClass, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
 			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
 		},
 		PathMTU:         uint8(attr.PathMTU),

@@ -196,12 +196,14 @@ type Datagram struct {
 // ib_user_verbs.h; struct ibv_ah_attr, verbs.h.
 type AH struct {
 	DLID   uint16 // the other port's within its subnet; 0 on RoCE
+	SL     uint8  // service level, 4 bits
+	Port   uint8  // the local one
 	Global bool   // what follows counts, as RoCE has it, and InfiniBand beyond a subnet
 
-	DGID      [16]byte
-	SGIDIndex uint8 // in the port's table, whose further entries cannot be used
-	HopLimit  uint8
-	Port      uint8 // the local one, of either
+	DGID         [16]byte
+	SGIDIndex    uint8 // in the port's table, whose further entries cannot be used
+	HopLimit     uint8
+	TrafficClass uint8
 }
 
 // Completion tells how a request ended. struct ib_uverbs_wc, ib_user_verbs.h;

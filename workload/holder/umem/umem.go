@@ -40,8 +40,7 @@ type registration struct {
 type Config struct {
 	Backend       string // how verbs reach the device: one of rdma.Backends
 	Device        string // empty: the first with an active port
-	Port          int    // of the device, from 1
-	GIDIndex      int    // into the port's table; negative: chosen by the library
+	Path          rdma.PathConfig
 	Verb          string // how bytes move: one of Verbs
 	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
 	Release       string // how they are released: one of Releases
@@ -79,7 +78,7 @@ func Open(c Config) (_ holder.Holder, err error) {
 	if h.cq, err = h.context.CreateCQ(2 * c.QueuePairs * sendDepth); err != nil {
 		return nil, err
 	}
-	path, err := h.context.Path(rdma.PathConfig{Port: c.Port, GIDIndex: c.GIDIndex})
+	path, err := h.context.Path(c.Path)
 	if err != nil {
 		return nil, err
 	}
