@@ -24,7 +24,7 @@ type series struct {
 	recipe  Recipe // what it is built from where there is no such file
 }
 
-// knownSeries are the kernels that the lab is for. A suite's own kernel line is
+// knownSeries are the kernels that the lab is for, oldest first. A suite's own kernel line is
 // older than the suite's last point release, hence the security suites.
 var knownSeries = []series{
 	{name: "5.10", line: "5.10.", suites: []string{"bullseye", "bullseye-security"}},
@@ -111,6 +111,22 @@ func seriesNamed(name string) (series, bool) {
 func Like(name string) string {
 	s, _ := seriesNamed(name)
 	return s.like
+}
+
+// Neighbours names the series before and after the one that is called name, of those that are like no other;
+// empty, both: it is the first, the last or none of them.
+func Neighbours(name string) (older, newer string) {
+	var own []string
+	for _, s := range knownSeries {
+		if s.like == "" {
+			own = append(own, s.name)
+		}
+	}
+	at := slices.Index(own, name)
+	if at <= 0 || at == len(own)-1 {
+		return "", ""
+	}
+	return own[at-1], own[at+1]
 }
 
 var versionLike = regexp.MustCompile(`^\d+\.\d+[0-9a-z.+~-]*$`)

@@ -131,3 +131,20 @@ func TestOffered(t *testing.T) {
 		t.Errorf("none of the line: offered %s", got)
 	}
 }
+
+// Series are like known ones, which are like no other, and stand between those before and after them.
+func TestSeriesAmongOthers(t *testing.T) {
+	for _, s := range knownSeries {
+		if of, known := seriesNamed(s.like); s.like != "" && (!known || of.like != "") {
+			t.Errorf("%s is like %q", s.name, s.like)
+		}
+	}
+	if got := Like("trixie"); got != "6.12" {
+		t.Errorf("trixie is like %q", got)
+	}
+	for name, want := range map[string][2]string{"5.10": {}, "6.1": {"5.10", "6.12"}, "6.12": {"6.1", "sid"}, "sid": {}, "trixie": {}, "7.7": {}} {
+		if older, newer := Neighbours(name); older != want[0] || newer != want[1] {
+			t.Errorf("%s is between %q and %q", name, older, newer)
+		}
+	}
+}

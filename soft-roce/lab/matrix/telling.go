@@ -13,7 +13,8 @@ import (
 //     scenario of a holder and a file system speaks for the others;
 //   - inconclusive where folios are asked for: the file system has none of that kind on this
 //     kernel, and the first scenario that asks speaks for the others;
-//   - what a kernel does as the one whose source it has, but for a fix or for who packed it.
+//   - what a kernel does as the one whose source it has, but for a fix or for who packed it;
+//   - what a kernel does as the one before it and as the one after it.
 //
 // Those that are marked quick stay. The order does, too.
 func Telling(expectations []Expectation) []Expectation {
@@ -21,12 +22,14 @@ func Telling(expectations []Expectation) []Expectation {
 	for _, e := range expectations {
 		verdicts[[2]string{e.Kernel, e.Scenario}] = e.Verdict
 	}
+	as := func(e Expectation, kernel string) bool { return verdicts[[2]string{kernel, e.Scenario}] == e.Verdict }
 	told := map[string]bool{}
 	var telling []Expectation
 	for _, e := range expectations {
 		group := e.group()
-		like := kernels.Like(e.Kernel)
-		if e.Quick || !told[group] && verdicts[[2]string{like, e.Scenario}] != e.Verdict {
+		older, newer := kernels.Neighbours(e.Kernel)
+		elsewhere := as(e, kernels.Like(e.Kernel)) || as(e, older) && as(e, newer)
+		if e.Quick || !told[group] && !elsewhere {
 			telling = append(telling, e)
 		}
 		if group != "" {

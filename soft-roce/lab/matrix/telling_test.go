@@ -31,6 +31,14 @@ func TestTelling(t *testing.T) {
 			{Kernel: "5.10", Scenario: "dio/xfs/none/odirect-write", Verdict: "inconclusive"},
 			{Kernel: "5.10", Scenario: "dio/xfs/none/read", Verdict: "inconclusive"},
 		}, []int{0, 2, 3}},
+		"a kernel as those around it": {[]Expectation{
+			{Kernel: "5.10", Scenario: "dio/ext4/none/punch", Verdict: "data-lost"},
+			{Kernel: "6.1", Scenario: "dio/ext4/none/punch", Verdict: "data-lost"},
+			{Kernel: "6.12", Scenario: "dio/ext4/none/punch", Verdict: "data-lost"},
+			{Kernel: "sid", Scenario: "dio/ext4/none/punch", Verdict: "clean"},
+			{Kernel: "6.1", Scenario: "dio/ext4/none/none", Verdict: "clean"},
+			{Kernel: "6.12", Scenario: "dio/ext4/none/none", Verdict: "clean"},
+		}, []int{0, 2, 3, 4, 5}},
 		"a kernel like another": {[]Expectation{
 			{Kernel: "6.12", Scenario: "dio/ext4/none/punch", Verdict: "data-lost"},
 			{Kernel: "trixie", Scenario: "dio/ext4/none/punch", Verdict: "data-lost"},
@@ -62,9 +70,13 @@ func TestTellingLeavesNoVerdictOut(t *testing.T) {
 		t.Errorf("%d of %d cells tell", len(telling), len(all))
 	}
 	for _, e := range all {
-		like := e
-		like.Kernel = kernels.Like(e.Kernel)
-		groups := []string{e.group(), like.group()}
+		older, newer := kernels.Neighbours(e.Kernel)
+		var groups []string
+		for _, kernel := range []string{e.Kernel, kernels.Like(e.Kernel), older, newer} {
+			there := e
+			there.Kernel = kernel
+			groups = append(groups, there.group())
+		}
 		if !slices.ContainsFunc(telling, func(other Expectation) bool {
 			return other.Scenario == e.Scenario && other.Verdict == e.Verdict || e.group() != "" && slices.Contains(groups, other.group())
 		}) {
