@@ -41,11 +41,10 @@ func findCgroup(proc string, pid uint32) (*Cgroup, error) {
 		return nil, fault.Lacksf("the processes of cgroup %s are not to be read: %w", c.Path, err)
 	}
 	c.Processes = bytes.Count(procs, []byte("\n"))
-	switch _, err := os.Stat(filepath.Join(c.dir, c.trigger())); {
-	case err == nil:
-	case c.Path == "/":
+	if c.Path == "/" && !c.v1 && !c.has("memory.current") { // which the root alone has not
 		return nil, errRoot
-	default:
+	}
+	if !c.has(c.trigger()) {
 		return nil, fault.Lacksf("cgroup %s has no %s: it takes Linux 5.19 and the memory controller (memory.reclaim), or memory cgroups of version 1; --by madvise does without", c.Path, c.trigger())
 	}
 	if c.FileBytes, err = c.cached(); err != nil {
@@ -54,8 +53,14 @@ func findCgroup(proc string, pid uint32) (*Cgroup, error) {
 	return c, nil
 }
 
-// errRoot is of a program that nobody has put into a group.
-var errRoot = fault.Lacksf("the program is in the root of the memory cgroups, which is not reclaimed by itself; --by madvise takes the pages of the program alone")
+// errRoot is of a program that nobody has put into a group: reclaim of the root would be the whole
+// machine's, and version 1 has none.
+var errRoot = fault.Lacksf("the program is in the root of the memory cgroups, which is the whole machine; --by madvise takes the pages of the program alone")
+
+func (c *Cgroup) has(file string) bool {
+	_, err := os.Stat(filepath.Join(c.dir, file))
+	return err == nil
+}
 
 // cgroupOf says where the memory cgroup of a process is.
 func cgroupOf(proc string, pid uint32) (*Cgroup, error) {
