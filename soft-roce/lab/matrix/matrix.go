@@ -15,6 +15,7 @@ import (
 
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/record"
 )
 
 // Matrix is a table of scenarios by kernels, and how it is run. A guest runs all
@@ -160,9 +161,19 @@ func (m *Matrix) rounds() []*round {
 	return rounds
 }
 
-// longestFirst is the order to run them in: what is begun last is to leave no worker alone for long.
+// longestFirst is the order to run them in: what is begun last is to leave no worker alone for long. A
+// cell that kills its guest takes the next one's boot, too, as long as two cells.
 func longestFirst(rounds []*round) []*round {
-	return slices.SortedStableFunc(slices.Values(rounds), func(a, b *round) int { return len(b.cells) - len(a.cells) })
+	weight := func(r *round) int {
+		cells := len(r.kernel.Cells)
+		for _, e := range r.kernel.Cells {
+			if e.Verdict == string(record.Crashed) {
+				cells += 2
+			}
+		}
+		return cells
+	}
+	return slices.SortedStableFunc(slices.Values(rounds), func(a, b *round) int { return weight(b) - weight(a) })
 }
 
 // MaxJobs is how many guests of so many bytes of memory fit side by side into three
