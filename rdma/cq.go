@@ -19,7 +19,7 @@ type Completion struct {
 	ByteLen   uint32 // of what was read or received; not set for writes
 	QPN       uint32 // number of the queue pair
 	VendorErr uint32
-	WithImm   bool   // what was received has a word with it
+	WithImm   bool   // what was received has an immediate
 	Imm       uint32 // of OpSendImm and OpWriteImm
 }
 

@@ -136,8 +136,8 @@ const (
 	OpRead  = Op(verbs.OpRead)  // RDMA READ: the remote bytes come to the local memory
 	OpSend  = Op(verbs.OpSend)  // a message: the local bytes go where the peer's next receive says
 
-	// The same with a word, which the peer finds in a completion. The write takes a receive for
-	// that, and leaves its memory as it is.
+	// The same with an immediate, which the peer finds in a completion. The write takes a receive
+	// for that, and leaves its memory as it is.
 	OpWriteImm = Op(verbs.OpWriteImm)
 	OpSendImm  = Op(verbs.OpSendImm)
 )
@@ -208,10 +208,6 @@ func (qp *QP) room(n int) {
 	}
 }
 
-// Close removes the queue pair. Requests under way are dropped without a
-// completion.
-func (qp *QP) Close() error { return qp.object.close() }
-
 func newPostError(a Address, err error) error {
 	e := newError("post to", fmt.Sprintf("queue pair %d", a.QPN), err)
 	if e.Errno == unix.EINVAL {
@@ -219,6 +215,10 @@ func newPostError(a Address, err error) error {
 	}
 	return e
 }
+
+// Close removes the queue pair. Requests under way are dropped without a
+// completion.
+func (qp *QP) Close() error { return qp.object.close() }
 
 func (qp *QP) destroy() error {
 	qp.mu.Lock()

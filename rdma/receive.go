@@ -15,9 +15,9 @@ type Receive struct {
 
 // PostReceives posts as many of the receives, from the first, as there is room for, and says how
 // many it posted; if not all, the error says why, [ErrQueueFull] most often. Messages take them in
-// their order, and each that is taken gives a completion in RecvCQ. Post them before the peer sends: rdma_rxe
-// of 5.10 tries a message that finds none again without a pause. It allocates nothing unless it
-// fails, or gets more receives than MaxRecv.
+// their order, and each that is taken gives a completion in RecvCQ. Post them before the peer
+// sends: rdma_rxe of 5.10 tries a message that finds none again without a pause. It allocates
+// nothing unless it fails, or gets more receives than MaxRecv.
 func (qp *QP) PostReceives(rs []Receive) (int, error) {
 	for i := range rs {
 		if err := rs[i].Local.check(); err != nil {
@@ -55,9 +55,10 @@ func (qp *QP) receiveRoom(n int) {
 	}
 }
 
-// networkOrder turns a word's bytes around, there and back, where the processor has them the other way.
-func networkOrder(word uint32) uint32 {
+// networkOrder turns an immediate's bytes around, there and back, where the processor has them the
+// other way.
+func networkOrder(imm uint32) uint32 {
 	var bytes [4]byte
-	binary.BigEndian.PutUint32(bytes[:], word)
+	binary.BigEndian.PutUint32(bytes[:], imm)
 	return binary.NativeEndian.Uint32(bytes[:])
 }

@@ -49,13 +49,13 @@ func TestCompletionOf(t *testing.T) {
 		bytes  uint32
 		imm    uint32
 	}{
-		"a write":                 {verbs.StatusSuccess, 1, 0, 0, 0},
-		"a write with a word":     {verbs.StatusSuccess, 1, wcWithImm, 0, 0},
-		"a read":                  {verbs.StatusSuccess, wcRDMARead, 0, 3, 0},
-		"a receive":               {verbs.StatusSuccess, wcRecv, 0, 3, 0},
-		"a receive with a word":   {verbs.StatusSuccess, wcRecv | 1, wcWithImm, 3, 5},
-		"a failed read":           {verbs.StatusFlushed, wcRDMARead, 0, 0, 0},
-		"a receive that was lost": {verbs.StatusFlushed, wcRecv, wcWithImm, 0, 0},
+		"a write":                  {verbs.StatusSuccess, 1, 0, 0, 0},
+		"a write with immediate":   {verbs.StatusSuccess, 1, wcWithImm, 0, 0},
+		"a read":                   {verbs.StatusSuccess, wcRDMARead, 0, 3, 0},
+		"a receive":                {verbs.StatusSuccess, wcRecv, 0, 3, 0},
+		"a receive with immediate": {verbs.StatusSuccess, wcRecv | 1, wcWithImm, 3, 5},
+		"a failed read":            {verbs.StatusFlushed, wcRDMARead, 0, 0, 0},
+		"a receive that was lost":  {verbs.StatusFlushed, wcRecv, wcWithImm, 0, 0},
 	} {
 		from := full
 		from.Status, from.Opcode, from.WCFlags = uint32(c.status), c.opcode, c.flags

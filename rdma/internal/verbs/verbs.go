@@ -96,8 +96,9 @@ type QP interface {
 	// here, not at the peer.
 	Post(wrs []WR) (n int, err error)
 	// PostReceives queues memory for messages that the peer sends, as Post does requests, from the
-	// state Init on. A write with a word (OpWriteImm) takes some, too, and leaves it as it is. Each message takes the memory that was queued first, and completes it with the
-	// message's length; one that is longer than the memory fails on both sides. A queue pair
+	// state Init on. Each message takes the memory that was queued first, and completes it with the
+	// message's length; one that is longer than the memory fails on both sides. A write with an
+	// immediate (OpWriteImm) takes some, too, and leaves it as it is. A queue pair
 	// in the error state flushes what is queued. Queue it before the message comes: the sender is to
 	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
 	// one processor does nothing else.
@@ -215,7 +216,7 @@ type Completion struct {
 	ByteLen   uint32 // of what came in: receives and reads
 	QPN       uint32 // the local queue pair
 	VendorErr uint32
-	WithImm   bool   // what came in has a word with it
+	WithImm   bool   // what came in has an immediate
 	Imm       uint32 // in network byte order
 }
 

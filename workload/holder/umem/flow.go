@@ -45,7 +45,7 @@ func newFlow(pd *rdma.PD, cq *rdma.CQ, path rdma.Path, v verb) (*flow, error) {
 // queue adds a message to the batch, which has room: as many bytes from one region into another.
 func (f *flow) queue(from, to rdma.Slice) {
 	r := rdma.Request{ID: f.posted + uint64(len(f.batch)), Op: f.verb.op}
-	r.Imm = word(r.ID)
+	r.Imm = immediate(r.ID)
 	here, there := from, to
 	if f.verb.op == rdma.OpRead {
 		here, there = to, from
@@ -57,8 +57,8 @@ func (f *flow) queue(from, to rdma.Slice) {
 	f.batch = append(f.batch, r)
 }
 
-// word is what goes with a message of a verb that has one.
-func word(id uint64) uint32 { return uint32(id) ^ 0xa5a5a5a5 }
+// immediate is what goes with a message of a verb that has one.
+func immediate(id uint64) uint32 { return uint32(id) ^ 0xa5a5a5a5 }
 
 // canPost says whether the batch fits behind what is under way.
 func (f *flow) canPost() bool {
@@ -105,8 +105,8 @@ func (f *flow) arrive(c *rdma.Completion) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	if c.WithImm != f.verb.word || c.WithImm && c.Imm != word(c.ID) {
-		return fmt.Errorf("the completion of message %d on queue pair %d has not the word that was sent with it", c.ID, c.QPN)
+	if c.WithImm != f.verb.imm || c.WithImm && c.Imm != immediate(c.ID) {
+		return fmt.Errorf("the completion of message %d on queue pair %d has not the immediate that was sent with it", c.ID, c.QPN)
 	}
 	return nil
 }

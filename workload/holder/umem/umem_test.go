@@ -36,12 +36,12 @@ func TestArrive(t *testing.T) {
 		t.Errorf("%v, %d done of which nothing was received", err, f.done())
 	}
 	for id := range uint64(8) {
-		if err := h.complete(&rdma.Completion{QPN: 18, ID: id, WithImm: true, Imm: word(id)}); err != nil || f.done() != id+1 {
+		if err := h.complete(&rdma.Completion{QPN: 18, ID: id, WithImm: true, Imm: immediate(id)}); err != nil || f.done() != id+1 {
 			t.Errorf("%v, %d done", err, f.done())
 		}
 	}
-	if err := h.complete(&rdma.Completion{QPN: 18, ID: 8, WithImm: true, Imm: word(7)}); err == nil {
-		t.Error("a word of another message is taken for right")
+	if err := h.complete(&rdma.Completion{QPN: 18, ID: 8, WithImm: true, Imm: immediate(7)}); err == nil {
+		t.Error("an immediate of another message is taken for right")
 	}
 	cut := &rdma.Completion{QPN: 18, ID: 8, Status: rdma.StatusLocalLength}
 	if err := h.complete(cut); err == nil || err.Error() != cut.Err().Error() {

@@ -16,7 +16,7 @@ type verb struct {
 	op       rdma.Op
 	access   rdma.Access // that the device has to the regions, no more than it takes
 	receives bool        // each takes a receive of who has the target
-	word     bool        // it has one with it, which that one finds in a completion
+	imm      bool        // it has an immediate, which that one finds in a completion
 }
 
 const (
@@ -29,8 +29,8 @@ var carriers = []verb{
 	{name: VerbWrite, arrival: "RDMA WRITE", op: rdma.OpWrite, access: remote},
 	{name: "read", arrival: "RDMA READ", op: rdma.OpRead, access: remote | rdma.AccessRemoteRead},
 	{name: "send", arrival: "RDMA SEND", op: rdma.OpSend, access: local, receives: true},
-	{name: "write-imm", arrival: "RDMA WRITE", op: rdma.OpWriteImm, access: remote, receives: true, word: true},
-	{name: "send-imm", arrival: "RDMA SEND", op: rdma.OpSendImm, access: local, receives: true, word: true},
+	{name: "write-imm", arrival: "RDMA WRITE", op: rdma.OpWriteImm, access: remote, receives: true, imm: true},
+	{name: "send-imm", arrival: "RDMA SEND", op: rdma.OpSendImm, access: local, receives: true, imm: true},
 }
 
 // Verbs are the names of all.

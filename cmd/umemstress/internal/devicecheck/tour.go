@@ -162,6 +162,15 @@ func (t *tour) wait(ctx context.Context, id uint64) (rdma.Completion, error) {
 	return wc[0], nil
 }
 
+// succeed waits for the completion of one request, which is to have succeeded.
+func (t *tour) succeed(ctx context.Context, id uint64) error {
+	done, err := t.wait(ctx, id)
+	if err != nil {
+		return err
+	}
+	return done.Err()
+}
+
 // write compares what arrived, byte by byte, and what is beside it.
 func (t *tour) write(ctx context.Context) (string, error) {
 	sizes := []int{1, 4096, regionBytes / 2}
@@ -174,11 +183,7 @@ func (t *tour) write(ctx context.Context) (string, error) {
 		if err := t.pair[0].Post(t.request(uint64(id), size)); err != nil {
 			return "", err
 		}
-		done, err := t.wait(ctx, uint64(id))
-		if err == nil {
-			err = done.Err()
-		}
-		if err != nil {
+		if err := t.succeed(ctx, uint64(id)); err != nil {
 			return "", err
 		}
 		if !bytes.Equal(t.memory[1], want) {
@@ -201,11 +206,7 @@ func (t *tour) read(ctx context.Context) (string, error) {
 	if err := t.pair[0].Post(r); err != nil {
 		return "", err
 	}
-	done, err := t.wait(ctx, 1)
-	if err == nil {
-		err = done.Err()
-	}
-	if err != nil {
+	if err := t.succeed(ctx, 1); err != nil {
 		return "", err
 	}
 	if !bytes.Equal(t.memory[0], want) {
@@ -256,11 +257,7 @@ func (t *tour) writeMany(ctx context.Context) (string, error) {
 		if n, err := t.pair[0].PostAll(list); err != nil {
 			return "", fmt.Errorf("%d of %d linked requests were posted: %w", n, linked, err)
 		}
-		done, err := t.wait(ctx, list[linked-1].ID)
-		if err == nil {
-			err = done.Err()
-		}
-		if err != nil {
+		if err := t.succeed(ctx, list[linked-1].ID); err != nil {
 			return "", err
 		}
 	}

@@ -76,9 +76,9 @@ func testMessages(t testing.TB, target Target) {
 	}
 }
 
-// testWords: a word goes with a message, or with a write, whose bytes do not touch the memory that it
+// testImmediates: one goes with a message, or with a write, whose bytes do not touch the memory that it
 // takes.
-func testWords(t testing.TB, target Target) {
+func testImmediates(t testing.TB, target Target) {
 	r := newRig(t, target)
 	const imm = 0xfedcba98
 	send := r.message(1, 0, 64)

@@ -67,7 +67,7 @@ func checks() []check {
 		{"destroyed with requests", testDestroyedBusy},
 		{"messages", testMessages},
 		{"message too long", testLongMessage},
-		{"words", testWords},
+		{"immediates", testImmediates},
 		{"full receive queue", testFullReceives},
 		{"flush of receives", testReceivesFlushed},
 		{"allocations", testAllocations},

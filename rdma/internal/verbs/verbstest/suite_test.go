@@ -199,7 +199,7 @@ var defects = map[string]map[string]hooks{
 		"no length":         {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.ByteLen = 0 }) })},
 		"both sides as one": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.QPN = 1 }) })},
 	},
-	"words": {
+	"immediates": {
 		"none":               {post: changed(func(w *verbs.WR) { w.Op = verbs.OpSend })},
 		"of the one before":  {post: changed(func(w *verbs.WR) { w.Imm-- })},
 		"of the sender, too": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.WithImm = true }) })},
