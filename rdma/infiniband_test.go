@@ -1,6 +1,7 @@
 package rdma
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -42,6 +43,12 @@ func TestInfiniBandPath(t *testing.T) {
 		cfg.GIDIndex = AutoGID
 		if _, err := hca(t, map[string]string{"pkeys/2": "0x0000"}).Path(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", cfg, err, want)
+		}
+	}
+	for mtu, lacks := range map[int]bool{4096: true, 1500: false} { // the port's own is 1024
+		var e *Error
+		if _, err := hca(t, nil).Path(PathConfig{GIDIndex: AutoGID, MTU: mtu}); !errors.As(err, &e) || e.HostLacks() != lacks || !strings.Contains(err.Error(), "at most 1024") {
+			t.Errorf("MTU %d: %v", mtu, err)
 		}
 	}
 	if _, err := hca(t, map[string]string{"lid": "0x0"}).Path(PathConfig{GIDIndex: AutoGID}); err == nil || !strings.Contains(err.Error(), "no LID") || !strings.Contains(err.Error(), "subnet manager") {

@@ -84,7 +84,7 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 		path.MTU = attr.ActiveMTU.Bytes()
 	}
 	if _, ok := verbs.MTUOf(path.MTU); !ok || path.MTU > attr.ActiveMTU.Bytes() {
-		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number),
+		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number), lacks: ok,
 			reason: fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096, at most %d", path.MTU, attr.ActiveMTU.Bytes())}
 	}
 	return path, nil
