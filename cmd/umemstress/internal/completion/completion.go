@@ -13,6 +13,8 @@ import (
 	"umemstress/soft-roce/lab/build"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload"
+	"umemstress/workload/holder/umem"
+	"umemstress/workload/provoke"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
@@ -38,8 +40,9 @@ func flags() map[string]choices {
 		"fetch":      kernelNames,
 		"source":     kernelNames,
 		"connection": words("RC"),
-		"release":    words("dereg", "parallel"),
-		"verb":       words("write", "read", "send", "write-imm", "send-imm"),
+		"release":    words(umem.Releases()...),
+		"verb":       words(umem.Verbs()...),
+		"by":         words(string(provoke.Madvise), string(provoke.Memcg)),
 		"backend":    words("auto", "uverbs", "ibverbs"),
 		"report":     words("junit=", "ktap="),
 		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),
