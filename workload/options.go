@@ -40,6 +40,7 @@ type Options struct {
 	Port     int    // port of the device, from 1
 	GIDIndex int    // index into the port's GID table; negative: chosen by the library
 	Backend  string // how verbs reach the device: one of rdma.Backends
+	Peer     string // command that starts 'umemstress peer' on the other host; empty: there is none
 	// Of the way: rdma.PathConfig.
 	MTU, ServiceLevel, TrafficClass, PKeyIndex int
 
@@ -195,6 +196,8 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--mr %d: give a number of memory regions that divides the %d pages of the file's region", o.Regions, o.FileBytes/int64(os.Getpagesize()))
 	case o.Regions > 1 && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
+	case o.Peer != "" && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--peer %s: the holder %s has no other host; give --holder rdma", o.Peer, o.Scenario.Holder)
 	case o.Release == umem.ReleaseParallel && o.Regions == 1:
 		return fault.Usagef("--release %s: there is one memory region; give more with --mr", o.Release)
 	case o.MTU != 0 && !slices.Contains([]int{256, 512, 1024, 2048, 4096}, o.MTU):

@@ -35,9 +35,9 @@ func rdmaBackends() (names []string) {
 // holderKinds are all holders. Adding one takes a folder and an entry here.
 func holderKinds() []holderKind {
 	return []holderKind{
-		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(_ context.Context, o Options) (holder.Holder, error) {
-			return umem.Open(umem.Config{
-				Backend: o.Backend, Device: o.Device,
+		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return umem.Open(ctx, umem.Config{
+				Backend: o.Backend, Device: o.Device, Peer: o.Peer,
 				Path: rdma.PathConfig{
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,

@@ -99,7 +99,7 @@ func partFlags() []string {
 
 // fitsEverything refuses flags that are not for every scenario.
 func (f *runFlags) fitsEverything() error {
-	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source"}, partFlags()...) {
+	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "peer"}, partFlags()...) {
 		if f.given.Changed(flag) {
 			return exit.Usagef("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
@@ -144,6 +144,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.DIOSource, "dio-source", o.DIOSource, "slow block device or file that the holder dio reads from, and leaves as it is (default: a device of its own)")
 	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate")
 	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")
+	flags.StringVar(&o.Peer, "peer", o.Peer, "command that starts umemstress peer on the host that the bytes come from, such as 'ssh node2 umemstress peer' (default: this host alone)")
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
 	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")
 	flags.StringVar(&f.fileSize, "file-size", bytesize.Format(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")

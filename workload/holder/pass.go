@@ -20,9 +20,12 @@ type Message struct {
 }
 
 // Messages are those of the pass, in the order of the target.
-func (p Pass) Messages() iter.Seq[Message] {
+func (p Pass) Messages() iter.Seq[Message] { return p.From(0) }
+
+// From are those from the one on that begins there in the target.
+func (p Pass) From(to int64) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
-		for to := int64(0); to < p.Target; {
+		for to := to; to < p.Target; {
 			from := to % p.Source
 			length := min(int64(p.Size), p.Target-to, p.Source-from)
 			if p.Piece > 0 {

@@ -5,11 +5,11 @@ import "sync/atomic"
 // Progress counts what has been sent so far, for who looks meanwhile.
 type Progress struct{ operations, bytes atomic.Uint64 }
 
-// Add counts an operation of so many bytes. Without anybody who looks it does nothing.
-func (p *Progress) Add(bytes int) {
+// Add counts operations of so many bytes in all. Without anybody who looks it does nothing.
+func (p *Progress) Add(operations int, bytes uint64) {
 	if p != nil {
-		p.operations.Add(1)
-		p.bytes.Add(uint64(bytes))
+		p.operations.Add(uint64(operations))
+		p.bytes.Add(bytes)
 	}
 }
 

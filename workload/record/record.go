@@ -110,6 +110,16 @@ type Device struct {
 	Backend string `json:"backend"`
 	// BackendWhy is why an RDMA device was opened through this backend.
 	BackendWhy string `json:"backend_why,omitempty"`
+	Peer       *Peer  `json:"peer,omitempty"` // the other host of a run with --peer
+}
+
+// Peer is the other host of a run, and its RDMA device.
+type Peer struct {
+	Host       string `json:"host"`
+	Name       string `json:"name"`
+	Driver     string `json:"driver"`
+	Backend    string `json:"backend"`
+	BackendWhy string `json:"backend_why,omitempty"`
 }
 
 // File is the file behind the file-backed region.

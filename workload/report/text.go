@@ -25,8 +25,11 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	if r.Device.Name != "" {
 		t.row("device", "%s (%s), through %s", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
+	if p := r.Device.Peer; p != nil {
+		t.row("peer", "%s: %s (%s), through %s", p.Host, p.Name, p.Driver, p.Backend)
+	}
 	for _, region := range r.Regions {
-		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r.File)+registered(region, r.Settings))
+		t.row("region", "%s, %d pages (%d bytes)%s", region.Kind, region.Pages, region.Bytes, where(region, r)+registered(region, r.Settings))
 	}
 	if f := r.Channels.Folios; f.State != record.StateAbsent && f.State != "" || f.Why != "" {
 		t.row("folios", "%s", foliosLine(r.Channels.Folios))
@@ -109,8 +112,11 @@ func registered(region record.Region, s record.Settings) string {
 	return fmt.Sprintf(", as %d memory regions, released %s", s.Regions, how)
 }
 
-func where(region record.Region, file record.File) string {
+func where(region record.Region, r *record.Record) string {
+	file := r.File
 	switch {
+	case region.Kind != record.RegionFile && r.Device.Peer != nil:
+		return ", of the peer"
 	case region.Kind != record.RegionFile:
 		return ""
 	case file.Bytes > int64(region.Bytes):

@@ -175,7 +175,7 @@ func (h *queues) Write(ctx context.Context, step holder.Step) (record.Traffic, e
 		h.at = (h.at + length) % h.size
 		done.Operations++
 		done.Bytes += uint64(length)
-		step.Progress.Add(int(length))
+		step.Progress.Add(1, uint64(length))
 	}
 	done.Seconds = time.Since(started).Seconds()
 	return done, nil

@@ -19,6 +19,9 @@ func facts(r *record.Record) []Fact {
 	if r.Device.Name != "" {
 		all = append(all, Fact{"holder", sayf("%s: %s (%s), through %s", r.Scenario.Holder, r.Device.Name, r.Device.Driver, r.Device.Backend)})
 	}
+	if p := r.Device.Peer; p != nil {
+		all = append(all, Fact{"peer", sayf("the bytes come from another host: %s (%s), through %s", p.Name, p.Driver, p.Backend)})
+	}
 	fs := text(r.Scenario.Filesystem)
 	if f.Device != "" {
 		fs += " on " + text(f.Device)

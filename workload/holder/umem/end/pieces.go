@@ -1,4 +1,4 @@
-package umem
+package end
 
 import (
 	"errors"
@@ -30,6 +30,15 @@ func (p *pieces) register(pd *rdma.PD, mapping []byte, n int, access rdma.Access
 		p.mrs = append(p.mrs, mr)
 	}
 	return nil
+}
+
+// region is what the other end is told of them.
+func (p *pieces) region() Region {
+	r := Region{PieceBytes: p.bytes}
+	for _, mr := range p.mrs {
+		r.Pieces = append(r.Pieces, Piece{Addr: mr.Addr(), RKey: mr.RKey()})
+	}
+	return r
 }
 
 // slice is a part of one piece: no message reaches over the end of one (holder.Pass).

@@ -1,4 +1,4 @@
-package umem
+package end
 
 import (
 	"slices"

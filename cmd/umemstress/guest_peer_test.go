@@ -1,0 +1,200 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/soft-roce/link"
+	"umemstress/workload/record"
+)
+
+// The devices of two hosts. Both are of this kernel, as rdma_rxe before 7.2 has no traffic in
+// other network namespaces, over the two ends of a pair, so that every packet goes over the wire.
+const (
+	hereDevice, hereNetDev   = "rxehere", "umshere"
+	thereDevice, thereNetDev = "rxethere", "umsthere"
+)
+
+// twoHosts makes both devices.
+func twoHosts(t *testing.T) {
+	t.Helper()
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	ip("link", "add", hereNetDev, "type", "veth", "peer", "name", thereNetDev)
+	t.Cleanup(func() { ip("link", "del", hereNetDev) })
+	for i, dev := range []string{hereNetDev, thereNetDev} {
+		// What comes from an address of this host itself is taken for spoofed otherwise.
+		for what, value := range map[string]string{"accept_local": "1", "rp_filter": "0"} {
+			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv4/conf", dev, what), []byte(value), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ip("addr", "add", fmt.Sprintf("10.77.0.%d/24", i+1), "dev", dev)
+		ip("link", "set", dev, "mtu", "4200", "up")
+	}
+	for device, dev := range map[string]string{hereDevice: hereNetDev, thereDevice: thereNetDev} {
+		if _, err := link.Up(t.Context(), link.Config{Name: device, NetDev: dev}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if _, err := link.Down(device); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// peerCommand starts the other side.
+func peerCommand(t *testing.T, flags ...string) string {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(append([]string{"exec", executable, "peer", "--ib-dev", thereDevice}, flags...), " ")
+}
+
+// crossed is how many bytes the other host's end of the wire has sent and received.
+func crossed(t *testing.T) (sent, received int) {
+	t.Helper()
+	read := func(what string) int {
+		text, err := os.ReadFile(filepath.Join("/sys/class/net", thereNetDev, "statistics", what))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return read("tx_bytes"), read("rx_bytes")
+}
+
+// Bytes that come from another host's device are lost as those from this one, whatever carries
+// them, and whichever library does there.
+func TestPeer(t *testing.T) {
+	twoHosts(t)
+	for _, of := range []struct{ verb, there string }{{"write", "auto"}, {"read", "uverbs"}, {"send-imm", "ibverbs"}} {
+		sentBefore, receivedBefore := crossed(t)
+		r, _ := ran(t, "--ib-dev", hereDevice, "--verb", of.verb, "--peer", peerCommand(t, "--backend", of.there), "--bidirectional", "-n", "128", "-q", "2", "--mr", "4",
+			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 {
+			t.Errorf("%+v: %s (%s), want %s; %q", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements)
+		}
+		host, _ := os.Hostname()
+		if p := r.Device.Peer; p == nil || p.Host != host || p.Name != thereDevice || r.Device.Name != hereDevice {
+			t.Errorf("%+v: run.json has %+v", of, r.Device)
+		}
+		if *expectVerdict == string(record.Refused) {
+			continue
+		}
+		// Two write phases of four passes and three back.
+		const there, back = 8 * 2 << 20, 6 * 2 << 20
+		sent, received := crossed(t)
+		if sent-sentBefore < there || received-receivedBefore < back {
+			t.Errorf("%+v: %d bytes crossed the wire from the other host, %d to it; the run moved %d and %d", of, sent-sentBefore, received-receivedBefore, there, back)
+		}
+		if r.Traffic.Bytes != there+back || r.Traffic.Operations != 448 {
+			t.Errorf("%+v: %+v", of, r.Traffic)
+		}
+	}
+}
+
+// peers are the processes of other sides.
+func peers(t *testing.T) (pids []int) {
+	t.Helper()
+	found, err := exec.Command("pgrep", "-f", "peer --ib-dev "+thereDevice).Output()
+	if err != nil { // it has found none
+		return nil
+	}
+	for _, field := range strings.Fields(string(found)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// wantNoPeers waits until the other sides have ended.
+func wantNoPeers(t *testing.T) {
+	t.Helper()
+	const bound = 10 * time.Second
+	for began := time.Now(); len(peers(t)) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > bound {
+			t.Fatalf("%v later the other side is still there", bound)
+		}
+	}
+}
+
+// A side that dies takes the other one with it, whatever that is at, and nothing is left.
+func TestPeerDies(t *testing.T) {
+	if *expectVerdict == string(record.Refused) {
+		t.Skip("this kernel refuses the pin, so that no traffic lasts: 5.10 and 6.1 allow it")
+	}
+	before := leftovers(t)
+	twoHosts(t)
+	begun := func() (*exec.Cmd, *phaseWatch, string) {
+		t.Helper()
+		dir := filepath.Join(t.TempDir(), "evidence")
+		cmd := command(append([]string{"-v"}, small("--ib-dev", hereDevice, "--peer", peerCommand(t), "-D", "60", "-o", dir)...)...)
+		watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
+		cmd.Stderr = watch
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-watch.found:
+		case <-time.After(time.Minute):
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			t.Fatalf("no traffic after a minute: %s", &watch.text)
+		}
+		return cmd, watch, dir
+	}
+
+	cmd, told, dir := begun()
+	for _, pid := range peers(t) {
+		if pid != cmd.Process.Pid {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != exit.Failed || !strings.Contains(told.text.String(), "the peer on ") || !strings.Contains(told.text.String(), "has ended") {
+		t.Errorf("%v: %s", cmd.ProcessState, &told.text)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	var r record.Record
+	if err != nil || json.Unmarshal(text, &r) != nil || r.Device.Peer == nil {
+		t.Errorf("its evidence: %v, %+v", err, r.Device)
+	}
+	wantNoPeers(t)
+
+	cmd, _, _ = begun()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	wantNoPeers(t)
+	for killed := time.Now(); leftovers(t) != before; time.Sleep(50 * time.Millisecond) {
+		if time.Since(killed) > 20*time.Second {
+			t.Fatalf("left behind:\n%s\nbefore:\n%s", leftovers(t), before)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+// Package end is one end of the traffic of the holder rdma: a device, its queue pairs, and the
+// region that it sends from or has the bytes arrive in. Both ends are of one process, or each of
+// its own host.
+package end
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"umemstress/rdma"
+	"umemstress/workload/holder"
+	"umemstress/workload/record"
+)
+
+// Side is which region an end has.
+type Side int
+
+// The sides of a run.
+const (
+	Source Side = iota // of the anonymous region
+	Target             // of the file's
+)
+
+// Config is what an end is opened with.
+type Config struct {
+	Side       Side
+	Backend    string // how verbs reach the device: one of rdma.Backends
+	Device     string // empty: the first with an active port
+	Path       rdma.PathConfig
+	Verb       string // how bytes move: one of Verbs
+	QueuePairs int    // connections that share the traffic
+}
+
+// End is one of the two ends. It is used by one at a time.
+type End struct {
+	config   Config
+	verb     verb
+	info     rdma.Device
+	context  *rdma.Context
+	pd       *rdma.PD
+	cq       *rdma.CQ
+	path     rdma.Path
+	pairs    []*pair
+	byNumber map[uint32]*pair
+	mine     pieces
+	theirs   Region
+	pass     holder.Pass
+
+	completions [16]rdma.Completion
+}
+
+// Place is where an end can be reached.
+type Place struct {
+	Addresses []rdma.Address `json:"addresses"` // of its queue pairs
+	MTU       int            `json:"mtu"`       // bytes
+	GIDType   string         `json:"gid_type"`  // such as "RoCE v2"; empty where a LID is the address
+}
+
+// Region is what an end lets the other one reach.
+type Region struct {
+	PieceBytes int64   `json:"piece_bytes"`
+	Pieces     []Piece `json:"pieces"`
+}
+
+// Piece is a memory region, as the other end names it.
+type Piece struct {
+	Addr uint64 `json:"addr"`
+	RKey uint32 `json:"rkey"`
+}
+
+// Open opens the device and makes the queue pairs.
+func Open(c Config) (_ *End, err error) {
+	e := &End{config: c, verb: verbNamed(c.Verb), byNumber: map[uint32]*pair{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	if e.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
+		return nil, err
+	}
+	if e.context, err = rdma.OpenThrough(e.info, rdma.Backend(c.Backend)); err != nil {
+		return nil, err
+	}
+	if e.pd, err = e.context.AllocPD(); err != nil {
+		return nil, err
+	}
+	// Room for the completions of all that is under way.
+	if e.cq, err = e.context.CreateCQ(2 * c.QueuePairs * depth); err != nil {
+		return nil, err
+	}
+	if e.path, err = e.context.Path(c.Path); err != nil {
+		return nil, err
+	}
+	for range c.QueuePairs {
+		p, err := newPair(e.pd, e.cq, e.verb)
+		if err != nil {
+			return nil, err
+		}
+		e.pairs = append(e.pairs, p)
+		e.byNumber[p.qp.Address().QPN] = p
+	}
+	return e, nil
+}
+
+// Device is the RDMA device.
+func (e *End) Device() record.Device {
+	through, why := rdma.Backend(e.config.Backend).Choose(e.info)
+	return record.Device{Name: e.info.Name, Driver: e.info.Driver, Backend: string(through), BackendWhy: why}
+}
+
+// Place is where the other end can reach this one.
+func (e *End) Place() Place {
+	p := Place{MTU: e.path.MTU, GIDType: e.path.GID.Type}
+	for _, pair := range e.pairs {
+		address := pair.qp.Address()
+		address.GID, address.LID = e.path.GID.Addr, e.path.LID
+		p.Addresses = append(p.Addresses, address)
+	}
+	return p
+}
+
+// Connect connects the queue pairs with those of another end, which has as many; both have to be
+// connected before either sends.
+func (e *End) Connect(other Place) error {
+	if len(other.Addresses) != len(e.pairs) {
+		return fmt.Errorf("the other end has %d queue pairs for %d of %s", len(other.Addresses), len(e.pairs), e.info.Name)
+	}
+	if other.GIDType != e.path.GID.Type {
+		return fmt.Errorf("the address of %s is %s, and that of the other end %s: choose two alike with --gid-index, here and there",
+			e.info.Name, cmp.Or(e.path.GID.Type, "a LID"), cmp.Or(other.GIDType, "a LID"))
+	}
+	path := e.path
+	path.MTU = min(path.MTU, other.MTU)
+	for i, p := range e.pairs {
+		if err := p.qp.Connect(other.Addresses[i], path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Register registers this end's region as n memory regions. After an error, too, Deregister is to
+// be called.
+func (e *End) Register(mapping []byte, n int) (Region, error) {
+	err := e.mine.register(e.pd, mapping, n, e.verb.access)
+	return e.mine.region(), err
+}
+
+// Begin tells the other end's region, and how passes are cut into messages.
+func (e *End) Begin(theirs Region, pass holder.Pass) error {
+	mine := pass.Source
+	if e.config.Side == Target {
+		mine = pass.Target
+	}
+	if pass.Size < 1 || pass.Source < 1 || pass.Target < 1 || pass.Piece < 0 || mine > e.mine.len() {
+		return fmt.Errorf("a pass cannot be %+v over a region of %d bytes", pass, e.mine.len())
+	}
+	e.theirs, e.pass = theirs, pass
+	return nil
+}
+
+// Sends says whether an end so opened posts the requests of a message from the source to the
+// target, or back.
+func (c Config) Sends(back bool) bool {
+	source := c.Side == Source
+	return source != back != (verbNamed(c.Verb).op == rdma.OpRead)
+}
+
+// Sends is as of the end's Config.
+func (e *End) Sends(back bool) bool { return e.config.Sends(back) }
+
+// Receives says whether the verb wants receives posted by the end that does not send.
+func (e *End) Receives() bool { return e.verb.receives }
+
+// Answers says whether this end's queue pairs keep a region that was read from (struct resp_res,
+// rdma_rxe of 5.10: seen to stay pinned after its release).
+func (e *End) Answers() bool { return e.verb.op == rdma.OpRead }
+
+// ClosePairs closes the queue pairs alone.
+func (e *End) ClosePairs() error {
+	var errs []error
+	for _, p := range e.pairs {
+		errs = append(errs, p.qp.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Deregister closes the memory regions, by so many threads.
+func (e *End) Deregister(threads int) error { return e.mine.close(threads) }
+
+// Close closes the context, and with it everything that was made from it.
+func (e *End) Close() error {
+	if e.context == nil {
+		return nil
+	}
+	return e.context.Close()
+}
+
+// stuckAfter is how long nothing may arrive. Retries of a lossy link take
+// seconds.
+const stuckAfter = 30 * time.Second
+
+// progress waits for completions and takes them into account. A device that is
+// removed meanwhile ends the wait.
+func (e *End) progress(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, stuckAfter)
+	defer cancel()
+	n, err := e.cq.Wait(bounded, e.completions[:])
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, e.info.Name)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range e.completions[:n] {
+		if err := e.complete(&e.completions[i]); err != nil {
+			return e.explain(err)
+		}
+	}
+	return nil
+}
+
+// complete takes a completion into account for its queue pair.
+func (e *End) complete(c *rdma.Completion) error {
+	if p, ours := e.byNumber[c.QPN]; ours {
+		return p.complete(c)
+	}
+	return fmt.Errorf("a completion came for queue pair %d, which was asked for nothing: %w", c.QPN, cmp.Or(c.Err(), errUnasked))
+}
+
+// errUnasked is of a completion that stands for no request.
+var errUnasked = errors.New("nobody asked for it")
+
+// explain finds the cause behind a failed completion: requests are flushed when
+// the device goes away.
+func (e *End) explain(err error) error {
+	if gone := e.context.Alive(); gone != nil {
+		return gone
+	}
+	return err
+}

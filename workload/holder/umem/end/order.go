@@ -1,0 +1,166 @@
+package end
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"umemstress/workload/holder"
+)
+
+// Order is a run of messages of a pass. What an end receives, it has to be told before the
+// other one is told to send: a message that finds no receive is tried again, by rdma_rxe of 5.10
+// without a pause.
+type Order struct {
+	// First is the number of the first message among all of both directions, which says through
+	// which queue pairs they go.
+	First    uint64        `json:"first"`
+	To       int64         `json:"to"`        // where the first is of the target's region, in bytes
+	Messages int           `json:"messages"`  // at most; they end with the pass
+	Within   time.Duration `json:"within_ns"` // no more are begun then; 0: it does not matter
+}
+
+// check refuses an order that no end gives.
+func (o Order) check() error {
+	if o.To < 0 || o.Messages < 0 {
+		return fmt.Errorf("%d messages at %d are none", o.Messages, o.To)
+	}
+	return nil
+}
+
+// Done is how far an order was carried out.
+type Done struct {
+	Messages int    `json:"messages"`
+	Bytes    uint64 `json:"bytes"`
+	To       int64  `json:"to"` // where the next message is; at the end of the target's region the pass is over
+}
+
+// MostReceives is how many messages an end with so many queue pairs can expect at once.
+func MostReceives(queuePairs int) int { return queuePairs * depth }
+
+// Send sends messages, and returns when they are done as far as this end knows.
+func (e *End) Send(ctx context.Context, o Order) (Done, error) {
+	done, err := e.send(ctx, o)
+	for _, p := range e.pairs {
+		if err == nil {
+			err = e.flush(ctx, p)
+		}
+	}
+	for err == nil && e.underWay() {
+		err = e.progress(ctx)
+	}
+	return done, err
+}
+
+func (e *End) send(ctx context.Context, o Order) (Done, error) {
+	done := Done{To: o.To}
+	if err := o.check(); err != nil {
+		return done, err
+	}
+	began := time.Now()
+	for m := range e.pass.From(o.To) {
+		if done.Messages == o.Messages {
+			break
+		}
+		p := e.pairs[(o.First+uint64(done.Messages))%uint64(len(e.pairs))]
+		if len(p.batch) == batchLength {
+			if o.Within > 0 && time.Since(began) >= o.Within {
+				break
+			}
+			if err := e.flush(ctx, p); err != nil {
+				return done, err
+			}
+		}
+		addr, key, err := e.theirs.at(e.otherOffset(m), m.Length)
+		if err != nil {
+			return done, err
+		}
+		p.queue(e.mine.slice(e.offset(m), m.Length), addr, key)
+		done.Messages++
+		done.Bytes += uint64(m.Length)
+		done.To = m.To + int64(m.Length)
+	}
+	return done, nil
+}
+
+// Expect makes receives ready for messages, which are no more than MostReceives.
+func (e *End) Expect(o Order) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	n := 0
+	for m := range e.pass.From(o.To) {
+		if n == o.Messages {
+			break
+		}
+		e.pairs[(o.First+uint64(n))%uint64(len(e.pairs))].expect(e.mine.slice(e.offset(m), m.Length))
+		n++
+	}
+	for _, p := range e.pairs {
+		if err := p.postReceives(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Await returns when all that is expected is here.
+func (e *End) Await(ctx context.Context) error {
+	for {
+		missing := false
+		for _, p := range e.pairs {
+			missing = missing || p.received < p.expected
+		}
+		if !missing {
+			return nil
+		}
+		if err := e.progress(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// flush posts a queue pair's batch as soon as there is room for it.
+func (e *End) flush(ctx context.Context, p *pair) error {
+	for !p.canPost() {
+		if err := e.progress(ctx); err != nil {
+			return err
+		}
+	}
+	return p.post()
+}
+
+func (e *End) underWay() bool {
+	for _, p := range e.pairs {
+		if p.sent < p.posted {
+			return true
+		}
+	}
+	return false
+}
+
+// offset is where a message is of this end's region.
+func (e *End) offset(m holder.Message) int64 {
+	if e.config.Side == Source {
+		return m.From
+	}
+	return m.To
+}
+
+func (e *End) otherOffset(m holder.Message) int64 {
+	if e.config.Side == Source {
+		return m.To
+	}
+	return m.From
+}
+
+// at is the address and the key of bytes of the region, of which no message reaches over the end
+// of a piece (holder.Pass).
+func (r Region) at(offset int64, length int) (addr uint64, key uint32, err error) {
+	i := offset / max(r.PieceBytes, 1)
+	within := offset % max(r.PieceBytes, 1)
+	if offset < 0 || i >= int64(len(r.Pieces)) || within+int64(length) > r.PieceBytes {
+		return 0, 0, fmt.Errorf("the %d bytes at %d are not within the other end's %d regions of %d bytes", length, offset, len(r.Pieces), r.PieceBytes)
+	}
+	return r.Pieces[i].Addr + uint64(within), r.Pieces[i].RKey, nil
+}

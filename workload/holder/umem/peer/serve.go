@@ -1,0 +1,183 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/internal/memory"
+)
+
+// Config is what the peer's own side chooses.
+type Config struct {
+	Device   string // empty: the first with an active port
+	Port     int    // of the device; 0: the first active one
+	GIDIndex int    // or rdma.AutoGID
+	Backend  string // one of rdma.Backends
+	Version  string // of this program, for the other side
+}
+
+// The most that the other side can ask for.
+const (
+	maxQueuePairs = 1024
+	maxRegion     = 1 << 40
+)
+
+// Serve has this host's end do what the other side asks for, line by line, until that closes r.
+// Whatever is under way then ends.
+func Serve(ctx context.Context, r io.Reader, w io.Writer, c Config) (err error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	ctx, hangUp := context.WithCancelCause(ctx)
+	defer hangUp(errHungUp)
+	requests := listen(ctx, hangUp, r)
+	s := &server{config: c}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := writeLine(w, greeting{Protocol: protocol, Version: c.Version, Host: host}); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return why(ctx)
+		case asked := <-requests:
+			answer, err := s.serve(ctx, asked)
+			if ctx.Err() != nil { // nobody is there to hear that it was interrupted
+				return why(ctx)
+			}
+			answer.Error = newFailure(err)
+			if err := writeLine(w, answer); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// errHungUp is of an orderly end: the other side asks for nothing more.
+var errHungUp = errors.New("the other side hung up")
+
+// why is what the context ended of, where that is an error.
+func why(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, errHungUp) {
+		return cause
+	}
+	return nil
+}
+
+// listen reads requests, and hangs up when no more can come.
+func listen(ctx context.Context, hangUp context.CancelCauseFunc, r io.Reader) <-chan request {
+	requests := make(chan request)
+	go func() {
+		lines := newLines(r)
+		for {
+			var asked request
+			line, err := readLine(lines, &asked)
+			if errors.Is(err, io.EOF) {
+				hangUp(errHungUp)
+				return
+			}
+			if err != nil {
+				hangUp(fmt.Errorf("what came is no request of umemstress run --peer: %.80q: %w", line, err))
+				return
+			}
+			select {
+			case requests <- asked:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return requests
+}
+
+// server is the end, as far as it was asked for.
+type server struct {
+	config Config
+	end    *end.End
+	region *memory.Region
+}
+
+// errOrder is of a request that comes before what it needs, or twice.
+var errOrder = errors.New("the requests came in no order that umemstress run --peer has")
+
+func (s *server) serve(ctx context.Context, r request) (reply, error) {
+	switch {
+	case r.Open != nil:
+		return s.open(*r.Open)
+	case s.end == nil:
+		return reply{}, errOrder
+	case r.Connect != nil:
+		return reply{}, s.end.Connect(*r.Connect)
+	case r.Register != nil:
+		return s.register(r.Register.Bytes)
+	case r.ClosePairs:
+		return reply{}, s.end.ClosePairs()
+	case s.region == nil:
+		return reply{}, errOrder
+	case r.Begin != nil:
+		return reply{}, s.end.Begin(r.Begin.Theirs, r.Begin.Pass)
+	case r.Fill != nil:
+		return reply{}, s.fill(*r.Fill)
+	case r.Expect != nil:
+		return reply{}, s.end.Expect(*r.Expect)
+	case r.Send != nil:
+		done, err := s.end.Send(ctx, *r.Send)
+		return reply{Done: &done}, err
+	case r.Await:
+		return reply{}, s.end.Await(ctx)
+	case r.Deregister:
+		return reply{}, s.end.Deregister(1)
+	}
+	return reply{}, errors.New("a request for nothing that this version knows")
+}
+
+func (s *server) open(r openRequest) (reply, error) {
+	if s.end != nil {
+		return reply{}, errOrder
+	}
+	if r.QueuePairs < 1 || r.QueuePairs > maxQueuePairs {
+		return reply{}, fmt.Errorf("%d queue pairs: from 1 to %d can be asked for", r.QueuePairs, maxQueuePairs)
+	}
+	var err error
+	if s.end, err = end.Open(r.config(s.config)); err != nil {
+		return reply{}, err
+	}
+	device, place := s.end.Device(), s.end.Place()
+	return reply{Device: &device, Place: &place}, nil
+}
+
+func (s *server) register(bytes int64) (reply, error) {
+	if s.region != nil {
+		return reply{}, errOrder
+	}
+	if bytes < 1 || bytes > maxRegion {
+		return reply{}, fmt.Errorf("a region of %d bytes: from 1 to %d can be asked for", bytes, int64(maxRegion))
+	}
+	var err error
+	if s.region, err = memory.MapAnonymous(int(bytes)); err != nil {
+		return reply{}, err
+	}
+	region, err := s.end.Register(s.region.Bytes, 1)
+	return reply{Region: &region}, err
+}
+
+func (s *server) fill(r fillRequest) error {
+	if r.At < 0 || r.At > s.region.Length || int64(len(r.Bytes)) > s.region.Length-r.At {
+		return fmt.Errorf("%d bytes at %d are not within the region of %d", len(r.Bytes), r.At, s.region.Length)
+	}
+	copy(s.region.Bytes[r.At:], r.Bytes)
+	return nil
+}
+
+func (s *server) close() error {
+	if s.end == nil {
+		return nil
+	}
+	err := s.end.Close() // before what it has registered
+	return errors.Join(err, s.region.Close())
+}

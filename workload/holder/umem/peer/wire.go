@@ -1,0 +1,135 @@
+package peer
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"umemstress/rdma"
+	"umemstress/workload/holder"
+	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/record"
+)
+
+// protocol is the version of what is said. Both sides have to speak the same.
+const protocol = 1
+
+// maxLine is the longest line, in bytes: chunkBytes in base64, and room for the rest.
+const (
+	chunkBytes = 1 << 20
+	maxLine    = 2 << 20
+)
+
+// greeting is the peer's first line.
+type greeting struct {
+	Protocol int    `json:"umemstress_peer"`
+	Version  string `json:"version"` // of the program
+	Host     string `json:"host"`
+}
+
+// A request is a line with one of these, which is answered by one line, a reply.
+type request struct {
+	Open       *openRequest     `json:"open,omitempty"`
+	Connect    *end.Place       `json:"connect,omitempty"`
+	Register   *registerRequest `json:"register,omitempty"`
+	Begin      *beginRequest    `json:"begin,omitempty"`
+	Fill       *fillRequest     `json:"fill,omitempty"`
+	Expect     *end.Order       `json:"expect,omitempty"`
+	Send       *end.Order       `json:"send,omitempty"`
+	Await      bool             `json:"await,omitempty"`
+	ClosePairs bool             `json:"close_pairs,omitempty"`
+	Deregister bool             `json:"deregister,omitempty"`
+}
+
+type openRequest struct {
+	Verb       string `json:"verb"`
+	QueuePairs int    `json:"queue_pairs"`
+	MTU        int    `json:"mtu"` // as of rdma.PathConfig, and so on
+	SL         int    `json:"sl"`
+	TClass     int    `json:"tclass"`
+	PKeyIndex  int    `json:"pkey_index"`
+}
+
+type registerRequest struct {
+	Bytes int64 `json:"bytes"`
+}
+
+type beginRequest struct {
+	Theirs end.Region  `json:"theirs"`
+	Pass   holder.Pass `json:"pass"`
+}
+
+type fillRequest struct {
+	At    int64  `json:"at"`
+	Bytes []byte `json:"bytes"`
+}
+
+// reply has an error, or what was asked for.
+type reply struct {
+	Error  *failure       `json:"error,omitempty"`
+	Device *record.Device `json:"device,omitempty"` // of open
+	Place  *end.Place     `json:"place,omitempty"`  // of open
+	Region *end.Region    `json:"region,omitempty"` // of register
+	Done   *end.Done      `json:"done,omitempty"`   // of send, beside an error too
+}
+
+// failure is an error as the other side tells it.
+type failure struct {
+	Text  string `json:"text"`
+	Lacks bool   `json:"lacks,omitempty"` // the host lacks something
+}
+
+func newFailure(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	var lacks interface{ HostLacks() bool }
+	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks()}
+}
+
+// config is what an end is opened with: of the device, this side's own.
+func (r openRequest) config(own Config) end.Config {
+	return end.Config{
+		Side: end.Source, Verb: r.Verb, QueuePairs: r.QueuePairs, Backend: own.Backend, Device: own.Device,
+		Path: rdma.PathConfig{
+			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
+			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
+		},
+	}
+}
+
+// errTooLong is of a line that none of this protocol is.
+var errTooLong = fmt.Errorf("a line of more than %d bytes", maxLine)
+
+// newLines reads lines of the other side.
+func newLines(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 64<<10) }
+
+// readLine reads a line as JSON. The line is what came, also where it is none.
+func readLine(r *bufio.Reader, into any) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return line, errTooLong
+		case err == nil:
+			return line, json.Unmarshal(line, into)
+		case !errors.Is(err, bufio.ErrBufferFull):
+			if errors.Is(err, io.EOF) && len(line) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return line, err
+		}
+	}
+}
+
+func writeLine(w io.Writer, what any) error {
+	line, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
