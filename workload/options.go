@@ -198,6 +198,8 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
 	case o.Peer != "" && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--peer %s: the holder %s has no other host; give --holder rdma", o.Peer, o.Scenario.Holder)
+	case o.Release != umem.ReleaseDereg && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--release %s: the holder %s has no memory regions; give --holder rdma", o.Release, o.Scenario.Holder)
 	case o.Release == umem.ReleaseParallel && o.Regions == 1:
 		return fault.Usagef("--release %s: there is one memory region; give more with --mr", o.Release)
 	case o.MTU != 0 && !slices.Contains([]int{256, 512, 1024, 2048, 4096}, o.MTU):

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"umemstress/workload/child"
+	"umemstress/workload/holder/umem/peer"
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
@@ -22,6 +23,7 @@ func RunChild() {
 		nfsd.GuardChild:      nfsd.GuardMain,
 		nfsd.StoreChild:      nfsd.StoreMain,
 		mutation.ChangeChild: mutation.ChangeMain,
+		peer.Child:           peer.ChildMain,
 		promise.Child:        promise.Main,
 	})
 }

@@ -116,3 +116,21 @@ func TestCheckDevice(t *testing.T) {
 		t.Errorf("a GID that is not there: exit code %d, %s", code, stdout)
 	}
 }
+
+// Regions go with their process as well as by being deregistered: what is lost is the same, and who
+// released them is that process.
+func TestReleaseByProcess(t *testing.T) {
+	for _, of := range []struct{ release, verb, regions string }{{"exit", "write", "4"}, {"kill", "read", "1"}} {
+		r, _ := ran(t, "--release", of.release, "--verb", of.verb, "--mr", of.regions, "--bidirectional", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Release != of.release {
+			t.Errorf("%+v: %s (%s), want %s; %q; %+v", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings)
+		}
+		pages := uint64(r.Regions[0].Pages)
+		if *expectVerdict != "refused" && r.Channels.Probes.DirtiedPages != pages {
+			t.Errorf("%+v: %d pages, of which %d were dirtied", of, pages, r.Channels.Probes.DirtiedPages)
+		}
+		if *expectVerdict == "data-lost" && r.Channels.Disk.StalePages != pages {
+			t.Errorf("%+v: %d pages, of which %d are stale", of, pages, r.Channels.Disk.StalePages)
+		}
+	}
+}

@@ -2,6 +2,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -100,16 +101,21 @@ func trafficLine(r *record.Record) string {
 	return line
 }
 
-// registered says of many memory regions how they came and went.
+// registered says of memory regions how they came and went, where that is not as usual.
 func registered(region record.Region, s record.Settings) string {
-	if region.Kind != record.RegionFile || s.Regions < 2 {
+	how := map[string]string{
+		"parallel": "by several threads at once",
+		"exit":     "by the end of the process that had them",
+		"kill":     "by a kill of the process that had them",
+	}[s.Release]
+	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" {
 		return ""
 	}
-	how := "one after the other"
-	if s.Release == "parallel" {
-		how = "by several threads at once"
+	as := "one memory region"
+	if s.Regions > 1 {
+		as = fmt.Sprintf("%d memory regions", s.Regions)
 	}
-	return fmt.Sprintf(", as %d memory regions, released %s", s.Regions, how)
+	return fmt.Sprintf(", as %s, released %s", as, cmp.Or(how, "one after the other"))
 }
 
 func where(region record.Region, r *record.Record) string {

@@ -8,51 +8,43 @@ import (
 	"umemstress/workload/internal/memory"
 )
 
-// side is what a transfer wants of one end, wherever it is: end.Order has when to call what.
+// side is what a run wants of one end, wherever it is: of this process, of a child, or of another
+// host's.
 type side interface {
-	Sends(back bool) bool
+	Place() end.Place
+	Connect(ctx context.Context, to end.Place) error
+	// Register has the region, or its like elsewhere, registered as n memory regions.
+	Register(ctx context.Context, region *memory.Region, n int) (end.Region, error)
+	Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error
+	// Fill makes the bytes that are sent those that the region has now.
+	Fill(ctx context.Context, source *memory.Region) error
+	// end.Order has when to call what.
 	Expect(ctx context.Context, o end.Order) error
 	Send(ctx context.Context, o end.Order) (end.Done, error)
 	Await(ctx context.Context) error
+	ClosePairs(ctx context.Context) error
+	Deregister(ctx context.Context, threads int) error
+	Close() error
 }
 
 // here is an end of this process.
 type here struct{ *end.End }
 
-// Expect makes receives ready.
-func (h here) Expect(_ context.Context, o end.Order) error { return h.End.Expect(o) }
+func (h here) Connect(_ context.Context, to end.Place) error { return h.End.Connect(to) }
 
-// other is the end that has the source's region, of this process or of another host's.
-type other interface {
-	side
-	Place() end.Place
-	Connect(ctx context.Context, to end.Place) error
-	// Register has the region's bytes as a source.
-	Register(ctx context.Context, source *memory.Region) (end.Region, error)
-	Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error
-	// Fill makes the bytes of the source those that the region has now.
-	Fill(ctx context.Context, source *memory.Region) error
-	ClosePairs(ctx context.Context) error
-	Deregister(ctx context.Context) error
-	Close() error
+func (h here) Register(_ context.Context, region *memory.Region, n int) (end.Region, error) {
+	return h.End.Register(region.Bytes, n)
 }
 
-// hereToo is other, of this process.
-type hereToo struct{ here }
-
-func (h hereToo) Connect(_ context.Context, to end.Place) error { return h.End.Connect(to) }
-
-func (h hereToo) Register(_ context.Context, source *memory.Region) (end.Region, error) {
-	return h.End.Register(source.Bytes, 1)
-}
-
-func (h hereToo) Begin(_ context.Context, theirs end.Region, pass holder.Pass) error {
+func (h here) Begin(_ context.Context, theirs end.Region, pass holder.Pass) error {
 	return h.End.Begin(theirs, pass)
 }
 
 // Fill has nothing to do: the region itself is what is sent from.
-func (h hereToo) Fill(context.Context, *memory.Region) error { return nil }
+func (h here) Fill(context.Context, *memory.Region) error { return nil }
 
-func (h hereToo) ClosePairs(context.Context) error { return h.End.ClosePairs() }
+func (h here) Expect(_ context.Context, o end.Order) error { return h.End.Expect(o) }
 
-func (h hereToo) Deregister(context.Context) error { return h.End.Deregister(1) }
+func (h here) ClosePairs(context.Context) error { return h.End.ClosePairs() }
+
+func (h here) Deregister(_ context.Context, threads int) error { return h.End.Deregister(threads) }

@@ -12,8 +12,7 @@ import (
 // transfer is one write phase: orders to both ends, one after the other.
 type transfer struct {
 	source, target side
-	receives       bool // the end that does not send is to be told in advance
-	most           int  // messages of an order; 0: it does not matter
+	config         end.Config // of the target
 	pass           holder.Pass
 	bidirectional  bool
 	stop           holder.StopRule
@@ -62,21 +61,21 @@ func (t *transfer) send(ctx context.Context) error {
 // messages moves the first messages of a pass, or brings them back.
 func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 	sender, receiver := t.source, t.target
-	if t.target.Sends(back) {
+	if t.config.Sends(back) {
 		sender, receiver = t.target, t.source
 	}
 	order := end.Order{Within: orderTime}
 	for n > 0 {
 		order.First, order.Messages = t.sent.Operations, n
-		if t.receives {
-			order.Messages, order.Within = min(n, t.most), 0
+		if t.config.Receives() {
+			order.Messages, order.Within = min(n, end.MostReceives(t.config.QueuePairs)), 0
 			if err := receiver.Expect(ctx, order); err != nil {
 				return err
 			}
 		}
 		done, err := sender.Send(ctx, order)
 		t.count(done)
-		if err == nil && t.receives {
+		if err == nil && t.config.Receives() {
 			err = receiver.Await(ctx)
 		}
 		if err != nil {

@@ -21,12 +21,13 @@ import (
 // between pairs of queue pairs, of one device or of those of two hosts: the data leaves the source
 // and arrives in the target through the device, not through the CPU's page table.
 type registration struct {
-	config       Config
-	target       here
-	source       other
-	pass         holder.Pass
-	from         *memory.Region
-	pinnedBefore uint64 // bytes of this process that were pinned before
+	config         Config
+	device         record.Device
+	ends           end.Config // of the target
+	target, source side
+	pass           holder.Pass
+	from           *memory.Region
+	pinnedBefore   uint64 // bytes of this process that were pinned before
 }
 
 // Config is what the holder rdma is opened with.
@@ -60,7 +61,7 @@ func Facts() scenario.Holder {
 	}
 }
 
-// Open opens the device, and the peer's where there is one, and connects the queue pairs.
+// Open opens the devices of both ends, and connects the queue pairs.
 func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 	h := &registration{config: c}
 	defer func() {
@@ -68,14 +69,14 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	config := end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs}
-	if h.target.End, err = end.Open(config); err != nil {
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs}
+	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}
-	if h.source, err = openSource(ctx, c, config); err != nil {
+	if err := h.openSource(ctx); err != nil {
 		return nil, err
 	}
-	if err := h.target.Connect(h.source.Place()); err != nil {
+	if err := h.target.Connect(ctx, h.source.Place()); err != nil {
 		return nil, err
 	}
 	if err := h.source.Connect(ctx, h.target.Place()); err != nil {
@@ -84,28 +85,42 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 	return h, nil
 }
 
-// openSource opens the end that has the source.
-func openSource(ctx context.Context, c Config, config end.Config) (other, error) {
-	config.Side = end.Source
-	if c.Peer != "" {
-		return peer.Open(ctx, c.Peer, config)
+// openTarget opens the end of the file's region: of a child, where its end is the release.
+func (h *registration) openTarget(ctx context.Context) error {
+	if h.byProcess() {
+		p, err := peer.OpenChild(ctx, h.ends)
+		if err == nil {
+			h.target, h.device = p, p.Device()
+		}
+		return err
 	}
-	e, err := end.Open(config)
-	if err != nil {
-		return nil, err
+	e, err := end.Open(h.ends)
+	if err == nil {
+		h.target, h.device = here{e}, e.Device()
 	}
-	return hereToo{here{e}}, nil
+	return err
+}
+
+// openSource opens the end of the anonymous region: of another host where there is one.
+func (h *registration) openSource(ctx context.Context) error {
+	c := h.ends
+	c.Side = end.Source
+	if h.config.Peer != "" {
+		p, err := peer.Open(ctx, h.config.Peer, c)
+		if err == nil {
+			h.source, h.device.Peer = p, p.OtherHost()
+		}
+		return err
+	}
+	e, err := end.Open(c)
+	if err == nil {
+		h.source = here{e}
+	}
+	return err
 }
 
 // Device is the RDMA device.
-func (h *registration) Device() record.Device {
-	d := h.target.Device()
-	if p, far := h.source.(*peer.Peer); far {
-		there := p.Device()
-		d.Peer = &there
-	}
-	return d
-}
+func (h *registration) Device() record.Device { return h.device }
 
 // Pin registers both regions. The anonymous one goes first: if that fails, the
 // reason has nothing to do with files.
@@ -113,11 +128,11 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 	if h.pinnedBefore, err = pinnedBytes(); err != nil {
 		return err
 	}
-	theirs, err := h.source.Register(ctx, source)
+	theirs, err := h.source.Register(ctx, source, 1)
 	if err != nil {
 		return err
 	}
-	mine, err := h.target.Register(target.Bytes, h.config.Regions)
+	mine, err := h.target.Register(ctx, target, h.config.Regions)
 	if errors.Is(err, rdma.ErrPinRefused) {
 		return fault.PinRefused(err)
 	}
@@ -126,7 +141,7 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 	}
 	h.from = source
 	h.pass = holder.Pass{Size: h.config.MessageBytes, Target: target.Length, Source: source.Length, Piece: mine.PieceBytes}
-	if err := h.target.Begin(theirs, h.pass); err != nil {
+	if err := h.target.Begin(ctx, theirs, h.pass); err != nil {
 		return err
 	}
 	return h.source.Begin(ctx, mine, h.pass)
@@ -138,12 +153,8 @@ func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traf
 		return record.Traffic{}, err
 	}
 	t := transfer{
-		source: h.source, target: h.target,
-		receives: h.target.Receives(), most: end.MostReceives(h.config.QueuePairs),
-		pass:          h.pass,
-		bidirectional: h.config.Bidirectional,
-		stop:          step.Stop,
-		counter:       step.Progress,
+		source: h.source, target: h.target, config: h.ends, pass: h.pass,
+		bidirectional: h.config.Bidirectional, stop: step.Stop, counter: step.Progress,
 	}
 	return t.run(ctx)
 }
@@ -157,14 +168,13 @@ func (h *registration) Tally() holder.Tally { return holder.Tally{} }
 // Held is true until release: a registration ends by nobody else's doing.
 func (h *registration) Held() error { return nil }
 
-// Close closes both contexts, and with them everything that was made from them.
+// Close closes both ends, and with them everything that was made from them.
 func (h *registration) Close() error {
 	var errs []error
-	if h.source != nil {
-		errs = append(errs, h.source.Close())
-	}
-	if h.target.End != nil {
-		errs = append(errs, h.target.Close())
+	for _, s := range []side{h.source, h.target} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -16,8 +16,9 @@ import (
 // kernel may pin it for as long as it likes.
 type Region struct {
 	Bytes  []byte
-	Offset int64 // of its first byte in the file
-	Length int64 // in bytes; what Bytes had before it was unmapped
+	Offset int64    // of its first byte in the file
+	Length int64    // in bytes; what Bytes had before it was unmapped
+	File   *os.File // which is the caller's to close; nil: anonymous memory
 }
 
 // MapFile maps bytes of a file from an offset on, a multiple of the page; shared, to be
@@ -27,7 +28,7 @@ func MapFile(f *os.File, offset int64, bytes int) (*Region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mmap %d bytes of %s at %d: %w", bytes, f.Name(), offset, err)
 	}
-	return &Region{Bytes: mem, Offset: offset, Length: int64(bytes)}, nil
+	return &Region{Bytes: mem, Offset: offset, Length: int64(bytes), File: f}, nil
 }
 
 // MapAnonymous maps bytes of memory of no file.

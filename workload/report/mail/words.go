@@ -67,6 +67,12 @@ func actorOfRun(r *record.Record) actor {
 	if r.Scenario.Holder != "rdma" {
 		return a
 	}
+	switch r.Settings.Release {
+	case "exit":
+		a.release = "The process that registered it exits, without deregistering it."
+	case "kill":
+		a.release = "The process that registered it is killed (SIGKILL)."
+	}
 	switch r.Settings.Verb {
 	case "read":
 		a.brings, a.write, a.again = "RDMA READ", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes."

@@ -170,15 +170,12 @@ func (c Config) Sends(back bool) bool {
 	return source != back != (verbNamed(c.Verb).op == rdma.OpRead)
 }
 
-// Sends is as of the end's Config.
-func (e *End) Sends(back bool) bool { return e.config.Sends(back) }
-
 // Receives says whether the verb wants receives posted by the end that does not send.
-func (e *End) Receives() bool { return e.verb.receives }
+func (c Config) Receives() bool { return verbNamed(c.Verb).receives }
 
-// Answers says whether this end's queue pairs keep a region that was read from (struct resp_res,
+// Answers says whether an end's queue pairs keep a region that was read from (struct resp_res,
 // rdma_rxe of 5.10: seen to stay pinned after its release).
-func (e *End) Answers() bool { return e.verb.op == rdma.OpRead }
+func (c Config) Answers() bool { return verbNamed(c.Verb).op == rdma.OpRead }
 
 // ClosePairs closes the queue pairs alone.
 func (e *End) ClosePairs() error {

@@ -91,8 +91,7 @@ func TestServeRefuses(t *testing.T) {
 		_ = answered.Close()
 	}()
 	to := pipe{asked, answers}
-	p := &Peer{asks: asked, host: "here"}
-	p.answers = newLines(to)
+	p := &line{asks: asked, answers: newLines(to), host: "here"}
 	if err := p.greet(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -18,12 +18,28 @@ type Config struct {
 	GIDIndex int    // or rdma.AutoGID
 	Backend  string // one of rdma.Backends
 	Version  string // of this program, for the other side
+	holds
+}
+
+// holds is of a child, which has the file's region.
+type holds struct {
+	Comm string // what the kernel calls it; empty: it is no child
+}
+
+func (c Config) child() bool { return c.Comm != "" }
+
+func (c Config) side() end.Side {
+	if c.child() {
+		return end.Target
+	}
+	return end.Source
 }
 
 // The most that the other side can ask for.
 const (
 	maxQueuePairs = 1024
 	maxRegion     = 1 << 40
+	maxThreads    = 64
 )
 
 // Serve has this host's end do what the other side asks for, line by line, until that closes r.
@@ -37,7 +53,9 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, c Config) (err error) 
 	defer hangUp(errHungUp)
 	requests := listen(ctx, hangUp, r)
 	s := &server{config: c}
-	defer func() { err = errors.Join(err, s.close()) }()
+	if !c.child() { // whose end it is to leave all to the kernel
+		defer func() { err = errors.Join(err, s.close()) }()
+	}
 	if err := writeLine(w, greeting{Protocol: protocol, Version: c.Version, Host: host}); err != nil {
 		return err
 	}
@@ -114,7 +132,7 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 	case r.Connect != nil:
 		return reply{}, s.end.Connect(*r.Connect)
 	case r.Register != nil:
-		return s.register(r.Register.Bytes)
+		return s.register(*r.Register)
 	case r.ClosePairs:
 		return reply{}, s.end.ClosePairs()
 	case s.region == nil:
@@ -130,8 +148,8 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 		return reply{Done: &done}, err
 	case r.Await:
 		return reply{}, s.end.Await(ctx)
-	case r.Deregister:
-		return reply{}, s.end.Deregister(1)
+	case r.Deregister > 0:
+		return reply{}, s.end.Deregister(min(r.Deregister, maxThreads))
 	}
 	return reply{}, errors.New("a request for nothing that this version knows")
 }
@@ -151,22 +169,43 @@ func (s *server) open(r openRequest) (reply, error) {
 	return reply{Device: &device, Place: &place}, nil
 }
 
-func (s *server) register(bytes int64) (reply, error) {
+func (s *server) register(r registerRequest) (reply, error) {
 	if s.region != nil {
 		return reply{}, errOrder
 	}
-	if bytes < 1 || bytes > maxRegion {
-		return reply{}, fmt.Errorf("a region of %d bytes: from 1 to %d can be asked for", bytes, int64(maxRegion))
+	if r.Bytes < 1 || r.Bytes > maxRegion || r.Regions < 1 || r.Bytes%int64(r.Regions) != 0 {
+		return reply{}, fmt.Errorf("a region of %d bytes in %d parts: from 1 to %d bytes can be asked for", r.Bytes, r.Regions, int64(maxRegion))
 	}
 	var err error
-	if s.region, err = memory.MapAnonymous(int(bytes)); err != nil {
+	if s.region, err = s.mapped(r); err != nil {
 		return reply{}, err
 	}
-	region, err := s.end.Register(s.region.Bytes, 1)
+	region, err := s.end.Register(s.region.Bytes, r.Regions)
+	if err == nil && s.config.child() {
+		// Reclaim leaves pages alone that two have mapped (madvise_cold_or_pageout_pte_range, mm/madvise.c), and
+		// the other one is to strip them. They stay pinned.
+		err = s.region.Close()
+	}
 	return reply{Region: &region}, err
 }
 
+// mapped maps a region of this process's own or, for who started it as a child, a file's.
+func (s *server) mapped(r registerRequest) (*memory.Region, error) {
+	if !s.config.child() {
+		return memory.MapAnonymous(int(r.Bytes))
+	}
+	f, err := os.OpenFile(r.Path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return memory.MapFile(f, r.Offset, int(r.Bytes))
+}
+
 func (s *server) fill(r fillRequest) error {
+	if s.config.child() {
+		return errOrder
+	}
 	if r.At < 0 || r.At > s.region.Length || int64(len(r.Bytes)) > s.region.Length-r.At {
 		return fmt.Errorf("%d bytes at %d are not within the region of %d", len(r.Bytes), r.At, s.region.Length)
 	}

@@ -40,7 +40,7 @@ type request struct {
 	Send       *end.Order       `json:"send,omitempty"`
 	Await      bool             `json:"await,omitempty"`
 	ClosePairs bool             `json:"close_pairs,omitempty"`
-	Deregister bool             `json:"deregister,omitempty"`
+	Deregister int              `json:"deregister,omitempty"` // by so many threads
 }
 
 type openRequest struct {
@@ -53,7 +53,10 @@ type openRequest struct {
 }
 
 type registerRequest struct {
-	Bytes int64 `json:"bytes"`
+	Bytes   int64  `json:"bytes"`
+	Regions int    `json:"regions"`        // that it is registered as
+	Path    string `json:"path,omitempty"` // of the file that has it, from Offset on; a child's alone
+	Offset  int64  `json:"offset,omitempty"`
 }
 
 type beginRequest struct {
@@ -77,8 +80,9 @@ type reply struct {
 
 // failure is an error as the other side tells it.
 type failure struct {
-	Text  string `json:"text"`
-	Lacks bool   `json:"lacks,omitempty"` // the host lacks something
+	Text    string `json:"text"`
+	Lacks   bool   `json:"lacks,omitempty"`   // the host lacks something
+	Refused bool   `json:"refused,omitempty"` // rdma.ErrPinRefused
 }
 
 func newFailure(err error) *failure {
@@ -86,13 +90,13 @@ func newFailure(err error) *failure {
 		return nil
 	}
 	var lacks interface{ HostLacks() bool }
-	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks()}
+	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused)}
 }
 
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: end.Source, Verb: r.Verb, QueuePairs: r.QueuePairs, Backend: own.Backend, Device: own.Device,
+		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,

@@ -1,0 +1,199 @@
+package peer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"time"
+
+	"umemstress/rdma"
+	"umemstress/workload/internal/fault"
+)
+
+// line is a conversation with a process that serves an end: requests to its standard input,
+// answers from its output.
+type line struct {
+	command *exec.Cmd
+	wait    func() error
+	asks    io.WriteCloser
+	tells   io.Closer // what it answers on
+	answers *bufio.Reader
+	said    lastLine // what it had to say beside, on its stderr
+	child   bool     // it is a child of this process; else somebody's command
+	host    string   // where it is, once it has said so
+	broken  error    // why no more is said
+}
+
+// How long an answer may take. A link that has stopped is told of by the end after 30 s.
+const (
+	answerBound = 45 * time.Second
+	endBound    = 5 * time.Second // to end, once nothing more is asked
+)
+
+// starter starts a process; wait returns once it has ended, and why.
+type starter func(*exec.Cmd) (wait func() error, err error)
+
+// begin starts the process and hears its greeting. After an error, too, close is to be called.
+func (l *line) begin(ctx context.Context, start starter) (err error) {
+	l.command.Stderr = &l.said
+	if l.asks, err = l.command.StdinPipe(); err != nil {
+		return err
+	}
+	answers, err := l.command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	l.tells, l.answers = answers, newLines(answers)
+	if l.wait, err = start(l.command); err != nil {
+		l.wait = nil
+		return fmt.Errorf("start %s: %w", l.name(), err)
+	}
+	return l.greet(ctx)
+}
+
+// greet reads the peer's first line.
+func (l *line) greet(ctx context.Context) error {
+	var g greeting
+	line, err := l.read(ctx, &g)
+	switch {
+	case l.broken != nil:
+		return l.broken
+	case err != nil || g.Protocol == 0:
+		l.broken = fault.Lacksf("the command of --peer does not begin as umemstress peer does, but with %.80q; does a shell on the way print something of its own?", bytes.TrimSpace(line))
+		return l.broken
+	case g.Protocol != protocol:
+		l.broken = fault.Lacksf("the peer on %s is umemstress %s, which speaks another version (%d) than this one (%d): install the same there", g.Host, g.Version, g.Protocol, protocol)
+		return l.broken
+	}
+	l.host = g.Host
+	return nil
+}
+
+// ask sends a request and returns the answer to it, or its error.
+func (l *line) ask(ctx context.Context, r request) (answer reply, err error) {
+	if l.broken != nil {
+		return reply{}, l.broken
+	}
+	if err := writeLine(l.asks, r); err != nil {
+		return reply{}, l.gone(err)
+	}
+	line, err := l.read(ctx, &answer)
+	switch {
+	case l.broken != nil:
+		return reply{}, l.broken
+	case err != nil:
+		return reply{}, l.garbled(fmt.Sprintf("%.80q", line))
+	case answer.Error == nil:
+		return answer, nil
+	}
+	return answer, l.failed(answer.Error)
+}
+
+// failed is the error that the other side told.
+func (l *line) failed(f *failure) error {
+	who := l.name() + ": "
+	if l.child { // what is of this process, too
+		who = ""
+	}
+	switch {
+	case f.Refused:
+		return refusedError{who + f.Text}
+	case f.Lacks:
+		return fault.Lacksf("%s%s", who, f.Text)
+	}
+	return fmt.Errorf("%s%s", who, f.Text)
+}
+
+// refusedError is rdma's, of another process.
+type refusedError struct{ text string }
+
+func (e refusedError) Error() string { return e.text }
+
+func (refusedError) Unwrap() error { return rdma.ErrPinRefused }
+
+// read reads a line, for as long as the peer may take.
+func (l *line) read(ctx context.Context, into any) (line []byte, err error) {
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		line, err = readLine(l.answers, into)
+	}()
+	bound := time.NewTimer(answerBound)
+	defer bound.Stop()
+	select {
+	case <-read:
+	case <-ctx.Done():
+		l.broken = ctx.Err()
+	case <-bound.C:
+		l.broken = fmt.Errorf("%s has not answered for %v: is it stopped, or its network?", l.name(), answerBound)
+	}
+	if l.broken != nil {
+		l.end() // or the read would last
+		return nil, l.broken
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return line, l.gone(err)
+	}
+	return line, err
+}
+
+// gone is of a connection that has ended.
+func (l *line) gone(err error) error {
+	l.broken = err
+	_ = l.close() // then it has said all that it had to
+	what := l.said.String()
+	if what == "" {
+		what = err.Error()
+	}
+	l.broken = fmt.Errorf("%s has ended: %s", l.name(), what)
+	if l.host == "" && !l.child { // it never was one
+		l.broken = fault.Lacksf("the command of --peer ended without a word of umemstress peer: %s", what)
+	}
+	return l.broken
+}
+
+func (l *line) garbled(what string) error {
+	l.broken = fmt.Errorf("%s answers what is none: %s", l.name(), what)
+	return l.broken
+}
+
+// name is what a user knows the process by.
+func (l *line) name() string {
+	switch {
+	case l.child:
+		return "the process that holds the regions"
+	case l.host == "":
+		return "the peer"
+	}
+	return "the peer on " + l.host
+}
+
+// end has no more said to the command, or heard of it: it has gone another way than a peer does.
+func (l *line) end() {
+	_ = l.command.Process.Kill()
+	_ = l.asks.Close()
+	_ = l.tells.Close()
+}
+
+// close ends the process. What it ends with is told where nothing else went wrong.
+func (l *line) close() error {
+	if l.wait == nil { // it never began, or has ended
+		return nil
+	}
+	_ = l.asks.Close() // the process ends at the end of its input
+	if l.broken != nil {
+		l.end()
+	}
+	kill := time.AfterFunc(endBound, l.end)
+	defer kill.Stop()
+	err := l.wait()
+	l.wait = nil
+	if err == nil || l.broken != nil {
+		return nil
+	}
+	return fmt.Errorf("end %s: %w: %s", l.name(), err, l.said.String())
+}
