@@ -18,6 +18,9 @@ const (
 	AccessLocalWrite  = Access(verbs.AccessLocalWrite)
 	AccessRemoteWrite = Access(verbs.AccessRemoteWrite)
 	AccessRemoteRead  = Access(verbs.AccessRemoteRead)
+	// AccessOnDemand pins nothing: the device faults pages in as it comes to them, as the process
+	// itself does, and loses them again to reclaim. The memory has to stay mapped.
+	AccessOnDemand = Access(verbs.AccessOnDemand)
 )
 
 const accessAnyWrite = AccessLocalWrite | AccessRemoteWrite
@@ -69,6 +72,7 @@ type MR struct {
 //     tests whether the process itself can write every page. If it can, the
 //     address is good and the pin was refused. The test dirties the pages of
 //     the file, which a pin would have done too.
+//   - no paging on demand, [Error.HostLacks]: EINVAL or EOPNOTSUPP for AccessOnDemand.
 //   - too little lockable memory, [Error.HostLacks]: ENOMEM, or EINVAL of older
 //     rdma_rxe, which masks every error of the pin so. In both cases the limit,
 //     what is pinned already and the privilege CAP_IPC_LOCK are compared.

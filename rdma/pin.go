@@ -13,6 +13,10 @@ import (
 // newRegisterError finds out what a failed registration means.
 func newRegisterError(label string, mem []byte, access Access, err error) error {
 	e := newError("register", label, err)
+	if access&AccessOnDemand != 0 && (e.Errno == unix.EINVAL || e.Errno == unix.EOPNOTSUPP) {
+		e.lacks, e.Remedy = true, "the device has no paging on demand (ibv_devinfo -v: odp_caps), or not of this kernel: rdma_rxe has it since Linux 6.15"
+		return e
+	}
 	switch e.Errno {
 	case unix.EFAULT:
 		if access&accessAnyWrite == 0 {

@@ -47,6 +47,7 @@ type Options struct {
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
 	Regions       int           // memory regions that the file's region is registered as
+	OnDemand      bool          // these are paged on demand and not pinned
 	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
@@ -200,6 +201,12 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--peer %s: the holder %s has no other host; give --holder rdma", o.Peer, o.Scenario.Holder)
 	case o.Release != umem.ReleaseDereg && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--release %s: the holder %s has no memory regions; give --holder rdma", o.Release, o.Scenario.Holder)
+	case o.OnDemand && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--odp: the holder %s has no memory regions; give --holder rdma", o.Scenario.Holder)
+	case o.OnDemand && o.Scenario.Folios != scenario.Natural:
+		return fault.Usagef("--odp: no folio is pinned; leave --folios %s out", o.Scenario.Folios)
+	case o.OnDemand && (o.Release == umem.ReleaseExit || o.Release == umem.ReleaseKill):
+		return fault.Usagef("--odp: nothing is pinned that could outlive a process; leave --release %s out", o.Release)
 	case o.Release == umem.ReleaseParallel && o.Regions == 1:
 		return fault.Usagef("--release %s: there is one memory region; give more with --mr", o.Release)
 	case o.MTU != 0 && !slices.Contains([]int{256, 512, 1024, 2048, 4096}, o.MTU):
@@ -234,6 +241,7 @@ func (o Options) settings() record.Settings {
 		MessageBytes:  o.MessageBytes,
 		QueuePairs:    o.QueuePairs,
 		Regions:       o.Regions,
+		OnDemand:      o.OnDemand,
 		Release:       o.Release,
 		MTU:           o.MTU,
 		ServiceLevel:  o.ServiceLevel,

@@ -44,7 +44,7 @@ func TestOptionsRefused(t *testing.T) {
 		"--mr 0":                           func(o *Options) { o.Regions = 0 },
 		"--mr 3":                           func(o *Options) { o.Regions = 3 },
 		"--mr 4: the holder dio":           func(o *Options) { o.Regions, o.Scenario.Holder = 4, "dio" },
-		"--release never":                   func(o *Options) { o.Release = "never" },
+		"--release never":                  func(o *Options) { o.Release = "never" },
 		"--release parallel: there is one": func(o *Options) { o.Release = "parallel" },
 		"--ib-port 0":                      func(o *Options) { o.Port = 0 },
 		"--iters -1":                       func(o *Options) { o.Iterations = -1 },

@@ -129,6 +129,10 @@ func (r *run) pin(ctx context.Context) error {
 func (r *run) lookAtFolios() (err error) {
 	kind, _ := scenario.Find(folio.Kinds(), r.options.Scenario.Folios)
 	channel := &r.record.Channels.Folios
+	if r.options.OnDemand {
+		channel.State, channel.Why = record.StateAbsent, "--odp: pages come and go on demand, and none is pinned"
+		return nil
+	}
 	r.folios, err = folio.Look(r.region)
 	switch {
 	case err == nil:

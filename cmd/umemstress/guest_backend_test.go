@@ -134,3 +134,34 @@ func TestReleaseByProcess(t *testing.T) {
 		}
 	}
 }
+
+// A region that is paged on demand pins nothing, and the file system hears of each write: whatever
+// the kernel would do to a pinned one, it is clean, or the device cannot. rdma_rxe can since 6.15.
+func TestOnDemand(t *testing.T) {
+	for _, backend := range []string{"uverbs", "ibverbs"} {
+		stdout, stderr, code := outcome(t, small("--odp", "--backend", backend, "--bidirectional", "--format", "json", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if !rxeOnDemand(t) {
+			if code != exit.HostLacks || !strings.Contains(stderr, "no paging on demand") {
+				t.Errorf("%s: exit code %d: %s", backend, code, stderr)
+			}
+			continue
+		}
+		var r record.Record
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%v in %q; %s", err, stdout, stderr)
+		}
+		if r.Verdict != record.Clean || len(r.Disagreements) > 0 || !r.Settings.OnDemand || r.Channels.Folios.State != record.StateAbsent || r.Channels.Probes.DirtiedPages != 0 {
+			t.Errorf("%s: %s (%s); %q; %+v", backend, r.Verdict, r.Reason, r.Disagreements, r.Channels.Probes)
+		}
+	}
+}
+
+// rxeOnDemand says whether this kernel's rdma_rxe has the functions for it.
+func rxeOnDemand(t *testing.T) bool {
+	t.Helper()
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(symbols), " rxe_odp_mr_init_user\t[rdma_rxe]")
+}

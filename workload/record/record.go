@@ -73,6 +73,7 @@ type Settings struct {
 	MessageBytes  int    `json:"message_bytes"`
 	QueuePairs    int    `json:"queue_pairs"`
 	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
+	OnDemand      bool   `json:"on_demand,omitempty"`      // they were not pinned
 	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
 	MTU           int    `json:"mtu,omitempty"`            // bytes; 0: the port's
 	ServiceLevel  int    `json:"service_level,omitempty"`

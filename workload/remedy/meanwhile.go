@@ -26,7 +26,7 @@ func Meanwhile(t Trouble) []string {
 	add(t.Effect == record.Corrupted, "Check each file that shares blocks with this one (clones, snapshots of it, deduplicated files) against a copy from before, and restore it.")
 	add(btrfs && t.Effect == record.Exposed, "Heed EUCLEAN from msync and fsync: those pages are not on the disk. Write them again with write(2), or store to them through the mapping and sync.")
 
-	add(h.LongTerm, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (read in the source, not run).")
+	add(h.LongTerm, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
 	add(h.Direct, "Read into anonymous memory and write the file from there; never with O_DIRECT into a mapping of a file.")
 	add(!h.LongTerm && !h.Direct, "Have devices, direct reads and process_vm_writev write to "+elsewhere+", and write the file from there.")
 	add(h.LongTerm && !t.Detached && t.Effect != record.Corrupted, "Where it must be this file: stop the traffic, touch each page (MADV_POPULATE_WRITE since Linux 5.14, else a store), only then deregister, and msync after that.")

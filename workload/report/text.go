@@ -108,12 +108,15 @@ func registered(region record.Region, s record.Settings) string {
 		"exit":     "by the end of the process that had them",
 		"kill":     "by a kill of the process that had them",
 	}[s.Release]
-	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" {
+	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" && !s.OnDemand {
 		return ""
 	}
 	as := "one memory region"
 	if s.Regions > 1 {
 		as = fmt.Sprintf("%d memory regions", s.Regions)
+	}
+	if s.OnDemand {
+		as += ", paged on demand"
 	}
 	return fmt.Sprintf(", as %s, released %s", as, cmp.Or(how, "one after the other"))
 }

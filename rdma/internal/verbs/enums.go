@@ -9,6 +9,7 @@ const (
 	AccessLocalWrite  Access = 1 << 0
 	AccessRemoteWrite Access = 1 << 1
 	AccessRemoteRead  Access = 1 << 2
+	AccessOnDemand    Access = 1 << 6
 )
 
 // QPType is the transport of a queue pair. enum ib_uverbs_qp_type,

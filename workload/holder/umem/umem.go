@@ -38,6 +38,7 @@ type Config struct {
 	Peer          string // command that starts 'umemstress peer' where the source is; empty: it is here
 	Verb          string // how bytes move: one of Verbs
 	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
+	OnDemand      bool   // they are not pinned, but paged on demand
 	Release       string // how they are released: one of Releases
 	QueuePairs    int    // connections that share the traffic
 	MessageBytes  int    // that an RDMA operation carries
@@ -69,7 +70,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, OnDemand: c.OnDemand}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (h *registration) openTarget(ctx context.Context) error {
 // openSource opens the end of the anonymous region: of another host where there is one.
 func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
-	c.Side = end.Source
+	c.Side, c.OnDemand = end.Source, false
 	if h.config.Peer != "" {
 		p, err := peer.Open(ctx, h.config.Peer, c)
 		if err == nil {

@@ -83,6 +83,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.MessageBytes > 0 && o.MessageBytes != quickMessage, "--size", o.MessageBytes)
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
 	add(o.Regions > 1, "--mr", o.Regions)
+	add(o.OnDemand, "--odp")
 	add(o.Release != "" && o.Release != "dereg", "--release", o.Release)
 	add(o.MTU > 0, "--mtu", o.MTU)
 	add(o.ServiceLevel > 0, "--sl", o.ServiceLevel)

@@ -32,6 +32,7 @@ type Config struct {
 	Path       rdma.PathConfig
 	Verb       string // how bytes move: one of Verbs
 	QueuePairs int    // connections that share the traffic
+	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 }
 
 // End is one of the two ends. It is used by one at a time.
@@ -146,7 +147,11 @@ func (e *End) Connect(other Place) error {
 // Register registers this end's region as n memory regions. After an error, too, Deregister is to
 // be called.
 func (e *End) Register(mapping []byte, n int) (Region, error) {
-	err := e.mine.register(e.pd, mapping, n, e.verb.access)
+	access := e.verb.access
+	if e.config.OnDemand {
+		access |= rdma.AccessOnDemand
+	}
+	err := e.mine.register(e.pd, mapping, n, access)
 	return e.mine.region(), err
 }
 
