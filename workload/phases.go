@@ -153,7 +153,7 @@ func (r *run) write(ctx context.Context, generation uint64) error {
 	if r.options.Duration > 0 {
 		stop.Until = time.Now().Add(r.options.Duration)
 	}
-	sent, err := r.holder.Write(ctx, holder.Step{Again: generation > 1, Stop: stop, Progress: &r.progress})
+	sent, err := r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(generation), Again: generation > 1, Stop: stop, Progress: &r.progress})
 	r.record.Traffic.Add(sent)
 	return err
 }
@@ -171,7 +171,7 @@ func (r *run) amidTraffic(phase func(context.Context) error) func(context.Contex
 		var traffic sync.WaitGroup
 		end := make(chan struct{})
 		traffic.Go(func() {
-			sent, failed = r.holder.Write(ctx, holder.Step{Stop: holder.StopRule{UntilClosed: end}, Progress: &r.progress})
+			sent, failed = r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(1), Stop: holder.StopRule{UntilClosed: end}, Progress: &r.progress})
 		})
 		err := phase(ctx)
 		close(end)

@@ -31,6 +31,7 @@ type guestFlags struct {
 	shares   []string
 	env      []string
 	given    *pflag.FlagSet
+	peer     []string // the program of a second guest; nil: there is one guest
 }
 
 func (f *guestFlags) register(flags *pflag.FlagSet) {
@@ -80,7 +81,7 @@ func (f *guestFlags) runGuest(cmd *cobra.Command, config lab.Config) error {
 	}
 	config.Stdout = cmd.OutOrStdout()
 	config.Stderr = cmd.ErrOrStderr()
-	result, err := lab.Run(cmd.Context(), config)
+	result, err := f.boot(cmd.Context(), config)
 	if err != nil {
 		return err
 	}
@@ -91,6 +92,16 @@ func (f *guestFlags) runGuest(cmd *cobra.Command, config lab.Config) error {
 		return exit.Status(result.ExitCode)
 	}
 	return nil
+}
+
+// boot boots the guest, or both.
+func (f *guestFlags) boot(ctx context.Context, config lab.Config) (lab.Result, error) {
+	if f.peer == nil {
+		return lab.Run(ctx, config)
+	}
+	second := config
+	second.Program, second.Shares, second.Serial = f.peer, nil, ""
+	return lab.RunPair(ctx, config, second)
 }
 
 // maxMiB is more than any machine has, and can be counted in bytes.

@@ -18,6 +18,7 @@ import (
 
 func newLabRunCommand() *cobra.Command {
 	var flags guestFlags
+	var hosts int
 	cmd := &cobra.Command{
 		Use:   "run [flags] [-- RUN-FLAGS]",
 		Short: "Do 'umemstress run' in a guest and bring the evidence out",
@@ -29,7 +30,8 @@ checked before a guest is booted.
 
 ` + labExitCodes,
 		Example: `  umemstress lab run
-  umemstress lab run --kernel 6.12 -- --preset quick --output evidence`,
+  umemstress lab run --kernel 6.12 -- --preset quick --output evidence
+  umemstress lab run --hosts 2 -- --preset quick --qp 4`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
 				return exit.Usagef("unexpected argument %q: run's own flags follow --", args[0])
@@ -37,11 +39,19 @@ checked before a guest is booted.
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if hosts != 1 && hosts != 2 {
+				return exit.Usagef("--hosts %d: give 1, or 2 for a run with a peer", hosts)
+			}
 			run, err := newLabRun(cmd, args)
 			if err != nil {
 				return err
 			}
 			defer os.Remove(run.dir) // a run that never began leaves it empty
+			if hosts == 2 {
+				if err := run.withPeer(&flags); err != nil {
+					return err
+				}
+			}
 			config, err := run.guest(&flags)
 			if err != nil {
 				return err
@@ -50,6 +60,7 @@ checked before a guest is booted.
 		},
 	}
 	flags.register(cmd.Flags())
+	cmd.Flags().IntVar(&hosts, "hosts", 1, "2: a second guest with the same kernel, on one network, is the run's --peer")
 	return cmd
 }
 
@@ -94,6 +105,21 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	l.program = append(program, "--output="+l.dir)
 	l.options.Output = l.dir
 	return l, nil
+}
+
+// withPeer has the bytes come from a second guest.
+func (l *labRun) withPeer(flags *guestFlags) error {
+	if l.options.Peer != "" {
+		return exit.Usagef("--hosts 2 is a peer of its own; leave run's --peer out")
+	}
+	options := l.options
+	options.Peer = lab.PeerCommand
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	flags.peer = []string{l.program[0], "peer"}
+	l.program = append(l.program, "--peer="+lab.PeerCommand)
+	return nil
 }
 
 // guest is the one for the run, whose directory of evidence is made.

@@ -99,7 +99,7 @@ func TestDamagedKernels(t *testing.T) {
 		t.Fatalf("undamaged: %s", p)
 	}
 	cases := 0
-	for _, file := range []string{"kernel.json", "vmlinux", "boot-modules-2.cpio"} {
+	for _, file := range []string{"kernel.json", "vmlinux", "boot-modules-3.cpio"} {
 		for _, d := range damages {
 			undo := spoil(t, d, filepath.Join(kernel, file))
 			list := start(t, env, program(t), "lab", "kernels")

@@ -71,7 +71,7 @@ func bench(t *testing.T) (dir string, env []string) {
 		"configured/.config": "CONFIG_X86_64=y\n", "arm64/.config": "# Linux/arm64 6.9.0 Kernel Configuration\nCONFIG_ARM64=y\n",
 		"imageless/lib/modules/6.9.0/modules.order": "",
 		kernel + "kernel.json":                      `{"Release": "5.10.0-1-amd64", "Version": "5.10.1-1"}`,
-		kernel + "vmlinuz":                          "", kernel + "boot-modules-2.cpio": "",
+		kernel + "vmlinuz":                          "", kernel + "boot-modules-3.cpio": "",
 		kernel + "lib/modules/5.10.0-1-amd64/modules.dep": "",
 	} {
 		path := filepath.Join(dir, name)

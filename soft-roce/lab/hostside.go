@@ -75,6 +75,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		Term:    terminalOf(c),
 		Shares:  shares,
 		Device:  !c.NoDevice,
+		Network: c.network.spec(),
 		Seed:    seed,
 	})
 	if err != nil {
@@ -136,6 +137,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		return nil, err
 	}
 	h.stderr = machine.NewSink(stderr, c.Stderr)
+	devices = append(devices, c.network.devices(h)...)
 	h.qemu = machine.Machine{
 		Accel:     c.Accel,
 		QEMU:      qemu,

@@ -37,6 +37,8 @@ type Config struct {
 
 	NoDevice bool // do not bring up soft-RoCE
 
+	network *network // with another guest; nil: none
+
 	// Accel is decided by default: KVM where it really works, else TCG.
 	Accel machine.Accel
 

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
 
@@ -41,7 +42,8 @@ type Tally struct{ Attempts, Held int }
 
 // Step says what one of the two write phases does.
 type Step struct {
-	Again    bool // the second one, past the file system that believes the pages clean
+	Source   payload.Recipe // of the bytes that the source holds, where the run chooses them
+	Again    bool           // the second one, past the file system that believes the pages clean
 	Stop     StopRule
 	Progress *Progress // of a holder that can repeat its traffic; nil: nobody looks
 }

@@ -71,7 +71,7 @@ func run(s *proto.Spec, to *ports) (proto.Event, error) {
 	stages.Go(func() error { return loadStage(proto.StageLoop) })
 	if s.Device {
 		stages.Go(func() error {
-			if err := linkUp(); err != nil {
+			if err := linkUp(s.Network); err != nil {
 				return fmt.Errorf("soft-RoCE: %w", err)
 			}
 			return nil
@@ -82,6 +82,11 @@ func run(s *proto.Spec, to *ports) (proto.Event, error) {
 	}
 	if err := switchRoot(s); err != nil {
 		return proto.Event{}, err
+	}
+	if s.Network != nil {
+		if err := introduce(*s.Network); err != nil {
+			return proto.Event{}, err
+		}
 	}
 	if err := to.control.Send(proto.Event{Kind: proto.EventReady}); err != nil {
 		return proto.Event{}, err

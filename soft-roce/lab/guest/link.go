@@ -13,10 +13,10 @@ import (
 	"umemstress/soft-roce/link"
 )
 
-// linkUp makes the link rxe0 over a veth pair and waits until its port is ACTIVE. The
-// pair's address gives the port a GID of type RoCE v2 over IPv4; the network exists in
-// the guest only. The pair is none that 'umemstress soft-roce down' would take away.
-func linkUp() error {
+// linkUp makes the link rxe0 and waits until its port is ACTIVE: over the card that leads to
+// another guest, or over a veth pair. Its address gives the port a GID of type RoCE v2 over IPv4; the
+// pair's network exists in the guest only, and it is none that 'umemstress soft-roce down' would take away.
+func linkUp(n *proto.Network) error {
 	if err := loadStage(proto.StageDevice); err != nil {
 		return err
 	}
@@ -32,6 +32,13 @@ func linkUp() error {
 	}
 	if err := netlink.LinkSetUp(lo); err != nil {
 		return err
+	}
+	if n != nil {
+		dev, err := cardUp(*n)
+		if err != nil {
+			return err
+		}
+		return link.Add(context.Background(), link.DefaultName, dev)
 	}
 	pair := link.Pair{First: "veth0", Second: "veth1", Addr: netip.MustParsePrefix("10.77.0.1/24")}
 	if err := pair.Make(); err != nil {

@@ -41,7 +41,7 @@ func openPorts(input bool) (*ports, error) {
 			}
 			name := strings.TrimSpace(string(raw))
 			dev := "/dev/" + filepath.Base(filepath.Dir(path))
-			if open[name] != nil || name == "" {
+			if open[name] != nil || name == "" || name == proto.PortPeer { // which is the program's
 				continue
 			}
 			// The runtime's poller makes the port non-blocking. A blocking

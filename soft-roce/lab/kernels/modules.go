@@ -45,6 +45,7 @@ var bootStages = []bootStage{
 	{name: proto.StageDevice, wanted: []module{
 		{"crc32_generic", "CRYPTO_CRC32"}, {"veth", "VETH"}, {"ib_uverbs", "INFINIBAND_USER_ACCESS"}, {"rdma_rxe", "RDMA_RXE"},
 	}},
+	{name: proto.StageNetwork, wanted: []module{{"virtio_net", "VIRTIO_NET"}}},
 }
 
 // stageFiles lists the files of a stage's modules, dependencies first. The

@@ -206,7 +206,7 @@ const (
 	byName          = "by-name"
 	kernelFile      = "kernel.json"         // a stockKernel
 	configFile      = "config"              // as the kernel came with it, if it did
-	bootModulesFile = "boot-modules-2.cpio" // its number changes with its layout
+	bootModulesFile = "boot-modules-3.cpio" // its number changes with its layout
 )
 
 func readStock(dir string) (stockKernel, error) {

@@ -75,6 +75,21 @@ func (d Port) args() []string {
 	}
 }
 
+// Wire is a network card whose packets go through the stream socket open as fd, to another
+// guest. MTU is in bytes; MAC is to be another one than that guest's.
+type Wire struct {
+	FD, MTU int
+	MAC     string
+}
+
+func (d Wire) args() []string {
+	return []string{
+		"-netdev", fmt.Sprintf("socket,id=wire,fd=%d", d.FD),
+		// It is to boot from nothing, and needs no ROM for it.
+		"-device", fmt.Sprintf("virtio-net-pci,netdev=wire,mac=%s,host_mtu=%d,romfile=", d.MAC, d.MTU),
+	}
+}
+
 // PortBus is what ports are plugged into.
 type PortBus struct{}
 

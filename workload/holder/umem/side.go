@@ -6,6 +6,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
 )
 
 // side is what a run wants of one end, wherever it is: of this process, of a child, or of another
@@ -16,8 +17,8 @@ type side interface {
 	// Register has the region, or its like elsewhere, registered as n memory regions.
 	Register(ctx context.Context, region *memory.Region, n int) (end.Region, error)
 	Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error
-	// Fill makes the bytes that are sent those that the region has now.
-	Fill(ctx context.Context, source *memory.Region) error
+	// Fill makes the bytes that are sent those that the region has now, by their recipe.
+	Fill(ctx context.Context, source *memory.Region, r payload.Recipe) error
 	// end.Order has when to call what.
 	Expect(ctx context.Context, o end.Order) error
 	Send(ctx context.Context, o end.Order) (end.Done, error)
@@ -41,7 +42,7 @@ func (h here) Begin(_ context.Context, theirs end.Region, pass holder.Pass) erro
 }
 
 // Fill has nothing to do: the region itself is what is sent from.
-func (h here) Fill(context.Context, *memory.Region) error { return nil }
+func (h here) Fill(context.Context, *memory.Region, payload.Recipe) error { return nil }
 
 func (h here) Expect(_ context.Context, o end.Order) error { return h.End.Expect(o) }
 

@@ -150,7 +150,7 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 
 // Write makes passes over the target.
 func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
-	if err := h.source.Fill(ctx, h.from); err != nil {
+	if err := h.source.Fill(ctx, h.from, step.Source); err != nil {
 		return record.Traffic{}, err
 	}
 	t := transfer{

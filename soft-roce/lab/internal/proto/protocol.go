@@ -13,6 +13,7 @@ const (
 	PortStdin   = "umemstress.stdin" // only if the program has input
 	PortStdout  = "umemstress.stdout"
 	PortStderr  = "umemstress.stderr"
+	PortPeer    = "umemstress.peer" // only of a guest that has another one for its peer
 
 	RootTag = "hostroot" // 9p mount tag of the host's file tree
 
@@ -30,7 +31,8 @@ type Spec struct {
 	Input   bool      // the program reads what the host sends
 	Term    *Terminal // which is the program's stdin and stdout; nil: pipes are
 	Shares  []Share
-	Device  bool // bring up soft-RoCE
+	Device  bool     // bring up soft-RoCE
+	Network *Network // that the link goes over; nil: one of the guest's own
 	Loaded  []LoadedFile
 	Seed    []byte // of the guest's random numbers, SeedBytes long
 }
@@ -42,7 +44,21 @@ const (
 	StageScratch = "scratch"
 	StageLoop    = "loop"
 	StageDevice  = "device"
+	StageNetwork = "network" // only of a guest with a Network
 )
+
+// Network is what a guest has to do with another one.
+type Network struct {
+	Host    string // what it calls itself
+	Address string // of its netdev, with the length of the prefix
+	HasPeer bool   // it has the port PortPeer, which PeerDevice leads to
+}
+
+// NetworkMTU is what the netdev has, in bytes: room for RoCE's greatest MTU.
+const NetworkMTU = 9000
+
+// PeerDevice is the port of the guest's peer, as udev would call it.
+const PeerDevice = "/dev/virtio-ports/" + PortPeer
 
 // GuestTmp is a directory of the scratch disk itself. TMPDIR points to it: /tmp is
 // part of the overlay, so that files of the host's /tmp are seen, but an overlay is

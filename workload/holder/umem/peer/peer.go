@@ -5,7 +5,6 @@ package peer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
 
@@ -21,8 +21,7 @@ type Peer struct {
 	line   line
 	device record.Device
 	place  end.Place
-	source [sha256.Size]byte // of what the region there is filled with
-	filled bool
+	filled payload.Recipe // of what the region there has
 }
 
 // open has the process begin, and open its device.
@@ -80,19 +79,19 @@ func (p *Peer) Begin(ctx context.Context, theirs end.Region, pass holder.Pass) e
 	return err
 }
 
-// Fill has the region there hold the same bytes as the source, where it does not yet.
-func (p *Peer) Fill(ctx context.Context, source *memory.Region) error {
-	sum := sha256.Sum256(source.Bytes)
-	if p.filled && sum == p.source {
+// Fill has the region there made the same as the source, where it is not yet.
+func (p *Peer) Fill(ctx context.Context, source *memory.Region, r payload.Recipe) error {
+	if p.filled == r {
 		return nil
 	}
-	for at := int64(0); at < source.Length; at += chunkBytes {
-		chunk := source.Bytes[at:min(at+chunkBytes, source.Length)]
-		if _, err := p.line.ask(ctx, request{Fill: &fillRequest{At: at, Bytes: chunk}}); err != nil {
-			return err
-		}
+	answer, err := p.line.ask(ctx, request{Fill: &r})
+	if err != nil {
+		return err
 	}
-	p.source, p.filled = sum, true
+	if want := sum(source.Bytes); answer.Sum != want {
+		return p.line.garbled("it has made other bytes of the same seed; install the same version there: " + answer.Sum)
+	}
+	p.filled = r
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/payload"
 )
 
 // What a command says that is no peer, is told with what came.
@@ -28,7 +29,7 @@ func TestOpenErrors(t *testing.T) {
 		{`echo '{"umemstress_peer":1,"host":"node2"}'; read a; echo oops; cat`, `the peer on node2 answers what is none: "oops\n"`, false},
 		{`echo '{"umemstress_peer":1,"host":"node2"}'; read a; echo '{}'; cat`, "no device", false},
 		{`echo '{"umemstress_peer":1,"host":"node2"}'; read a; echo '{"error":{"text":"no RDMA device","lacks":true}}'; cat`, "the peer on node2: no RDMA device", true},
-		{"head -c 3000000 /dev/zero", "does not begin as", true},
+		{"head -c 20000000 /dev/zero", "does not begin as", true},
 	} {
 		began := time.Now()
 		_, err := Open(t.Context(), of.command, end.Config{QueuePairs: 1})
@@ -101,7 +102,7 @@ func TestServeRefuses(t *testing.T) {
 	}{
 		{request{Await: true}, errOrder.Error()},
 		{request{Register: &registerRequest{Bytes: 1}}, errOrder.Error()},
-		{request{Fill: &fillRequest{}}, errOrder.Error()},
+		{request{Fill: &payload.Recipe{}}, errOrder.Error()},
 		{request{Open: &openRequest{Verb: "write", QueuePairs: 0}}, "0 queue pairs: from 1 to 1024"},
 		{request{Open: &openRequest{Verb: "write", QueuePairs: 1}}, "nosuch0"},
 	} {
@@ -117,10 +118,10 @@ func TestServeRefuses(t *testing.T) {
 
 // A line that is long comes whole, and one that is too long does not fill the memory.
 func TestReadLine(t *testing.T) {
-	long := fmt.Sprintf(`{"fill":{"at":7,"bytes":"%s"}}`, strings.Repeat("AAAA", 1<<18))
+	long := fmt.Sprintf(`{"register":{"bytes":7,"path":"%s"}}`, strings.Repeat("AAAA", 1<<18))
 	var r request
 	lines := newLines(strings.NewReader(long + "\n{\"await\":true}\n"))
-	if _, err := readLine(lines, &r); err != nil || r.Fill == nil || r.Fill.At != 7 || len(r.Fill.Bytes) != 3<<18 {
+	if _, err := readLine(lines, &r); err != nil || r.Register == nil || r.Register.Bytes != 7 || len(r.Register.Path) != 4<<18 {
 		t.Error(err)
 	}
 	if _, err := readLine(lines, &r); err != nil || !r.Await {
@@ -155,7 +156,7 @@ func FuzzServe(f *testing.F) {
 	f.Add([]byte(`{"open":{"verb":"write","queue_pairs":1}}` + "\n" + `{"send":{"to":-1}}` + "\n"))
 	f.Add([]byte(`{"register":{"bytes":9223372036854775807}}` + "\n"))
 	f.Add([]byte("\n{}\n[]\n"))
-	f.Add([]byte(`{"fill":{"at":-1,"bytes":"AAAA"}}`))
+	f.Add([]byte(`{"fill":{"seed":1,"page_bytes":-1}}`))
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		if err := Serve(t.Context(), bytes.NewReader(lines), io.Discard, Config{Device: "nosuch0", Backend: "auto"}); err == nil {
 			return

@@ -9,6 +9,7 @@ import (
 
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/payload"
 )
 
 // Config is what the peer's own side chooses.
@@ -140,7 +141,7 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 	case r.Begin != nil:
 		return reply{}, s.end.Begin(r.Begin.Theirs, r.Begin.Pass)
 	case r.Fill != nil:
-		return reply{}, s.fill(*r.Fill)
+		return s.fill(*r.Fill)
 	case r.Expect != nil:
 		return reply{}, s.end.Expect(*r.Expect)
 	case r.Send != nil:
@@ -202,15 +203,14 @@ func (s *server) mapped(r registerRequest) (*memory.Region, error) {
 	return memory.MapFile(f, r.Offset, int(r.Bytes))
 }
 
-func (s *server) fill(r fillRequest) error {
+func (s *server) fill(r payload.Recipe) (reply, error) {
 	if s.config.child() {
-		return errOrder
+		return reply{}, errOrder
 	}
-	if r.At < 0 || r.At > s.region.Length || int64(len(r.Bytes)) > s.region.Length-r.At {
-		return fmt.Errorf("%d bytes at %d are not within the region of %d", len(r.Bytes), r.At, s.region.Length)
+	if err := r.Fill(s.region.Bytes); err != nil {
+		return reply{}, err
 	}
-	copy(s.region.Bytes[r.At:], r.Bytes)
-	return nil
+	return reply{Sum: sum(s.region.Bytes)}, nil
 }
 
 func (s *server) close() error {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,17 +11,18 @@ import (
 	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
 const protocol = 1
 
-// maxLine is the longest line, in bytes: chunkBytes in base64, and room for the rest.
-const (
-	chunkBytes = 1 << 20
-	maxLine    = 2 << 20
-)
+// maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
+const maxLine = 16 << 20
+
+// sum is what both sides know the same bytes by.
+func sum(bytes []byte) string { return fmt.Sprintf("%x", sha256.Sum256(bytes)) }
 
 // greeting is the peer's first line.
 type greeting struct {
@@ -35,7 +37,7 @@ type request struct {
 	Connect    *end.Place       `json:"connect,omitempty"`
 	Register   *registerRequest `json:"register,omitempty"`
 	Begin      *beginRequest    `json:"begin,omitempty"`
-	Fill       *fillRequest     `json:"fill,omitempty"`
+	Fill       *payload.Recipe  `json:"fill,omitempty"`
 	Expect     *end.Order       `json:"expect,omitempty"`
 	Send       *end.Order       `json:"send,omitempty"`
 	Await      bool             `json:"await,omitempty"`
@@ -64,17 +66,13 @@ type beginRequest struct {
 	Pass   holder.Pass `json:"pass"`
 }
 
-type fillRequest struct {
-	At    int64  `json:"at"`
-	Bytes []byte `json:"bytes"`
-}
-
 // reply has an error, or what was asked for.
 type reply struct {
 	Error  *failure       `json:"error,omitempty"`
 	Device *record.Device `json:"device,omitempty"` // of open
 	Place  *end.Place     `json:"place,omitempty"`  // of open
 	Region *end.Region    `json:"region,omitempty"` // of register
+	Sum    string         `json:"sum,omitempty"`    // of what fill has made
 	Done   *end.Done      `json:"done,omitempty"`   // of send, beside an error too
 }
 

@@ -1,0 +1,90 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/machine"
+)
+
+// network is what a guest has to do with another one.
+type network struct {
+	proto.Network
+	mac  string
+	wire *os.File // this guest's end
+	peer *os.File // the end of the port to its peer; nil: it has none
+}
+
+// The guests of a pair.
+const (
+	FirstHost, firstAddress, firstMAC    = "host1", "10.77.0.1/24", "52:54:00:4d:00:01"
+	SecondHost, secondAddress, secondMAC = "host2", "10.77.0.2/24", "52:54:00:4d:00:02"
+)
+
+// PeerCommand is what a program of the first guest of RunPair talks to the program of the second one
+// by, as a shell understands it: from its standard input to that of the other, and back. It ends
+// at the end of its input.
+const PeerCommand = "exec 3<>" + proto.PeerDevice + "; cat <&3 & there=$!; cat >&3; kill $there"
+
+// RunPair boots two guests on one network, each with the link rxe0 over it. The result is that
+// of the first one's program, with whose end the second guest ends, too. The second one's program
+// speaks with PeerCommand of the first one by its standard input and output, and has neither of its own.
+func RunPair(ctx context.Context, first, second Config) (Result, error) {
+	wire, otherWire, err := socketPair("the network")
+	if err != nil {
+		return Result{}, err
+	}
+	here, there, err := socketPair("the peer")
+	if err != nil {
+		return Result{}, errors.Join(err, wire.Close(), otherWire.Close())
+	}
+	first.network = &network{proto.Network{Host: FirstHost, Address: firstAddress, HasPeer: true}, firstMAC, wire, there}
+	second.network = &network{proto.Network{Host: SecondHost, Address: secondAddress}, secondMAC, otherWire, nil}
+	second.Stdin, second.Stdout = here, here
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var other sync.WaitGroup
+	other.Go(func() {
+		defer here.Close()
+		defer otherWire.Close()
+		// Of the end of the second one's program the first one's hears, and goes by it.
+		if _, err := Run(ctx, second); err != nil && ctx.Err() == nil {
+			cancel(fmt.Errorf("the second guest: %w", err))
+		}
+	})
+	result, err := Run(ctx, first)
+	cause := context.Cause(ctx)
+	cancel(nil)
+	other.Wait()
+	// Those that its QEMU got are closed already.
+	_, _ = wire.Close(), there.Close()
+	if errors.Is(err, context.Canceled) && cause != nil && !errors.Is(cause, context.Canceled) {
+		return Result{}, cause
+	}
+	return result, err
+}
+
+// spec is what init is told.
+func (n *network) spec() *proto.Network {
+	if n == nil {
+		return nil
+	}
+	return &n.Network
+}
+
+// devices are those of the machine.
+func (n *network) devices(h *hostSide) []machine.Device {
+	if n == nil {
+		return nil
+	}
+	devices := []machine.Device{machine.Wire{FD: h.lend(n.wire), MTU: proto.NetworkMTU, MAC: n.mac}}
+	if n.peer != nil {
+		devices = append(devices, machine.Port{Name: proto.PortPeer, FD: h.lend(n.peer)})
+	}
+	return devices
+}
