@@ -53,7 +53,7 @@ func TestHolders(t *testing.T) {
 // killedHolder names the holder that a child of TestHoldersKilled pins with.
 const killedHolder = "UMEMSTRESS_TEST_KILLED_HOLDER"
 
-// killedEnd is what the death of a process takes at most: less than the delay of a slow device.
+// killedEnd is what the death of a process takes at most.
 const killedEnd = 15 * time.Second
 
 // TestHoldersKilled kills a process in the middle of a hold, and wants it to end

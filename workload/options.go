@@ -63,7 +63,7 @@ type Options struct {
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
 	Seed       uint64 // of the payload
 	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
-	DIOSource  string // a block device that the holder dio reads from; empty: a slow one of the run's own
+	DIOSource  string // a slow block device or file that the holder dio reads from; empty: a device of the run's own
 
 	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
 	Attach     func(holder string) (witness.Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it

@@ -16,7 +16,7 @@ import (
 // RunChild does not return.
 func RunChild() {
 	child.RunIfChild(map[string]child.Main{
-		block.FlushChild:     block.FlushMain,
+		block.GuardChild:     block.GuardMain,
 		block.RemoveChild:    block.RemoveMain,
 		hog.Child:            hog.Main,
 		keeper.Child:         keeper.Main,

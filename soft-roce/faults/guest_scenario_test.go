@@ -16,7 +16,7 @@ import (
 )
 
 // spread has every holder, and of the other parts all that leave traces of a kind of their
-// own. The first are for a short campaign: a cgroup, a slow device, huge pages, a clone.
+// own. The first are for a short campaign: a cgroup, a suspended device, huge pages, a clone.
 var spread = []string{
 	"rdma/ext4/memcg/none",
 	"dio/ext4/pageout/none",

@@ -27,9 +27,16 @@ type File struct {
 	Span   int64  // bytes that are read from it, over and over for a larger target
 }
 
+// Reader is a direct read that was begun.
+type Reader struct {
+	Thread    int   // that reads
+	Bytes     int   // it is to bring
+	Submitted int64 // what Submitted said of the thread before
+}
+
 // Read makes a direct read into each part of the target, in a thread of its own, and returns when
-// inFlight says of those threads that all of them wait. A read that is over by then did not hold.
-func (h *ByCalls) Read(ctx context.Context, f File, source, target *memory.Region, inFlight func(threads []int) (bool, error)) error {
+// inFlight says of them that all of them wait. A read that is over by then did not hold.
+func (h *ByCalls) Read(ctx context.Context, f File, source, target *memory.Region, inFlight func(reads []Reader) (bool, error)) error {
 	memory.Touch(target.Bytes)
 	parts := Pass{Size: ReadBytes, Target: int64(len(target.Bytes)), Source: f.Span}
 	count := parts.Count()
@@ -37,24 +44,30 @@ func (h *ByCalls) Read(ctx context.Context, f File, source, target *memory.Regio
 		return fault.Usagef("--anon-size %d: a direct read blocks a thread, and from a given source %d reads would be needed; give at least %d", len(source.Bytes), count, ReadBytes)
 	}
 	h.Begin(source, target, parts.Target, count)
-	readers := make(chan int, count)
+	readers := make(chan Reader, count)
 	for m := range parts.Messages() {
 		h.startRead(f, m, readers)
 	}
-	var threads []int
+	var reads []Reader
 	for range count {
-		threads = append(threads, <-readers)
+		reads = append(reads, <-readers)
 	}
-	return h.awaitFlight(ctx, func() (bool, error) { return inFlight(threads) })
+	return h.awaitFlight(ctx, func() (bool, error) { return inFlight(reads) })
 }
 
-func (h *ByCalls) startRead(f File, m Message, readers chan<- int) {
+func (h *ByCalls) startRead(f File, m Message, readers chan<- Reader) {
 	into := h.Target.Bytes[m.To : m.To+int64(m.Length)]
 	what := fmt.Sprintf("the direct read of %d bytes at %d from %s", m.Length, m.From, f.Name)
 	h.Calls.Start(what, m.Length, func() (int, error) {
 		runtime.LockOSThread() // so that the thread can be looked at
 		defer runtime.UnlockOSThread()
-		readers <- unix.Gettid()
+		r := Reader{Thread: unix.Gettid(), Bytes: m.Length}
+		var err error
+		r.Submitted, err = Submitted(r.Thread)
+		readers <- r
+		if err != nil {
+			return 0, err
+		}
 		return unix.Pread(int(f.Handle.Fd()), into, m.From)
 	})
 }

@@ -1,11 +1,10 @@
-// Package dio is the holder dio: it pins by O_DIRECT reads into the mapping that a slow
+// Package dio is the holder dio: it pins by O_DIRECT reads into the mapping that a suspended
 // device keeps in flight.
 package dio
 
 import (
 	"context"
 	"errors"
-	"time"
 
 	"umemstress/probes/event"
 	"umemstress/workload/holder"
@@ -15,19 +14,12 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// longest is how long the phases between pin and the second write may take. It
-// is also how long a killed process lingers: nothing ends a direct read early.
-func longest(fileBytes int64) time.Duration {
-	return time.Minute + time.Duration(fileBytes>>23)*time.Second
-}
-
-// reader keeps pages pinned with direct reads from a slow device into them.
-// The first write goes through the mapping; the second one is the arrival of
-// what the reads bring.
+// reader keeps pages pinned with direct reads from a device into them. The first write goes
+// through the mapping; the second one is the arrival of what the reads bring.
 type reader struct {
 	holder.ByCalls
 	config  Config
-	slow    slowDevice
+	device  device
 	content *memory.Region // what a given device holds; nil: the run decides
 }
 
@@ -36,17 +28,14 @@ type Config struct {
 	TargetBytes int64  // that are to arrive
 	SourceBytes int64  // of a given source that are read, over and over
 	StoreBytes  int    // that an operation of the first write stores
-	Source      string // a block device or file to read from; empty: a slow device of the run's own
+	Source      string // a block device or file to read from; empty: a device of the run's own
 	Dir         string // where a device of the run's own has its space
-	// Delay is how long a device of the run's own waits at most; 0: as long as the phases
-	// may take.
-	Delay time.Duration
 }
 
 // Facts is what is known of the holder dio.
 func Facts() scenario.Holder {
 	return scenario.Holder{
-		Choice: scenario.Choice{Name: "dio", What: "an O_DIRECT read from a slow block device into the mapping"},
+		Choice: scenario.Choice{Name: "dio", What: "an O_DIRECT read from a block device into the mapping"},
 		Does:   "a direct read", Once: true, Probed: event.HolderDIO, // its pins are counted since Linux 6.5
 	}
 }
@@ -61,21 +50,17 @@ func Open(ctx context.Context, c Config) (holder.Holder, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &reader{config: c, slow: given, content: content}, nil
+		return &reader{config: c, device: given, content: content}, nil
 	}
-	delay := c.Delay
-	if delay == 0 {
-		delay = longest(c.TargetBytes)
-	}
-	slow, err := newSlowDevice(ctx, c.Dir, c.TargetBytes, delay)
+	gated, err := newGatedDevice(ctx, c.Dir, c.TargetBytes)
 	if err != nil {
 		return nil, err
 	}
-	return &reader{config: c, slow: slow}, nil
+	return &reader{config: c, device: gated}, nil
 }
 
 // Device is what is read from.
-func (h *reader) Device() record.Device { return h.slow.describe() }
+func (h *reader) Device() record.Device { return h.device.describe() }
 
 // Content is what a given device holds.
 func (h *reader) Content() []byte {
@@ -88,8 +73,11 @@ func (h *reader) Content() []byte {
 // Pin starts a read into each part of the target and returns when all of them
 // wait in the device.
 func (h *reader) Pin(ctx context.Context, source, target *memory.Region) error {
-	from := holder.File{Handle: h.slow.direct(), Name: h.slow.describe().Name, Span: h.slow.span()}
-	return h.Read(ctx, from, source, target, h.slow.inFlight)
+	if err := h.device.hold(); err != nil {
+		return err
+	}
+	from := holder.File{Handle: h.device.direct(), Name: h.device.describe().Name, Span: h.device.span()}
+	return h.Read(ctx, from, source, target, h.device.inFlight)
 }
 
 // Write is what the reads bring, when it is the second one.
@@ -97,26 +85,19 @@ func (h *reader) Write(ctx context.Context, step holder.Step) (record.Traffic, e
 	if !step.Again {
 		return h.Store(ctx, h.config.StoreBytes)
 	}
-	return h.LetGo(ctx, func() error { return h.slow.supply(h.Source.Bytes) })
+	return h.LetGo(ctx, func() error { return h.device.supply(h.Source.Bytes) })
 }
 
-// Close ends reads that are still under way. One that was not yet submitted when
-// the device was told to hurry would wait for the whole delay, so it is told again.
+// Close ends reads that are still under way.
 func (h *reader) Close() error {
-	if h.slow == nil {
+	if h.device == nil {
 		return nil
 	}
-	var errs []error
-	for h.Calls != nil && h.Calls.UnderWay() {
-		if err := h.slow.hurry(); err != nil {
-			errs = append(errs, err)
-			break
-		}
-		soon, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		_ = h.Calls.Wait(soon) // a failed read was reported where it mattered
-		cancel()
+	err := h.device.letGo()
+	if err == nil && h.Calls != nil {
+		_ = h.Calls.Wait(context.Background()) // a failed read was reported where it mattered
 	}
-	errs = append(errs, h.slow.Close(), h.content.Close())
-	h.slow = nil
-	return errors.Join(errs...)
+	err = errors.Join(err, h.device.Close(), h.content.Close())
+	h.device = nil
+	return err
 }

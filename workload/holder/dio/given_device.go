@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/workload/holder"
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
@@ -120,15 +121,16 @@ func (g *givenDevice) describe() record.Device {
 // inFlight is true when every reader sleeps uninterruptibly in pread: its pages
 // are mapped and writable, so it waits for the device and for nothing before it.
 // Somebody else may use the device, so that its own counts tell nothing.
-func (g *givenDevice) inFlight(threads []int) (bool, error) {
-	for _, thread := range threads {
-		if blocked, err := sleepsIn(thread, unix.SYS_PREAD64); err != nil || !blocked {
+func (g *givenDevice) inFlight(reads []holder.Reader) (bool, error) {
+	for _, r := range reads {
+		if blocked, err := sleepsIn(r.Thread, unix.SYS_PREAD64); err != nil || !blocked {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
+func (g *givenDevice) hold() error         { return nil }
 func (g *givenDevice) supply([]byte) error { return nil }
-func (g *givenDevice) hurry() error        { return nil }
+func (g *givenDevice) letGo() error        { return nil }
 func (g *givenDevice) Close() error        { return g.file.Close() }

@@ -7,14 +7,18 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
+	"umemstress/workload/internal/memory"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/payload"
 )
@@ -30,13 +34,42 @@ func dioSubject(c Config) holdertest.Subject {
 // TestDIOTooEarly has the reads return before the second write: the holder must
 // say that it held nothing, instead of a second write that did not happen.
 func TestDIOTooEarly(t *testing.T) {
-	r := holdertest.NewRig(t, dioSubject(Config{Delay: 2 * time.Second}), 2<<20, 2<<20)
+	r := holdertest.NewRig(t, dioSubject(Config{}), 2<<20, 2<<20)
 	r.Must(r.Holder.Pin(t.Context(), r.Source, r.Region))
+	r.Must(r.Holder.Held())
+	r.Must(r.Holder.(*reader).device.letGo())
 	if err := worktest.FirstError(t, r.Holder.Held); !fault.IsIneffective(err) {
 		t.Errorf("held: %v, want ineffective", err)
 	}
 	if _, err := r.Holder.Write(t.Context(), holder.Step{Again: true}); !fault.IsIneffective(err) {
 		t.Errorf("write: %v, want ineffective", err)
+	}
+}
+
+// TestSubmitted wants the kernel to count what a thread reads directly, since a read is taken to be
+// in flight by that.
+func TestSubmitted(t *testing.T) {
+	d, err := newGatedDevice(t.Context(), os.TempDir(), sourceSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	into, err := memory.MapAnonymous(sourceSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer into.Close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := holder.Submitted(unix.Gettid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.direct().ReadAt(into.Bytes, 0); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := holder.Submitted(unix.Gettid()); err != nil || after-before != sourceSize {
+		t.Errorf("%d bytes before, %d after a read of %d, %v", before, after, sourceSize, err)
 	}
 }
 
@@ -49,9 +82,9 @@ func known() []byte {
 	return bytes
 }
 
-// TestDIOSource reads from a slow device that is given: its bytes are to arrive.
+// TestDIOSource reads from a device that is given and takes long: its bytes are to arrive.
 func TestDIOSource(t *testing.T) {
-	slow, err := newSlowDevice(t.Context(), os.TempDir(), sourceSize, 3*time.Second)
+	slow, err := newGatedDevice(t.Context(), os.TempDir(), sourceSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +93,7 @@ func TestDIOSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := holdertest.NewRig(t, dioSubject(Config{Source: "/dev/" + slow.describe().Name}), 3<<20, sourceSize)
+	r.Must(slow.hold())
 	if !bytes.Equal(r.Holder.Content(), known()) {
 		t.Error("the bytes that are to arrive are not those of the device")
 	}
@@ -67,6 +101,12 @@ func TestDIOSource(t *testing.T) {
 	r.Write(1)
 	r.WantGeneration(1)
 	r.Must(r.Holder.Held())
+	ready := time.AfterFunc(2*time.Second, func() {
+		if err := slow.letGo(); err != nil {
+			t.Error(err)
+		}
+	})
+	defer ready.Stop()
 	r.Write(2)
 	r.WantGeneration(2)
 }

@@ -12,6 +12,6 @@ import (
 
 // The test binary is also what removes a device that a killed process leaves.
 func TestMain(m *testing.M) {
-	child.RunIfChild(map[string]child.Main{block.FlushChild: block.FlushMain, block.RemoveChild: block.RemoveMain})
+	child.RunIfChild(map[string]child.Main{block.GuardChild: block.GuardMain, block.RemoveChild: block.RemoveMain})
 	os.Exit(leaktest.Run(holdertest.Tests{M: m}))
 }

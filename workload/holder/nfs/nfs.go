@@ -79,7 +79,7 @@ func (h *reader) Content() []byte { return nil }
 // arrived at the server: the kernel pins the pages before it sends a call.
 func (h *reader) Pin(ctx context.Context, source, target *memory.Region) error {
 	from := holder.File{Handle: h.mounted.File, Name: "NFS", Span: int64(len(target.Bytes))}
-	return h.Read(ctx, from, source, target, func([]int) (bool, error) {
+	return h.Read(ctx, from, source, target, func([]holder.Reader) (bool, error) {
 		return h.server.Waiting() >= from.Span, nil
 	})
 }

@@ -39,15 +39,15 @@ func TestOpenNode(t *testing.T) {
 	}
 }
 
-// TestDelayFails wants a device-mapper device that could not be started to be gone.
-func TestDelayFails(t *testing.T) {
+// TestGateFails wants a device-mapper device that could not be started to be gone.
+func TestGateFails(t *testing.T) {
 	before := worktest.Left(t)
 	file, err := file.Nameless(os.TempDir(), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewDelay(t.Context(), file, 1<<20, 0, t.TempDir()); err == nil {
-		t.Error("a delay device over a file, which is no device")
+	if _, err := NewGate(t.Context(), file, 1<<20, t.TempDir()); err == nil {
+		t.Error("a gate over a file, which is no device")
 	} else {
 		t.Log(err)
 	}
@@ -68,14 +68,14 @@ func TestMappedKilled(t *testing.T) {
 	}
 	child, line, err := worktest.StartChild(t, "TestMappedKilled", killedMaker+"=1")
 	name := strings.TrimSpace(line)
-	if err != nil || !mapped(t, name) {
+	if err != nil || !isMapped(t, name) {
 		t.Errorf("the child made no device, but said %q, %v", line, err)
 	}
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // "signal: killed"
-	worktest.Eventually(t, "the device is removed", func() bool { return !mapped(t, name) })
+	worktest.Eventually(t, "the device is removed", func() bool { return !isMapped(t, name) })
 	if err := remove(name); err != nil {
 		t.Errorf("to remove it again: %v", err)
 	}
@@ -85,14 +85,14 @@ func TestMappedKilled(t *testing.T) {
 // stays.
 func createAndSay() {
 	control, err := loadMapper(context.Background())
-	d := &Delay{control: control, name: fmt.Sprintf("umemstress-test-%d", os.Getpid())}
+	g := &Gate{mapped: mapped{control: control, name: fmt.Sprintf("umemstress-test-%d", os.Getpid())}}
 	if err == nil {
 		var undo *child.Janitor
 		if undo, err = startMappedJanitor(); err == nil {
-			err = d.create(undo)
+			err = g.create(undo)
 		}
 	}
-	fmt.Println(d.name)
+	fmt.Println(g.name)
 	if err == nil {
 		time.Sleep(time.Minute)
 	}
@@ -100,15 +100,15 @@ func createAndSay() {
 	os.Exit(1)
 }
 
-// mapped says whether the device mapper has a device of that name.
-func mapped(t *testing.T, name string) bool {
+// isMapped says whether the device mapper has a device of that name.
+func isMapped(t *testing.T, name string) bool {
 	t.Helper()
 	control, err := openMapper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer control.Close()
-	err = (&Delay{control: control, name: name}).ask(&request{}, unix.DM_DEV_STATUS, 0)
+	err = (&mapped{control: control, name: name}).ask(&request{}, unix.DM_DEV_STATUS, 0)
 	if err != nil && !errors.Is(err, unix.ENXIO) {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func remove(name string) error {
 		return err
 	}
 	defer control.Close()
-	err = (&Delay{control: control, name: name}).remove()
+	err = (&mapped{control: control, name: name}).remove()
 	if errors.Is(err, unix.ENXIO) { // it was never made, or is gone
 		return nil
 	}

@@ -17,7 +17,7 @@ func lost() *record.Record {
 	r := &record.Record{
 		Verdict: record.DataLost, Kernel: "7.2.13+deb14-amd64", Host: record.Host{Version: "#1 SMP Debian 7.2.13-1", Machine: "x86_64", CPUs: 1, PageSize: 4096},
 		Scenario: scenario.Scenario{Holder: "dio", Filesystem: "ext4", Strip: "pageout", Mutation: "none", Folios: "large"},
-		Device:   record.Device{Name: "dm-0", Driver: "dm-delay", Backend: "O_DIRECT read"},
+		Device:   record.Device{Name: "dm-0", Driver: "dm-linear", Backend: "O_DIRECT read"},
 		Regions:  []record.Region{{Kind: record.RegionFile, Bytes: 1 << 20, Pages: 256, Offset: partOffset}},
 		File:     record.File{Scratch: true, Bytes: 4 << 20},
 		Settled:  &record.Settled{Msync: "0", Fsync: "0"},

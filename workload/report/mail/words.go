@@ -30,7 +30,7 @@ var actors = map[string]actor{
 	},
 	"dio": {
 		brings:   "O_DIRECT read",
-		pin:      "pread() with O_DIRECT from %s, which is slow, into the mapping; the reads stay in flight.",
+		pin:      "pread() with O_DIRECT from %s into the mapping; the device, suspended or slow, keeps the reads in flight.",
 		write:    "Meanwhile store old bytes to the mapping.",
 		again:    "Let the reads complete: they bring new bytes.",
 		release:  "The reads return, and have released the pages.",

@@ -148,7 +148,7 @@ func TestCheck(t *testing.T) {
 		{
 			name:   "no rdma_rxe",
 			files:  with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
-			can:    Abilities{RunVMWritev: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"device": "missing: this kernel has no module rdma_rxe"},
 		},
 		{
@@ -159,18 +159,18 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name:   "a device mapper that is not loaded yet",
-			files:  without(with(rootHost(), "modules/modules.builtin", "kernel/drivers/md/dm-mod.ko\nkernel/drivers/md/dm-delay.ko"), "dev/mapper/control"),
+			files:  without(with(rootHost(), "modules/modules.builtin", "kernel/drivers/md/dm-mod.ko"), "dev/mapper/control"),
 			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
-			states: map[string]string{"without RDMA: dio": "ok: device mapper with dm-delay"},
+			states: map[string]string{"without RDMA: dio": "ok: device mapper"},
 		},
 		{
-			name:  "no dm-delay, no userfaultfd",
-			files: with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
+			name:  "no device mapper, no userfaultfd",
+			files: without(rootHost(), "dev/mapper/control"),
 			change: func(h *host) {
 				h.userfault = func() error { return unix.ENOSYS }
 			},
 			can: Abilities{Lab: true},
-			states: map[string]string{"without RDMA: dio": "missing: CONFIG_DM_DELAY",
+			states: map[string]string{"without RDMA: dio": "missing: CONFIG_BLK_DEV_DM",
 				"without RDMA: vmwritev": "missing: CONFIG_USERFAULTFD"},
 		},
 		{
