@@ -52,16 +52,20 @@ func chosen(scenarios []scenario.Explained, all bool) []scenario.Explained {
 
 func printChoices(w io.Writer, presets string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	section := func(name string, choices []scenario.Choice) {
-		fmt.Fprintln(table, name)
-		for _, c := range choices {
-			fmt.Fprintf(table, "  %s\t%s\n", c.Name, c.What)
+	for _, part := range scenario.Parts() {
+		name := string(part) // beside the first choice, since a screen has few lines
+		for _, c := range workload.Scenarios().Choices(part) {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", name, c.Name, c.What)
+			name = ""
 		}
 	}
-	for _, part := range scenario.Parts() {
-		section(string(part), workload.Scenarios().Choices(part))
+	if err := table.Flush(); err != nil {
+		return err
 	}
-	section(presets, workload.Presets())
+	fmt.Fprintln(table, presets)
+	for _, c := range workload.Presets() {
+		fmt.Fprintf(table, "\t%s\t%s\n", c.Name, c.What)
+	}
 	return table.Flush()
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestScenariosShort(t *testing.T) {
 		choices = append(choices, workload.Scenarios().Choices(part)...)
 	}
 	for _, c := range choices {
-		if !strings.Contains(text, "\n  "+c.Name+" ") || !strings.Contains(text, " "+c.What+"\n") {
+		if !regexp.MustCompile(`(?m)^\w* +` + c.Name + ` +` + regexp.QuoteMeta(c.What) + `$`).MatchString(text) {
 			t.Errorf("%s is not there: %s", c.Name, c.What)
 		}
 	}
