@@ -153,7 +153,7 @@ func (o Options) validate() error {
 		return fault.Usagef("--mutator child: the mutation %s is the run's own; give one beside the region, such as punch-beside", o.Scenario.Mutation)
 	}
 	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
-		return fault.Usagef("--dio-source %s: the holder %s reads from no device; give --holder dio", o.DIOSource, o.Scenario.Holder)
+		return fault.Usagef("--dio-source %s: only the holder dio reads from what it is given; give --holder dio in place of %s", o.DIOSource, o.Scenario.Holder)
 	}
 	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
 		return fault.Usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)

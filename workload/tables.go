@@ -7,9 +7,11 @@ import (
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
 	"umemstress/workload/holder"
+	"umemstress/workload/holder/aio"
 	"umemstress/workload/holder/dio"
 	"umemstress/workload/holder/nfs"
 	"umemstress/workload/holder/umem"
+	"umemstress/workload/holder/uring"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/holder/vmwritev"
 	"umemstress/workload/mutation"
@@ -59,6 +61,12 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: nfs.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return nfs.Open(ctx, nfs.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+		}},
+		{Holder: aio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return aio.Open(ctx, aio.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Dir: o.scratchDir()})
+		}},
+		{Holder: uring.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return uring.Open(ctx, uring.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Dir: o.scratchDir()})
 		}},
 	}
 }

@@ -16,6 +16,8 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunVMWritev: true}:                   exit.Clean,
 		{RunVMCI: true}:                       exit.Clean,
 		{RunNFS: true}:                        exit.Clean,
+		{RunAIO: true}:                        exit.Clean,
+		{RunURing: true}:                      exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

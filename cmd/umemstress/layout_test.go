@@ -63,6 +63,8 @@ var layers = []string{
 	"workload/holder/vmwritev",
 	"workload/holder/vmci",
 	"workload/holder/nfs",
+	"workload/holder/aio",
+	"workload/holder/uring",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/danger",
@@ -87,6 +89,7 @@ var layers = []string{
 	"workload/internal/cgroup",
 	"workload/internal/nfsd",
 	"workload/internal/mount",
+	"workload/internal/gated",
 	"workload/internal/block",
 	"workload/internal/module",
 	"workload/internal/memory",
@@ -101,9 +104,9 @@ var layers = []string{
 	"probes/kmsg/devkmsg",
 	"probes/kmsg",
 	"rdma",
+	"rdma/abitest",
 	"rdma/internal/softroce",
 	"rdma/internal/ibverbs",
-	"rdma/internal/abitest",
 	"rdma/internal/verbs/verbstest",
 	"rdma/internal/verbs",
 	"rdma/internal/uverbs",
@@ -119,7 +122,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring"}
 
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.

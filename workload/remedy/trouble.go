@@ -71,6 +71,9 @@ func Holders() []Holder {
 		{Name: "9p", What: "a read through netfs, such as 9p's", Direct: true, Releases: []string{"netfs_rreq_terminated", "netfs_read_collection", "netfs_unbuffered_read_iter_locked"}},
 		{Name: "sgio", What: "an SG_IO read", Direct: true, Releases: []string{"blk_rq_unmap_user", "sg_io", "sg_finish_rem_req"}},
 		{Name: "vmwritev", What: "process_vm_writev", Pins: true, Releases: []string{"process_vm_rw", "process_vm_rw_core", "process_vm_rw_single_vec", "__x64_sys_process_vm_writev"}},
+		// By its release it is a direct read; a run knows which.
+		{Name: "aio", What: "an O_DIRECT read by io_submit", Direct: true},
+		{Name: "uring", What: "an O_DIRECT read by io_uring", Direct: true},
 		{Name: "dio", What: "an O_DIRECT read", Direct: true, Releases: []string{"bio_release_pages", "__bio_release_pages", "bio_check_pages_dirty", "bio_dirty_fn"}},
 	}
 }

@@ -8,6 +8,7 @@ type Holder struct {
 	Once       bool   // it brings each byte once, and cannot repeat its traffic
 	OneWay     bool   // it brings nothing back from the target
 	Remaps     bool   // it maps the target a second time, which is not made for huge pages
+	PinsAs     string // the holder that pins in the same way; this one is released elsewhere. Empty: none
 	Probed     string // what the probes call its release (event.HolderUmem, ...)
 	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
 	// see that the pages they strip are pinned.

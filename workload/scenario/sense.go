@@ -1,6 +1,9 @@
 package scenario
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // nonsense says why the scenario's parts, each of which exists, show nothing
 // together; empty where they do show something.
@@ -8,6 +11,8 @@ func (c Catalogue) nonsense(s Scenario) string {
 	p, _ := c.parts(s)
 	fs := p.fs
 	switch {
+	case p.holder.PinsAs != "" && !toldApart(s):
+		return p.holder.Name + " pins as " + p.holder.PinsAs + " does, and is another in its release alone; of more than pageout, punch and reflink take --holder " + p.holder.PinsAs
 	case s.Folios == "large" && !fs.LargeFolios:
 		return "large folios of " + fs.Name + " are not made here; use ext4, xfs, btrfs or tmpfs"
 	case p.strip.NeedsLarge && (!fs.LargeFolios || s.Folios == "single"):
@@ -36,6 +41,12 @@ func (c Catalogue) nonsense(s Scenario) string {
 		return s.Mutation + " detaches the pages, so a strip before it changes nothing; use strip none"
 	}
 	return ""
+}
+
+// toldApart says whether the scenario is one of those that a holder is tried by which differs from
+// another in its release alone.
+func toldApart(s Scenario) bool {
+	return slices.Contains([]string{"none", "pageout"}, s.Strip) && slices.Contains([]string{"none", "punch", "reflink"}, s.Mutation)
 }
 
 // Explained is a scenario with one line on what it shows, or on why it makes no

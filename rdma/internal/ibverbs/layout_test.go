@@ -3,7 +3,7 @@ package ibverbs
 import (
 	"testing"
 
-	"umemstress/rdma/internal/abitest"
+	"umemstress/rdma/abitest"
 	"umemstress/rdma/internal/verbs"
 )
 

@@ -115,7 +115,7 @@ func (g *givenDevice) describe() record.Device {
 	if err != nil {
 		driver = "block" // a virtual device has no driver to name
 	}
-	return record.Device{Name: name, Driver: filepath.Base(driver), Backend: "O_DIRECT read"}
+	return record.Device{Name: name, Driver: filepath.Base(driver), Backend: backend}
 }
 
 // inFlight is true when every reader sleeps uninterruptibly in pread: its pages

@@ -81,6 +81,19 @@ func (l *FrameFlags) Folio(frame uint64) (Folio, error) {
 	return Folio{Head: first + head, Pages: int(pages), Private: block[head]&kpfPrivate != 0}, nil
 }
 
+// of returns the flags of a frame.
+func (l *FrameFlags) of(frame uint64) (uint64, error) {
+	first := frame - frame%blockFrames
+	block, err := l.block(first)
+	if err != nil {
+		return 0, err
+	}
+	if frame-first >= uint64(len(block)) {
+		return 0, fmt.Errorf("/proc/kpageflags ends before frame %d", frame)
+	}
+	return block[frame-first], nil
+}
+
 // block returns the flags of the block that begins with a frame; the last one of the
 // machine's memory may be shorter.
 func (l *FrameFlags) block(first uint64) ([]uint64, error) {

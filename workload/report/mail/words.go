@@ -36,6 +36,22 @@ var actors = map[string]actor{
 		release:  "The reads return, and have released the pages.",
 		sections: []section{sectionBlock},
 	},
+	"aio": {
+		brings:   "O_DIRECT read by io_submit()",
+		pin:      "io_submit() IOCB_CMD_PREAD with O_DIRECT from %s into the mapping; the device, which is suspended, keeps the reads in flight.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Resume the device: the reads bring new bytes.",
+		release:  "Take the events by io_getevents(). bio_dirty_fn() lets go of pages that were found clean, in a kworker.",
+		sections: []section{sectionBlock},
+	},
+	"uring": {
+		brings:   "O_DIRECT read by io_uring",
+		pin:      "Submit IORING_OP_READ with O_DIRECT from %s into the mapping; the device, which is suspended, keeps the reads in flight.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Resume the device: the reads bring new bytes.",
+		release:  "Take the completions. bio_dirty_fn() lets go of pages that were found clean, in a kworker.",
+		sections: []section{sectionBlock},
+	},
 	"vmwritev": {
 		brings:  "process_vm_writev()",
 		pin:     "process_vm_writev() into the mapping, held in its copy by userfaultfd.",

@@ -41,13 +41,15 @@ type Abilities struct {
 	RunVMWritev bool `json:"run_vmwritev"` // with the holder vmwritev
 	RunVMCI     bool `json:"run_vmci"`     // with the holder vmci
 	RunNFS      bool `json:"run_nfs"`      // with the holder nfs
+	RunAIO      bool `json:"run_aio"`      // with the holder aio
+	RunURing    bool `json:"run_uring"`    // with the holder uring
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
 func (a Abilities) Some() bool {
-	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.Lab
+	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunAIO || a.RunURing || a.Lab
 }
 
 // Document is everything that was found.
@@ -75,13 +77,16 @@ func (h *host) check() Document {
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
 	dio, vmwritev, vmci, nfs := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem()
+	aio, uring := h.queuedItems("aio", h.aio), h.queuedItems("uring", h.uring)
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
 	tools := h.labItems()
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, vmci, nfs, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, dio, vmwritev, vmci, nfs)
+	items = slices.Concat(items, aio, uring)
+	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)
@@ -98,6 +103,8 @@ func (h *host) check() Document {
 			RunVMWritev: nothingMissing(vmwritev, scratch),
 			RunVMCI:     nothingMissing(vmci, scratch),
 			RunNFS:      nothingMissing(nfs, scratch),
+			RunAIO:      nothingMissing(append(aio, dio, scratch)...),
+			RunURing:    nothingMissing(append(uring, dio, scratch)...),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

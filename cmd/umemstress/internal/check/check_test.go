@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 		{
 			name:  "no RDMA",
 			files: rootHost(),
-			can:   Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			can:   Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{
 				"without RDMA: vmci": "missing: CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run",
 				"device":             "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
@@ -36,27 +36,27 @@ func TestCheck(t *testing.T) {
 		{
 			name:  "active rxe",
 			files: withRxe(rootHost(), "4: ACTIVE"),
-			can:   Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:   Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "ok: driver rdma_rxe, netdev veth0, port 1 ACTIVE (Ethernet)",
 				"device: uverbs0": "ok", "probes: targets": "ok", "panic_on_warn": "ok", "panic_on_oops": "ok", "BUG_ON": "ok", "kernel log": "ok"},
 		},
 		{
 			name:   "port DOWN",
 			files:  withRxe(rootHost(), "1: DOWN"),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: rxe0": "missing: ip link set veth0 up", "device: uverbs0": "ok"},
 		},
 		{
 			name:   "another driver",
 			files:  withMLX5(rootHost()),
-			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: mlx5_0": "ok: driver unknown, port 1 ACTIVE (Ethernet), through ibverbs", "device: uverbs0": "ok"},
 		},
 		{
 			name:   "another driver without rdma-core",
 			files:  withMLX5(rootHost()),
 			change: func(h *host) { h.library = errors.New("it is not there; get it") },
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"device: mlx5_0": "missing: soft-roce up --netdev DEV", "device: uverbs0": "ok"},
 		},
 		{
@@ -70,14 +70,14 @@ func TestCheck(t *testing.T) {
 			name:   "panic_on_warn",
 			files:  withRxe(rootHost(), "4: ACTIVE"),
 			change: func(h *host) { h.dangers[0].Present, h.dangers[0].Effect = true, "it is so" },
-			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"panic_on_warn": "warning: sysctl kernel.panic_on_warn=0", "panic_on_oops": "ok", "BUG_ON": "ok"},
 		},
 		{
 			name:   "BUG_ON",
 			files:  withRxe(rootHost(), "4: ACTIVE"),
 			change: func(h *host) { h.dangers[2].Present, h.dangers[2].Effect = true, "it is so" },
-			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"BUG_ON": "warning: --allow-crash", "panic_on_warn": "ok"},
 		},
 		{
@@ -133,7 +133,7 @@ func TestCheck(t *testing.T) {
 			change: func(h *host) {
 				h.features = features(map[string]string{"fentry": "no types", "kprobe-multi": "too old"})
 			},
-			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Observe: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Observe: true, Lab: true},
 			states: map[string]string{"probes: fentry": "warning: without fentry", "probes: kprobe-multi": "ok: not needed", "probes: kprobe": "ok"},
 		},
 		{
@@ -142,13 +142,13 @@ func TestCheck(t *testing.T) {
 			change: func(h *host) {
 				h.features = features(map[string]string{"fentry": "-", "kprobe-multi": "-", "kprobe": "-"})
 			},
-			can:    Abilities{Run: true, RunDIO: true, RunVMWritev: true, Lab: true},
+			can:    Abilities{Run: true, RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"probes: fentry": "missing: no probes", "probes: kprobe-multi": "missing", "probes: kprobe": "missing: get kprobe"},
 		},
 		{
 			name:   "no rdma_rxe",
 			files:  with(rootHost(), "modules/modules.dep", "kernel/fs/ext4/ext4.ko:"),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"device": "missing: this kernel has no module rdma_rxe"},
 		},
 		{
@@ -160,7 +160,7 @@ func TestCheck(t *testing.T) {
 		{
 			name:   "a device mapper that is not loaded yet",
 			files:  without(with(rootHost(), "modules/modules.builtin", "kernel/drivers/md/dm-mod.ko"), "dev/mapper/control"),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"without RDMA: dio": "ok: device mapper"},
 		},
 		{
@@ -174,26 +174,35 @@ func TestCheck(t *testing.T) {
 				"without RDMA: vmwritev": "missing: CONFIG_USERFAULTFD"},
 		},
 		{
+			name:  "io_uring forbidden",
+			files: rootHost(),
+			change: func(h *host) {
+				h.uring = func() error { return errors.New("io_uring_setup: not permitted; sysctl kernel.io_uring_disabled=0") }
+			},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: uring": "missing: sysctl kernel.io_uring_disabled=0"},
+		},
+		{
 			name:  "userfaultfd denied to root, and a log",
 			files: rootHost(),
 			change: func(h *host) {
 				h.userfault = func() error { return unix.EPERM }
 				h.openToRead = func(string) error { return fs.ErrPermission }
 			},
-			can: Abilities{RunDIO: true, Lab: true},
+			can: Abilities{RunDIO: true, RunAIO: true, RunURing: true, Lab: true},
 			states: map[string]string{"without RDMA: vmwritev": "missing: in a container, its seccomp profile has to allow it; or sysctl vm.unprivileged_userfaultfd=1",
 				"kernel log": "warning: in a container, pass the node in"},
 		},
 		{
 			name:   "VMCI, not loaded yet",
 			files:  withVMCI(rootHost()),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, RunVMCI: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunVMCI: true, Lab: true},
 			states: map[string]string{"without RDMA: vmci": "ok: vmw_vmci"},
 		},
 		{
 			name:   "VMCI, and somebody else has AF_VSOCK",
 			files:  with(withVMCI(rootHost()), "sys/module/vhost_vsock/refcnt", "0"),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"without RDMA: vmci": "missing: rmmod vhost_vsock"},
 		},
 		{
@@ -213,7 +222,7 @@ func TestCheck(t *testing.T) {
 		{
 			name:   "NFS, not loaded yet",
 			files:  withNFS(rootHost()),
-			can:    Abilities{RunDIO: true, RunVMWritev: true, RunNFS: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunNFS: true, Lab: true},
 			states: map[string]string{"without RDMA: nfs": "ok: nfsv3"},
 		},
 		{
@@ -236,7 +245,7 @@ func TestCheck(t *testing.T) {
 			change: func(h *host) {
 				h.lab.Sources = nil
 			},
-			can:    Abilities{RunDIO: true, RunVMWritev: true, Lab: true},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"lab: kernels": "warning: in the cache: 5.10; no others can be fetched"},
 		},
 	} {

@@ -109,6 +109,8 @@ func fixture(t *testing.T, files map[string]string) *host {
 		},
 		open:       stat,
 		openToRead: stat,
+		aio:        func() error { return nil },
+		uring:      func() error { return nil },
 		userfault:  func() error { return nil },
 	}
 }

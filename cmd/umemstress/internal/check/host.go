@@ -14,6 +14,8 @@ import (
 	"umemstress/workload"
 	"umemstress/workload/child"
 	"umemstress/workload/danger"
+	"umemstress/workload/holder/aio"
+	"umemstress/workload/holder/uring"
 	"umemstress/workload/scenario"
 	"umemstress/workload/witness"
 )
@@ -40,6 +42,7 @@ type host struct {
 	open        func(path string) error              // opens for reading and writing, and closes
 	openToRead  func(path string) error
 	library     error        // why rdma-core's library cannot be used; nil: it can
+	aio, uring  func() error // make a queue of asynchronous reads, and end it
 	userfault   func() error // makes a userfaultfd for the faults of system calls, and closes it
 }
 
@@ -85,6 +88,8 @@ func thisHost() (*host, error) {
 		open:       func(path string) error { return tryOpen(path, os.O_RDWR) },
 		openToRead: func(path string) error { return tryOpen(path, os.O_RDONLY) },
 		library:    rdma.LibraryError(),
+		aio:        aio.Available,
+		uring:      uring.Available,
 		userfault:  tryUserfault,
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)

@@ -43,6 +43,8 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunVMWritev, "a run with --holder vmwritev", crash},
 		{d.Can.RunVMCI, "a run with --holder vmci", crash},
 		{d.Can.RunNFS, "a run with --holder nfs", crash},
+		{d.Can.RunAIO, "a run with --holder aio", crash},
+		{d.Can.RunURing, "a run with --holder uring", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {

@@ -19,7 +19,7 @@ func TestCheckText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), a run with --holder nfs (with --allow-crash), probes on them all\n",
+		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), a run with --holder nfs (with --allow-crash), a run with --holder aio (with --allow-crash), a run with --holder uring (with --allow-crash), probes on them all\n",
 		"not possible here: the lab\n",
 		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
 		"modprobe, mke2fs: installed\n",
