@@ -3,12 +3,16 @@
 package folio
 
 import (
+	"errors"
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/workload/filesystem"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/internal/worktest"
 	"umemstress/workload/scenario"
 )
 
@@ -21,6 +25,15 @@ const (
 // held maps a part of a new file of the file system, made with the kind's folios, and
 // looks at what holds it.
 func held(t *testing.T, fs, folios string) (Kind, *Pinned) {
+	t.Helper()
+	kind, region := mapped(t, fs, folios)
+	pinned, err := Look(region)
+	must(t, err)
+	return kind, pinned
+}
+
+// mapped maps a part of such a file.
+func mapped(t *testing.T, fs, folios string) (Kind, *memory.Region) {
 	t.Helper()
 	kind, ok := scenario.Find(Kinds(), folios)
 	if !ok {
@@ -55,9 +68,7 @@ func held(t *testing.T, fs, folios string) (Kind, *Pinned) {
 		must(t, kind.Advise(region))
 	}
 	memory.Touch(region.Bytes)
-	pinned, err := Look(region)
-	must(t, err)
-	return kind, pinned
+	return kind, region
 }
 
 func must(t *testing.T, err error) {
@@ -133,5 +144,37 @@ func TestPrivate(t *testing.T) {
 	}
 	if pages, folios, err := p.Stripped(); pages != 0 || folios != 0 || err != nil {
 		t.Errorf("stripped: %d pages, %d folios, %v", pages, folios, err)
+	}
+}
+
+// A page that was clean is seen to be dirtied, alone or with its folio, and to be freed.
+func TestWatchRelease(t *testing.T) {
+	for _, fs := range []string{"ext4", "xfs"} {
+		t.Run(fs, func(t *testing.T) {
+			_, region := mapped(t, fs, "natural")
+			must(t, unix.Msync(region.Bytes, unix.MS_SYNC))
+			frames, err := memory.Frames(region.Bytes)
+			must(t, err)
+			watch, err := memory.WatchRelease(frames)
+			must(t, err)
+			if left, _, err := watch.Left(); left != len(frames) || err != nil {
+				t.Errorf("%d of %d pages are left before anything happens, %v", left, len(frames), err)
+			}
+			look, err := memory.OpenFrameFlags()
+			must(t, err)
+			first, err := look.Folio(frames[0])
+			must(t, errors.Join(err, look.Close()))
+			region.Bytes[0] = 1
+			left, large, err := watch.Left()
+			if dirtied := len(frames) - left; err != nil || dirtied < 1 || dirtied > first.Pages || large > left {
+				t.Errorf("%d pages of a folio of %d were dirtied, %d are left, %d of them in large folios, %v", dirtied, first.Pages, left, large, err)
+			}
+			must(t, unix.Madvise(region.Bytes, unix.MADV_REMOVE)) // a hole
+			worktest.Eventually(t, "the other pages are freed", func() bool {
+				left, _, err := watch.Left()
+				must(t, err)
+				return left == 0
+			})
+		})
 	}
 }

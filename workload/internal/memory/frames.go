@@ -63,14 +63,9 @@ func OpenFrameFlags() (*FrameFlags, error) {
 
 // Folio returns the folio that a frame belongs to.
 func (l *FrameFlags) Folio(frame uint64) (Folio, error) {
-	first := frame - frame%blockFrames
-	block, err := l.block(first)
+	block, head, err := l.head(frame)
 	if err != nil {
 		return Folio{}, err
-	}
-	head := frame - first
-	for head > 0 && block[head]&kpfCompoundTail != 0 {
-		head--
 	}
 	pages := uint64(1)
 	if block[head]&kpfCompoundHead != 0 {
@@ -78,20 +73,32 @@ func (l *FrameFlags) Folio(frame uint64) (Folio, error) {
 			pages++
 		}
 	}
-	return Folio{Head: first + head, Pages: int(pages), Private: block[head]&kpfPrivate != 0}, nil
+	return Folio{Head: frame - frame%blockFrames + head, Pages: int(pages), Private: block[head]&kpfPrivate != 0}, nil
 }
 
-// of returns the flags of a frame.
+// of returns the flags of a frame, which are those of its folio's first one.
 func (l *FrameFlags) of(frame uint64) (uint64, error) {
-	first := frame - frame%blockFrames
-	block, err := l.block(first)
+	block, head, err := l.head(frame)
 	if err != nil {
 		return 0, err
 	}
-	if frame-first >= uint64(len(block)) {
-		return 0, fmt.Errorf("/proc/kpageflags ends before frame %d", frame)
+	return block[head], nil
+}
+
+// head returns the block of a frame, and where in it the frame's folio begins.
+func (l *FrameFlags) head(frame uint64) (block []uint64, at uint64, err error) {
+	first := frame - frame%blockFrames
+	if block, err = l.block(first); err != nil {
+		return nil, 0, err
 	}
-	return block[frame-first], nil
+	at = frame - first
+	if at >= uint64(len(block)) {
+		return nil, 0, fmt.Errorf("/proc/kpageflags ends before frame %d", frame)
+	}
+	for at > 0 && block[at]&kpfCompoundTail != 0 {
+		at--
+	}
+	return block, at, nil
 }
 
 // block returns the flags of the block that begins with a frame; the last one of the
