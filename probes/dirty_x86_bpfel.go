@@ -96,6 +96,7 @@ const (
 	dirtyHolderHOLDER_VMWRITEV dirtyHolder = 3
 	dirtyHolderHOLDER_VMCI     dirtyHolder = 4
 	dirtyHolderHOLDER_NFS      dirtyHolder = 5
+	dirtyHolderHOLDER_FUSE     dirtyHolder = 6
 )
 
 type dirtyKind uint32
@@ -253,6 +254,16 @@ const (
 	dirtyProgDroppedKprobe            = "dropped_kprobe"
 	dirtyProgExt4FolioFentry          = "ext4_folio_fentry"
 	dirtyProgExt4FolioKprobe          = "ext4_folio_kprobe"
+	dirtyProgFuseAioEnterFentry       = "fuse_aio_enter_fentry"
+	dirtyProgFuseAioEnterKprobe       = "fuse_aio_enter_kprobe"
+	dirtyProgFuseCallEnterFentry      = "fuse_call_enter_fentry"
+	dirtyProgFuseCallEnterKprobe      = "fuse_call_enter_kprobe"
+	dirtyProgFuseEnterFentry          = "fuse_enter_fentry"
+	dirtyProgFuseEnterKprobe          = "fuse_enter_kprobe"
+	dirtyProgFuseLeaveFexit           = "fuse_leave_fexit"
+	dirtyProgFuseLeaveKprobe          = "fuse_leave_kprobe"
+	dirtyProgFuseReaderFentry         = "fuse_reader_fentry"
+	dirtyProgFuseReaderKprobe         = "fuse_reader_kprobe"
 	dirtyProgListedKprobe             = "listed_kprobe"
 	dirtyProgNfsEnterFentry           = "nfs_enter_fentry"
 	dirtyProgNfsEnterKprobe           = "nfs_enter_kprobe"
@@ -260,16 +271,17 @@ const (
 	dirtyProgNfsLeaveKprobe           = "nfs_leave_kprobe"
 	dirtyProgNfsReaderFentry          = "nfs_reader_fentry"
 	dirtyProgNfsReaderKprobe          = "nfs_reader_kprobe"
+	dirtyProgPauseFentry              = "pause_fentry"
+	dirtyProgPauseKprobe              = "pause_kprobe"
 	dirtyProgPinnedPagesEnterKprobe   = "pinned_pages_enter_kprobe"
 	dirtyProgPinnedPagesFexit         = "pinned_pages_fexit"
 	dirtyProgPinnedPagesLeaveKprobe   = "pinned_pages_leave_kprobe"
 	dirtyProgReaderFentry             = "reader_fentry"
 	dirtyProgReaderKprobe             = "reader_kprobe"
 	dirtyProgReleaseAbandoned         = "release_abandoned"
-	dirtyProgRemoteEnterFentry        = "remote_enter_fentry"
-	dirtyProgRemoteEnterKprobe        = "remote_enter_kprobe"
-	dirtyProgRemoteLeaveFexit         = "remote_leave_fexit"
-	dirtyProgRemoteLeaveKprobe        = "remote_leave_kprobe"
+	dirtyProgResumeFentry             = "resume_fentry"
+	dirtyProgResumeFexit              = "resume_fexit"
+	dirtyProgResumeKprobe             = "resume_kprobe"
 	dirtyProgStrippedFolioFexit       = "stripped_folio_fexit"
 	dirtyProgStrippedPageFexit        = "stripped_page_fexit"
 	dirtyProgUmemEnterFentry          = "umem_enter_fentry"
@@ -373,6 +385,16 @@ type dirtyProgramSpecs struct {
 	DroppedKprobe            *ebpf.ProgramSpec `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry          *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
+	FuseAioEnterFentry       *ebpf.ProgramSpec `ebpf:"fuse_aio_enter_fentry"`
+	FuseAioEnterKprobe       *ebpf.ProgramSpec `ebpf:"fuse_aio_enter_kprobe"`
+	FuseCallEnterFentry      *ebpf.ProgramSpec `ebpf:"fuse_call_enter_fentry"`
+	FuseCallEnterKprobe      *ebpf.ProgramSpec `ebpf:"fuse_call_enter_kprobe"`
+	FuseEnterFentry          *ebpf.ProgramSpec `ebpf:"fuse_enter_fentry"`
+	FuseEnterKprobe          *ebpf.ProgramSpec `ebpf:"fuse_enter_kprobe"`
+	FuseLeaveFexit           *ebpf.ProgramSpec `ebpf:"fuse_leave_fexit"`
+	FuseLeaveKprobe          *ebpf.ProgramSpec `ebpf:"fuse_leave_kprobe"`
+	FuseReaderFentry         *ebpf.ProgramSpec `ebpf:"fuse_reader_fentry"`
+	FuseReaderKprobe         *ebpf.ProgramSpec `ebpf:"fuse_reader_kprobe"`
 	ListedKprobe             *ebpf.ProgramSpec `ebpf:"listed_kprobe"`
 	NfsEnterFentry           *ebpf.ProgramSpec `ebpf:"nfs_enter_fentry"`
 	NfsEnterKprobe           *ebpf.ProgramSpec `ebpf:"nfs_enter_kprobe"`
@@ -380,16 +402,17 @@ type dirtyProgramSpecs struct {
 	NfsLeaveKprobe           *ebpf.ProgramSpec `ebpf:"nfs_leave_kprobe"`
 	NfsReaderFentry          *ebpf.ProgramSpec `ebpf:"nfs_reader_fentry"`
 	NfsReaderKprobe          *ebpf.ProgramSpec `ebpf:"nfs_reader_kprobe"`
+	PauseFentry              *ebpf.ProgramSpec `ebpf:"pause_fentry"`
+	PauseKprobe              *ebpf.ProgramSpec `ebpf:"pause_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.ProgramSpec `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_leave_kprobe"`
 	ReaderFentry             *ebpf.ProgramSpec `ebpf:"reader_fentry"`
 	ReaderKprobe             *ebpf.ProgramSpec `ebpf:"reader_kprobe"`
 	ReleaseAbandoned         *ebpf.ProgramSpec `ebpf:"release_abandoned"`
-	RemoteEnterFentry        *ebpf.ProgramSpec `ebpf:"remote_enter_fentry"`
-	RemoteEnterKprobe        *ebpf.ProgramSpec `ebpf:"remote_enter_kprobe"`
-	RemoteLeaveFexit         *ebpf.ProgramSpec `ebpf:"remote_leave_fexit"`
-	RemoteLeaveKprobe        *ebpf.ProgramSpec `ebpf:"remote_leave_kprobe"`
+	ResumeFentry             *ebpf.ProgramSpec `ebpf:"resume_fentry"`
+	ResumeFexit              *ebpf.ProgramSpec `ebpf:"resume_fexit"`
+	ResumeKprobe             *ebpf.ProgramSpec `ebpf:"resume_kprobe"`
 	StrippedFolioFexit       *ebpf.ProgramSpec `ebpf:"stripped_folio_fexit"`
 	StrippedPageFexit        *ebpf.ProgramSpec `ebpf:"stripped_page_fexit"`
 	UmemEnterFentry          *ebpf.ProgramSpec `ebpf:"umem_enter_fentry"`
@@ -566,6 +589,16 @@ type dirtyPrograms struct {
 	DroppedKprobe            *ebpf.Program `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry          *ebpf.Program `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.Program `ebpf:"ext4_folio_kprobe"`
+	FuseAioEnterFentry       *ebpf.Program `ebpf:"fuse_aio_enter_fentry"`
+	FuseAioEnterKprobe       *ebpf.Program `ebpf:"fuse_aio_enter_kprobe"`
+	FuseCallEnterFentry      *ebpf.Program `ebpf:"fuse_call_enter_fentry"`
+	FuseCallEnterKprobe      *ebpf.Program `ebpf:"fuse_call_enter_kprobe"`
+	FuseEnterFentry          *ebpf.Program `ebpf:"fuse_enter_fentry"`
+	FuseEnterKprobe          *ebpf.Program `ebpf:"fuse_enter_kprobe"`
+	FuseLeaveFexit           *ebpf.Program `ebpf:"fuse_leave_fexit"`
+	FuseLeaveKprobe          *ebpf.Program `ebpf:"fuse_leave_kprobe"`
+	FuseReaderFentry         *ebpf.Program `ebpf:"fuse_reader_fentry"`
+	FuseReaderKprobe         *ebpf.Program `ebpf:"fuse_reader_kprobe"`
 	ListedKprobe             *ebpf.Program `ebpf:"listed_kprobe"`
 	NfsEnterFentry           *ebpf.Program `ebpf:"nfs_enter_fentry"`
 	NfsEnterKprobe           *ebpf.Program `ebpf:"nfs_enter_kprobe"`
@@ -573,16 +606,17 @@ type dirtyPrograms struct {
 	NfsLeaveKprobe           *ebpf.Program `ebpf:"nfs_leave_kprobe"`
 	NfsReaderFentry          *ebpf.Program `ebpf:"nfs_reader_fentry"`
 	NfsReaderKprobe          *ebpf.Program `ebpf:"nfs_reader_kprobe"`
+	PauseFentry              *ebpf.Program `ebpf:"pause_fentry"`
+	PauseKprobe              *ebpf.Program `ebpf:"pause_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.Program `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.Program `ebpf:"pinned_pages_leave_kprobe"`
 	ReaderFentry             *ebpf.Program `ebpf:"reader_fentry"`
 	ReaderKprobe             *ebpf.Program `ebpf:"reader_kprobe"`
 	ReleaseAbandoned         *ebpf.Program `ebpf:"release_abandoned"`
-	RemoteEnterFentry        *ebpf.Program `ebpf:"remote_enter_fentry"`
-	RemoteEnterKprobe        *ebpf.Program `ebpf:"remote_enter_kprobe"`
-	RemoteLeaveFexit         *ebpf.Program `ebpf:"remote_leave_fexit"`
-	RemoteLeaveKprobe        *ebpf.Program `ebpf:"remote_leave_kprobe"`
+	ResumeFentry             *ebpf.Program `ebpf:"resume_fentry"`
+	ResumeFexit              *ebpf.Program `ebpf:"resume_fexit"`
+	ResumeKprobe             *ebpf.Program `ebpf:"resume_kprobe"`
 	StrippedFolioFexit       *ebpf.Program `ebpf:"stripped_folio_fexit"`
 	StrippedPageFexit        *ebpf.Program `ebpf:"stripped_page_fexit"`
 	UmemEnterFentry          *ebpf.Program `ebpf:"umem_enter_fentry"`
@@ -619,6 +653,16 @@ func (p *dirtyPrograms) Close() error {
 		p.DroppedKprobe,
 		p.Ext4FolioFentry,
 		p.Ext4FolioKprobe,
+		p.FuseAioEnterFentry,
+		p.FuseAioEnterKprobe,
+		p.FuseCallEnterFentry,
+		p.FuseCallEnterKprobe,
+		p.FuseEnterFentry,
+		p.FuseEnterKprobe,
+		p.FuseLeaveFexit,
+		p.FuseLeaveKprobe,
+		p.FuseReaderFentry,
+		p.FuseReaderKprobe,
 		p.ListedKprobe,
 		p.NfsEnterFentry,
 		p.NfsEnterKprobe,
@@ -626,16 +670,17 @@ func (p *dirtyPrograms) Close() error {
 		p.NfsLeaveKprobe,
 		p.NfsReaderFentry,
 		p.NfsReaderKprobe,
+		p.PauseFentry,
+		p.PauseKprobe,
 		p.PinnedPagesEnterKprobe,
 		p.PinnedPagesFexit,
 		p.PinnedPagesLeaveKprobe,
 		p.ReaderFentry,
 		p.ReaderKprobe,
 		p.ReleaseAbandoned,
-		p.RemoteEnterFentry,
-		p.RemoteEnterKprobe,
-		p.RemoteLeaveFexit,
-		p.RemoteLeaveKprobe,
+		p.ResumeFentry,
+		p.ResumeFexit,
+		p.ResumeKprobe,
 		p.StrippedFolioFexit,
 		p.StrippedPageFexit,
 		p.UmemEnterFentry,

@@ -128,6 +128,13 @@ func stockReleases() map[string]hook {
 			without: "no page can be told to have been dirtied by a direct read from NFS",
 			sites:   []site{callSite("nfs_direct_read_completion", "all", "nfs")},
 		},
+		event.HolderFUSE: {
+			purpose: "release of a direct read's pages by FUSE",
+			module:  "fuse",
+			rare:    true,
+			without: "no page can be told to have been dirtied by a direct read from FUSE",
+			sites:   fuseSites(),
+		},
 	}
 }
 
@@ -139,9 +146,33 @@ func unpinSite() site {
 
 func vmwritevSite() site {
 	s := callSite("__x64_sys_process_vm_writev", "all", "call")
-	remote := callSite("pin_user_pages_remote", "5.6 and newer", "remote")
+	remote := site{
+		symbol: "pin_user_pages_remote", kernels: "5.6 and newer",
+		fentry: "pause_fentry", fexit: "resume_fexit", kprobe: "pause_kprobe", kretprobe: "resume_kprobe",
+	}
 	s.also = &remote
 	return s
+}
+
+// fuseSites are where FUSE lets go, and, where gcc has made that a part of its callers, those.
+func fuseSites() []site {
+	call := site{
+		symbol: "fuse_direct_io", kernels: "5.10 and 6.1, as gcc 10 and 12 build them",
+		fentry: "fuse_call_enter_fentry", fexit: "fuse_leave_fexit", kprobe: "fuse_call_enter_kprobe", kretprobe: "fuse_leave_kprobe",
+	}
+	aio := site{
+		symbol: "fuse_aio_complete_req", kernels: "the same",
+		fentry: "fuse_aio_enter_fentry", fexit: "fuse_leave_fexit", kprobe: "fuse_aio_enter_kprobe", kretprobe: "fuse_leave_kprobe",
+	}
+	pinned := site{symbol: "fuse_simple_request", kernels: "the same", fentry: "resume_fentry", kprobe: "resume_kprobe"}
+	next := site{symbol: "fuse_io_alloc", kernels: "the same", fentry: "pause_fentry", kprobe: "pause_kprobe"}
+	call.also, aio.also, pinned.also = &aio, &pinned, &next
+	return []site{
+		callSite("fuse_release_user_pages", "where it is whole", "fuse"),
+		callSite("fuse_release_user_pages.constprop.0", "6.12, as gcc 12 builds it", "fuse"),
+		callSite("fuse_release_user_pages.isra.0", "7.2, as gcc 15 builds it", "fuse"),
+		call,
+	}
 }
 
 // dirtiedPurpose tells the funnel from the releases.
@@ -217,7 +248,7 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE}
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have

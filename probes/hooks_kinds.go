@@ -27,6 +27,13 @@ func stockSubmitted() map[string]hook {
 				{symbol: "nfs_file_direct_read", kernels: "all", fentry: "nfs_reader_fentry", kprobe: "nfs_reader_kprobe"},
 			},
 		},
+		event.HolderFUSE: {
+			purpose: "submission of a direct read to FUSE", module: "fuse", optional: true, loses: losesPins,
+			without: "the program is not known whose direct read the server of a FUSE file system completes",
+			sites: []site{
+				{symbol: "fuse_simple_background", kernels: "5.4 and newer", fentry: "fuse_reader_fentry", kprobe: "fuse_reader_kprobe"},
+			},
+		},
 	}
 }
 

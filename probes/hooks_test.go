@@ -21,7 +21,7 @@ func TestHolders(t *testing.T) {
 	if releases := stock().releases; len(Holders()) != len(releases) {
 		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
 	}
-	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV, dirtyHolderHOLDER_VMCI, dirtyHolderHOLDER_NFS} {
+	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV, dirtyHolderHOLDER_VMCI, dirtyHolderHOLDER_NFS, dirtyHolderHOLDER_FUSE} {
 		if e := decode(t, dirtyEvent{Kind: dirtyKindKIND_DIRTIED, Pages: 1, Folios: 1, Holder: holder}); !knownHolder(e.Holder) {
 			t.Errorf("no session can watch holder %q", e.Holder)
 		}
@@ -84,8 +84,8 @@ func TestHooksNamePrograms(t *testing.T) {
 func everySite(h hook) []site {
 	list := slices.Clone(h.sites)
 	for _, s := range h.sites {
-		if s.also != nil {
-			list = append(list, *s.also)
+		for more := s.also; more != nil; more = more.also {
+			list = append(list, *more)
 		}
 	}
 	return list

@@ -10,8 +10,9 @@ enum holder {
 	HOLDER_VMWRITEV = 3, /* process_vm_writev: unpin_user_pages_dirty_lock */
 	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
 	HOLDER_NFS = 5,      /* direct read from NFS: nfs_direct_read_completion */
+	HOLDER_FUSE = 6,     /* direct read from FUSE: fuse_release_user_pages, or fuse_direct_io */
 };
-#define HOLDERS 6
+#define HOLDERS 7
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */
@@ -213,7 +214,8 @@ struct {
 } pins SEC(".maps");
 
 /* Who submitted a direct read, by struct bio: a worker may complete it. Of one from NFS, by the
- * inode that is read, so that of several who read it the last one is taken. Evicted ones are
+ * inode that is read, so that of several who read it the last one is taken; of one from FUSE, which
+ * its server completes, by struct fuse_args. Evicted ones are
  * released in the name of their file's owner. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -259,25 +259,32 @@ static __always_inline int pause(__u32 paused)
 }
 
 SEC("fentry")
-int remote_enter_fentry(void *ctx)
+int pause_fentry(void *ctx)
 {
 	return pause(1);
 }
 
-SEC("fexit")
-int remote_leave_fexit(void *ctx)
+SEC("kprobe")
+int pause_kprobe(struct pt_regs *ctx)
+{
+	return pause(1);
+}
+
+SEC("fentry")
+int resume_fentry(void *ctx)
 {
 	return pause(0);
 }
 
-SEC("kprobe")
-int remote_enter_kprobe(struct pt_regs *ctx)
+SEC("fexit")
+int resume_fexit(void *ctx)
 {
-	return pause(1);
+	return pause(0);
 }
 
-SEC("kretprobe")
-int remote_leave_kprobe(struct pt_regs *ctx)
+/* At a return, too. */
+SEC("kprobe")
+int resume_kprobe(struct pt_regs *ctx)
 {
 	return pause(0);
 }
@@ -359,6 +366,78 @@ SEC("kretprobe")
 int nfs_leave_kprobe(struct pt_regs *ctx)
 {
 	return leave(HOLDER_NFS, PT_REGS_SP(ctx));
+}
+
+/* static void fuse_release_user_pages(struct fuse_args_pages *ap, ...), which begins with its struct
+ * fuse_args; in the task that reads or, of a read that does not wait, in one of the server. */
+static __always_inline int enter_fuse(void *ctx, __u64 args, __u64 frame, __u32 window)
+{
+	struct owner owner = {}, *reader = bpf_map_lookup_elem(&readers, &args);
+	struct release *release;
+
+	if (reader) {
+		owner = *reader;
+		bpf_map_delete_elem(&readers, &args);
+	}
+	release = begin(ctx, HOLDER_FUSE, frame, &owner);
+	if (release) {
+		release->stack = take_stack(ctx);
+		release->window = release->paused = window;
+	}
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(fuse_enter_fentry, void *args)
+{
+	return enter_fuse(ctx, (__u64)args, 0, 0);
+}
+
+SEC("fexit")
+int fuse_leave_fexit(void *ctx)
+{
+	return leave(HOLDER_FUSE, 0);
+}
+
+SEC("kprobe")
+int fuse_enter_kprobe(struct pt_regs *ctx)
+{
+	return enter_fuse(ctx, PT_REGS_PARM1(ctx), PT_REGS_SP(ctx), 0);
+}
+
+SEC("kretprobe")
+int fuse_leave_kprobe(struct pt_regs *ctx)
+{
+	return leave(HOLDER_FUSE, PT_REGS_SP(ctx));
+}
+
+/* Where that has become a part of its callers, they stand for it. In this one, the kernel pins, waits
+ * for the answer, and lets go, and the release pauses while it pins, as above:
+ *
+ *   ssize_t fuse_direct_io(...): fuse_io_alloc, pin, fuse_simple_request, let go, fuse_io_alloc, ... */
+SEC("fentry")
+int fuse_call_enter_fentry(void *ctx)
+{
+	return enter_fuse(ctx, 0, 0, 1);
+}
+
+SEC("kprobe")
+int fuse_call_enter_kprobe(struct pt_regs *ctx)
+{
+	return enter_fuse(ctx, 0, PT_REGS_SP(ctx), 1);
+}
+
+/* static void fuse_aio_complete_req(struct fuse_mount *fm, struct fuse_args *args, int err) */
+SEC("fentry")
+int BPF_PROG(fuse_aio_enter_fentry, void *mount, void *args)
+{
+	return enter_fuse(ctx, (__u64)args, 0, 0);
+}
+
+SEC("kprobe")
+int fuse_aio_enter_kprobe(struct pt_regs *ctx)
+{
+	return enter_fuse(ctx, PT_REGS_PARM2(ctx), PT_REGS_SP(ctx), 0);
 }
 
 /* A task that dies inside the release (BUG, oops), or inside a pin, never returns from it. */

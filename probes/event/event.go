@@ -46,6 +46,8 @@ const (
 	HolderVMCI = "vmci"
 	// HolderNFS is a direct read from NFS: nfs_direct_read_completion.
 	HolderNFS = "nfs"
+	// HolderFUSE is a direct read from FUSE: fuse_release_user_pages, or fuse_direct_io.
+	HolderFUSE = "fuse"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own
