@@ -15,6 +15,7 @@ import (
 	"umemstress/workload/holder/holdertest"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/fused"
 	"umemstress/workload/internal/module"
 	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/internal/worktest"
@@ -35,7 +36,7 @@ func subject(kind holderKind) holdertest.Subject {
 }
 
 func TestHolders(t *testing.T) {
-	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules()} { // once: to unload them takes a second
+	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules()} { // once: to unload them takes a second
 		loaded, err := module.Load(t.Context(), set)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"umemstress/workload/child"
 	"umemstress/workload/holder/umem/peer"
 	"umemstress/workload/internal/block"
+	"umemstress/workload/internal/fused"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
 	"umemstress/workload/internal/nfsd"
@@ -18,6 +19,7 @@ func RunChild() {
 	child.RunIfChild(map[string]child.Main{
 		block.GuardChild:     block.GuardMain,
 		block.RemoveChild:    block.RemoveMain,
+		fused.Child:          fused.Main,
 		hog.Child:            hog.Main,
 		keeper.Child:         keeper.Main,
 		nfsd.GuardChild:      nfsd.GuardMain,

@@ -9,6 +9,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/aio"
 	"umemstress/workload/holder/dio"
+	"umemstress/workload/holder/fuse"
 	"umemstress/workload/holder/nfs"
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/holder/uring"
@@ -67,6 +68,9 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: uring.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return uring.Open(ctx, uring.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Dir: o.scratchDir()})
+		}},
+		{Holder: fuse.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return fuse.Open(ctx, fuse.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 	}
 }

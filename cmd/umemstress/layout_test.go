@@ -65,6 +65,7 @@ var layers = []string{
 	"workload/holder/nfs",
 	"workload/holder/aio",
 	"workload/holder/uring",
+	"workload/holder/fuse",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/danger",
@@ -88,6 +89,7 @@ var layers = []string{
 	"workload/internal/promise",
 	"workload/internal/cgroup",
 	"workload/internal/nfsd",
+	"workload/internal/fused",
 	"workload/internal/mount",
 	"workload/internal/gated",
 	"workload/internal/block",
@@ -122,7 +124,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse"}
 
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.

@@ -2,6 +2,8 @@ package holder
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"umemstress/workload/internal/memory"
@@ -67,3 +69,20 @@ func (h *ByCalls) Held() error {
 
 // Release has nothing to do but wait: a call lets go of its pages before it returns.
 func (h *ByCalls) Release(ctx context.Context) error { return h.Calls.Wait(ctx) }
+
+// farewell bounds how long a read may take that was answered.
+const farewell = 20 * time.Second
+
+// Outlast waits for direct reads from somewhere that were answered, or failed.
+func (h *ByCalls) Outlast(from string) error {
+	if h.Calls == nil {
+		return nil
+	}
+	soon, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	// One that failed was reported where it mattered.
+	if err := h.Calls.Wait(soon); errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("direct reads from %s go on %v after they were answered", from, farewell)
+	}
+	return nil
+}

@@ -9,8 +9,6 @@ package nfs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"umemstress/probes/event"
 	"umemstress/workload/holder"
@@ -110,25 +108,8 @@ func (h *reader) Close() error {
 	if h.server != nil {
 		h.server.Fail()
 	}
-	late := h.outlast()
+	late := h.Outlast("NFS")
 	err := errors.Join(late, h.mounted.Close(), h.server.Close(), h.modules.Close())
 	h.mounted, h.server, h.modules = nil, nil, nil
 	return err
-}
-
-// farewell bounds how long a read may take that was answered.
-const farewell = 20 * time.Second
-
-// outlast waits for reads that were answered.
-func (h *reader) outlast() error {
-	if h.Calls == nil {
-		return nil
-	}
-	soon, cancel := context.WithTimeout(context.Background(), farewell)
-	defer cancel()
-	// One that failed was reported where it mattered.
-	if err := h.Calls.Wait(soon); errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("direct reads from NFS go on %v after they were answered", farewell)
-	}
-	return nil
 }
