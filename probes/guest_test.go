@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -48,16 +49,22 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(0)
 	default:
+		if how, serves := strings.CutPrefix(role, roleFUSE); serves {
+			serveFUSE(how)
+		}
 		holdUntilKilled(role)
 	}
 	// Of the modules that hooks are in, these are not there by themselves.
-	if out, err := exec.Command("modprobe", "-a", "vmw_vmci", "nfsv3").CombinedOutput(); err != nil {
+	if out, err := exec.Command("modprobe", "-a", "vmw_vmci", "nfsv3", "fuse").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "modprobe: %v: %s", err, out)
 		os.Exit(1)
 	}
 	code := leaktest.Run(m)
-	for _, module := range []string{"vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc"} { // kmod leaves what a module needed that needs others
+	for _, module := range []string{"vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc", "fuse"} { // kmod leaves what a module needed that needs others
 		if out, err := exec.Command("modprobe", "-r", module).CombinedOutput(); err != nil {
+			if strings.Contains(string(out), "builtin") { // as newer kernels have FUSE
+				continue
+			}
 			fmt.Fprintf(os.Stderr, "modprobe -r %s: %v: %s", module, err, out)
 			os.Exit(1)
 		}
