@@ -3,7 +3,6 @@ package fused
 import (
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"os/signal"
 	"strconv"
@@ -30,9 +29,7 @@ func Main(args []string, in io.Reader, out io.Writer) error {
 	}
 	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
 	served := &directory{RawFileSystem: fuse.NewDefaultRawFileSystem(), size: size, arrivals: out, answered: make(chan struct{})}
-	server, err := fuse.NewServer(served, fmt.Sprintf("/dev/fd/%d", connectionDescriptor), &fuse.MountOptions{
-		MaxWrite: ReadBytes, DisableXAttrs: true, Logger: log.New(io.Discard, "", 0), // what fails, the kernel tells
-	})
+	server, err := fuse.NewServer(served, fmt.Sprintf("/dev/fd/%d", connectionDescriptor), &fuse.MountOptions{MaxWrite: ReadBytes, DisableXAttrs: true})
 	if err != nil {
 		return fmt.Errorf("serve FUSE: %w", err)
 	}
