@@ -18,6 +18,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunNFS: true}:                        exit.Clean,
 		{RunAIO: true}:                        exit.Clean,
 		{RunURing: true}:                      exit.Clean,
+		{RunFUSE: true}:                       exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

@@ -43,13 +43,14 @@ type Abilities struct {
 	RunNFS      bool `json:"run_nfs"`      // with the holder nfs
 	RunAIO      bool `json:"run_aio"`      // with the holder aio
 	RunURing    bool `json:"run_uring"`    // with the holder uring
+	RunFUSE     bool `json:"run_fuse"`     // with the holder fuse
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
 func (a Abilities) Some() bool {
-	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunAIO || a.RunURing || a.Lab
+	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunAIO || a.RunURing || a.RunFUSE || a.Lab
 }
 
 // Document is everything that was found.
@@ -76,7 +77,7 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
-	dio, vmwritev, vmci, nfs := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem()
+	dio, vmwritev, vmci, nfs, fuse := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem(), h.fuseItem()
 	aio, uring := h.queuedItems("aio", h.aio), h.queuedItems("uring", h.uring)
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
@@ -84,7 +85,7 @@ func (h *host) check() Document {
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, vmci, nfs)
+	items = append(items, dio, vmwritev, vmci, nfs, fuse)
 	items = slices.Concat(items, aio, uring)
 	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
@@ -105,6 +106,7 @@ func (h *host) check() Document {
 			RunNFS:      nothingMissing(nfs, scratch),
 			RunAIO:      nothingMissing(append(aio, dio, scratch)...),
 			RunURing:    nothingMissing(append(uring, dio, scratch)...),
+			RunFUSE:     nothingMissing(fuse, scratch),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

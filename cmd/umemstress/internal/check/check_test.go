@@ -28,6 +28,7 @@ func TestCheck(t *testing.T) {
 			can:   Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{
 				"without RDMA: vmci": "missing: CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run",
+				"without RDMA: fuse": "missing: CONFIG_FUSE_FS; umemstress lab run",
 				"device":             "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
 				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
 				"lab: cache": "ok: /cache", "lab: kernels": "ok: in the cache: 5.10; the mirror", "lab: KVM": "ok",
@@ -223,7 +224,7 @@ func TestCheck(t *testing.T) {
 			name:   "NFS, not loaded yet",
 			files:  withNFS(rootHost()),
 			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunNFS: true, Lab: true},
-			states: map[string]string{"without RDMA: nfs": "ok: nfsv3"},
+			states: map[string]string{"without RDMA: nfs": "ok: the module, and the right to mount"},
 		},
 		{
 			name:   "NFS in a container that may not mount",
@@ -238,6 +239,40 @@ func TestCheck(t *testing.T) {
 			change: unprivileged,
 			can:    Abilities{Lab: true},
 			states: map[string]string{"without RDMA: nfs": "missing: as root"},
+		},
+		{
+			name:   "FUSE, not loaded yet",
+			files:  withFUSE(rootHost()),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunFUSE: true, Lab: true},
+			states: map[string]string{"without RDMA: fuse": "ok: the module, and the right to mount"},
+		},
+		{
+			name:   "FUSE built in",
+			files:  with(with(rootHost(), "sys/module/fuse/parameters/max_user_bgreq", "0"), "dev/fuse", ""),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunFUSE: true, Lab: true},
+			states: map[string]string{"without RDMA: fuse": "ok: the module, and the right to mount"},
+		},
+		{
+			name:   "FUSE in a container without its node",
+			files:  with(rootHost(), "sys/module/fuse/refcnt", "0"),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: fuse": "missing: pass the node in"},
+		},
+		{
+			name:   "FUSE in a container that may not mount",
+			files:  withFUSE(rootHost()),
+			change: func(h *host) { h.effective &^= 1 << unix.CAP_SYS_ADMIN },
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: fuse": "missing: give it the capability"},
+		},
+		{
+			name:  "FUSE, not loaded, and no root to load it",
+			files: withFUSE(rootHost()),
+			change: func(h *host) {
+				h.uid = 1000
+			},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: fuse": "missing: is not loaded"},
 		},
 		{
 			name:  "nothing to fetch from",

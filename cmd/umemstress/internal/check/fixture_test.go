@@ -67,6 +67,12 @@ func withNFS(files map[string]string) map[string]string {
 	return files
 }
 
+// withFUSE adds FUSE to the modules that can be loaded.
+func withFUSE(files map[string]string) map[string]string {
+	files["modules/modules.dep"] += "\nkernel/fs/fuse/fuse.ko.xz:"
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 

@@ -66,6 +66,10 @@ func (h *host) vmciItem() Item {
 	return i
 }
 
+// modulesAndMount is what it takes to read from a server of the run's own; in the same words, so that the
+// screen has one line.
+const modulesAndMount = "the module, and the right to mount"
+
 // nfsItem says whether the kernel can read by NFS from a server of the run's own.
 func (h *host) nfsItem() Item {
 	i := Item{Name: "without RDMA: nfs", State: Missing, Costs: "no run with the holder nfs"}
@@ -77,7 +81,29 @@ func (h *host) nfsItem() Item {
 	case !h.loaded("nfsv3") && h.uid != 0:
 		i.Detail, i.Remedy = "the module nfsv3 is not loaded", remedyRoot
 	default:
-		return Item{Name: i.Name, State: OK, Detail: "nfsv3"}
+		return Item{Name: i.Name, State: OK, Detail: modulesAndMount}
+	}
+	return i
+}
+
+// fuseItem says whether the kernel can read by FUSE from a server of the run's own. It opens no
+// device: that would load the module.
+func (h *host) fuseItem() Item {
+	i := Item{Name: "without RDMA: fuse", State: Missing, Costs: "no run with the holder fuse"}
+	node := filepath.Join(h.dev, "fuse")
+	err := h.access(node, unix.R_OK|unix.W_OK)
+	absent := errors.Is(err, fs.ErrNotExist) && !h.loaded("fuse") // its module makes it
+	switch {
+	case !h.haveModule("fuse", "fuse"):
+		i.Detail, i.Remedy = "no module fuse", "a kernel with CONFIG_FUSE_FS; umemstress lab run has one"
+	case !h.has(unix.CAP_SYS_ADMIN):
+		i.Detail, i.Remedy = "no CAP_SYS_ADMIN to mount", h.asRoot("in a container, give it the capability")
+	case absent && h.uid != 0:
+		i.Detail, i.Remedy = "the module fuse is not loaded", remedyRoot
+	case err != nil && !absent:
+		i.Detail, i.Remedy = fmt.Sprintf("%s: %v", node, err), h.asRoot("in a container, pass the node in")
+	default:
+		return Item{Name: i.Name, State: OK, Detail: modulesAndMount}
 	}
 	return i
 }

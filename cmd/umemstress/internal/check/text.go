@@ -45,6 +45,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunNFS, "a run with --holder nfs", crash},
 		{d.Can.RunAIO, "a run with --holder aio", crash},
 		{d.Can.RunURing, "a run with --holder uring", crash},
+		{d.Can.RunFUSE, "a run with --holder fuse", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {
