@@ -17,6 +17,7 @@ type Fix struct {
 	Stable   []Stable // of older lines that got it, too
 	Absent   []Stable // lines that were looked at and do not have it; Version: the newest of them
 	Anywhere bool     // it matters whatever the file system is; else on ext4 alone
+	Only     string   // the holder whose route alone it closes; "": of others, too
 	concerns func(Trouble) bool
 }
 
@@ -80,7 +81,21 @@ func Fixes() []Fix {
 			},
 			concerns: func(t Trouble) bool {
 				h, known := holder(t.Holder)
-				return t.ext4() && !t.Detached && !t.Large && (!known || h.Direct && h.Name != "nfs")
+				return t.ext4() && !t.Detached && !t.Large && (!known || h.Direct && h.Name != "nfs" && h.Name != "fuse")
+			},
+		},
+		{
+			Name: "fuse-reads-pin", Commits: []string{"738adade96b2"},
+			Subject:  "fuse: Fix missing FOLL_PIN for direct-io",
+			Does:     "direct reads from FUSE pin their pages so that reclaim can see it; large folios, holes and clones go on to hurt",
+			Mainline: "6.9",
+			Only:     "fuse",
+			Absent: []Stable{
+				{Line: "5.10", Version: "5.10.262", Source: "data-lost in the matrix"},
+				{Line: "6.1", Version: "6.1.192", Source: "data-lost in the matrix"},
+			},
+			concerns: func(t Trouble) bool {
+				return t.ext4() && !t.Detached && !t.Large && t.Holder == "fuse"
 			},
 		},
 		{
@@ -142,7 +157,7 @@ func Neighbours(t Trouble) []FixState {
 	var all []FixState
 	for _, f := range Fixes() {
 		state, why := f.In(t.Kernel)
-		if f.concerns(t) || state != LikelyHas || !f.Anywhere && !t.ext4() {
+		if f.concerns(t) || state != LikelyHas || !f.Anywhere && !t.ext4() || f.Only != "" && f.Only != t.Holder {
 			continue
 		}
 		s := f.named()

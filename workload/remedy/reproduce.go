@@ -57,6 +57,9 @@ func Shows() []Shown {
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
+		{Scenario: "fuse/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
+		{Scenario: "fuse/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
+		{Scenario: "fuse/ext4/pageout/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72},
 		{Scenario: "nfs/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
 		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
 		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
@@ -122,7 +125,7 @@ func standIn(t Trouble) string {
 		return "dio"
 	case !known || h.LongTerm:
 		return "rdma"
-	case h.Name == "vmwritev", h.Name == "vmci", h.Name == "nfs" && t.Effect != record.Crashed: // the kernel that crashes has no NFS
+	case h.Name == "vmwritev", h.Name == "vmci", (h.Name == "nfs" || h.Name == "fuse") && t.Effect != record.Crashed: // the kernel that crashes has neither
 		return h.Name
 	}
 	return "dio"

@@ -75,6 +75,14 @@ var actors = map[string]actor{
 		release:  "The reads return; nfs_direct_read_completion() has let go of the pages.",
 		sections: []section{sectionNFS},
 	},
+	"fuse": {
+		brings:   "O_DIRECT read from FUSE",
+		pin:      "pread() with O_DIRECT from a file of FUSE (FOPEN_DIRECT_IO) into the mapping; the server does not answer yet.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Have the server answer: new bytes arrive.",
+		release:  "The reads return, and have released the pages.",
+		sections: []section{sectionFUSE},
+	},
 }
 
 // actorOfRun is how a run's holder is told of.
