@@ -23,8 +23,7 @@ type process struct {
 	said  bytes.Buffer // stderr
 	size  int64        // of the file
 
-	ended chan struct{}
-	ends  error // what came of it, once ended is closed
+	ended chan struct{} // closed when it has, and was reaped
 
 	mu    sync.Mutex
 	bytes int64 // that reads ask for which have arrived
@@ -66,7 +65,7 @@ func startProcess(connection, answers *os.File, size int64) (*process, error) {
 		for lines := bufio.NewScanner(arrivals); lines.Scan(); {
 			p.arrived(lines.Text())
 		}
-		p.ends = wait()
+		_ = wait() // what came of it, its state tells
 	}()
 	return p, nil
 }
@@ -116,7 +115,11 @@ func (p *process) endsWithin(bound time.Duration) bool {
 
 // end says what came of the process, which has ended though nobody asked it to.
 func (p *process) end() error {
-	return fmt.Errorf("the run's own FUSE server ended (%s), and no read holds a page any more: %s", p.cmd.ProcessState, bytes.TrimSpace(p.said.Bytes()))
+	said := bytes.TrimSpace(p.said.Bytes())
+	if len(said) > 0 {
+		said = append([]byte(": "), said...)
+	}
+	return fmt.Errorf("the run's own FUSE server ended (%s), and no read holds a page any more%s", p.cmd.ProcessState, said)
 }
 
 // farewell bounds how long a killed process may take to end.
