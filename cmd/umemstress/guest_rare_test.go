@@ -47,22 +47,22 @@ func killedIn(t *testing.T, phase string, flags ...string) {
 }
 
 // observed is what an observer is told of the release of a run's holder, whose pages are counted as
-// dirtied without buffers.
-func observed(t *testing.T, holder string) observe.Line {
+// dirtied without buffers, where such a run ends in loss, and else as not announced.
+func observed(t *testing.T, holder string, ends record.Verdict) observe.Line {
 	t.Helper()
 	o := beginObserving(t, "--fs", "ext4")
 	stdout, stderr, code := outcome(t, small("--holder", holder, "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != record.DataLost.ExitCode() {
+	if code != ends.ExitCode() {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 	line := o.await(t, func(l observe.Line) bool { return l.Event == string(event.Dirtied) && l.Holder == holder })
-	if !line.Bufferless || line.Owner == nil || line.Owner.PID == 0 {
+	if line.Bufferless != (ends == record.DataLost) || !line.Unannounced || line.Owner == nil || line.Owner.PID == 0 {
 		t.Errorf("%+v", line)
 	}
 	summary, _ := o.end(t)
 	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == holder })
-	if i < 0 || summary.Sums[i].Bufferless != 512 {
-		t.Errorf("%+v, want 512 pages of %s without buffers", summary.Sums, holder)
+	if i < 0 || summary.Sums[i].Unannounced != 512 || ends == record.DataLost && summary.Sums[i].Bufferless != 512 {
+		t.Errorf("%+v, want 512 pages of %s, in a run that ends %s", summary.Sums, holder, ends)
 	}
 	return line
 }

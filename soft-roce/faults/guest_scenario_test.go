@@ -43,6 +43,7 @@ var spread = []string{
 	"nfs/ext4/pageout/none",  // and a server of its own
 	"aio/ext4/pageout/none",
 	"uring/ext4/pageout/none",
+	"fuse/ext4/pageout/none", // the server in another process
 }
 
 // A campaign with few of each signal has the first scenarios alone.
