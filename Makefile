@@ -28,7 +28,7 @@ BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-
 BENCH_PACKAGES := bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs pair everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
 # The second can load rdma-core's library, and is what the first goes on as where a device wants
@@ -131,7 +131,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: everything guest ordinary lint unit lab-test subset faults-few bench-once
+parts: everything guest ordinary lint unit lab-test pair subset faults-few bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
@@ -206,6 +206,10 @@ ordinary: $(GUEST_NEEDS)
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)
 	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/... ./probes/journal
+
+# A run on two hosts: the bytes that one guest's device brings into the other's file are lost there.
+pair: $(HOST_NEEDS)
+	$(UMEM) lab run --kernel 5.10 --hosts 2 --cpus 1 -- --file-size 4M --anon-size 4M --qp 2 --bidirectional --verb send --output $(TESTS)/pair-$$$$; [ $$? = 12 ]
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: $(HOST_NEEDS)
