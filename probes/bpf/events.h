@@ -10,8 +10,9 @@ enum holder {
 	HOLDER_VMWRITEV = 3, /* process_vm_writev: unpin_user_pages_dirty_lock */
 	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
 	HOLDER_NFS = 5,      /* direct read from NFS: nfs_direct_read_completion */
+	HOLDER_V4L2 = 6,     /* buffers of a V4L2 queue: __vb2_queue_free */
 };
-#define HOLDERS 6
+#define HOLDERS 7
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */

@@ -46,6 +46,8 @@ const (
 	HolderVMCI = "vmci"
 	// HolderNFS is a direct read from NFS: nfs_direct_read_completion.
 	HolderNFS = "nfs"
+	// HolderV4L2 is a queue of V4L2 whose buffers are a program's memory: __vb2_queue_free.
+	HolderV4L2 = "v4l2"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own

@@ -3,7 +3,7 @@ package ibverbs
 import (
 	"testing"
 
-	"umemstress/rdma/internal/abitest"
+	"umemstress/soft-roce/abitest"
 	"umemstress/rdma/internal/verbs"
 )
 

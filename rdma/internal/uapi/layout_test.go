@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"umemstress/rdma/internal/abitest"
+	"umemstress/soft-roce/abitest"
 )
 
 // structs names the C struct of every Go type. A type that is missing here is

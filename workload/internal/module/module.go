@@ -21,6 +21,8 @@ type Set struct {
 	Unload  []string // all of them, in an order in which they can be unloaded
 	Busy    string   // the one whose references tell of other users
 	Options string   // of the kernel's configuration, for who has none of it
+	// Parameters are those that Top is loaded with, such as n_devs=1.
+	Parameters []string
 }
 
 // Loaded are those modules of a set that were not there before.
@@ -91,7 +93,7 @@ func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, er
 	if undo, err = child.StartJanitor(nil, unload, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
 		return nil, err
 	}
-	load := exec.CommandContext(ctx, modprobe, s.Top)
+	load := exec.CommandContext(ctx, modprobe, append([]string{s.Top}, s.Parameters...)...)
 	undo.Await(load)
 	out, err := load.CombinedOutput()
 	if err == nil {
@@ -107,9 +109,13 @@ func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, er
 	return nil, errors.Join(failed, undo.Close())
 }
 
-// absent are those that are neither loaded nor built in, as far as those have parameters.
+// absent are those that are neither loaded nor built in, as far as those have parameters. Where Top is
+// there, so is all that it needs.
 func (s Set) absent() []string {
 	var absent []string
+	if _, err := os.Stat(filepath.Join(sysModule, s.Top)); err == nil {
+		return nil
+	}
 	for _, name := range s.Unload {
 		if _, err := os.Stat(filepath.Join(sysModule, name)); err != nil {
 			absent = append(absent, name)
