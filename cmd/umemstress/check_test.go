@@ -16,6 +16,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunVMWritev: true}:                   exit.Clean,
 		{RunVMCI: true}:                       exit.Clean,
 		{RunNFS: true}:                        exit.Clean,
+		{RunV4L2: true}:                       exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

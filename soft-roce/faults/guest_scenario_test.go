@@ -41,6 +41,7 @@ var spread = []string{
 	"vmwritev/btrfs/none/reflink",
 	"vmci/ext4/pageout/none", // with modules that it loads
 	"nfs/ext4/pageout/none",  // and a server of its own
+	"v4l2/ext4/pageout/none",
 }
 
 // A campaign with few of each signal has the first scenarios alone.

@@ -65,12 +65,23 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 		h.device, err = openDevice(node{path: c.Device, given: true}, c.TargetBytes)
 		return h, err
 	}
-	if h.modules, err = module.Load(ctx, Modules()); err != nil {
-		return nil, err
+	for deadline := time.Now().Add(unloadBound); ; {
+		if h.modules, err = module.Load(ctx, Modules()); err != nil {
+			return nil, err
+		}
+		h.device, err = openVivid(sysfs, c.TargetBytes)
+		if err == nil || loaded(sysfs) || time.Now().After(deadline) {
+			return h, err
+		}
+		// A run that was killed just before had its modules unloaded meanwhile.
+		if err := h.modules.Close(); err != nil {
+			return nil, err
+		}
 	}
-	h.device, err = openVivid(sysfs, c.TargetBytes)
-	return h, err
 }
+
+// unloadBound is how long modules take that are being unloaded.
+const unloadBound = 3 * time.Second
 
 // Device is the node.
 func (h *capture) Device() record.Device {

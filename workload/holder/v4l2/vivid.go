@@ -2,10 +2,10 @@ package v4l2
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"umemstress/workload/internal/fault"
@@ -26,6 +26,12 @@ func Modules() module.Set {
 		},
 		Busy: vividDriver, Options: "CONFIG_VIDEO_VIVID",
 	}
+}
+
+// loaded says whether vivid is there.
+func loaded(sysfs string) bool {
+	_, err := os.Stat(filepath.Join(sysfs, "module", vividDriver))
+	return err == nil
 }
 
 // openVivid opens a device of vivid, whoever loaded it.
@@ -53,17 +59,17 @@ func vividNodes(sysfs string) (nodes []node) {
 	instances := strings.Split(strings.TrimSpace(string(allocators)), ",")
 	devices, _ := filepath.Glob(filepath.Join(sysfs, "class/video4linux/video*"))
 	for _, d := range devices {
-		parent, err := os.Readlink(filepath.Join(d, "device"))
-		number, of := strings.CutPrefix(filepath.Base(parent), "vivid.")
-		instance, wrong := strconv.Atoi(number)
-		name, _ := os.ReadFile(filepath.Join(d, "name"))
-		if err != nil || !of || wrong != nil || !strings.HasSuffix(strings.TrimSpace(string(name)), "-vid-cap") {
+		name, err := os.ReadFile(filepath.Join(d, "name"))
+		if err != nil {
 			continue
 		}
-		if instance < len(instances) && instances[instance] != "" && instances[instance] != "0" {
+		instance := 0
+		if _, err := fmt.Sscanf(string(name), "vivid-%d-vid-cap", &instance); err != nil {
 			continue
 		}
-		nodes = append(nodes, node{path: "/dev/" + filepath.Base(d)})
+		if instance >= len(instances) || instances[instance] == "" || instances[instance] == "0" {
+			nodes = append(nodes, node{path: "/dev/" + filepath.Base(d)})
+		}
 	}
 	return nodes
 }

@@ -45,19 +45,20 @@ var held = struct {
 const sysModule = "/sys/module"
 
 // unload unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
-// still does after some seconds keeps them: the sockets of a killed process live on for one.
+// still does after some seconds keeps them, and the run says so: the sockets of a killed process live on for one.
 const unload = `rmmod=$1; busy=$2; shift 2; tries=0
 while [ $tries -lt 30 ]; do
 	left=
 	if [ "$(cat ` + sysModule + `/"$busy"/refcnt 2>/dev/null || echo 0)" -le 1 ]; then
 		for m; do
-			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || left=$m
+			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || left=${left:-$m}
 		done
 	else left=$busy
 	fi
 	[ -n "$left" ] || exit 0
 	tries=$((tries+1)); sleep 0.1
-done`
+done
+echo "the module $left stays loaded, since somebody has come to use it; rmmod $left once nobody does" >&2`
 
 // Load makes sure that the set's modules are there. The error says what the host lacks.
 func Load(ctx context.Context, s Set) (*Loaded, error) {
@@ -66,6 +67,9 @@ func Load(ctx context.Context, s Set) (*Loaded, error) {
 	if set := held.sets[s.Top]; set != nil {
 		set.users++
 		return &Loaded{set}, nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, err
 	}
 	absent := s.absent()
 	if len(absent) == 0 {

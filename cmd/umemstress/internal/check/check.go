@@ -41,13 +41,14 @@ type Abilities struct {
 	RunVMWritev bool `json:"run_vmwritev"` // with the holder vmwritev
 	RunVMCI     bool `json:"run_vmci"`     // with the holder vmci
 	RunNFS      bool `json:"run_nfs"`      // with the holder nfs
+	RunV4L2     bool `json:"run_v4l2"`     // with the holder v4l2, and a device of vivid
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
 func (a Abilities) Some() bool {
-	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.Lab
+	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunV4L2 || a.Lab
 }
 
 // Document is everything that was found.
@@ -74,14 +75,14 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
-	dio, vmwritev, vmci, nfs := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem()
+	dio, vmwritev, vmci, nfs, v4l2 := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem(), h.v4l2Item()
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
 	tools := h.labItems()
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, vmci, nfs, h.privilegeItem(), limit, scratch, h.kmsgItem())
+	items = append(items, dio, vmwritev, vmci, nfs, v4l2, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
 	items = append(items, h.filesystemItems(mounts, mountsErr)...)
 	items = append(items, features...)
@@ -98,6 +99,7 @@ func (h *host) check() Document {
 			RunVMWritev: nothingMissing(vmwritev, scratch),
 			RunVMCI:     nothingMissing(vmci, scratch),
 			RunNFS:      nothingMissing(nfs, scratch),
+			RunV4L2:     nothingMissing(v4l2, scratch),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

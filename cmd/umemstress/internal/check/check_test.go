@@ -231,6 +231,19 @@ func TestCheck(t *testing.T) {
 			states: map[string]string{"without RDMA: nfs": "missing: as root"},
 		},
 		{
+			name:   "V4L2, not loaded yet",
+			files:  withV4L2(rootHost()),
+			can:    Abilities{RunDIO: true, RunVMWritev: true, RunV4L2: true, Lab: true},
+			states: map[string]string{"without RDMA: v4l2": "ok: vivid"},
+		},
+		{
+			name:   "V4L2, not loaded, and no root to load it",
+			files:  withV4L2(rootHost()),
+			change: unprivileged,
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: v4l2": "missing: is not loaded"},
+		},
+		{
 			name:  "nothing to fetch from",
 			files: rootHost(),
 			change: func(h *host) {

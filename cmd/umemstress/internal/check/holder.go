@@ -85,6 +85,21 @@ func (h *host) nfsItem() Item {
 	return i
 }
 
+// v4l2Item says whether there can be a capture device that needs no hardware. A given one it knows
+// nothing of, and it opens none.
+func (h *host) v4l2Item() Item {
+	i := Item{Name: "without RDMA: v4l2", State: Missing, Costs: "no run with the holder v4l2, unless --v4l2-dev names a capture device"}
+	switch {
+	case !h.haveModule("vivid", "vivid"):
+		i.Detail, i.Remedy = "no module vivid", "a kernel with CONFIG_VIDEO_VIVID; umemstress lab run has one"
+	case !h.loaded("vivid") && h.uid != 0:
+		i.Detail, i.Remedy = "the module vivid is not loaded", remedyRoot
+	default:
+		return Item{Name: i.Name, State: OK, Detail: "vivid"}
+	}
+	return i
+}
+
 // tryUserfault makes a userfaultfd as the holder does, and closes it.
 func tryUserfault() error {
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)

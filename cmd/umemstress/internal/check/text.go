@@ -43,6 +43,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunVMWritev, "a run with --holder vmwritev", crash},
 		{d.Can.RunVMCI, "a run with --holder vmci", crash},
 		{d.Can.RunNFS, "a run with --holder nfs", crash},
+		{d.Can.RunV4L2, "a run with --holder v4l2", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {
