@@ -59,7 +59,14 @@ func printChoices(w io.Writer, presets string) error {
 		}
 	}
 	for _, part := range scenario.Parts() {
-		section(string(part), workload.Scenarios().Choices(part))
+		choices := workload.Scenarios().Choices(part)
+		switch part { // one heading for the two, so that all of it fits a screen or two
+		case scenario.PartMutation:
+			section(string(part)+", and "+string(scenario.PartFolios), append(choices, workload.Scenarios().Choices(scenario.PartFolios)...))
+		case scenario.PartFolios:
+		default:
+			section(string(part), choices)
+		}
 	}
 	section(presets, workload.Presets())
 	return table.Flush()

@@ -80,10 +80,13 @@ func (h *host) nfsItem() Item {
 	case !h.loaded("nfsv3") && h.uid != 0:
 		i.Detail, i.Remedy = "the module nfsv3 is not loaded", remedyRoot
 	default:
-		return Item{Name: i.Name, State: OK, Detail: "nfsv3"}
+		return Item{Name: i.Name, State: OK, Detail: modulesThere}
 	}
 	return i
 }
+
+// modulesThere is told once of all items that it is true of.
+const modulesThere = "the modules are there"
 
 // v4l2Item says whether there can be a capture device that needs no hardware. A given one it knows
 // nothing of, and it opens none.
@@ -95,7 +98,7 @@ func (h *host) v4l2Item() Item {
 	case !h.loaded("vivid") && h.uid != 0:
 		i.Detail, i.Remedy = "the module vivid is not loaded", remedyRoot
 	default:
-		return Item{Name: i.Name, State: OK, Detail: "vivid"}
+		return Item{Name: i.Name, State: OK, Detail: modulesThere}
 	}
 	return i
 }
