@@ -24,10 +24,11 @@ type node struct {
 
 // wrongf makes an error of what is wrong with the node: the user's, if it is the user who named it.
 func (n node) wrongf(format string, args ...any) error {
+	wrong := fmt.Errorf(format, args...)
 	if n.given {
-		return fault.Usagef("--v4l2-dev "+n.path+": "+format, args...)
+		return fault.Usagef("--v4l2-dev %s: %w", n.path, wrong)
 	}
-	return fault.Lacksf("the holder v4l2 needs "+n.path+": "+format, args...)
+	return fault.Lacksf("the holder v4l2 needs %s: %w", n.path, wrong)
 }
 
 // errBusy is of a device that somebody else captures from.

@@ -234,10 +234,11 @@ const failures = 10
 // learn reads what the device wrote from the very pages that it wrote into, and makes sure that
 // it wrote all of them.
 func (h *capture) learn() (err error) {
-	if h.content, err = h.frames.read(); err != nil {
+	kept := h.frames
+	h.frames = nil
+	if h.content, err = kept.read(); err != nil {
 		return err
 	}
-	h.frames = nil
 	untouched, now := 0, sums(h.content.Bytes)
 	for i, sum := range now {
 		if len(h.first) > 0 && sum == h.first[i%len(h.first)] {

@@ -74,6 +74,7 @@ func TestGivenWrong(t *testing.T) {
 		dir + "/absent": "no such file or directory; name a capture device, such as /dev/video0",
 		dir:             "it is no character device; name a capture device",
 		fifo:            "it is no character device",
+		"%d%s":          "--v4l2-dev %d%s: stat %d%s: no such file or directory",
 		"/dev/null":     "--v4l2-dev /dev/null: it is no device of V4L2; name a capture device, such as /dev/video0",
 	} {
 		_, err := Open(t.Context(), Config{TargetBytes: 4096, Device: path})
