@@ -97,6 +97,7 @@ const (
 	dirtyHolderHOLDER_VMCI     dirtyHolder = 4
 	dirtyHolderHOLDER_NFS      dirtyHolder = 5
 	dirtyHolderHOLDER_FUSE     dirtyHolder = 6
+	dirtyHolderHOLDER_V4L2     dirtyHolder = 7
 )
 
 type dirtyKind uint32
@@ -276,6 +277,10 @@ const (
 	dirtyProgPinnedPagesEnterKprobe   = "pinned_pages_enter_kprobe"
 	dirtyProgPinnedPagesFexit         = "pinned_pages_fexit"
 	dirtyProgPinnedPagesLeaveKprobe   = "pinned_pages_leave_kprobe"
+	dirtyProgQueueEnterFentry         = "queue_enter_fentry"
+	dirtyProgQueueEnterKprobe         = "queue_enter_kprobe"
+	dirtyProgQueueLeaveFexit          = "queue_leave_fexit"
+	dirtyProgQueueLeaveKprobe         = "queue_leave_kprobe"
 	dirtyProgReaderFentry             = "reader_fentry"
 	dirtyProgReaderKprobe             = "reader_kprobe"
 	dirtyProgReleaseAbandoned         = "release_abandoned"
@@ -407,6 +412,10 @@ type dirtyProgramSpecs struct {
 	PinnedPagesEnterKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.ProgramSpec `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_leave_kprobe"`
+	QueueEnterFentry         *ebpf.ProgramSpec `ebpf:"queue_enter_fentry"`
+	QueueEnterKprobe         *ebpf.ProgramSpec `ebpf:"queue_enter_kprobe"`
+	QueueLeaveFexit          *ebpf.ProgramSpec `ebpf:"queue_leave_fexit"`
+	QueueLeaveKprobe         *ebpf.ProgramSpec `ebpf:"queue_leave_kprobe"`
 	ReaderFentry             *ebpf.ProgramSpec `ebpf:"reader_fentry"`
 	ReaderKprobe             *ebpf.ProgramSpec `ebpf:"reader_kprobe"`
 	ReleaseAbandoned         *ebpf.ProgramSpec `ebpf:"release_abandoned"`
@@ -611,6 +620,10 @@ type dirtyPrograms struct {
 	PinnedPagesEnterKprobe   *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
 	PinnedPagesFexit         *ebpf.Program `ebpf:"pinned_pages_fexit"`
 	PinnedPagesLeaveKprobe   *ebpf.Program `ebpf:"pinned_pages_leave_kprobe"`
+	QueueEnterFentry         *ebpf.Program `ebpf:"queue_enter_fentry"`
+	QueueEnterKprobe         *ebpf.Program `ebpf:"queue_enter_kprobe"`
+	QueueLeaveFexit          *ebpf.Program `ebpf:"queue_leave_fexit"`
+	QueueLeaveKprobe         *ebpf.Program `ebpf:"queue_leave_kprobe"`
 	ReaderFentry             *ebpf.Program `ebpf:"reader_fentry"`
 	ReaderKprobe             *ebpf.Program `ebpf:"reader_kprobe"`
 	ReleaseAbandoned         *ebpf.Program `ebpf:"release_abandoned"`
@@ -675,6 +688,10 @@ func (p *dirtyPrograms) Close() error {
 		p.PinnedPagesEnterKprobe,
 		p.PinnedPagesFexit,
 		p.PinnedPagesLeaveKprobe,
+		p.QueueEnterFentry,
+		p.QueueEnterKprobe,
+		p.QueueLeaveFexit,
+		p.QueueLeaveKprobe,
 		p.ReaderFentry,
 		p.ReaderKprobe,
 		p.ReleaseAbandoned,

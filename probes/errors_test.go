@@ -131,7 +131,7 @@ func TestBadRingSize(t *testing.T) {
 func TestBadHolder(t *testing.T) {
 	_, err := Attach(Options{Holders: []string{"rdma"}})
 	var usage interface{ Usage() bool }
-	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), `"rdma": it is one of umem, dio, vmwritev, vmci, nfs, fuse`) {
+	if !errors.As(err, &usage) || !usage.Usage() || !strings.Contains(err.Error(), `"rdma": it is one of umem, dio, vmwritev, vmci, nfs, fuse, v4l2`) {
 		t.Errorf("%v", err)
 	}
 }

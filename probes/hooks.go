@@ -135,6 +135,15 @@ func stockReleases() map[string]hook {
 			without: "no page can be told to have been dirtied by a direct read from FUSE",
 			sites:   fuseSites(),
 		},
+		// Of all queues and allocators. A buffer whose memory a program exchanges for other memory it
+		// lets go elsewhere.
+		event.HolderV4L2: {
+			purpose: "release of a V4L2 queue's buffers",
+			module:  "videobuf2_common",
+			rare:    true,
+			without: "no page can be told to have been dirtied by the release of a V4L2 buffer",
+			sites:   []site{callSite("__vb2_queue_free", "all", "queue")},
+		},
 	}
 }
 
@@ -248,7 +257,7 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2}
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have

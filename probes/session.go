@@ -21,7 +21,8 @@ import (
 // Options for Attach. The zero value is the usual.
 type Options struct {
 	// Holders are whose releases are watched: event.HolderUmem, which is also what none
-	// means, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE. Each costs the hooks of its own.
+	// means, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE,
+	// event.HolderV4L2. Each costs the hooks of its own.
 	Holders []string
 	// Kinds are what is told of beside event.Dirtied. What the kernel has no place for is
 	// left out, as Attachments tells.

@@ -13,6 +13,7 @@ import (
 
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/holdertest"
+	"umemstress/workload/holder/v4l2"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/fused"
@@ -26,7 +27,7 @@ import (
 func subject(kind holderKind) holdertest.Subject {
 	return holdertest.Subject{
 		Name:      kind.Name,
-		MayRefuse: kind.Name == "rdma",
+		MayRefuse: kind.Name == "rdma" || kind.Name == "v4l2",
 		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error) {
 			o := quick()
 			o.Scenario.Holder, o.FileBytes, o.AnonBytes, o.ScratchDir = kind.Name, targetBytes, sourceBytes, os.TempDir()
@@ -36,7 +37,7 @@ func subject(kind holderKind) holdertest.Subject {
 }
 
 func TestHolders(t *testing.T) {
-	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules()} { // once: to unload them takes a second
+	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules(), v4l2.Modules()} { // once: to unload them takes a second
 		loaded, err := module.Load(t.Context(), set)
 		if err != nil {
 			t.Fatal(err)

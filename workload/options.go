@@ -64,6 +64,7 @@ type Options struct {
 	Seed       uint64 // of the payload
 	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
 	DIOSource  string // a slow block device or file that the holder dio reads from; empty: a device of the run's own
+	V4L2Device string // the node of a capture device that the holder v4l2 uses; empty: one of vivid
 
 	Observe    string                                        // ObserveAuto, ObserveOff or ObserveRequire
 	Attach     func(holder string) (witness.Observer, error) // nil: without; attaches the probes to the release of a holder, by event's name for it
@@ -154,6 +155,9 @@ func (o Options) validate() error {
 	}
 	if o.DIOSource != "" && o.Scenario.Holder != "dio" {
 		return fault.Usagef("--dio-source %s: only the holder dio reads from what it is given; give --holder dio in place of %s", o.DIOSource, o.Scenario.Holder)
+	}
+	if o.V4L2Device != "" && o.Scenario.Holder != "v4l2" {
+		return fault.Usagef("--v4l2-dev %s: the holder %s captures from no device; give --holder v4l2", o.V4L2Device, o.Scenario.Holder)
 	}
 	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
 		return fault.Usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)

@@ -155,6 +155,7 @@ func (r *run) write(ctx context.Context, generation uint64) error {
 	}
 	sent, err := r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(generation), Again: generation > 1, Stop: stop, Progress: &r.progress})
 	r.record.Traffic.Add(sent)
+	r.payload.Content = r.holder.Content()
 	return err
 }
 

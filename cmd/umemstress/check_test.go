@@ -19,6 +19,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunAIO: true}:                        exit.Clean,
 		{RunURing: true}:                      exit.Clean,
 		{RunFUSE: true}:                       exit.Clean,
+		{RunV4L2: true}:                       exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

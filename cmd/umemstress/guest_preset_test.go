@@ -91,6 +91,7 @@ func harmed(r *record.Record) (hit, of uint64) {
 func TestEverything(t *testing.T) {
 	haveModules(t, modulesOfVMCI) // once: to unload them takes a second
 	haveModules(t, modulesOfNFS)
+	haveModules(t, modulesOfV4L2)
 	before := tracks(t)
 	dir := t.TempDir()
 	stdout, stderr, code := outcome(t, "run", "--preset", workload.Everything, "--observe", "require", "--format", "json", "-o", dir)

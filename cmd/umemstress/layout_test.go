@@ -66,6 +66,7 @@ var layers = []string{
 	"workload/holder/aio",
 	"workload/holder/uring",
 	"workload/holder/fuse",
+	"workload/holder/v4l2",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/danger",
@@ -124,7 +125,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2"}
 
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.

@@ -99,7 +99,7 @@ func partFlags() []string {
 
 // fitsEverything refuses flags that are not for every scenario.
 func (f *runFlags) fitsEverything() error {
-	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "peer"}, partFlags()...) {
+	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "v4l2-dev", "peer"}, partFlags()...) {
 		if f.given.Changed(flag) {
 			return exit.Usagef("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
@@ -142,6 +142,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.IntVarP(&f.seconds, "duration", "D", int(o.Duration/time.Second), "seconds that each write phase repeats its pass; traffic then goes on through clean and strip")
 	flags.BoolVarP(&o.Bidirectional, "bidirectional", "b", o.Bidirectional, "passes from the file into the anonymous region as well")
 	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "connection type: RC")
+	flags.StringVar(&o.V4L2Device, "v4l2-dev", o.V4L2Device, "capture device that the holder v4l2 takes pictures from, such as /dev/video0 (default: one of the driver vivid)")
 	flags.StringVar(&o.DIOSource, "dio-source", o.DIOSource, "slow block device or file that the holder dio reads from, and leaves as it is (default: a device of its own)")
 	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate")
 	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")

@@ -24,6 +24,7 @@
 #include "run.h"
 #include "folio.h"
 #include "release.h"
+#include "queue.h"
 #include "pin.h"
 #include "lost.h"
 

@@ -11,8 +11,9 @@ enum holder {
 	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
 	HOLDER_NFS = 5,      /* direct read from NFS: nfs_direct_read_completion */
 	HOLDER_FUSE = 6,     /* direct read from FUSE: fuse_release_user_pages, or fuse_direct_io */
+	HOLDER_V4L2 = 7,     /* buffers of a V4L2 queue: __vb2_queue_free */
 };
-#define HOLDERS 7
+#define HOLDERS 8
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */

@@ -152,7 +152,7 @@ func TestDecodeDetached(t *testing.T) {
 }
 
 func TestDecodeHolders(t *testing.T) {
-	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE} {
+	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2} {
 		r := sample()
 		binary.LittleEndian.PutUint32(r[12:], value)
 		if e, err := Decode(r); err != nil || e.Holder != want {

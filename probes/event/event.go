@@ -48,6 +48,8 @@ const (
 	HolderNFS = "nfs"
 	// HolderFUSE is a direct read from FUSE: fuse_release_user_pages, or fuse_direct_io.
 	HolderFUSE = "fuse"
+	// HolderV4L2 is a queue of V4L2 whose buffers are a program's memory: __vb2_queue_free.
+	HolderV4L2 = "v4l2"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own

@@ -44,6 +44,7 @@ var spread = []string{
 	"aio/ext4/pageout/none",
 	"uring/ext4/pageout/none",
 	"fuse/ext4/pageout/none", // the server in another process
+	"v4l2/ext4/pageout/none",
 }
 
 // A campaign with few of each signal has the first scenarios alone.

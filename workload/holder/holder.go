@@ -28,7 +28,7 @@ type Holder interface {
 	// Device describes what holds.
 	Device() record.Device
 	// Content is what the second write brings, over and over, where the run cannot choose
-	// it; nil where it can.
+	// it; nil where it can. A holder that does not know before tells it once that write is over.
 	Content() []byte
 	// Tally tells of the calls of a holder that pins for the time of a call; zero of another.
 	Tally() Tally

@@ -11,7 +11,7 @@ type Payload struct {
 	seed     uint64
 	PageSize int
 	period   uint64 // pages after which the bytes repeat, as a smaller source's do
-	Content  []byte // one period of generation 2, where the holder's bytes are not the run's to choose
+	Content  []byte // whole pages of generation 2, over and over, where the holder's bytes are not the run's to choose
 }
 
 // New makes one that repeats after so many bytes.
@@ -23,7 +23,7 @@ func New(seed uint64, pageSize int, period int64) Payload {
 // page long.
 func (p Payload) fill(dst []byte, generation, page uint64) {
 	if generation == 2 && p.Content != nil {
-		copy(dst, p.Content[page%p.period*uint64(p.PageSize):])
+		copy(dst, p.Content[page%uint64(len(p.Content)/p.PageSize)*uint64(p.PageSize):])
 		return
 	}
 	word := splitmix(p.seed ^ generation<<56 ^ page%p.period)

@@ -231,7 +231,7 @@ func Unfixed(t Trouble) string {
 	h, _ := holder(t.Holder)
 	switch {
 	case t.Effect == record.Corrupted:
-		return "no kernel that was looked at (5.10 to 7.2) keeps a direct read, process_vm_writev or a VMCI queue pair from overwriting a clone; regions of RDMA are refused since 6.5"
+		return "no kernel that was looked at (5.10 to 7.2) keeps a direct read, process_vm_writev or a VMCI queue pair from overwriting a clone; regions of RDMA and buffers of V4L2 are refused since 6.5"
 	case t.Filesystem == "btrfs" && t.Effect == record.Crashed:
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:

@@ -19,6 +19,10 @@ func Meanwhile(t Trouble) []string {
 		elsewhere = "anonymous memory"
 	}
 
+	letGo := "deregister"
+	if h.Name == "v4l2" {
+		letGo = "have the queue let go of it (VIDIOC_REQBUFS of 0)"
+	}
 	add(t.Effect == record.Crashed && !t.Panicked, "Reboot the machine: what the dead thread held locked stays locked, and whoever syncs the file hangs (echo b > /proc/sysrq-trigger where reboot hangs).")
 	add(t.Effect == record.Crashed, "Compare the file with what its program should have written: what came through the mapping since the last good writeback is not on the disk.")
 	add(lost && !t.Detached, "Save what was lost while the page cache has it: before anything evicts the file (a reboot, drop_caches, memory pressure), copy it to another file system with cp, or store to each page through a shared mapping and fsync, which tells the file system.")
@@ -26,10 +30,12 @@ func Meanwhile(t Trouble) []string {
 	add(t.Effect == record.Corrupted, "Check each file that shares blocks with this one (clones, snapshots of it, deduplicated files) against a copy from before, and restore it.")
 	add(btrfs && t.Effect == record.Exposed, "Heed EUCLEAN from msync and fsync: those pages are not on the disk. Write them again with write(2), or store to them through the mapping and sync.")
 
-	add(h.LongTerm, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
+	v4l2 := h.Name == "v4l2"
+	add(v4l2, "Capture into buffers of the device's own (V4L2_MEMORY_MMAP) or into "+elsewhere+", and write the file from there.")
+	add(h.LongTerm && !v4l2, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
 	add(h.Direct, "Read into anonymous memory and write the file from there; never with O_DIRECT into a mapping of a file.")
 	add(!h.LongTerm && !h.Direct, "Have devices, direct reads and process_vm_writev write to "+elsewhere+", and write the file from there.")
-	add(h.LongTerm && !t.Detached && t.Effect != record.Corrupted, "Where it must be this file: stop the traffic, touch each page (MADV_POPULATE_WRITE since Linux 5.14, else a store), only then deregister, and msync after that.")
+	add(h.LongTerm && !t.Detached && t.Effect != record.Corrupted, "Where it must be this file: stop the traffic, touch each page (MADV_POPULATE_WRITE since Linux 5.14, else a store), only then "+letGo+", and msync after that.")
 	add(h.LongTerm && t.Effect == record.Corrupted, "Do not clone such a file (cp --reflink=never), nor deduplicate it, while it is registered; touch each page before it is deregistered.")
 	add(!h.LongTerm && t.Effect == record.Corrupted, "Do not clone such a file (cp --reflink=never), nor deduplicate it.")
 	add(t.Detached, "Punch, zero, truncate or write with O_DIRECT no part of a file that is pinned; nor beside it, where folios are large.")

@@ -84,6 +84,7 @@ func (r *Rig) Write(generation uint64) {
 	r.Payload.FillAll(r.Source.Bytes, generation)
 	sent, err := r.Holder.Write(r.Context(), holder.Step{Again: generation > 1})
 	r.Must(err)
+	r.Payload.Content = r.Holder.Content()
 	if sent.Bytes != uint64(len(r.Region.Bytes)) || sent.Operations == 0 {
 		r.Errorf("write %d: %+v, want %d bytes", generation, sent, len(r.Region.Bytes))
 	}

@@ -28,22 +28,6 @@ func storeConsumerHead(header []byte, at uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&header[consumerHead])), at)
 }
 
-// mapAgain maps the pages of a shared mapping a second time, over what was at the address
-// (mremap(2): of an old size of 0).
-func mapAgain(shared []byte, over []byte) error {
-	return remap(shared, 0, over)
-}
-
-// move moves pages over what was at the address, and leaves nothing in their place.
-func move(pages []byte, over []byte) error {
-	return remap(pages, uintptr(len(pages)), over)
-}
-
-func remap(from []byte, size uintptr, over []byte) error {
-	_, err := unix.MremapPtr(unsafe.Pointer(&from[0]), size, unsafe.Pointer(&over[0]), uintptr(len(over)), unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED)
-	return err
-}
-
 // renew maps fresh anonymous memory over what was there.
 func renew(pages []byte) error {
 	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&pages[0]), uintptr(len(pages)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED)

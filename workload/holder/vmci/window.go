@@ -38,7 +38,7 @@ func newWindow(piece, pairs int) (*window, error) {
 func (w *window) over(part []byte) ([]byte, error) {
 	page := os.Getpagesize()
 	mem := w.memory.Bytes[w.piece-len(part) : 2*page+w.piece+len(part)]
-	if err := mapAgain(part, mem[len(mem)-len(part):]); err != nil {
+	if err := memory.MapAgain(part, mem[len(mem)-len(part):]); err != nil {
 		return nil, fmt.Errorf("map %d bytes of the file a second time: mremap: %w", len(part), err)
 	}
 	for _, header := range [][]byte{mem[:page], mem[page+len(part):][:page]} {
@@ -55,7 +55,7 @@ func (w *window) keepHeader(mem []byte) ([]byte, error) {
 	page := os.Getpagesize()
 	kept := w.headers.Bytes[w.made*page:][:page]
 	w.made++
-	if err := move(mem[:page], kept); err != nil {
+	if err := memory.Remap(mem[:page], uintptr(page), kept); err != nil {
 		return nil, fmt.Errorf("keep the header of a queue: mremap: %w", err)
 	}
 	return kept, nil

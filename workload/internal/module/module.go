@@ -21,6 +21,8 @@ type Set struct {
 	Unload  []string // all of them, in an order in which they can be unloaded
 	Busy    string   // the one whose references tell of other users
 	Options string   // of the kernel's configuration, for who has none of it
+	// Parameters are those that Top is loaded with, such as n_devs=1.
+	Parameters []string
 }
 
 // Loaded are those modules of a set that were not there before.
@@ -43,19 +45,25 @@ var held = struct {
 const sysModule = "/sys/module"
 
 // unload unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
-// still does after some seconds keeps them: the sockets of a killed process live on for one.
-const unload = `rmmod=$1; busy=$2; shift 2; tries=0
-while [ $tries -lt 30 ]; do
+// still does after some seconds keeps them, and the run says so: the sockets of a killed process live on for one.
+const unload = `rmmod=$1; busy=$2; shift 2
+read -r now rest </proc/uptime; until=$((${now%.*}+6))
+while [ "${now%.*}" -lt $until ]; do
 	left=
-	if [ "$(cat ` + sysModule + `/"$busy"/refcnt 2>/dev/null || echo 0)" -le 1 ]; then
+	read -r users 2>/dev/null <` + sysModule + `/"$busy"/refcnt || users=0
+	if [ "$users" -le 1 ]; then
 		for m; do
-			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || left=$m
+			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || { left=$m; break; }
 		done
 	else left=$busy
 	fi
 	[ -n "$left" ] || exit 0
-	tries=$((tries+1)); sleep 0.1
-done`
+	sleep 0.1; read -r now rest </proc/uptime
+done
+for m; do
+	[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null
+done
+echo "the module $left stays loaded, since somebody has come to use it; rmmod $left once nobody does" >&2`
 
 // Load makes sure that the set's modules are there. The error says what the host lacks.
 func Load(ctx context.Context, s Set) (*Loaded, error) {
@@ -65,11 +73,19 @@ func Load(ctx context.Context, s Set) (*Loaded, error) {
 		set.users++
 		return &Loaded{set}, nil
 	}
+	sign, err := hangOut()
+	if err != nil {
+		return nil, err
+	}
+	defer sign.Close() // the shell that unloads has its own
+	if err := s.settle(ctx, sign); err != nil {
+		return nil, err
+	}
 	absent := s.absent()
 	if len(absent) == 0 {
 		return &Loaded{}, nil
 	}
-	undo, err := s.load(ctx, absent)
+	undo, err := s.load(ctx, absent, sign)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +95,7 @@ func Load(ctx context.Context, s Set) (*Loaded, error) {
 }
 
 // load loads the set and returns what unloads those that were absent.
-func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, err error) {
+func (s Set) load(ctx context.Context, absent []string, sign *os.File) (undo *child.Janitor, err error) {
 	modprobe, err := child.Find("modprobe")
 	if err != nil {
 		return nil, s.lacks("modprobe is not there: apt-get install kmod")
@@ -88,10 +104,10 @@ func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, er
 	if err != nil {
 		return nil, s.lacks("rmmod is not there: apt-get install kmod")
 	}
-	if undo, err = child.StartJanitor(nil, unload, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
+	if undo, err = child.StartJanitor([]*os.File{sign}, unload, append([]string{rmmod, s.Busy}, absent...)...); err != nil {
 		return nil, err
 	}
-	load := exec.CommandContext(ctx, modprobe, s.Top)
+	load := exec.CommandContext(ctx, modprobe, append([]string{s.Top}, s.Parameters...)...)
 	undo.Await(load)
 	out, err := load.CombinedOutput()
 	if err == nil {
@@ -107,9 +123,13 @@ func (s Set) load(ctx context.Context, absent []string) (undo *child.Janitor, er
 	return nil, errors.Join(failed, undo.Close())
 }
 
-// absent are those that are neither loaded nor built in, as far as those have parameters.
+// absent are those that are neither loaded nor built in, as far as those have parameters. Where Top is
+// there, so is all that it needs.
 func (s Set) absent() []string {
 	var absent []string
+	if _, err := os.Stat(filepath.Join(sysModule, s.Top)); err == nil {
+		return nil
+	}
 	for _, name := range s.Unload {
 		if _, err := os.Stat(filepath.Join(sysModule, name)); err != nil {
 			absent = append(absent, name)

@@ -83,6 +83,14 @@ var actors = map[string]actor{
 		release:  "The reads return, and have released the pages.",
 		sections: []section{sectionFUSE},
 	},
+	"v4l2": {
+		brings:   "V4L2 capture",
+		pin:      "Queue the mapping as buffers of the V4L2 capture device %s (V4L2_MEMORY_USERPTR, VIDIOC_QBUF); it does not stream yet.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Switch the stream on (VIDIOC_STREAMON) and take each buffer back (VIDIOC_DQBUF): pictures arrive.",
+		release:  "Have the queue let go of its buffers (VIDIOC_REQBUFS of 0).",
+		sections: []section{sectionV4L2},
+	},
 }
 
 // actorOfRun is how a run's holder is told of.

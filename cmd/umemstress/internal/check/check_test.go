@@ -198,7 +198,7 @@ func TestCheck(t *testing.T) {
 			name:   "VMCI, not loaded yet",
 			files:  withVMCI(rootHost()),
 			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunVMCI: true, Lab: true},
-			states: map[string]string{"without RDMA: vmci": "ok: vmw_vmci"},
+			states: map[string]string{"without RDMA: vmci": "ok: the modules are there"},
 		},
 		{
 			name:   "VMCI, and somebody else has AF_VSOCK",
@@ -273,6 +273,19 @@ func TestCheck(t *testing.T) {
 			},
 			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"without RDMA: fuse": "missing: is not loaded"},
+		},
+		{
+			name:   "V4L2, not loaded yet",
+			files:  withV4L2(rootHost()),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunV4L2: true, Lab: true},
+			states: map[string]string{"without RDMA: v4l2": "ok: the modules are there"},
+		},
+		{
+			name:   "V4L2, not loaded, and no root to load it",
+			files:  withV4L2(rootHost()),
+			change: unprivileged,
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: v4l2": "missing: is not loaded"},
 		},
 		{
 			name:  "nothing to fetch from",

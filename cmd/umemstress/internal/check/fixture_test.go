@@ -73,6 +73,12 @@ func withFUSE(files map[string]string) map[string]string {
 	return files
 }
 
+// withV4L2 adds the test driver of V4L2 to the modules that can be loaded.
+func withV4L2(files map[string]string) map[string]string {
+	files["modules/modules.dep"] += "\nkernel/drivers/media/test-drivers/vivid/vivid.ko.xz: kernel/drivers/media/mc/mc.ko.xz"
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 

@@ -61,7 +61,7 @@ func (h *host) vmciItem() Item {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		i.Detail, i.Remedy = fmt.Sprintf("%s: %v", node, err), h.asRoot("in a container, pass the node in")
 	default:
-		return Item{Name: i.Name, State: OK, Detail: "vmw_vmci with vmw_vsock_vmci_transport"}
+		return Item{Name: i.Name, State: OK, Detail: modulesThere}
 	}
 	return i
 }
@@ -104,6 +104,24 @@ func (h *host) fuseItem() Item {
 		i.Detail, i.Remedy = fmt.Sprintf("%s: %v", node, err), h.asRoot("in a container, pass the node in")
 	default:
 		return Item{Name: i.Name, State: OK, Detail: modulesAndMount}
+	}
+	return i
+}
+
+// modulesThere is told once of all items that it is true of.
+const modulesThere = "the modules are there"
+
+// v4l2Item says whether there can be a capture device that needs no hardware. A given one it knows
+// nothing of, and it opens none.
+func (h *host) v4l2Item() Item {
+	i := Item{Name: "without RDMA: v4l2", State: Missing, Costs: "no run with the holder v4l2, unless --v4l2-dev names a capture device"}
+	switch {
+	case !h.haveModule("vivid", "vivid"):
+		i.Detail, i.Remedy = "no module vivid", "a kernel with CONFIG_VIDEO_VIVID; umemstress lab run has one"
+	case !h.loaded("vivid") && h.uid != 0:
+		i.Detail, i.Remedy = "the module vivid is not loaded", remedyRoot
+	default:
+		return Item{Name: i.Name, State: OK, Detail: modulesThere}
 	}
 	return i
 }
