@@ -17,8 +17,8 @@ import (
 // What follows waits for another process's unloading: what it takes away half-way would be missing
 // from what is loaded here, and what it could not take away would stay for good.
 const (
-	settleBound = 5 * time.Second // in all
-	settled     = 2 * time.Second // without a change
+	settleBound = 20 * time.Second // in all
+	settled     = 3 * time.Second  // without a change
 	settlePoll  = 20 * time.Millisecond
 )
 
