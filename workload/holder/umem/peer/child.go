@@ -58,6 +58,9 @@ func ChildMain(args []string, in io.Reader, out io.Writer) error {
 // End has the child end, and returns once it has, with all that the kernel does then: by itself,
 // or killed.
 func (p *Peer) End(ctx context.Context, kill bool) error {
+	if p.line.wait == nil { // it has ended before it was to
+		return p.line.broken
+	}
 	if kill {
 		if err := p.line.command.Process.Signal(unix.SIGKILL); err != nil {
 			return err

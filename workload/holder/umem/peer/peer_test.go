@@ -43,6 +43,16 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// A child that has ended before it was told to has let go of its regions by then.
+func TestEndOfEnded(t *testing.T) {
+	p := &Peer{line: line{child: true, broken: errors.New("killed by somebody")}}
+	for _, kill := range []bool{false, true} {
+		if err := p.End(t.Context(), kill); err == nil || err.Error() != "killed by somebody" {
+			t.Error(err)
+		}
+	}
+}
+
 // A peer that says nothing is waited for no longer than the run wants.
 func TestOpenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
