@@ -14,7 +14,7 @@ import (
 func newRegisterError(label string, mem []byte, access Access, err error) error {
 	e := newError("register", label, err)
 	if access&AccessOnDemand != 0 && (e.Errno == unix.EINVAL || e.Errno == unix.EOPNOTSUPP) {
-		e.lacks, e.Remedy = true, "the device has no paging on demand (ibv_devinfo -v: odp_caps), or not of this kernel: rdma_rxe has it since Linux 6.15"
+		e.lacks, e.Remedy = true, "it was to be paged on demand, and the device has no paging on demand as far as ibv_devinfo -v shows no odp_caps; rdma_rxe has it since Linux 6.15"
 		return e
 	}
 	switch e.Errno {

@@ -191,6 +191,9 @@ const maxRegionBytes = 1 << 47
 // Architecture Specification, volume 1, 9.7.4.1.4; max_msg_sz of ib_port_attr).
 const maxMessageBytes = 1 << 31
 
+// maxToldRegions is how many memory regions one process tells another one of, in a line of 16 MiB.
+const maxToldRegions = 1 << 18
+
 func (o Options) validateTraffic() error {
 	switch {
 	case o.MessageBytes < 1 || int64(o.MessageBytes) > maxMessageBytes:
@@ -199,6 +202,8 @@ func (o Options) validateTraffic() error {
 		return fault.Usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
 	case o.Regions < 1 || o.FileBytes%int64(o.Regions) != 0 || o.FileBytes/int64(o.Regions)%int64(os.Getpagesize()) != 0:
 		return fault.Usagef("--mr %d: give a number of memory regions that divides the %d pages of the file's region", o.Regions, o.FileBytes/int64(os.Getpagesize()))
+	case o.Regions > maxToldRegions && (o.Peer != "" || o.Release == umem.ReleaseExit || o.Release == umem.ReleaseKill):
+		return fault.Usagef("--mr %d: with --peer, or --release exit or kill, at most %d memory regions can be told of", o.Regions, maxToldRegions)
 	case o.Regions > 1 && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
 	case o.Peer != "" && o.Scenario.Holder != "rdma":

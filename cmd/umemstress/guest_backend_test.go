@@ -129,8 +129,11 @@ func TestReleaseByProcess(t *testing.T) {
 		if *expectVerdict != "refused" && r.Channels.Probes.DirtiedPages != pages {
 			t.Errorf("%+v: %d pages, of which %d were dirtied", of, pages, r.Channels.Probes.DirtiedPages)
 		}
-		if *expectVerdict == "data-lost" && r.Channels.Disk.StalePages != pages {
-			t.Errorf("%+v: %d pages, of which %d are stale", of, pages, r.Channels.Disk.StalePages)
+		if *expectVerdict == "data-lost" && (r.Channels.Disk.StalePages != pages || r.Channels.Folios.StrippedPages != pages) {
+			t.Errorf("%+v: %d pages, of which %d are stale, and %d were stripped", of, pages, r.Channels.Disk.StalePages, r.Channels.Folios.StrippedPages)
+		}
+		if acts := r.Channels.Probes.Acts; *expectVerdict == "data-lost" && !slices.ContainsFunc(acts, func(a record.Act) bool { return a.Owner != nil && a.Owner.Comm == r.Process.Comm }) {
+			t.Errorf("%+v: the pages are nobody's of the run's name, %q: %+v", of, r.Process.Comm, acts)
 		}
 	}
 }

@@ -112,10 +112,8 @@ func (l *labRun) withPeer(flags *guestFlags) error {
 	if l.options.Peer != "" {
 		return exit.Usagef("--hosts 2 is a peer of its own; leave run's --peer out")
 	}
-	options := l.options
-	options.Peer = lab.PeerCommand
-	if err := options.Validate(); err != nil {
-		return err
+	if l.flags.preset == workload.Everything || l.options.Scenario.Holder != "rdma" {
+		return exit.Usagef("--hosts 2: only the holder rdma has another host; give run's flags one scenario of it")
 	}
 	flags.peer = []string{l.program[0], "peer"}
 	l.program = append(l.program, "--peer="+lab.PeerCommand)

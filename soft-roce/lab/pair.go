@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/sirupsen/logrus"
+
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/machine"
 )
@@ -28,7 +30,7 @@ const (
 // PeerCommand is what a program of the first guest of RunPair talks to the program of the second one
 // by, as a shell understands it: from its standard input to that of the other, and back. It ends
 // at the end of its input.
-const PeerCommand = "exec 3<>" + proto.PeerDevice + "; cat <&3 & there=$!; cat >&3; kill $there"
+const PeerCommand = "exec 3<>" + proto.PeerDevice + "; cat <&3 & there=$!; exec >&-; cat >&3; kill $there 2>/dev/null"
 
 // RunPair boots two guests on one network, each with the link rxe0 over it. The result is that
 // of the first one's program, with whose end the second guest ends, too. The second one's program
@@ -52,9 +54,15 @@ func RunPair(ctx context.Context, first, second Config) (Result, error) {
 	other.Go(func() {
 		defer here.Close()
 		defer otherWire.Close()
-		// Of the end of the second one's program the first one's hears, and goes by it.
-		if _, err := Run(ctx, second); err != nil && ctx.Err() == nil {
+		result, err := Run(ctx, second)
+		switch {
+		case ctx.Err() != nil: // the first one's program has ended
+		case err != nil:
 			cancel(fmt.Errorf("the second guest: %w", err))
+		case result.Oops != nil:
+			cancel(fmt.Errorf("the second guest: %w", result.Oops))
+		default: // of which the first one's program hears, and goes by it
+			logrus.Warnf("lab: the second guest's program ended with %d before the first one's", result.ExitCode)
 		}
 	})
 	result, err := Run(ctx, first)

@@ -2,8 +2,10 @@ package umem
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/record"
@@ -25,6 +27,9 @@ type transfer struct {
 // orderTime is how long an order takes: what is under way comes to rest between two of them, and
 // who looks at the progress sees no more of it.
 const orderTime = 100 * time.Millisecond
+
+// orderBytes is how many an order moves at most: so many are under way while an answer is waited for.
+const orderBytes = 256 << 20
 
 // run sends until the stop rule is content and returns when all has arrived.
 func (t *transfer) run(ctx context.Context) (record.Traffic, error) {
@@ -66,9 +71,9 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 	}
 	order := end.Order{Within: orderTime}
 	for n > 0 {
-		order.First, order.Messages = t.sent.Operations, n
+		order.First, order.Messages = t.sent.Operations, min(n, max(1, orderBytes/t.pass.Size))
 		if t.config.Receives() {
-			order.Messages, order.Within = min(n, end.MostReceives(t.config.QueuePairs)), 0
+			order.Messages, order.Within = min(order.Messages, end.MostReceives(t.config.QueuePairs)), 0
 			if err := receiver.Expect(ctx, order); err != nil {
 				return err
 			}
@@ -79,12 +84,28 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 			err = receiver.Await(ctx)
 		}
 		if err != nil {
-			return err
+			return t.explain(err, receiver)
 		}
 		n -= done.Messages
 		order.To = done.To
 	}
 	return nil
+}
+
+// explain adds what a receiver of this process knows of why nothing could be sent to it.
+func (t *transfer) explain(err error, receiver side) error {
+	local, here := receiver.(here)
+	if !here || !t.config.Receives() {
+		return err
+	}
+	// Not the transfer's context, which may be what has ended it.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var failed *rdma.CompletionError
+	if why := local.Await(ctx); errors.As(why, &failed) {
+		return errors.Join(err, why)
+	}
+	return err
 }
 
 func (t *transfer) count(d end.Done) {

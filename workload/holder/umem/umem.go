@@ -140,6 +140,9 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 	if err != nil {
 		return err
 	}
+	if h.byProcess() {
+		memory.Show(target.Bytes) // what the child has unmapped, a strip is to find mapped here
+	}
 	h.from = source
 	h.pass = holder.Pass{Size: h.config.MessageBytes, Target: target.Length, Source: source.Length, Piece: mine.PieceBytes}
 	if err := h.target.Begin(ctx, theirs, h.pass); err != nil {

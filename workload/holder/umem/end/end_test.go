@@ -96,7 +96,7 @@ func TestBegin(t *testing.T) {
 			t.Errorf("%+v is begun", bad)
 		}
 	}
-	for _, bad := range []Order{{To: -1, Messages: 1}, {Messages: -1}} {
+	for _, bad := range []Order{{To: -1, Messages: 1}, {Messages: -1}} { // also more than can be received: there is no queue pair
 		if _, err := e.Send(t.Context(), bad); err == nil {
 			t.Errorf("%+v is sent", bad)
 		}

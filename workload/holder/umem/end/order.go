@@ -59,14 +59,11 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 	}
 	began := time.Now()
 	for m := range e.pass.From(o.To) {
-		if done.Messages == o.Messages {
+		if done.Messages == o.Messages || done.Messages > 0 && o.Within > 0 && time.Since(began) >= o.Within {
 			break
 		}
 		p := e.pairs[(o.First+uint64(done.Messages))%uint64(len(e.pairs))]
 		if len(p.batch) == batchLength {
-			if o.Within > 0 && time.Since(began) >= o.Within {
-				break
-			}
 			if err := e.flush(ctx, p); err != nil {
 				return done, err
 			}
@@ -87,6 +84,9 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 func (e *End) Expect(o Order) error {
 	if err := o.check(); err != nil {
 		return err
+	}
+	if most := MostReceives(len(e.pairs)); o.Messages > most {
+		return fmt.Errorf("%d messages cannot be expected at once, but %d", o.Messages, most)
 	}
 	n := 0
 	for m := range e.pass.From(o.To) {

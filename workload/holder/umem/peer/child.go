@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +28,7 @@ func OpenChild(ctx context.Context, c end.Config) (*Peer, error) {
 	}
 	config, err := json.Marshal(Config{
 		Device: c.Device, Port: c.Path.Port, GIDIndex: c.Path.GIDIndex, Backend: c.Backend,
-		holds: holds{Comm: string(comm)},
+		holds: holds{Comm: strings.TrimSpace(string(comm))},
 	})
 	if err != nil {
 		return nil, err
@@ -48,11 +50,25 @@ func ChildMain(args []string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(args[0]), &c); err != nil {
 		return fmt.Errorf("the configuration of an end: %w", err)
 	}
-	// A kernel that dies of the release calls the process what it calls the run.
-	if err := os.WriteFile("/proc/self/comm", []byte(c.Comm), 0); err != nil {
+	if err := nameThreads(c.Comm); err != nil {
 		return err
 	}
 	return Serve(context.Background(), in, out, c)
+}
+
+// nameThreads has the kernel call all threads of this process what it calls the run, as those are that
+// they start: whichever is the last releases the regions, and the kernel may die of it.
+func nameThreads(comm string) error {
+	threads, err := filepath.Glob("/proc/self/task/*/comm")
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		if err := os.WriteFile(thread, []byte(comm), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // End has the child end, and returns once it has, with all that the kernel does then: by itself,
@@ -79,7 +95,7 @@ func (p *Peer) End(ctx context.Context, kill bool) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(answerBound):
-		return fmt.Errorf("%s has not ended for %v: does it hang in the kernel?", p.line.name(), answerBound)
+	case <-time.After(p.line.bound(answerBound)):
+		return fmt.Errorf("%s has not ended for %v: does it hang in the kernel?", p.line.name(), p.line.bound(answerBound))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type line struct {
 	said    lastLine // what it had to say beside, on its stderr
 	child   bool     // it is a child of this process; else somebody's command
 	host    string   // where it is, once it has said so
+	bytes   int64    // of the region that it has registered, or is to
 	broken  error    // why no more is said
 }
 
@@ -33,6 +35,15 @@ const (
 	answerBound = 45 * time.Second
 	endBound    = 5 * time.Second // to end, once nothing more is asked
 )
+
+// slowest is how fast a host works on memory at least, in bytes a second: to register it, fill it
+// or move it.
+const slowest = 50 << 20
+
+// bound is how long something may take that is to go over all of the process's memory.
+func (l *line) bound(without time.Duration) time.Duration {
+	return without + time.Duration(l.bytes/slowest)*time.Second
+}
 
 // starter starts a process; wait returns once it has ended, and why.
 type starter func(*exec.Cmd) (wait func() error, err error)
@@ -58,13 +69,12 @@ func (l *line) begin(ctx context.Context, start starter) (err error) {
 // greet reads the peer's first line.
 func (l *line) greet(ctx context.Context) error {
 	var g greeting
-	line, err := l.read(ctx, &g)
+	if err := l.exchange(ctx, nil, &g); err != nil {
+		return err
+	}
 	switch {
-	case l.broken != nil:
-		return l.broken
-	case err != nil || g.Protocol == 0:
-		l.broken = fault.Lacksf("the command of --peer does not begin as umemstress peer does, but with %.80q; does a shell on the way print something of its own?", bytes.TrimSpace(line))
-		return l.broken
+	case g.Protocol == 0:
+		return l.garbled(`"{...}"`)
 	case g.Protocol != protocol:
 		l.broken = fault.Lacksf("the peer on %s is umemstress %s, which speaks another version (%d) than this one (%d): install the same there", g.Host, g.Version, g.Protocol, protocol)
 		return l.broken
@@ -78,15 +88,10 @@ func (l *line) ask(ctx context.Context, r request) (answer reply, err error) {
 	if l.broken != nil {
 		return reply{}, l.broken
 	}
-	if err := writeLine(l.asks, r); err != nil {
-		return reply{}, l.gone(err)
-	}
-	line, err := l.read(ctx, &answer)
+	err = l.exchange(ctx, &r, &answer)
 	switch {
-	case l.broken != nil:
-		return reply{}, l.broken
 	case err != nil:
-		return reply{}, l.garbled(fmt.Sprintf("%.80q", line))
+		return reply{}, err
 	case answer.Error == nil:
 		return answer, nil
 	}
@@ -115,30 +120,47 @@ func (e refusedError) Error() string { return e.text }
 
 func (refusedError) Unwrap() error { return rdma.ErrPinRefused }
 
-// read reads a line, for as long as the peer may take.
-func (l *line) read(ctx context.Context, into any) (line []byte, err error) {
-	read := make(chan struct{})
+// exchange sends a request, unless it is nil, and reads a line, for as long as that may take.
+func (l *line) exchange(ctx context.Context, r *request, into any) error {
+	type outcome struct {
+		line []byte
+		err  error
+	}
+	done := make(chan outcome, 1)
+	asks, answers := l.asks, l.answers
 	go func() {
-		defer close(read)
-		line, err = readLine(l.answers, into)
+		var o outcome
+		if r != nil {
+			o.err = writeLine(asks, r)
+		}
+		if o.err == nil {
+			o.line, o.err = readLine(answers)
+		}
+		done <- o
 	}()
-	bound := time.NewTimer(answerBound)
+	bound := time.NewTimer(l.bound(answerBound))
 	defer bound.Stop()
+	var got outcome
 	select {
-	case <-read:
+	case got = <-done:
 	case <-ctx.Done():
 		l.broken = ctx.Err()
 	case <-bound.C:
-		l.broken = fmt.Errorf("%s has not answered for %v: is it stopped, or its network?", l.name(), answerBound)
+		l.broken = fmt.Errorf("%s has not answered for %v: is it stopped, or its network?", l.name(), l.bound(answerBound))
 	}
-	if l.broken != nil {
-		l.end() // or the read would last
-		return nil, l.broken
+	switch {
+	case l.broken != nil:
+		l.end() // or the goroutine would stay
+		return l.broken
+	case errors.Is(got.err, errTooLong):
+		return l.garbled(fmt.Sprintf("%.80q and more", got.line))
+	case got.err != nil:
+		return l.gone(got.err)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return line, l.gone(err)
+	if err := json.Unmarshal(got.line, into); err != nil {
+		return l.garbled(fmt.Sprintf("%.80q", bytes.TrimSpace(got.line)))
 	}
-	return line, err
+	return nil
 }
 
 // gone is of a connection that has ended.
@@ -156,8 +178,12 @@ func (l *line) gone(err error) error {
 	return l.broken
 }
 
+// garbled is of a line that no peer says.
 func (l *line) garbled(what string) error {
 	l.broken = fmt.Errorf("%s answers what is none: %s", l.name(), what)
+	if l.host == "" && !l.child {
+		l.broken = fault.Lacksf("the command of --peer does not begin as umemstress peer does, but with %s; does a shell on the way print something of its own?", what)
+	}
 	return l.broken
 }
 
@@ -188,12 +214,19 @@ func (l *line) close() error {
 	if l.broken != nil {
 		l.end()
 	}
-	kill := time.AfterFunc(endBound, l.end)
-	defer kill.Stop()
-	err := l.wait()
+	wait, ended := l.wait, make(chan error, 1)
 	l.wait = nil
-	if err == nil || l.broken != nil {
-		return nil
+	go func() { ended <- wait() }()
+	bound := l.bound(endBound)
+	kill := time.AfterFunc(bound, l.end)
+	defer kill.Stop()
+	select {
+	case err := <-ended:
+		if err == nil || l.broken != nil || errors.Is(err, exec.ErrWaitDelay) { // what it left in the background
+			return nil
+		}
+		return fmt.Errorf("end %s: %w: %s", l.name(), err, l.said.String())
+	case <-time.After(2 * bound):
+		return fmt.Errorf("%s does not end, though it was killed: process %d hangs in the kernel", l.name(), l.command.Process.Pid)
 	}
-	return fmt.Errorf("end %s: %w: %s", l.name(), err, l.said.String())
 }

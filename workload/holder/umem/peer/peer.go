@@ -59,6 +59,7 @@ func (p *Peer) Connect(ctx context.Context, to end.Place) error {
 // Register has a region registered as n memory regions: the file's itself by a child, and one as
 // long as the source by another host.
 func (p *Peer) Register(ctx context.Context, region *memory.Region, n int) (end.Region, error) {
+	p.line.bytes = region.Length
 	asked := registerRequest{Bytes: region.Length, Regions: n}
 	if p.line.child {
 		asked.Offset, asked.Path = region.Offset, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), region.File.Fd())

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,10 +96,13 @@ func listen(ctx context.Context, hangUp context.CancelCauseFunc, r io.Reader) <-
 		lines := newLines(r)
 		for {
 			var asked request
-			line, err := readLine(lines, &asked)
+			line, err := readLine(lines)
 			if errors.Is(err, io.EOF) {
 				hangUp(errHungUp)
 				return
+			}
+			if err == nil {
+				err = json.Unmarshal(line, &asked)
 			}
 			if err != nil {
 				hangUp(fmt.Errorf("what came is no request of umemstress run --peer: %.80q: %w", line, err))

@@ -108,8 +108,8 @@ var errTooLong = fmt.Errorf("a line of more than %d bytes", maxLine)
 // newLines reads lines of the other side.
 func newLines(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 64<<10) }
 
-// readLine reads a line as JSON. The line is what came, also where it is none.
-func readLine(r *bufio.Reader, into any) (line []byte, err error) {
+// readLine reads a line. It is what came, also with an error.
+func readLine(r *bufio.Reader) (line []byte, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
@@ -117,7 +117,7 @@ func readLine(r *bufio.Reader, into any) (line []byte, err error) {
 		case len(line) > maxLine:
 			return line, errTooLong
 		case err == nil:
-			return line, json.Unmarshal(line, into)
+			return line, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
 			if errors.Is(err, io.EOF) && len(line) > 0 {
 				err = io.ErrUnexpectedEOF
