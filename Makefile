@@ -177,10 +177,15 @@ guest: $(GUEST_KERNELS:%=guest-%)
 $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
 
-# Every scenario that makes sense, one after the other in one guest; with one processor,
-# beside another guest, emulation is a third faster.
-everything: $(GUEST_NEEDS)
-	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 40m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=39m
+# Every scenario that makes sense, one after the other, in two guests that share the holders; with
+# one processor, beside another guest, emulation is a third faster.
+EVERYTHING_PARTS := 1 2
+
+everything: $(EVERYTHING_PARTS:%=everything-%)
+
+.PHONY: $(EVERYTHING_PARTS:%=everything-%)
+$(EVERYTHING_PARTS:%=everything-%): everything-%: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 40m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=39m -everything.parts $(words $(EVERYTHING_PARTS)) -everything.part $*
 
 # An observer beside ordinary work, which is to alarm nobody: two minutes of it, and 20 on each
 # kernel, of which 30 on the first. TestMillionPages wants its 6 GiB, and a kernel that strips.

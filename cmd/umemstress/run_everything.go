@@ -34,13 +34,13 @@ type scenarioOutcome struct {
 	record *record.Record // nil without a verdict
 }
 
-// runEverything runs every scenario that makes sense and ends with the worst
+// runEverything runs every scenario that makes sense, or those of the holder that is given, and ends with the worst
 // verdict's exit code. What this host lacks for one does not stop the others. An
 // interruption ends it after it has told what was seen until then.
 func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, options workload.Options) error {
 	outcomes := []scenarioOutcome{}
 	for _, e := range workload.Scenarios().All() {
-		if e.Nonsense != "" || e.Large {
+		if h := flags.holder(); e.Nonsense != "" || e.Large || h != "" && e.Scenario.Holder != h {
 			continue
 		}
 		o := options

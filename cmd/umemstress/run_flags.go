@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,9 +98,27 @@ func partFlags() []string {
 	return flags
 }
 
+// otherParts are those that the preset everything goes through, whatever is given; of holders it
+// goes through the one that is given.
+func otherParts() []string {
+	return slices.DeleteFunc(partFlags(), func(flag string) bool { return flag == string(scenario.PartHolder) })
+}
+
+// holder is the one that is given; empty: all.
+func (f *runFlags) holder() string {
+	if !f.given.Changed(string(scenario.PartHolder)) {
+		return ""
+	}
+	return f.given.Lookup(string(scenario.PartHolder)).Value.String()
+}
+
 // fitsEverything refuses flags that are not for every scenario.
 func (f *runFlags) fitsEverything() error {
-	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "v4l2-dev", "peer"}, partFlags()...) {
+	holders := workload.Scenarios().Choices(scenario.PartHolder)
+	if h := f.holder(); h != "" && !slices.ContainsFunc(holders, func(c scenario.Choice) bool { return c.Name == h }) {
+		return exit.Usagef("--holder %s: choose one of %s", h, names(holders))
+	}
+	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "v4l2-dev", "peer"}, otherParts()...) {
 		if f.given.Changed(flag) {
 			return exit.Usagef("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
