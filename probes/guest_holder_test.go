@@ -28,9 +28,6 @@ func TestDirectRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			disk := newHoldableDisk(t, 8)
 			p := mapFile(t, filepath.Join(t.TempDir(), "region"), pages)
-			last.mu.Lock()
-			last.all = nil // the table is to be this session's: another test's is older than its programs
-			last.mu.Unlock()
 			w := attach(t, Options{Holders: []string{event.HolderDIO}})
 			check(t, w.ReadSymbols())
 			w.symbols.open = func() (io.ReadCloser, error) {

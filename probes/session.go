@@ -20,9 +20,8 @@ import (
 
 // Options for Attach. The zero value is the usual.
 type Options struct {
-	// Holders are whose releases are watched: event.HolderUmem, which is also what none
-	// means, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE,
-	// event.HolderV4L2. Each costs the hooks of its own.
+	// Holders are those whose releases are watched, by event's names for them; none is
+	// event.HolderUmem. Each costs the hooks of its own.
 	Holders []string
 	// Kinds are what is told of beside event.Dirtied. What the kernel has no place for is
 	// left out, as Attachments tells.

@@ -75,11 +75,13 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	return stack, nil
 }
 
-// read reads the table, so that the next stack need not wait for that.
+// read reads the table, so that the next stack need not wait for that. One from before this session's
+// programs will not do: a trampoline of theirs stands amid the stack of a function that has both an
+// fentry and an fexit (seen on 6.12: __bio_release_pages), and is not in it.
 func (s *symbols) read() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all != nil && s.loadedNow() == s.modules {
+	if s.all != nil && !s.earlier && s.loadedNow() == s.modules {
 		return nil
 	}
 	return s.readAnew()

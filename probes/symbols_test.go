@@ -108,9 +108,6 @@ func TestStackByEarlierTable(t *testing.T) {
 	stack := []uint64{0xffffffffc0380042, 0xffffffffc0300150, 0xffffffffc0390010, 0xffffffff81000110, 0xffffffffc0200010}
 	want := []string{"set_page_dirty_lock+0x10", "ib_umem_release+0x10"}
 	s := later()
-	if err := s.read(); err != nil {
-		t.Error(err)
-	}
 	if got, err := s.stack(stack); err != nil || !reflect.DeepEqual(got, want) || tb.opened != 0 {
 		t.Errorf("%q, %v, after %d readings, want %q", got, err, tb.opened, want)
 	}
@@ -125,6 +122,28 @@ func TestStackByEarlierTable(t *testing.T) {
 	modules = "one more"
 	if _, err := later().stack(stack); err != nil || tb.opened != 3 {
 		t.Errorf("%v, after %d readings with another module", err, tb.opened)
+	}
+}
+
+// Who reads in advance need not wait for any stack, also for one with a trampoline amid it, which an
+// earlier table does not have.
+func TestReadInAdvanceOfEarlierTable(t *testing.T) {
+	const modules = "ib_uverbs 4096 0xffffffffc0200000\n"
+	earlier, err := readSymbols(strings.NewReader(tableText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb := &tables{text: []string{tableText + "ffffffffc0380000 t bpf_trampoline_7\t[bpf]\nffffffffc0390000 t bpf_trampoline_8\t[bpf]\n"}}
+	s := &symbols{open: tb.open, loaded: func() string { return modules }, all: earlier, modules: modules, earlier: true}
+	for range 2 {
+		if err := s.read(); err != nil || tb.opened != 1 {
+			t.Fatalf("%v, after %d readings", err, tb.opened)
+		}
+	}
+	amid := []uint64{0xffffffff81000110, 0xffffffffc0380042, 0xffffffffc0200010}
+	got, err := s.stack(amid)
+	if want := []string{"set_page_dirty_lock+0x10", "bpf_trampoline_7+0x42", "ib_umem_release+0x10"}; err != nil || !reflect.DeepEqual(got, want) || tb.opened != 1 {
+		t.Errorf("%q, %v, after %d readings, want %q", got, err, tb.opened, want)
 	}
 }
 

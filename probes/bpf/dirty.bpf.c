@@ -26,6 +26,7 @@
 #include "release.h"
 #include "queue.h"
 #include "pin.h"
+#include "fuse.h"
 #include "lost.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

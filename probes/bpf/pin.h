@@ -392,32 +392,4 @@ int nfs_reader_kprobe(struct pt_regs *ctx)
 	return submitted_nfs((void *)PT_REGS_PARM1(ctx));
 }
 
-#define FUSE_READ 15 /* include/uapi/linux/fuse.h */
-
-/* int fuse_simple_background(struct fuse_mount *, struct fuse_args *, gfp_t): a request that nobody
- * waits for here. struct fuse_args begins with the number of the node and the opcode (fs/fuse/fuse_i.h,
- * 5.10 to 7.2). What is read ahead comes by, too. */
-static __always_inline int submitted_fuse(__u64 args)
-{
-	struct owner reader = {};
-	__u32 opcode = 0;
-
-	bpf_probe_read_kernel(&opcode, sizeof(opcode), (void *)(args + sizeof(__u64)));
-	if (opcode == FUSE_READ && current_owner(&reader, HOLDER_FUSE))
-		bpf_map_update_elem(&readers, &args, &reader, BPF_ANY);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(fuse_reader_fentry, void *mount, void *args)
-{
-	return submitted_fuse((__u64)args);
-}
-
-SEC("kprobe")
-int fuse_reader_kprobe(struct pt_regs *ctx)
-{
-	return submitted_fuse(PT_REGS_PARM2(ctx));
-}
-
 #endif

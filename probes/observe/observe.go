@@ -39,8 +39,10 @@ type Config struct {
 	Source Source
 	Hooks  []Hook // where the source is attached, for the first line
 	Host   *Host  // that is watched, for the first line; nil: not known
-	// Rehooked says where it is attached when that has changed; nil: it does not.
-	Rehooked <-chan []Hook
+	// Rehooked delivers a function when it is attached elsewhere than before, which says where, and may
+	// give up privileges that are no longer needed: nothing else is asked of the source meanwhile, so that
+	// what it tries without them is refused to nobody else. nil: that does not change.
+	Rehooked <-chan func() []Hook
 	Filter   Filter
 	Stacks   bool   // name the functions of stacks
 	Limit    uint64 // ends after so many events; 0: none
@@ -175,8 +177,8 @@ func (o *observer) follow(ctx context.Context) {
 		case <-ctx.Done():
 			o.finish(events, stop, ended)
 			return
-		case hooks := <-o.Rehooked:
-			o.say(Line{Event: Rehooked, Hooks: hooks})
+		case rehook := <-o.Rehooked:
+			o.say(Line{Event: Rehooked, Hooks: rehook()})
 		case <-o.outlet.ended:
 			o.fail(o.outlet.err)
 		case e, open := <-events:

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"umemstress/probes/event"
 )
 
@@ -203,19 +205,38 @@ func TestNotWritten(t *testing.T) {
 	}
 }
 
+// unprivileged refuses to be read for some time.
+type unprivileged struct {
+	recording
+	without atomic.Bool
+}
+
+func (u *unprivileged) Lost() (event.Lost, error) {
+	if u.without.Load() {
+		return event.Lost{}, unix.EPERM
+	}
+	return u.recording.Lost()
+}
+
 // Where it is attached is told anew when modules come or go, to the journal, too.
 func TestRehooked(t *testing.T) {
 	var lines, journal []Line
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		rehooked := make(chan []Hook)
+		rehooked := make(chan func() []Hook)
+		source := &unprivileged{}
 		go func() {
 			time.Sleep(time.Second)
-			rehooked <- []Hook{{Purpose: "p", Symbol: "s", Method: "kprobe"}, {Purpose: "q", Without: "no page is seen"}}
+			rehooked <- func() []Hook {
+				source.without.Store(true) // as while it is tried which privileges are needed
+				time.Sleep(1500 * time.Millisecond)
+				source.without.Store(false)
+				return []Hook{{Purpose: "p", Symbol: "s", Method: "kprobe"}, {Purpose: "q", Without: "no page is seen"}}
+			}
 		}()
 		_, err := Run(ctx, Config{
-			Source: &recording{}, Rehooked: rehooked, Hooks: []Hook{{Purpose: "p"}}, Proc: t.TempDir(), Cgroup: t.TempDir(),
+			Source: source, Rehooked: rehooked, Hooks: []Hook{{Purpose: "p"}}, Proc: t.TempDir(), Cgroup: t.TempDir(),
 			Write: func(l Line) error { lines = append(lines, l); return nil },
 			Tell:  func(l Line) error { journal = append(journal, l); return nil },
 		})

@@ -94,8 +94,8 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 
 // explain adds what a receiver of this process knows of why nothing could be sent to it.
 func (t *transfer) explain(err error, receiver side) error {
-	local, here := receiver.(here)
-	if !here || !t.config.Receives() {
+	local, ok := receiver.(here)
+	if !ok || !t.config.Receives() {
 		return err
 	}
 	// Not the transfer's context, which may be what has ended it.

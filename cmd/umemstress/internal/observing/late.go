@@ -10,10 +10,11 @@ import (
 	"umemstress/probes/observe"
 )
 
-// attachLate has hooks attached in modules that are loaded later, until ctx is done, and tells
-// where they are attached then.
-func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *show) <-chan []observe.Hook {
-	rehooked := make(chan []observe.Hook)
+// attachLate has hooks attached in modules that are loaded later, until ctx is done. What it delivers
+// tells where they are attached then, and has to be called by who reads what was counted: it gives up
+// privileges, and tries meanwhile what is refused without them, in all threads.
+func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *show) <-chan func() []observe.Hook {
+	rehooked := make(chan func() []observe.Hook)
 	go func() {
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()
@@ -30,13 +31,19 @@ func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *
 			if !changed {
 				continue
 			}
-			f.dropPrivileges(f.probesNeed(session)) // of which fewer may be needed
-			hooks := attachedNow(session)
-			shown.rehook(hooks)
+			over := make(chan struct{})
+			rehook := func() []observe.Hook {
+				defer close(over)
+				f.dropPrivileges(f.probesNeed(session)) // of which fewer may be needed
+				hooks := attachedNow(session)
+				shown.rehook(hooks)
+				return hooks
+			}
 			select {
 			case <-ctx.Done():
 				return
-			case rehooked <- hooks:
+			case rehooked <- rehook:
+				<-over
 			}
 			if err := session.ListRegions(); err != nil { // those that were pinned meanwhile
 				logrus.Debugf("regions are not listed: %v", err)

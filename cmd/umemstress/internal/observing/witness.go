@@ -24,7 +24,7 @@ type witness struct {
 	needs func() []privileges.Need
 	close func() error
 	// attachLate goes on looking for places, until ctx is done.
-	attachLate func(ctx context.Context, shown *show) <-chan []observe.Hook
+	attachLate func(ctx context.Context, shown *show) <-chan func() []observe.Hook
 }
 
 // witness attaches the probes, or, where the kernel has none, opens its log.
@@ -48,7 +48,7 @@ func (f *flags) witness(filter event.Filter) (witness, error) {
 	return witness{
 		Source: session, hooks: hooksOf(session.Attachments()), close: session.Close,
 		needs: func() []privileges.Need { return f.probesNeed(session) },
-		attachLate: func(ctx context.Context, shown *show) <-chan []observe.Hook {
+		attachLate: func(ctx context.Context, shown *show) <-chan func() []observe.Hook {
 			return f.attachLate(ctx, session, shown)
 		},
 	}, nil
@@ -76,7 +76,7 @@ func withoutProbes(why error) (witness, error) {
 	return witness{
 		Source: log, hooks: hooksOf(logAttachments), close: log.Close,
 		needs:      func() []privileges.Need { return nil }, // only to open the log takes one
-		attachLate: func(context.Context, *show) <-chan []observe.Hook { return nil },
+		attachLate: func(context.Context, *show) <-chan func() []observe.Hook { return nil },
 	}, nil
 }
 
