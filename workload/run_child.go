@@ -2,7 +2,7 @@ package workload
 
 import (
 	"umemstress/workload/child"
-	"umemstress/workload/holder/umem/peer"
+	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/internal/block"
 	"umemstress/workload/internal/fused"
 	"umemstress/workload/internal/hog"
@@ -25,7 +25,7 @@ func RunChild() {
 		nfsd.GuardChild:      nfsd.GuardMain,
 		nfsd.StoreChild:      nfsd.StoreMain,
 		mutation.ChangeChild: mutation.ChangeMain,
-		peer.Child:           peer.ChildMain,
+		remote.Child:         remote.ChildMain,
 		promise.Child:        promise.Main,
 	})
 }

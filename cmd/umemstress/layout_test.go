@@ -57,7 +57,7 @@ var layers = []string{
 	"workload",
 	"workload/provoke",
 	"workload/holder/umem",
-	"workload/holder/umem/peer",
+	"workload/holder/umem/remote",
 	"workload/holder/umem/end",
 	"workload/holder/dio",
 	"workload/holder/vmwritev",

@@ -43,8 +43,6 @@ type QueuedResult struct {
 
 // QueuedConfig is what a holder of queued reads is opened with.
 type QueuedConfig struct {
-	Name        string // of the holder
-	Backend     string // how it reads
 	TargetBytes int64  // that are to arrive
 	StoreBytes  int    // that an operation of the first write stores
 	Dir         string // where the device has its space
@@ -55,19 +53,21 @@ type QueuedConfig struct {
 type queued struct {
 	ByCalls
 	config    QueuedConfig
+	backend   string // how it reads
 	device    *gated.Device
 	queue     Queue
 	frames    []uint64 // of the target
 	releasing *memory.Releasing
 }
 
-// OpenQueued makes the device, and a queue for so many reads.
-func OpenQueued(ctx context.Context, c QueuedConfig, open func(reads int) (Queue, error)) (_ Holder, err error) {
+// OpenQueued makes the device of the holder of that name, and a queue for so many reads, which are made
+// as backend says.
+func OpenQueued(ctx context.Context, name, backend string, c QueuedConfig, open func(reads int) (Queue, error)) (_ Holder, err error) {
 	count := Pass{Size: ReadBytes, Target: c.TargetBytes, Source: c.TargetBytes}.Count()
 	if count > MaxCalls {
-		return nil, fault.Usagef("--file-size %d: the holder %s reads 1 MiB at a time; give at most %d MiB", c.TargetBytes, c.Name, MaxCalls*ReadBytes>>20)
+		return nil, fault.Usagef("--file-size %d: the holder %s reads 1 MiB at a time; give at most %d MiB", c.TargetBytes, name, MaxCalls*ReadBytes>>20)
 	}
-	h := &queued{config: c}
+	h := &queued{config: c, backend: backend}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -82,7 +82,7 @@ func OpenQueued(ctx context.Context, c QueuedConfig, open func(reads int) (Queue
 
 // Device is what is read from.
 func (h *queued) Device() record.Device {
-	return record.Device{Name: h.device.Name(), Driver: gated.Driver, Backend: h.config.Backend}
+	return record.Device{Name: h.device.Name(), Driver: gated.Driver, Backend: h.backend}
 }
 
 // Content is nil: the run chooses the bytes.
@@ -120,7 +120,7 @@ func (h *queued) await(reads []QueuedRead) {
 	over := make([]chan QueuedResult, len(reads))
 	for i, r := range reads {
 		over[i] = make(chan QueuedResult, 1)
-		what := fmt.Sprintf("the direct read of %d bytes at %d by %s", len(r.Into), r.At, h.config.Backend)
+		what := fmt.Sprintf("the direct read of %d bytes at %d by %s", len(r.Into), r.At, h.backend)
 		h.Calls.Start(what, len(r.Into), func() (int, error) {
 			done := <-over[i]
 			if done.Result < 0 {

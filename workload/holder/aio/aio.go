@@ -20,11 +20,7 @@ import (
 )
 
 // Config is what the holder aio is opened with.
-type Config struct {
-	TargetBytes int64  // that are to arrive
-	StoreBytes  int    // that an operation of the first write stores
-	Dir         string // where the device has its space
-}
+type Config = holder.QueuedConfig
 
 // Facts is what is known of the holder aio.
 func Facts() scenario.Holder {
@@ -36,9 +32,7 @@ func Facts() scenario.Holder {
 
 // Open readies the device, and a context for as many reads as the target takes.
 func Open(ctx context.Context, c Config) (holder.Holder, error) {
-	return holder.OpenQueued(ctx, holder.QueuedConfig{
-		Name: "aio", Backend: "O_DIRECT read by io_submit", TargetBytes: c.TargetBytes, StoreBytes: c.StoreBytes, Dir: c.Dir,
-	}, func(reads int) (holder.Queue, error) { return newQueue(reads) })
+	return holder.OpenQueued(ctx, "aio", "O_DIRECT read by io_submit", c, func(reads int) (holder.Queue, error) { return newQueue(reads) })
 }
 
 // queue is a context of asynchronous I/O.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"umemstress/workload/holder/umem/peer"
+	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/internal/fault"
 )
 
@@ -50,8 +50,8 @@ func (h *registration) Release(ctx context.Context) error {
 }
 
 func (h *registration) releaseTarget(ctx context.Context) error {
-	if p, apart := h.target.(*peer.Peer); apart {
-		return p.End(ctx, h.config.Release == ReleaseKill)
+	if p, apart := h.target.(*remote.End); apart {
+		return p.Stop(ctx, h.config.Release == ReleaseKill)
 	}
 	if h.ends.Answers() {
 		if err := h.target.ClosePairs(ctx); err != nil {

@@ -10,7 +10,7 @@ import (
 	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
-	"umemstress/workload/holder/umem/peer"
+	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/record"
@@ -89,7 +89,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 // openTarget opens the end of the file's region: of a child, where its end is the release.
 func (h *registration) openTarget(ctx context.Context) error {
 	if h.byProcess() {
-		p, err := peer.OpenChild(ctx, h.ends)
+		p, err := remote.OpenChild(ctx, h.ends)
 		if err == nil {
 			h.target, h.device = p, p.Device()
 		}
@@ -107,9 +107,9 @@ func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
 	c.Side, c.OnDemand = end.Source, false
 	if h.config.Peer != "" {
-		p, err := peer.Open(ctx, h.config.Peer, c)
+		p, err := remote.Open(ctx, h.config.Peer, c)
 		if err == nil {
-			h.source, h.device.Peer = p, p.OtherHost()
+			h.source, h.device.Peer = p, p.Peer()
 		}
 		return err
 	}

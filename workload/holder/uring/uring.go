@@ -16,11 +16,7 @@ import (
 )
 
 // Config is what the holder uring is opened with.
-type Config struct {
-	TargetBytes int64  // that are to arrive
-	StoreBytes  int    // that an operation of the first write stores
-	Dir         string // where the device has its space
-}
+type Config = holder.QueuedConfig
 
 // Facts is what is known of the holder uring.
 func Facts() scenario.Holder {
@@ -32,9 +28,7 @@ func Facts() scenario.Holder {
 
 // Open readies the device, and a ring for as many reads as the target takes.
 func Open(ctx context.Context, c Config) (holder.Holder, error) {
-	return holder.OpenQueued(ctx, holder.QueuedConfig{
-		Name: "uring", Backend: "O_DIRECT read by io_uring", TargetBytes: c.TargetBytes, StoreBytes: c.StoreBytes, Dir: c.Dir,
-	}, func(reads int) (holder.Queue, error) { return newQueue(reads) })
+	return holder.OpenQueued(ctx, "uring", "O_DIRECT read by io_uring", c, func(reads int) (holder.Queue, error) { return newQueue(reads) })
 }
 
 func newQueue(reads int) (*queue, error) {

@@ -11,12 +11,12 @@ import (
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/cmd/umemstress/internal/handover"
 	"umemstress/rdma"
-	"umemstress/workload/holder/umem/peer"
+	"umemstress/workload/holder/umem/remote"
 )
 
 // Command is umemstress peer, of this version of the program.
 func Command(version string, noArguments cobra.PositionalArgs) *cobra.Command {
-	config := peer.Config{Version: version}
+	config := remote.Config{Version: version}
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Be the other host of a run --peer, over stdin and stdout",
@@ -38,7 +38,7 @@ such as ssh, says who may.`,
 			if err := handover.For(config.Device, rdma.Backend(config.Backend)); err != nil {
 				return err
 			}
-			return peer.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), config)
+			return remote.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), config)
 		},
 	}
 	flags := cmd.Flags()

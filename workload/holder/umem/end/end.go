@@ -1,6 +1,6 @@
 // Package end is one end of the traffic of the holder rdma: a device, its queue pairs, and the
-// region that it sends from or has the bytes arrive in. Both ends are of one process, or each of
-// its own host.
+// region that it sends from or has the bytes arrive in. Both ends are of one process, one of
+// them is of another (package remote), or each of its own host.
 package end
 
 import (

@@ -1,4 +1,4 @@
-package peer
+package remote
 
 import (
 	"context"
@@ -21,7 +21,7 @@ const Child = "end"
 
 // OpenChild starts a child that has the end of the file's region. Its end is the release: it
 // closes nothing.
-func OpenChild(ctx context.Context, c end.Config) (*Peer, error) {
+func OpenChild(ctx context.Context, c end.Config) (*End, error) {
 	comm, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func OpenChild(ctx context.Context, c end.Config) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{line: line{command: cmd, child: true}}
+	p := &End{line: line{command: cmd, child: true}}
 	return p.open(ctx, child.StartBound, c)
 }
 
@@ -71,9 +71,9 @@ func nameThreads(comm string) error {
 	return nil
 }
 
-// End has the child end, and returns once it has, with all that the kernel does then: by itself,
+// Stop has the child end, and returns once it has, with all that the kernel does then: by itself,
 // or killed.
-func (p *Peer) End(ctx context.Context, kill bool) error {
+func (p *End) Stop(ctx context.Context, kill bool) error {
 	if p.line.wait == nil { // it has ended before it was to
 		return p.line.broken
 	}

@@ -1,4 +1,4 @@
-package peer
+package remote
 
 import (
 	"context"
@@ -9,16 +9,16 @@ import (
 )
 
 // Open starts the peer by a command, as a shell understands it, and has it open its device.
-func Open(ctx context.Context, command string, c end.Config) (*Peer, error) {
-	p := &Peer{line: line{command: exec.Command("sh", "-c", command)}}
+func Open(ctx context.Context, command string, c end.Config) (*End, error) {
+	p := &End{line: line{command: exec.Command("sh", "-c", command)}}
 	return p.open(ctx, func(cmd *exec.Cmd) (func() error, error) {
 		cmd.WaitDelay = endBound
 		return cmd.Wait, cmd.Start()
 	}, c)
 }
 
-// OtherHost is who the peer is.
-func (p *Peer) OtherHost() *record.Peer {
+// Peer is the other host.
+func (p *End) Peer() *record.Peer {
 	d := p.device
 	return &record.Peer{Host: p.line.host, Name: d.Name, Driver: d.Driver, Backend: d.Backend, BackendWhy: d.BackendWhy}
 }

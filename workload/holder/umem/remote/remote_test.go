@@ -1,4 +1,4 @@
-package peer
+package remote
 
 import (
 	"bytes"
@@ -46,9 +46,9 @@ func TestOpenErrors(t *testing.T) {
 
 // A child that has ended before it was told to has let go of its regions by then.
 func TestEndOfEnded(t *testing.T) {
-	p := &Peer{line: line{child: true, broken: errors.New("killed by somebody")}}
+	p := &End{line: line{child: true, broken: errors.New("killed by somebody")}}
 	for _, kill := range []bool{false, true} {
-		if err := p.End(t.Context(), kill); err == nil || err.Error() != "killed by somebody" {
+		if err := p.Stop(t.Context(), kill); err == nil || err.Error() != "killed by somebody" {
 			t.Error(err)
 		}
 	}

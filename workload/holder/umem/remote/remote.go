@@ -1,7 +1,7 @@
-// Package peer has an end of the holder rdma in another process: of another host, whose umemstress
+// Package remote has an end of the holder rdma in another process: of another host, whose umemstress
 // peer a command of the user's starts, such as ssh, or of a child of this one. What is said goes through
 // its standard input and output, a line of JSON for each request and reply.
-package peer
+package remote
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"umemstress/workload/record"
 )
 
-// Peer is an end that another process serves.
-type Peer struct {
+// End is an end that another process serves.
+type End struct {
 	line   line
 	device record.Device
 	place  end.Place
@@ -25,7 +25,7 @@ type Peer struct {
 }
 
 // open has the process begin, and open its device.
-func (p *Peer) open(ctx context.Context, start starter, c end.Config) (*Peer, error) {
+func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, error) {
 	err := p.line.begin(ctx, start)
 	var answer reply
 	if err == nil {
@@ -45,20 +45,20 @@ func (p *Peer) open(ctx context.Context, start starter, c end.Config) (*Peer, er
 }
 
 // Device is the RDMA device.
-func (p *Peer) Device() record.Device { return p.device }
+func (p *End) Device() record.Device { return p.device }
 
 // Place is where its end can be reached.
-func (p *Peer) Place() end.Place { return p.place }
+func (p *End) Place() end.Place { return p.place }
 
 // Connect connects its queue pairs.
-func (p *Peer) Connect(ctx context.Context, to end.Place) error {
+func (p *End) Connect(ctx context.Context, to end.Place) error {
 	_, err := p.line.ask(ctx, request{Connect: &to})
 	return err
 }
 
 // Register has a region registered as n memory regions: the file's itself by a child, and one as
 // long as the source by another host.
-func (p *Peer) Register(ctx context.Context, region *memory.Region, n int) (end.Region, error) {
+func (p *End) Register(ctx context.Context, region *memory.Region, n int) (end.Region, error) {
 	p.line.bytes = region.Length
 	asked := registerRequest{Bytes: region.Length, Regions: n}
 	if p.line.child {
@@ -75,13 +75,13 @@ func (p *Peer) Register(ctx context.Context, region *memory.Region, n int) (end.
 }
 
 // Begin is as of an End.
-func (p *Peer) Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error {
+func (p *End) Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error {
 	_, err := p.line.ask(ctx, request{Begin: &beginRequest{Theirs: theirs, Pass: pass}})
 	return err
 }
 
 // Fill has the region there made the same as the source, where it is not yet.
-func (p *Peer) Fill(ctx context.Context, source *memory.Region, r payload.Recipe) error {
+func (p *End) Fill(ctx context.Context, source *memory.Region, r payload.Recipe) error {
 	if p.filled == r {
 		return nil
 	}
@@ -97,13 +97,13 @@ func (p *Peer) Fill(ctx context.Context, source *memory.Region, r payload.Recipe
 }
 
 // Expect is as of an End.
-func (p *Peer) Expect(ctx context.Context, o end.Order) error {
+func (p *End) Expect(ctx context.Context, o end.Order) error {
 	_, err := p.line.ask(ctx, request{Expect: &o})
 	return err
 }
 
 // Send is as of an End.
-func (p *Peer) Send(ctx context.Context, o end.Order) (end.Done, error) {
+func (p *End) Send(ctx context.Context, o end.Order) (end.Done, error) {
 	answer, err := p.line.ask(ctx, request{Send: &o})
 	if answer.Done == nil {
 		if err == nil {
@@ -118,22 +118,22 @@ func (p *Peer) Send(ctx context.Context, o end.Order) (end.Done, error) {
 }
 
 // Await is as of an End.
-func (p *Peer) Await(ctx context.Context) error {
+func (p *End) Await(ctx context.Context) error {
 	_, err := p.line.ask(ctx, request{Await: true})
 	return err
 }
 
 // ClosePairs closes its queue pairs.
-func (p *Peer) ClosePairs(ctx context.Context) error {
+func (p *End) ClosePairs(ctx context.Context) error {
 	_, err := p.line.ask(ctx, request{ClosePairs: true})
 	return err
 }
 
 // Deregister releases its memory regions, by so many threads.
-func (p *Peer) Deregister(ctx context.Context, threads int) error {
+func (p *End) Deregister(ctx context.Context, threads int) error {
 	_, err := p.line.ask(ctx, request{Deregister: threads})
 	return err
 }
 
 // Close ends the process.
-func (p *Peer) Close() error { return p.line.close() }
+func (p *End) Close() error { return p.line.close() }
