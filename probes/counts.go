@@ -171,6 +171,7 @@ func (s *Session) Lost() (event.Lost, error) {
 		dirtyVarLostReleases: &lost.Releases,
 		dirtyVarLostStacks:   &lost.Stacks,
 		dirtyVarLostPins:     &lost.Pins,
+		dirtyVarLostStrips:   &lost.Strips,
 		dirtyVarLostActs:     &lost.Acts,
 	})
 	if err != nil {

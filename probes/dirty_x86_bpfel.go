@@ -210,6 +210,13 @@ const (
 	dirtyStateRELEASE_UNSEEN   dirtyState = 16
 )
 
+type dirtyStripping struct {
+	_       structs.HostLayout
+	Address uint64
+	Stack   int32
+	Pad     uint32
+}
+
 type dirtyTally struct {
 	_                structs.HostLayout
 	Dirtied          uint64
@@ -240,6 +247,7 @@ const (
 	dirtyMapReaders                   = "readers"
 	dirtyMapReleases                  = "releases"
 	dirtyMapStacks                    = "stacks"
+	dirtyMapStrippings                = "strippings"
 	dirtyProgBioEnterFentry           = "bio_enter_fentry"
 	dirtyProgBioEnterKprobe           = "bio_enter_kprobe"
 	dirtyProgBioLeaveFexit            = "bio_leave_fexit"
@@ -287,8 +295,12 @@ const (
 	dirtyProgResumeFentry             = "resume_fentry"
 	dirtyProgResumeFexit              = "resume_fexit"
 	dirtyProgResumeKprobe             = "resume_kprobe"
+	dirtyProgStripFolioKprobe         = "strip_folio_kprobe"
+	dirtyProgStripPageKprobe          = "strip_page_kprobe"
 	dirtyProgStrippedFolioFexit       = "stripped_folio_fexit"
+	dirtyProgStrippedFolioKprobe      = "stripped_folio_kprobe"
 	dirtyProgStrippedPageFexit        = "stripped_page_fexit"
+	dirtyProgStrippedPageKprobe       = "stripped_page_kprobe"
 	dirtyProgUmemEnterFentry          = "umem_enter_fentry"
 	dirtyProgUmemEnterKprobe          = "umem_enter_kprobe"
 	dirtyProgUmemGetEnterKprobe       = "umem_get_enter_kprobe"
@@ -315,6 +327,7 @@ const (
 	dirtyVarLostPins                  = "lost_pins"
 	dirtyVarLostReleases              = "lost_releases"
 	dirtyVarLostStacks                = "lost_stacks"
+	dirtyVarLostStrips                = "lost_strips"
 	dirtyVarNoAct                     = "no_act"
 	dirtyVarNoCount                   = "no_count"
 	dirtyVarNoPin                     = "no_pin"
@@ -325,6 +338,7 @@ const (
 	dirtyVarRegionsRefused            = "regions_refused"
 	dirtyVarRegionsReleased           = "regions_released"
 	dirtyVarReleaseEventType          = "release_event_type"
+	dirtyVarStrippingNow              = "stripping_now"
 	dirtyVarTotals                    = "totals"
 	dirtyVarUmemAddress               = "umem_address"
 	dirtyVarUmemLength                = "umem_length"
@@ -422,8 +436,12 @@ type dirtyProgramSpecs struct {
 	ResumeFentry             *ebpf.ProgramSpec `ebpf:"resume_fentry"`
 	ResumeFexit              *ebpf.ProgramSpec `ebpf:"resume_fexit"`
 	ResumeKprobe             *ebpf.ProgramSpec `ebpf:"resume_kprobe"`
+	StripFolioKprobe         *ebpf.ProgramSpec `ebpf:"strip_folio_kprobe"`
+	StripPageKprobe          *ebpf.ProgramSpec `ebpf:"strip_page_kprobe"`
 	StrippedFolioFexit       *ebpf.ProgramSpec `ebpf:"stripped_folio_fexit"`
+	StrippedFolioKprobe      *ebpf.ProgramSpec `ebpf:"stripped_folio_kprobe"`
 	StrippedPageFexit        *ebpf.ProgramSpec `ebpf:"stripped_page_fexit"`
+	StrippedPageKprobe       *ebpf.ProgramSpec `ebpf:"stripped_page_kprobe"`
 	UmemEnterFentry          *ebpf.ProgramSpec `ebpf:"umem_enter_fentry"`
 	UmemEnterKprobe          *ebpf.ProgramSpec `ebpf:"umem_enter_kprobe"`
 	UmemGetEnterKprobe       *ebpf.ProgramSpec `ebpf:"umem_get_enter_kprobe"`
@@ -458,6 +476,7 @@ type dirtyMapSpecs struct {
 	Readers     *ebpf.MapSpec `ebpf:"readers"`
 	Releases    *ebpf.MapSpec `ebpf:"releases"`
 	Stacks      *ebpf.MapSpec `ebpf:"stacks"`
+	Strippings  *ebpf.MapSpec `ebpf:"strippings"`
 }
 
 // dirtyVariableSpecs contains global variables before they are loaded into the kernel.
@@ -475,6 +494,7 @@ type dirtyVariableSpecs struct {
 	LostPins         *ebpf.VariableSpec `ebpf:"lost_pins"`
 	LostReleases     *ebpf.VariableSpec `ebpf:"lost_releases"`
 	LostStacks       *ebpf.VariableSpec `ebpf:"lost_stacks"`
+	LostStrips       *ebpf.VariableSpec `ebpf:"lost_strips"`
 	NoAct            *ebpf.VariableSpec `ebpf:"no_act"`
 	NoCount          *ebpf.VariableSpec `ebpf:"no_count"`
 	NoPin            *ebpf.VariableSpec `ebpf:"no_pin"`
@@ -485,6 +505,7 @@ type dirtyVariableSpecs struct {
 	RegionsRefused   *ebpf.VariableSpec `ebpf:"regions_refused"`
 	RegionsReleased  *ebpf.VariableSpec `ebpf:"regions_released"`
 	ReleaseEventType *ebpf.VariableSpec `ebpf:"release_event_type"`
+	StrippingNow     *ebpf.VariableSpec `ebpf:"stripping_now"`
 	Totals           *ebpf.VariableSpec `ebpf:"totals"`
 	UmemAddress      *ebpf.VariableSpec `ebpf:"umem_address"`
 	UmemLength       *ebpf.VariableSpec `ebpf:"umem_length"`
@@ -526,6 +547,7 @@ type dirtyMaps struct {
 	Readers     *ebpf.Map `ebpf:"readers"`
 	Releases    *ebpf.Map `ebpf:"releases"`
 	Stacks      *ebpf.Map `ebpf:"stacks"`
+	Strippings  *ebpf.Map `ebpf:"strippings"`
 }
 
 func (m *dirtyMaps) Close() error {
@@ -543,6 +565,7 @@ func (m *dirtyMaps) Close() error {
 		m.Readers,
 		m.Releases,
 		m.Stacks,
+		m.Strippings,
 	)
 }
 
@@ -561,6 +584,7 @@ type dirtyVariables struct {
 	LostPins         *ebpf.Variable `ebpf:"lost_pins"`
 	LostReleases     *ebpf.Variable `ebpf:"lost_releases"`
 	LostStacks       *ebpf.Variable `ebpf:"lost_stacks"`
+	LostStrips       *ebpf.Variable `ebpf:"lost_strips"`
 	NoAct            *ebpf.Variable `ebpf:"no_act"`
 	NoCount          *ebpf.Variable `ebpf:"no_count"`
 	NoPin            *ebpf.Variable `ebpf:"no_pin"`
@@ -571,6 +595,7 @@ type dirtyVariables struct {
 	RegionsRefused   *ebpf.Variable `ebpf:"regions_refused"`
 	RegionsReleased  *ebpf.Variable `ebpf:"regions_released"`
 	ReleaseEventType *ebpf.Variable `ebpf:"release_event_type"`
+	StrippingNow     *ebpf.Variable `ebpf:"stripping_now"`
 	Totals           *ebpf.Variable `ebpf:"totals"`
 	UmemAddress      *ebpf.Variable `ebpf:"umem_address"`
 	UmemLength       *ebpf.Variable `ebpf:"umem_length"`
@@ -630,8 +655,12 @@ type dirtyPrograms struct {
 	ResumeFentry             *ebpf.Program `ebpf:"resume_fentry"`
 	ResumeFexit              *ebpf.Program `ebpf:"resume_fexit"`
 	ResumeKprobe             *ebpf.Program `ebpf:"resume_kprobe"`
+	StripFolioKprobe         *ebpf.Program `ebpf:"strip_folio_kprobe"`
+	StripPageKprobe          *ebpf.Program `ebpf:"strip_page_kprobe"`
 	StrippedFolioFexit       *ebpf.Program `ebpf:"stripped_folio_fexit"`
+	StrippedFolioKprobe      *ebpf.Program `ebpf:"stripped_folio_kprobe"`
 	StrippedPageFexit        *ebpf.Program `ebpf:"stripped_page_fexit"`
+	StrippedPageKprobe       *ebpf.Program `ebpf:"stripped_page_kprobe"`
 	UmemEnterFentry          *ebpf.Program `ebpf:"umem_enter_fentry"`
 	UmemEnterKprobe          *ebpf.Program `ebpf:"umem_enter_kprobe"`
 	UmemGetEnterKprobe       *ebpf.Program `ebpf:"umem_get_enter_kprobe"`
@@ -698,8 +727,12 @@ func (p *dirtyPrograms) Close() error {
 		p.ResumeFentry,
 		p.ResumeFexit,
 		p.ResumeKprobe,
+		p.StripFolioKprobe,
+		p.StripPageKprobe,
 		p.StrippedFolioFexit,
+		p.StrippedFolioKprobe,
 		p.StrippedPageFexit,
+		p.StrippedPageKprobe,
 		p.UmemEnterFentry,
 		p.UmemEnterKprobe,
 		p.UmemGetEnterKprobe,

@@ -3,12 +3,15 @@
 package probes
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 
 	"umemstress/probes/event"
 )
@@ -39,6 +42,8 @@ func TestMethods(t *testing.T) {
 			t.Run("process_vm_writev", TestVMWritev)
 			t.Run("detached", TestDetached)
 			t.Run("many at once", TestManyReleases)
+			t.Run("strips", TestActsAmidOthers)
+			t.Run("many strips", TestManyStrips)
 		})
 	}
 }
@@ -105,6 +110,61 @@ func TestMissesAreLost(t *testing.T) {
 	if missed > 0 && !preempts {
 		t.Errorf("pages were missed on a kernel that preempts no fentry program")
 	}
+}
+
+// No call of a strip is missed either, though it is for anybody's pages.
+func TestManyStrips(t *testing.T) {
+	w := attach(t, Options{Kinds: []event.Kind{event.Stripped}})
+	stripByMany(t)
+	w.wantLost(t, event.Lost{})
+}
+
+// Where fentry programs miss strips, the session says so.
+func TestMissedStripsAreLost(t *testing.T) {
+	preempts := preemption{os.DirFS("/sys"), kernelBuild()}.preemptible()
+	if *expect == "bufferless" {
+		return // 5.10 has no types for the rest of a session, and skips nothing
+	}
+	useMethods(t, Fentry)
+	w := attach(t, Options{Kinds: []event.Kind{event.Stripped}})
+	var lost event.Lost
+	for round := 0; round < rounds && lost.Strips == 0; round++ {
+		stripByMany(t)
+		var err error
+		lost, err = w.Lost()
+		check(t, err)
+	}
+	t.Logf("lost %+v", lost)
+	if preempts != (lost.Strips > 0) {
+		t.Errorf("%d strips were missed by fentry; that the kernel preempts tasks inside it is %t", lost.Strips, preempts)
+	}
+}
+
+// stripByMany lets many threads strip pages of files that nobody has pinned, all at once.
+func stripByMany(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for i := range many {
+		wg.Go(func() {
+			file, err := os.Create(filepath.Join(dir, strconv.Itoa(i)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer file.Close()
+			for range 1024 {
+				if _, err := file.Write(make([]byte, pageSize)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			if err := errors.Join(file.Sync(), unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 const (

@@ -61,7 +61,7 @@ func stockKinds() map[event.Kind][]hook {
 				purpose: "pin of a region's pages", optional: true, loses: losesPins,
 				without: "the file of a region is known from the maps of its process alone",
 				sites: []site{
-					{symbol: "pin_user_pages_fast", kernels: "5.17 and newer", fexit: "pinned_pages_fexit"},
+					{symbol: "pin_user_pages_fast", kernels: "5.17 and newer", fexit: "pinned_pages_fexit", kprobe: "pinned_pages_enter_kprobe", kretprobe: "pinned_pages_leave_kprobe"},
 					{symbol: "pin_user_pages_fast", kernels: "5.6 and newer", kprobe: "pinned_pages_enter_kprobe", kretprobe: "pinned_pages_leave_kprobe"},
 				},
 			},
@@ -71,8 +71,8 @@ func stockKinds() map[event.Kind][]hook {
 			purpose: "buffers freed", optional: true, loses: losesStrips,
 			without: "no page is seen to be stripped of its buffers",
 			sites: []site{
-				{symbol: "try_to_free_buffers", kernels: "5.18 and newer", takes: "folio", fexit: "stripped_folio_fexit"},
-				{symbol: "try_to_free_buffers", kernels: "up to 5.17", fexit: "stripped_page_fexit"},
+				{symbol: "try_to_free_buffers", kernels: "5.18 and newer", takes: "folio", fexit: "stripped_folio_fexit", kprobe: "strip_folio_kprobe", kretprobe: "stripped_folio_kprobe"},
+				{symbol: "try_to_free_buffers", kernels: "up to 5.17", fexit: "stripped_page_fexit", kprobe: "strip_page_kprobe", kretprobe: "stripped_page_kprobe"},
 			},
 		}},
 		// A function with a variable number of arguments has no place for fentry.

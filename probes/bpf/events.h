@@ -184,6 +184,12 @@ struct act {
 	char owner_comm[16];
 };
 
+struct stripping {
+	__u64 address; /* of the page or the folio */
+	__s32 stack;
+	__u32 pad;
+};
+
 /* What new entries of maps begin as: there is no room for them on a program's stack. */
 const struct release no_release = {};
 const struct pin no_pin = {};
@@ -213,6 +219,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct pin);
 } pins SEC(".maps");
+
+/* Pages that are pinned, and are being stripped of their buffers, by thread id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct stripping);
+} strippings SEC(".maps");
 
 /* Who submitted a direct read, by struct bio: a worker may complete it. Of one from NFS, by the
  * inode that is read, so that of several who read it the last one is taken; of one from FUSE, which
@@ -276,12 +290,15 @@ __u64 lost_pages;    /* pages that found counts full, or could not be read */
 __u64 lost_releases; /* releases that found `releases` full, or whose end was not seen */
 __u64 lost_stacks;   /* runs whose stack found no place */
 __u64 lost_pins;     /* regions that found no place in pins or pinning */
+__u64 lost_strips;   /* pages or folios that found no place in strippings */
 __u64 lost_acts;     /* events that found acts full: who did it is among the events alone */
 
 /* Releases in progress anywhere: while there is none, the dirty hook returns
- * before it has looked anything up. pinning_now is the same of pins. */
+ * before it has looked anything up. pinning_now and stripping_now
+ * are the same of pins and strips. */
 __u64 active;
 __u64 pinning_now;
+__u64 stripping_now;
 
 /* Not 0 while the session asks the kernel for its list of regions, to see them pass. */
 volatile __u32 listing;

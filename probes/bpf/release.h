@@ -368,7 +368,7 @@ int nfs_leave_kprobe(struct pt_regs *ctx)
 	return leave(HOLDER_NFS, PT_REGS_SP(ctx));
 }
 
-/* A task that dies inside the release (BUG, oops), or inside a pin, never returns from it. */
+/* A task that dies inside the release (BUG, oops), a pin or a strip, never returns from it. */
 SEC("raw_tp/sched_process_exit")
 int release_abandoned(void *ctx)
 {
@@ -377,11 +377,11 @@ int release_abandoned(void *ctx)
 
 	if (release)
 		end_release(release);
-	if (!pinning_now)
-		return 0;
 	tid = bpf_get_current_pid_tgid();
-	if (!bpf_map_delete_elem(&pinning, &tid))
+	if (pinning_now && !bpf_map_delete_elem(&pinning, &tid))
 		__sync_fetch_and_add(&pinning_now, -1);
+	if (stripping_now && !bpf_map_delete_elem(&strippings, &tid))
+		__sync_fetch_and_add(&stripping_now, -1);
 	return 0;
 }
 
