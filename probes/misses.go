@@ -47,6 +47,14 @@ func (p placed) misses() (uint64, error) {
 // links are what keeps one hook attached.
 type links []placed
 
+// A watch is a hook, where it was attached, and what keeps it there.
+type watch struct {
+	hook       hook
+	module     module // the hook's, when it was tried
+	attachment Attachment
+	links      links
+}
+
 // keep takes a program and its link over.
 func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
 	if err != nil {

@@ -61,6 +61,7 @@ type Session struct {
 	watching  sync.RWMutex // held to look at watches, and to change them
 	watches   []watch      // first the one for tasks that die
 	undo      *undo
+	measuring io.Closer // nil: nothing is measured
 	coll      *ebpf.Collection
 	reader    *ringbuf.Reader
 	symbols   symbols
@@ -72,14 +73,6 @@ type Session struct {
 	mu      sync.Mutex
 	waiting []chan struct{} // Drain calls that the reader has not seen
 	ready   []chan struct{} // Drain calls that the reader answers at its next flush
-}
-
-// A watch is a hook, where it was attached, and what keeps it there.
-type watch struct {
-	hook       hook
-	module     module // the hook's, when it was tried
-	attachment Attachment
-	links      links
 }
 
 // Attach loads the programs and puts them on the kernel's functions. It fails
@@ -388,7 +381,7 @@ func (s *Session) Close() error {
 		wg.Go(func() { errs[i] = w.links.close() })
 	}
 	wg.Wait()
-	errs = append(errs, s.undo.close())
+	errs = append(errs, s.undo.close(), s.stopMeasuring())
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
 	}

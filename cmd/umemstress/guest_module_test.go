@@ -59,12 +59,12 @@ func TestObserveModule(t *testing.T) {
 	if !unload(t) {
 		t.Fatal("ib_uverbs is still loaded")
 	}
-	o := beginObserving(t, "--pid", strconv.Itoa(os.Getpid()))
+	o := beginService(t, "--pid", strconv.Itoa(os.Getpid())) // which has the privileges for it until then
 	started, _ := o.find(func(l observe.Line) bool { return l.Event == observe.Started })
 	if h := releases(started); h.Purpose == "" || h.Symbol != "" || h.Without == "" {
 		t.Errorf("before: %+v", h)
 	}
-	if had := capabilities(t, o.cmd.Process.Pid); !slices.Contains(had, "PERFMON") || !slices.Contains(had, "BPF") {
+	if had := capabilitiesAs(t, o.cmd.Process.Pid, "CapBnd:\t"); !slices.Contains(had, "PERFMON") || !slices.Contains(had, "BPF") {
 		t.Errorf("it has %q", had)
 	}
 	begun := time.Now()
@@ -72,7 +72,7 @@ func TestObserveModule(t *testing.T) {
 	loaded := time.Now()
 	rehooked := o.await(t, func(l observe.Line) bool { return l.Event == observe.Rehooked && releases(l).Symbol != "" })
 	t.Logf("loaded in %v, watched %v later: %s", loaded.Sub(begun), time.Since(loaded), rehooked.Text())
-	if had := capabilities(t, o.cmd.Process.Pid); slices.Contains(had, "PERFMON") || slices.Contains(had, "SYS_ADMIN") {
+	if had := capabilitiesAs(t, o.cmd.Process.Pid, "CapBnd:\t"); slices.Contains(had, "PERFMON") || slices.Contains(had, "SYS_ADMIN") {
 		t.Errorf("it still has %q", had)
 	}
 	linkUp(t, links[0])

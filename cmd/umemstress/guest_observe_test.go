@@ -235,6 +235,7 @@ func TestObserve(t *testing.T) {
 	const pages = 32 // two messages of 64 KiB
 	file := pinnedFile(t, 256)
 	before := warnings(t, file)
+	others := beginObserving(t, "--fail-on-hit", "--comm", "somebody_else") // at the same time, by other hooks
 	o := beginService(t, "--fail-on-hit", "--stack", "--comm", "ib_write_bw")
 	server, client := perftest(t, file, 4)
 	ended := make(chan error, 1)
@@ -281,6 +282,9 @@ func TestObserve(t *testing.T) {
 	if code != want || summary.Pinned != 1 || summary.Released != 1 || total.Unannounced != pages ||
 		total.Bufferless != uint64(lost) || total.Stripped != uint64(lost) || total.Dropped != uint64(lost) || summary.Lost.Any() {
 		t.Errorf("exit code %d, want %d; %+v", code, want, summary)
+	}
+	if counted, code := others.end(t); code != exit.Clean || counted.Total() != total {
+		t.Errorf("who asked for what others do: exit code %d, %+v, want those of %+v", code, counted, total)
 	}
 	if rise := warnings(t, file) - before; rise != lost {
 		t.Errorf("ext4 warned %d times, want %d", rise, lost)

@@ -2,6 +2,8 @@
 // import, so that reports and verdicts read recorded events on any machine.
 package event
 
+import "time"
+
 // Kind is what an event tells of.
 type Kind string
 
@@ -240,6 +242,16 @@ type Lost struct {
 	Pins     uint64 `json:"pins"`           // pins that found their table full, or were missed: their owners may not be named
 	Strips   uint64 `json:"strips"`         // missed calls that might have told of a page stripped or dropped
 	Acts     uint64 `json:"acts,omitempty"` // events that found the table of acts full, so that its sums have less than the counts
+}
+
+// Cost is what a hook has taken since it was attached, and missed.
+type Cost struct {
+	Purpose, Symbol, Method string
+	// Missed are calls of the function for which no program ran. Not every kernel counts them.
+	Missed uint64
+	// Runs and Time are of its programs, while the kernel measures programs: 0 otherwise.
+	Runs uint64
+	Time time.Duration
 }
 
 // Any says whether anything was lost.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"umemstress/probes/event"
 	"umemstress/probes/observe"
 )
 
@@ -24,6 +25,9 @@ var (
 	droppedDesc  = prometheus.NewDesc("umemstress_dropped_folios_total", "Folios whose bytes writeback threw away: data that is lost.", []string{"holder", "filesystem"}, nil)
 	regionsDesc  = prometheus.NewDesc("umemstress_regions_total", "RDMA regions of files by what happened to them.", []string{"kind"}, nil)
 	eventsDesc   = prometheus.NewDesc("umemstress_events_total", "Events that were told.", nil, nil)
+	missedDesc   = prometheus.NewDesc("umemstress_hook_missed_total", "Calls of a watched function for which the kernel ran no program, as far as it counts them.", []string{"purpose", "symbol", "method"}, nil)
+	runsDesc     = prometheus.NewDesc("umemstress_hook_runs_total", "Runs of a hook's programs, while the kernel measures programs.", []string{"purpose", "symbol", "method"}, nil)
+	secondsDesc  = prometheus.NewDesc("umemstress_hook_seconds_total", "What a hook's programs took, while the kernel measures programs.", []string{"purpose", "symbol", "method"}, nil)
 	lostDesc     = prometheus.NewDesc("umemstress_lost_total", "What could not be delivered or counted.", []string{"stage"}, nil)
 )
 
@@ -34,6 +38,7 @@ type Exporter struct {
 	mu      sync.Mutex
 	hooks   []observe.Hook
 	summary observe.Summary
+	costs   []event.Cost
 }
 
 // New makes an exporter with no sums yet. What the observer itself takes of the machine is
@@ -58,9 +63,16 @@ func (e *Exporter) SetHooks(hooks []observe.Hook) {
 	e.hooks = hooks
 }
 
+// SetCosts shows what the hooks have taken from now on.
+func (e *Exporter) SetCosts(costs []event.Cost) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.costs = costs
+}
+
 // Describe is a prometheus.Collector's.
 func (e *Exporter) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{attachedDesc, pagesDesc, droppedDesc, regionsDesc, eventsDesc, lostDesc} {
+	for _, d := range []*prometheus.Desc{attachedDesc, pagesDesc, droppedDesc, regionsDesc, eventsDesc, missedDesc, runsDesc, secondsDesc, lostDesc} {
 		to <- d
 	}
 }
@@ -68,7 +80,7 @@ func (e *Exporter) Describe(to chan<- *prometheus.Desc) {
 // Collect is a prometheus.Collector's.
 func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	e.mu.Lock()
-	s, hooks := e.summary, e.hooks
+	s, hooks, costs := e.summary, e.hooks, e.costs
 	e.mu.Unlock()
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
@@ -79,6 +91,11 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 			attached = 1
 		}
 		to <- prometheus.MustNewConstMetric(attachedDesc, prometheus.GaugeValue, attached, h.Purpose, h.Symbol, h.Method)
+	}
+	for _, c := range costs {
+		count(missedDesc, c.Missed, c.Purpose, c.Symbol, c.Method)
+		count(runsDesc, c.Runs, c.Purpose, c.Symbol, c.Method)
+		to <- prometheus.MustNewConstMetric(secondsDesc, prometheus.CounterValue, c.Time.Seconds(), c.Purpose, c.Symbol, c.Method)
 	}
 	for _, sum := range s.Sums {
 		for kind, n := range map[string]uint64{

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -28,6 +29,7 @@ func exporter() *Exporter {
 			{Filesystem: "ext4", Dropped: 1},
 		},
 	})
+	e.SetCosts([]event.Cost{{Purpose: "page dirtied", Symbol: "set_page_dirty", Method: "fentry", Missed: 4, Runs: 1000, Time: 250 * time.Microsecond}})
 	return e
 }
 
@@ -39,6 +41,15 @@ umemstress_dropped_folios_total{filesystem="ext4",holder="rdma"} 512
 # TYPE umemstress_hook_attached gauge
 umemstress_hook_attached{method="",purpose="buffers freed",symbol=""} 0
 umemstress_hook_attached{method="fentry",purpose="page dirtied",symbol="set_page_dirty"} 1
+# HELP umemstress_hook_missed_total Calls of a watched function for which the kernel ran no program, as far as it counts them.
+# TYPE umemstress_hook_missed_total counter
+umemstress_hook_missed_total{method="fentry",purpose="page dirtied",symbol="set_page_dirty"} 4
+# HELP umemstress_hook_runs_total Runs of a hook's programs, while the kernel measures programs.
+# TYPE umemstress_hook_runs_total counter
+umemstress_hook_runs_total{method="fentry",purpose="page dirtied",symbol="set_page_dirty"} 1000
+# HELP umemstress_hook_seconds_total What a hook's programs took, while the kernel measures programs.
+# TYPE umemstress_hook_seconds_total counter
+umemstress_hook_seconds_total{method="fentry",purpose="page dirtied",symbol="set_page_dirty"} 0.00025
 # HELP umemstress_lost_total What could not be delivered or counted.
 # TYPE umemstress_lost_total counter
 umemstress_lost_total{stage="events"} 3
@@ -52,7 +63,7 @@ umemstress_lost_total{stage="strips"} 1
 
 func TestCollect(t *testing.T) {
 	e := exporter()
-	if err := testutil.CollectAndCompare(e, strings.NewReader(hookAndLoss), "umemstress_dropped_folios_total", "umemstress_hook_attached", "umemstress_lost_total"); err != nil {
+	if err := testutil.CollectAndCompare(e, strings.NewReader(hookAndLoss), "umemstress_dropped_folios_total", "umemstress_hook_attached", "umemstress_hook_missed_total", "umemstress_hook_runs_total", "umemstress_hook_seconds_total", "umemstress_lost_total"); err != nil {
 		t.Error(err)
 	}
 	if problems, err := testutil.CollectAndLint(e); err != nil || len(problems) > 0 {

@@ -59,7 +59,10 @@ type Line struct {
 
 	Stack []string `json:"stack,omitempty"` // innermost first
 
-	Host    *Host    `json:"host,omitempty"`    // of started
+	Host *Host `json:"host,omitempty"` // of started
+	// PinnedBefore are, of started, processes that had memory pinned by then, the most first.
+	PinnedBefore []Pinner `json:"pinned_before,omitempty"`
+
 	Hooks   []Hook   `json:"hooks,omitempty"`   // of started and hooks
 	Summary *Summary `json:"summary,omitempty"` // of summary and lost
 }

@@ -82,11 +82,11 @@ type observer struct {
 	gatherer gatherer
 	stacks   map[int32][]string
 	sizes    map[event.Inode]uint64 // pages of a folio, of files that have large ones
+	worst    Hit                    // of the events that are wanted
 	sums     sums
 	begun    time.Time
-	clock    time.Duration // of the events, against that of the day: what is to be added
-	told     uint64        // events that the outlet took
-	counted  event.Totals  // when the sums were taken last
+	told     uint64       // events that the outlet took
+	counted  event.Totals // when the sums were taken last
 	summary  Summary
 	gap      bool   // events were not put into it since it took one
 	said     Losses // that it has a line of
@@ -106,10 +106,10 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	}
 	o := &observer{
 		Config: c, outlet: newOutlet(c.Write, c.Idle), registry: newRegistry(c.Proc), cgroups: cgroups{root: c.Cgroup}, stacks: map[int32][]string{},
-		sizes: map[event.Inode]uint64{}, sums: sums{}, begun: time.Now(), clock: sinceBoot(),
+		sizes: map[event.Inode]uint64{}, sums: sums{}, begun: time.Now(),
 	}
 	o.gatherer.deliver = o.tell
-	o.say(Line{Event: Started, Host: c.Host, Hooks: c.Hooks})
+	o.say(Line{Event: Started, Host: c.Host, Hooks: c.Hooks, PinnedBefore: pinners(c.Proc)})
 	o.follow(ctx)
 	if err := o.count(); err != nil {
 		o.fail(err)
@@ -143,13 +143,15 @@ func (o *observer) end() {
 	}
 }
 
-// sinceBoot is what to add to the clock of events to have the time of day.
-func sinceBoot() time.Duration {
+// timeOfDay turns the time of an event, which is of the monotonic clock, into one of the clock on
+// the wall. That is asked for each event: it can be set meanwhile, and the other one stands still
+// while the machine sleeps.
+func timeOfDay(ns uint64) time.Time {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
-		return 0
+		return time.Now()
 	}
-	return time.Duration(time.Now().UnixNano() - now.Nano())
+	return time.Now().Round(0).Add(time.Duration(int64(ns) - now.Nano()))
 }
 
 func (o *observer) fail(err error) {
@@ -255,7 +257,7 @@ func (o *observer) tell(e event.Event) {
 	if e.Owner.PID == 0 && e.Holder == "" {
 		o.registry.name(&e)
 	}
-	l := line(e, time.Unix(0, int64(e.TimeNS)).Add(o.clock))
+	l := line(e, timeOfDay(e.TimeNS))
 	o.complete(e, &l)
 	if e.Kind == event.Released {
 		o.registry.forget(e)
@@ -263,6 +265,7 @@ func (o *observer) tell(e event.Event) {
 	if !o.Filter.wants(&l) {
 		return
 	}
+	o.worst = max(o.worst, hitOf(e))
 	o.say(l)
 	if o.Limit > 0 && o.told >= o.Limit {
 		o.fail(errLimit)
@@ -339,11 +342,13 @@ func (o *observer) count() error {
 		o.sums.add(counts)
 	}
 	o.counted = totals
+	lost.Pins += o.registry.dropped
 	news := lost != o.summary.Lost.Lost
 	o.summary = Summary{
 		Seconds: time.Since(o.begun).Seconds(), Events: o.told - o.outlet.lost.Load(), Sums: o.sums.list(),
 		Lost:   Losses{Lost: lost, Output: o.outlet.unread()},
 		Pinned: totals.Pinned, Refused: totals.Refused, Released: totals.Released,
+		filtered: o.Filter != Filter{}, wanted: o.worst,
 	}
 	if news { // what was not written is no loss to who is waited for
 		sums := o.summary

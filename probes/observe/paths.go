@@ -20,6 +20,7 @@ type registry struct {
 	paths map[event.Inode]string
 	// covered are regions: what is detached from a file is known by who pinned it where.
 	covered []region
+	dropped uint64 // regions that there was no room for
 }
 
 // A region is pages of a file that somebody pinned.
@@ -32,7 +33,8 @@ type region struct {
 	at     uint64 // its address
 }
 
-const maxRegions = 4096
+// maxRegions is how many are remembered, as many as the kernel's side has room for (the map pins).
+const maxRegions = 16384
 
 func newRegistry(proc string) *registry {
 	return &registry{proc: proc, paths: map[event.Inode]string{}}
@@ -45,6 +47,7 @@ func (r *registry) learn(e event.Event) {
 	}
 	if len(r.covered) == maxRegions {
 		r.covered = slices.Delete(r.covered, 0, 1)
+		r.dropped++
 	}
 	r.covered = append(r.covered, region{e.Owner, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
 	r.remember(e.Inode, r.at(e))

@@ -161,10 +161,10 @@ func TestPathsOfDetached(t *testing.T) {
 // A day's work does not make it grow.
 func TestRegistryIsBounded(t *testing.T) {
 	r := newRegistry(procOf(t, nil, mounts))
-	for i := range uint64(3 * maxPaths) {
+	for i := range uint64(maxRegions + 100) {
 		r.learn(pinned(41, i<<21, i))
 	}
-	if len(r.paths) != maxPaths || len(r.covered) != maxRegions {
+	if len(r.paths) != maxPaths || len(r.covered) != maxRegions || r.dropped != 100 {
 		t.Errorf("%d paths, %d regions", len(r.paths), len(r.covered))
 	}
 }

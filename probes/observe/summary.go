@@ -20,6 +20,9 @@ type Summary struct {
 	Refused  uint64 `json:"refused_regions"`
 	Released uint64 `json:"released_regions"`
 	Lost     Losses `json:"lost"`
+
+	filtered bool // lines were chosen, which the sums are not
+	wanted   Hit  // the worst of the events in them
 }
 
 // Losses are what could not be delivered, counted or told.
@@ -58,8 +61,27 @@ const (
 	HitDropped
 )
 
-// Hit is the worst of the summary.
+// hitOf is how bad an event is.
+func hitOf(e event.Event) Hit {
+	switch {
+	case e.Kind == event.Dropped:
+		return HitDropped
+	case e.Kind != event.Dirtied:
+		return NoHit
+	case e.Bufferless:
+		return HitBufferless
+	case e.Unannounced || e.Detached:
+		return HitUnannounced
+	}
+	return NoHit
+}
+
+// Hit is the worst that was seen of what was asked for. Where events that might have been of it did
+// not arrive it is the worst of all, as the sums have it, which do not know of a Filter.
 func (s *Summary) Hit() Hit {
+	if s.filtered && s.Lost.Events == 0 {
+		return s.wanted
+	}
 	worst := NoHit
 	for _, sum := range s.Sums {
 		switch {

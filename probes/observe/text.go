@@ -148,6 +148,7 @@ func (l Line) startedText() string {
 			fmt.Fprintf(&b, "not seen: %s\n", h.Without)
 		}
 	}
+	b.WriteString(pinnersText(l.PinnedBefore))
 	return b.String()
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
@@ -17,7 +18,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/probes"
@@ -57,6 +57,7 @@ type flags struct {
 	listen    string
 	output    outputFlags
 	btf       string
+	hookCost  bool
 }
 
 // Command is observe.
@@ -105,6 +106,7 @@ func (f *flags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.read, "read", "", "tell what the journal in this directory holds, and end")
 	flags.StringVar(&f.textfile, "textfile", "", "write the sums to this file every second, for the textfile collector of Prometheus's node_exporter")
 	flags.StringVar(&f.listen, "listen", "", "answer Prometheus at this `ADDRESS`, such as 127.0.0.1:9750, with /metrics")
+	flags.BoolVar(&f.hookCost, "hook-cost", false, "have the kernel measure what the hooks take, for the metrics; it measures all BPF programs of the machine meanwhile")
 	flags.StringVar(&f.output.path, "output-file", "", "write the lines to this file instead of standard output; SIGHUP opens it anew")
 	flags.StringVar(&f.output.size, "output-size", "64M", "begin a new output file before this one is larger; 0: never")
 	flags.IntVar(&f.output.keep, "output-keep", 3, "keep so many full output files, as FILE.1, the youngest, to FILE.N")
@@ -128,6 +130,9 @@ func (f *flags) check() error {
 	if err := f.filter.Check(); err != nil {
 		return exit.Usagef("--comm %q, --path %q: not both are shell patterns; write \\[ for a bracket itself", f.filter.Comm, f.filter.Path)
 	}
+	if f.hookCost && f.textfile == "" && f.listen == "" {
+		return exit.Usagef("--hook-cost: it is told as metrics; add --textfile FILE or --listen ADDRESS")
+	}
 	if f.filter.Path != "" && !filepath.IsAbs(f.filter.Path) {
 		return exit.Usagef("--path %s: give an absolute path, as a program's maps have it", f.filter.Path)
 	}
@@ -138,9 +143,6 @@ func (f *flags) check() error {
 func (f *flags) kernelFilter() (event.Filter, error) {
 	var filter event.Filter
 	for _, pid := range f.pids {
-		if err := unix.Kill(pid, 0); errors.Is(err, unix.ESRCH) {
-			return filter, exit.Usagef("--pid %d: there is no such process", pid)
-		}
 		filter.PIDs = append(filter.PIDs, uint32(pid))
 	}
 	for _, path := range f.cgroups {
@@ -159,6 +161,10 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	if f.read != "" {
 		return f.readJournal(out)
+	}
+	pids, err := f.watchedPIDs("/proc")
+	if err != nil {
+		return err
 	}
 	filter, err := f.kernelFilter()
 	if err != nil {
@@ -195,7 +201,8 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
 	f.dropPrivileges(seen.needs())
-	summary, err := f.observe(ctx, seen, told{out, file, kept, shown})
+	follow := func(ctx context.Context) { dropReused(ctx, time.Second, "/proc", pids, filter, seen.setFilter) }
+	summary, err := f.observe(ctx, seen, told{out, file, kept, shown}, follow)
 	if err != nil {
 		return err
 	}
@@ -213,10 +220,13 @@ type told struct {
 	shown *show
 }
 
-// observe observes for as long as was asked.
-func (f *flags) observe(ctx context.Context, seen witness, to told) (observe.Summary, error) {
+// observe observes for as long as was asked, and goes on with beside meanwhile.
+func (f *flags) observe(ctx context.Context, seen witness, to told, beside func(context.Context)) (observe.Summary, error) {
+	var others sync.WaitGroup
+	defer others.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	others.Go(func() { beside(ctx) })
 	if f.seconds > 0 {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.seconds)*time.Second)
 		defer cancel()
@@ -225,7 +235,7 @@ func (f *flags) observe(ctx context.Context, seen witness, to told) (observe.Sum
 		Source: seen, Hooks: seen.hooks, Rehooked: seen.attachLate(ctx, to.shown), Host: observe.ThisHost(),
 		Filter: f.filter, Stacks: f.stack || to.kept != nil, Limit: f.limit,
 		Tell:  func(l observe.Line) error { to.kept.tell(l); return nil },
-		Count: func(s observe.Summary) error { to.kept.count(s); to.shown.count(s); return nil },
+		Count: func(s observe.Summary) error { to.kept.count(s); to.shown.count(s, seen.costs); return nil },
 	}
 	f.writeTo(&config, to.out, to.file)
 	return observe.Run(ctx, config)

@@ -4,6 +4,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/event"
 	"umemstress/probes/metrics"
 	"umemstress/probes/observe"
 )
@@ -13,6 +14,7 @@ type show struct {
 	exporter *metrics.Exporter
 	file     string
 	failed   error // to write it, the first time
+	costless error // the first time that costs could not be read
 	server   *metrics.Server
 }
 
@@ -36,11 +38,17 @@ func (f *flags) openShow(hooks []observe.Hook) (*show, error) {
 	return s, nil
 }
 
-func (s *show) count(sums observe.Summary) {
+func (s *show) count(sums observe.Summary, costs func() ([]event.Cost, error)) {
 	if s == nil {
 		return
 	}
 	s.exporter.Set(sums)
+	if list, err := costs(); err == nil {
+		s.exporter.SetCosts(list)
+	} else if s.costless == nil {
+		s.costless = err
+		logrus.Warnf("what the hooks miss and take is not told: %v", err)
+	}
 	if s.file == "" {
 		return
 	}

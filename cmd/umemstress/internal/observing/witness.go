@@ -23,6 +23,10 @@ type witness struct {
 	hooks []observe.Hook
 	needs func() []privileges.Need
 	close func() error
+	// setFilter has it look at others from now on.
+	setFilter func(event.Filter) error
+	// costs are what the hooks have taken so far.
+	costs func() ([]event.Cost, error)
 	// attachLate goes on looking for places, until ctx is done.
 	attachLate func(ctx context.Context, shown *show) <-chan func() []observe.Hook
 }
@@ -45,8 +49,13 @@ func (f *flags) witness(filter event.Filter) (witness, error) {
 	if f.stack || f.journal != "" {
 		_ = session.ReadSymbols() // now: later the machine may die of what has a stack to be named. They are left out where they are hidden
 	}
+	if f.hookCost {
+		if err := session.MeasureCosts(); err != nil {
+			return witness{}, errors.Join(fmt.Errorf("--hook-cost: %w", err), session.Close())
+		}
+	}
 	return witness{
-		Source: session, hooks: hooksOf(session.Attachments()), close: session.Close,
+		Source: session, hooks: hooksOf(session.Attachments()), close: session.Close, setFilter: session.SetFilter, costs: session.Costs,
 		needs: func() []privileges.Need { return f.probesNeed(session) },
 		attachLate: func(ctx context.Context, shown *show) <-chan func() []observe.Hook {
 			return f.attachLate(ctx, session, shown)
@@ -76,6 +85,8 @@ func withoutProbes(why error) (witness, error) {
 	return witness{
 		Source: log, hooks: hooksOf(logAttachments), close: log.Close,
 		needs:      func() []privileges.Need { return nil }, // only to open the log takes one
+		costs:      func() ([]event.Cost, error) { return nil, nil },
+		setFilter:  func(event.Filter) error { return nil }, // see canDoWithout
 		attachLate: func(context.Context, *show) <-chan func() []observe.Hook { return nil },
 	}, nil
 }
