@@ -81,11 +81,18 @@ type module struct {
 	instance uint64
 }
 
-func findModule(name string) module {
+func findModule(name string) module { return module{}.now(name) }
+
+// now is what has become of the module. One that is live stays that until it is another one, so that it
+// is looked into no more: who watches asks each second.
+func (m module) now(name string) module {
 	directory := filepath.Join("/sys/module", name)
 	var stat unix.Stat_t
 	if unix.Stat(directory, &stat) != nil {
 		return module{}
+	}
+	if m.state == moduleLive && m.instance == stat.Ino {
+		return m
 	}
 	state, err := os.ReadFile(filepath.Join(directory, "initstate"))
 	if err != nil {
@@ -125,7 +132,7 @@ func (s *Session) AttachLate() (changed bool, err error) {
 		if w.hook.module == "" {
 			continue
 		}
-		now := findModule(w.hook.module)
+		now := w.module.now(w.hook.module)
 		if w.module.state == moduleLive && now.instance != w.module.instance {
 			gone = append(gone, s.replace(i, watch{hook: w.hook, attachment: unloaded(w)})...)
 			changed, w = true, s.watches[i]

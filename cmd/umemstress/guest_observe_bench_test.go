@@ -6,9 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,17 +132,21 @@ func startBeside(b *testing.B, who string) (end func()) {
 	}
 }
 
-// bandwidth is the time that ib_write_bw takes for 32 MiB, by the average that it tells. On a busy
+// bandwidth is the least time of three that ib_write_bw takes for 32 MiB, by the average that it tells. On a busy
 // machine it may not find out how fast the clock runs (get_clock.c, "Correlation coefficient"), and
 // then tells 0: it is asked again.
 func bandwidth(b *testing.B) time.Duration {
 	b.Helper()
+	var times []time.Duration
 	for range 10 {
 		if took := bandwidthOnce(b); took > 0 {
-			return took
+			times = append(times, took)
+		}
+		if len(times) == 3 {
+			return slices.Min(times)
 		}
 	}
-	b.Fatal("ib_write_bw could not measure the clock 10 times")
+	b.Fatal("ib_write_bw could measure the clock less than 3 of 10 times")
 	return 0
 }
 
@@ -219,25 +223,37 @@ func cleanAndStrip(b *testing.B, file *os.File, mem []byte) {
 	}
 }
 
-// randomWrites is the time that fio takes for 16 MiB in 4 KiB, through the page cache.
+// randomWrites is the time of the fastest of ten times that 16 MiB are written through the page
+// cache, in 4 KiB and in no order, to pages that are clean where there is a disk.
 func randomWrites(b *testing.B, dir string) func(*testing.B) time.Duration {
-	file := filepath.Join(dir, "umemstress-random-writes")
-	b.Cleanup(func() { _ = unix.Unlink(file) })
+	b.Helper()
+	const block, blocks = 4096, 4096
+	file, err := os.Create(filepath.Join(dir, "umemstress-random-writes"))
+	if err == nil {
+		err = file.Truncate(block * blocks)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		file.Close()
+		_ = os.Remove(file.Name())
+	})
+	order, bytes := rand.New(rand.NewPCG(1, 2)).Perm(blocks), make([]byte, block)
 	return func(b *testing.B) time.Duration {
-		out, err := exec.Command("fio", "--name=writes", "--filename="+file, "--rw=randwrite", "--bs=4k", "--size=16m", "--ioengine=psync", "--output-format=json").Output()
-		if err != nil {
-			b.Fatalf("fio: %v: %s", err, out)
-		}
-		var result struct {
-			Jobs []struct {
-				Write struct {
-					BandwidthBytes float64 `json:"bw_bytes"`
+		var times []time.Duration
+		for range 10 {
+			begin := time.Now()
+			for _, at := range order {
+				if _, err := unix.Pwrite(int(file.Fd()), bytes, int64(at*block)); err != nil {
+					b.Fatal(err)
 				}
 			}
+			times = append(times, time.Since(begin))
+			if err := file.Sync(); err != nil {
+				b.Fatal(err)
+			}
 		}
-		if err := json.Unmarshal(out, &result); err != nil || len(result.Jobs) != 1 || result.Jobs[0].Write.BandwidthBytes <= 0 {
-			b.Fatalf("fio: %v: %s", err, out)
-		}
-		return time.Duration(16 << 20 / result.Jobs[0].Write.BandwidthBytes * float64(time.Second))
+		return slices.Min(times)
 	}
 }

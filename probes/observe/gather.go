@@ -61,6 +61,14 @@ func continues(a, b event.Event) bool {
 		(a.Index+a.Pages == b.Index || b.Index+b.Pages == a.Index)
 }
 
+// next is when the first has waited long enough; false: none waits.
+func (g *gatherer) next() (time.Time, bool) {
+	if len(g.waiting) == 0 {
+		return time.Time{}, false
+	}
+	return g.waiting[0].until, true
+}
+
 // pass delivers what has waited long enough.
 func (g *gatherer) pass(now time.Time) {
 	g.flush(func(w gathered) bool { return !now.Before(w.until) })

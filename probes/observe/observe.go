@@ -61,7 +61,6 @@ type Config struct {
 }
 
 const (
-	tick = 25 * time.Millisecond
 	// countEvery is how often the sums are taken.
 	countEvery = time.Second
 	// maxStacks is how many stacks are remembered. The kernel's table has room for 256, and
@@ -170,11 +169,16 @@ func (o *observer) follow(ctx context.Context) {
 		ended <- o.Source.Events(reading, func(e event.Event) { events <- e })
 		close(events)
 	}()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	gathered := time.NewTimer(0) // goes off when something has waited long enough, and only then:
+	defer gathered.Stop()        // who has nothing to do is to take nothing
+	awaited := true
 	count := time.NewTicker(countEvery)
 	defer count.Stop()
 	for o.failed == nil {
+		if next, waits := o.gatherer.next(); waits && !awaited {
+			gathered.Reset(time.Until(next))
+			awaited = true
+		}
 		select {
 		case <-ctx.Done():
 			o.finish(events, stop, ended)
@@ -189,7 +193,8 @@ func (o *observer) follow(ctx context.Context) {
 				return
 			}
 			o.take(e)
-		case now := <-ticker.C:
+		case now := <-gathered.C:
+			awaited = false
 			o.gatherer.pass(now)
 		case <-count.C:
 			if err := o.count(); err != nil {

@@ -52,8 +52,12 @@ func newOutlet(write func(Line) error, idle func() error) *outlet {
 // run writes lines until there are no more, or one fails for good.
 func (o *outlet) run() {
 	defer close(o.ended)
-	resting := time.NewTicker(rest)
-	defer resting.Stop()
+	var resting <-chan time.Time
+	if o.idle != nil {
+		ticker := time.NewTicker(rest)
+		defer ticker.Stop()
+		resting = ticker.C
+	}
 	for !o.left.Load() {
 		select {
 		case l, open := <-o.lines:
@@ -72,10 +76,7 @@ func (o *outlet) run() {
 			}
 			o.err = err
 			return
-		case <-resting.C:
-			if o.idle == nil {
-				continue
-			}
+		case <-resting:
 			if o.err = o.idle(); o.err != nil {
 				return
 			}
