@@ -34,6 +34,9 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	if err != nil {
 		return newConnectError(qp.address, remote, gid, err)
 	}
+	if qp.config.Atomics {
+		steps[0].Access |= verbs.AccessRemoteAtomic
+	}
 	qp.mu.Lock()
 	defer qp.mu.Unlock()
 	if qp.pair == nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"umemstress/rdma/internal/verbs"
 )
 
@@ -86,10 +88,11 @@ func (s Status) String() string {
 type CQ struct {
 	object *object
 
-	mu    sync.Mutex
-	queue verbs.CQ // nil once destroyed
-	batch [16]verbs.Completion
-	asked time.Time // when the device was last known to be alive
+	mu     sync.Mutex
+	queue  verbs.CQ      // nil once destroyed
+	events verbs.EventCQ // the same, if it can wake who waits; nil: it cannot
+	batch  [16]verbs.Completion
+	asked  time.Time // when the device was last known to be alive
 }
 
 // maxEntries is what libibverbs takes: ibv_create_cq has an int.
@@ -103,11 +106,29 @@ func (c *Context) CreateCQ(entries int) (*CQ, error) {
 	if entries < 1 || entries > maxEntries {
 		return nil, &Error{Op: "create", Object: label, reason: limitError("entries", entries, 1, maxEntries)}
 	}
-	cq := &CQ{asked: time.Now()}
-	o, err := c.create(label, nil, cq.destroy, func() (err error) {
+	return c.createCQ(label, func(cq *CQ) (err error) {
 		cq.queue, err = c.backend.CreateCQ(uint32(entries))
-		return wrap("create", label, err)
+		return err
 	})
+}
+
+// CreateEventCQ makes one with a completion channel: Wait sleeps until the device says that there is a
+// completion, where else it looks again and again.
+func (c *Context) CreateEventCQ(entries int) (*CQ, error) {
+	label := fmt.Sprintf("completion queue of %d entries with events", entries)
+	if entries < 1 || entries > maxEntries {
+		return nil, &Error{Op: "create", Object: label, reason: limitError("entries", entries, 1, maxEntries)}
+	}
+	return c.createCQ(label, func(cq *CQ) (err error) {
+		cq.events, err = c.backend.CreateEventCQ(uint32(entries))
+		cq.queue = cq.events
+		return err
+	})
+}
+
+func (c *Context) createCQ(label string, request func(*CQ) error) (*CQ, error) {
+	cq := &CQ{asked: time.Now()}
+	o, err := c.create(label, nil, cq.destroy, func() error { return wrap("create", label, request(cq)) })
 	if err != nil {
 		return nil, err
 	}
@@ -171,12 +192,46 @@ func (q *CQ) Wait(ctx context.Context, wc []Completion) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		if now.Sub(start) < spinTime {
+		switch {
+		case q.events != nil:
+			if n, err := q.sleep(wc); n > 0 || err != nil {
+				return n, err
+			}
+		case now.Sub(start) < spinTime:
 			runtime.Gosched()
-		} else {
+		default:
 			time.Sleep(sleepTime)
 		}
 	}
+}
+
+// sleep waits for an event, unless a completion has come before it was asked for. It holds no lock
+// meanwhile, so that the queue can be closed; it then wakes late, and finds that.
+func (q *CQ) sleep(wc []Completion) (int, error) {
+	fd, err := q.arm()
+	if err != nil {
+		return 0, err
+	}
+	if n, err := q.Poll(wc); n > 0 || err != nil {
+		return n, err
+	}
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(fds[:], int(alivePeriod.Milliseconds())); err != nil && err != unix.EINTR {
+		return 0, newError("wait for", "completion event", err)
+	}
+	return 0, nil
+}
+
+func (q *CQ) arm() (fd int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queue == nil {
+		return -1, closedError("wait for", "completion queue")
+	}
+	if err := q.events.Arm(); err != nil {
+		return -1, newError("arm", "completion queue", err)
+	}
+	return q.events.EventFD(), nil
 }
 
 // askAlive asks Alive unless it did so a short while ago.

@@ -15,9 +15,10 @@ type Access uint32
 // without any of the write flags is pinned for reading where the kernel knows
 // the difference (6.12 does, 5.10 does not).
 const (
-	AccessLocalWrite  = Access(verbs.AccessLocalWrite)
-	AccessRemoteWrite = Access(verbs.AccessRemoteWrite)
-	AccessRemoteRead  = Access(verbs.AccessRemoteRead)
+	AccessLocalWrite   = Access(verbs.AccessLocalWrite)
+	AccessRemoteWrite  = Access(verbs.AccessRemoteWrite)
+	AccessRemoteRead   = Access(verbs.AccessRemoteRead)
+	AccessRemoteAtomic = Access(verbs.AccessRemoteAtomic) // with AccessLocalWrite
 	// AccessOnDemand pins nothing: the device faults pages in as it comes to them, as the process
 	// itself does, and loses them again to reclaim. The memory has to stay mapped.
 	AccessOnDemand = Access(verbs.AccessOnDemand)

@@ -37,9 +37,10 @@ func (t QPType) String() string {
 type QPConfig struct {
 	Type    QPType // 0 is RC
 	SendCQ  *CQ
-	RecvCQ  *CQ // nil is SendCQ
-	MaxSend int // requests under way at most; 0 is 128. A device may grant more.
-	MaxRecv int // receive requests; 0 is 1
+	RecvCQ  *CQ  // nil is SendCQ
+	MaxSend int  // requests under way at most; 0 is 128. A device may grant more.
+	MaxRecv int  // receive requests; 0 is 1
+	Atomics bool // the peer may do atomic operations here, which not every device can
 }
 
 const (
@@ -140,7 +141,15 @@ const (
 	// for that, and leaves its memory as it is.
 	OpWriteImm = Op(verbs.OpWriteImm)
 	OpSendImm  = Op(verbs.OpSendImm)
+
+	// Atomic operations change AtomicBytes of remote memory, a number in the byte order of the host, in one step, and
+	// the local memory gets what it was before. The peer's queue pair is to permit them (QPConfig.Atomics).
+	OpCompareSwap = Op(verbs.OpCompareSwap) // to Swap, if it is CompareAdd
+	OpFetchAdd    = Op(verbs.OpFetchAdd)    // by CompareAdd more
 )
+
+// AtomicBytes is the length of what an atomic operation changes, and a divisor of its address.
+const AtomicBytes = verbs.AtomicBytes
 
 // Request moves bytes between Local and as many at RemoteAddr, which RKey gives access to. A message
 // needs neither.
@@ -151,6 +160,9 @@ type Request struct {
 	RemoteAddr uint64
 	RKey       uint32
 	Imm        uint32 // of OpWriteImm and OpSendImm
+
+	CompareAdd, Swap uint64 // of OpCompareSwap and OpFetchAdd
+
 	// Signaled requests give a completion when done. One that is not gives none
 	// unless it fails, and its place in the send queue is known to be free only
 	// by the completion of a later one.
@@ -185,6 +197,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 		qp.sges[i] = w.Local.sge()
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled = w.ID, verbs.Op(w.Op), w.Signaled
 		wrs[i].Imm = networkOrder(w.Imm)
+		wrs[i].CompareAdd, wrs[i].Swap = w.CompareAdd, w.Swap
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
 	n, err := qp.pair.Post(wrs)

@@ -24,6 +24,8 @@ type Headers struct {
 // the member in a tag abi.
 type Struct struct {
 	Is any // a value of the Go type
+	// Also is a value of another Go type for it, with another member of its union; nil: there is none.
+	Also any
 	// Prefix: the type ends with the last member that is used. Its size is not C's.
 	Prefix bool
 }
@@ -34,21 +36,12 @@ func (h Headers) Compare(t *testing.T, structs map[string]Struct, values map[str
 	t.Helper()
 	want := map[string]uint64{}
 	for c, s := range structs {
-		typ := reflect.TypeOf(s.Is)
-		if !s.Prefix {
-			want["sizeof("+c+")"] = uint64(typ.Size())
-		}
-		for i := range typ.NumField() {
-			f := typ.Field(i)
-			if f.Name == "_" {
-				continue
+		expect(t, want, c, reflect.TypeOf(s.Is), s.Prefix)
+		if s.Also != nil {
+			expect(t, want, c, reflect.TypeOf(s.Also), s.Prefix)
+			if is, also := reflect.TypeOf(s.Is).Size(), reflect.TypeOf(s.Also).Size(); is != also {
+				t.Errorf("%s has %d bytes by one type and %d by the other", c, is, also)
 			}
-			name := f.Tag.Get("abi")
-			if name == "" {
-				t.Fatalf("%s.%s has no abi tag", typ.Name(), f.Name)
-			}
-			want[fmt.Sprintf("offsetof(%s, %s)", c, name)] = uint64(f.Offset)
-			want[fmt.Sprintf("sizeof(((%s *)0)->%s)", c, name)] = uint64(f.Type.Size())
 		}
 	}
 	for c, v := range values {
@@ -60,6 +53,37 @@ func (h Headers) Compare(t *testing.T, structs map[string]Struct, values map[str
 			t.Errorf("%s: C has %d, Go has %d", expr, g, w)
 		}
 	}
+}
+
+// expect adds what C is to say of a struct.
+func expect(t *testing.T, want map[string]uint64, c string, typ reflect.Type, prefix bool) {
+	t.Helper()
+	if !prefix {
+		want["sizeof("+c+")"] = uint64(typ.Size())
+	}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if f.Name == "_" {
+			continue
+		}
+		name := f.Tag.Get("abi")
+		if name == "" {
+			t.Fatalf("%s.%s has no abi tag", typ.Name(), f.Name)
+		}
+		want[fmt.Sprintf("offsetof(%s, %s)", c, name)] = uint64(f.Offset)
+		want[fmt.Sprintf("sizeof(((%s *)0)->%s)", c, name)] = uint64(f.Type.Size())
+	}
+}
+
+// Compared is how many Go types are compared.
+func Compared(structs map[string]Struct) int {
+	n := len(structs)
+	for _, s := range structs {
+		if s.Also != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // evaluate has the C compiler evaluate every expression.

@@ -19,15 +19,24 @@ type cq struct {
 	memory  *arena
 	taken   []workCompletion
 	poll    [3]uintptr // the arguments of poll_cq, kept: a call with them allocates nothing
+	channel uintptr    // of its struct ibv_comp_channel; 0: it has none
 }
 
 func (b *backend) CreateCQ(entries uint32) (verbs.CQ, error) {
+	q, err := b.createCQ(entries, 0)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (b *backend) createCQ(entries uint32, channel uintptr) (*cq, error) {
 	if entries == 0 || entries > math.MaxInt32 {
 		return nil, unix.EINVAL
 	}
-	const noContext, noChannel, firstVector = 0, 0, 0
+	const noContext, firstVector = 0, 0
 	l := b.library
-	address, err := l.make(l.createCQ, b.address, uintptr(entries), noContext, noChannel, firstVector)
+	address, err := l.make(l.createCQ, b.address, uintptr(entries), noContext, channel, firstVector)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +91,9 @@ func (q *cq) Destroy() error {
 	err := ended(b, b.queues, q, b.library.do(b.library.destroyCQ, q.address))
 	if errors.Is(err, unix.EBUSY) {
 		return err
+	}
+	if q.channel != 0 {
+		err = errors.Join(err, b.library.do(b.library.destroyChannel, q.channel))
 	}
 	return errors.Join(err, q.memory.free())
 }

@@ -31,6 +31,8 @@ type library struct {
 	allocPD, deallocPD            uintptr
 	regMR, deregMR                uintptr
 	createCQ, destroyCQ           uintptr
+	createChannel, destroyChannel uintptr
+	getCQEvent, ackCQEvents       uintptr
 	createQP, modifyQP, destroyQP uintptr
 	errnoLocation                 uintptr // of the libc that the library is linked to
 }
@@ -57,9 +59,15 @@ var load = sync.OnceValues(func() (*library, error) {
 		"ibv_create_cq":        &l.createCQ,
 		"ibv_destroy_cq":       &l.destroyCQ,
 		"ibv_create_qp":        &l.createQP,
-		"ibv_modify_qp":        &l.modifyQP,
-		"ibv_destroy_qp":       &l.destroyQP,
-		"__errno_location":     &l.errnoLocation,
+
+		"ibv_create_comp_channel":  &l.createChannel,
+		"ibv_destroy_comp_channel": &l.destroyChannel,
+		"ibv_get_cq_event":         &l.getCQEvent,
+		"ibv_ack_cq_events":        &l.ackCQEvents,
+
+		"ibv_modify_qp":    &l.modifyQP,
+		"ibv_destroy_qp":   &l.destroyQP,
+		"__errno_location": &l.errnoLocation,
 	} {
 		if *to, err = symbol(handle, name); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrLibrary, err)

@@ -112,7 +112,13 @@ func putRequest(to *sendWR, piece *sge, wr *verbs.WR) error {
 	if wr.Signaled {
 		to.SendFlags = sendSignaled
 	}
-	to.RemoteAddr, to.RKey = wr.Remote.Addr, wr.Remote.RKey
+	to.RemoteAddr = wr.Remote.Addr
+	if wr.Op.Atomic() {
+		atomic := atomicView(to)
+		atomic.CompareAdd, atomic.Swap, atomic.RKey = wr.CompareAdd, wr.Swap, wr.Remote.RKey
+	} else {
+		to.RKey = wr.Remote.RKey
+	}
 	*piece = sgeOf(&wr.SGEs[0])
 	return nil
 }

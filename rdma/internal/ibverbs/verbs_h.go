@@ -28,15 +28,16 @@ type device struct {
 
 // struct ibv_context, with the members of struct ibv_context_ops that are no symbols.
 type context struct {
-	Device   uintptr `abi:"device"`
-	_        [88]byte
-	PollCQ   uintptr `abi:"ops.poll_cq"`
-	_        [104]byte
-	PostSend uintptr `abi:"ops.post_send"`
-	PostRecv uintptr `abi:"ops.post_recv"`
-	_        [40]byte
-	CmdFD    int32 `abi:"cmd_fd"`
-	AsyncFD  int32 `abi:"async_fd"`
+	Device      uintptr `abi:"device"`
+	_           [88]byte
+	PollCQ      uintptr `abi:"ops.poll_cq"`
+	ReqNotifyCQ uintptr `abi:"ops.req_notify_cq"`
+	_           [96]byte
+	PostSend    uintptr `abi:"ops.post_send"`
+	PostRecv    uintptr `abi:"ops.post_recv"`
+	_           [40]byte
+	CmdFD       int32 `abi:"cmd_fd"`
+	AsyncFD     int32 `abi:"async_fd"`
 }
 
 // struct ibv_pd
@@ -61,6 +62,13 @@ type completionQueue struct {
 	_       [16]byte
 	Handle  uint32 `abi:"handle"`
 	CQE     int32  `abi:"cqe"`
+}
+
+// struct ibv_comp_channel
+type compChannel struct {
+	Context uintptr `abi:"context"`
+	FD      int32   `abi:"fd"`
+	RefCnt  int32   `abi:"refcnt"`
 }
 
 // struct ibv_qp, to its last member that is used.
@@ -164,6 +172,22 @@ type sendWR struct {
 	RemoteAddr uint64  `abi:"wr.rdma.remote_addr"`
 	RKey       uint32  `abi:"wr.rdma.rkey"`
 	_          [76]byte
+}
+
+// struct ibv_send_wr, with the member atomic.
+type atomicWR struct {
+	WRID       uint64  `abi:"wr_id"`
+	Next       uintptr `abi:"next"`
+	SGList     uintptr `abi:"sg_list"`
+	NumSGE     int32   `abi:"num_sge"`
+	Opcode     uint32  `abi:"opcode"`
+	SendFlags  uint32  `abi:"send_flags"`
+	ImmData    uint32  `abi:"imm_data"`
+	RemoteAddr uint64  `abi:"wr.atomic.remote_addr"`
+	CompareAdd uint64  `abi:"wr.atomic.compare_add"`
+	Swap       uint64  `abi:"wr.atomic.swap"`
+	RKey       uint32  `abi:"wr.atomic.rkey"`
+	_          [60]byte
 }
 
 // struct ibv_recv_wr

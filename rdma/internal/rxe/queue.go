@@ -109,7 +109,7 @@ func NewSendQueue(mem []byte) (*SendQueue, error) {
 	return &SendQueue{filled: filled{ring: r}}, err
 }
 
-// Request is one RDMA WRITE or READ, or one message, of a single piece of local memory.
+// Request is one RDMA WRITE or READ, one atomic operation or one message, of a single piece of local memory.
 type Request struct {
 	ID         uint64
 	Opcode     uint32 // one of uapi.WROp
@@ -120,6 +120,12 @@ type Request struct {
 	RemoteAddr uint64
 	RKey       uint32
 	Signaled   bool
+
+	CompareAdd, Swap uint64 // of atomic operations
+}
+
+func (w *Request) atomic() bool {
+	return w.Opcode == uapi.WROpAtomicCmpAndSwp || w.Opcode == uapi.WROpAtomicFetchAndAdd
 }
 
 // Put fills in the next free element; the caller has looked at Free.
@@ -133,6 +139,10 @@ func (q *SendQueue) Put(w *Request) {
 		IOVA: w.RemoteAddr,
 		SSN:  q.ssn,
 		DMA:  uapi.RxeDMAInfo{Length: w.Length, Resid: w.Length, NumSGE: 1},
+	}
+	if w.atomic() {
+		wr := atomicView(&wqe.WR)
+		wr.CompareAdd, wr.Swap, wr.RKey = w.CompareAdd, w.Swap, w.RKey
 	}
 	if w.Signaled {
 		wqe.WR.SendFlags = uapi.SendSignaled

@@ -35,6 +35,14 @@ func sendElement(elem []byte) (*uapi.RxeSendWQE, *uapi.RxeSGE) {
 	return (*uapi.RxeSendWQE)(p), (*uapi.RxeSGE)(unsafe.Add(p, unsafe.Sizeof(uapi.RxeSendWQE{})))
 }
 
+// Two views of the same struct.
+var _ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeAtomicWR{})]byte{}
+
+// atomicView is the same memory with another member of its union.
+func atomicView(wr *uapi.RxeSendWR) *uapi.RxeAtomicWR {
+	return (*uapi.RxeAtomicWR)(unsafe.Pointer(wr))
+}
+
 // recvElement views an element as memory for a message and its one SGE, of which the same holds with
 // a stride of 64.
 func recvElement(elem []byte) (*uapi.RxeRecvWQE, *uapi.RxeSGE) {

@@ -7,6 +7,7 @@ import (
 
 	"umemstress/rdma/internal/rxe"
 	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/uverbs"
 	"umemstress/rdma/internal/verbs"
 )
 
@@ -40,16 +41,42 @@ func (q *queue) unmap() error {
 // cq is a completion queue with its mapping.
 type cq struct {
 	queue
-	handle uint32
-	ring   *rxe.CompletionQueue
+	handle  uint32
+	ring    *rxe.CompletionQueue
+	channel int            // uverbs.NoChannel: it has none
+	arming  *uverbs.Arming // of one with a channel
 }
 
 func (b *backend) CreateCQ(entries uint32) (verbs.CQ, error) {
-	resp, err := b.file.CreateRxeCQ(entries)
+	q, err := b.createCQ(entries, uverbs.NoChannel)
 	if err != nil {
 		return nil, err
 	}
-	q := &cq{queue: queue{backend: b}, handle: resp.CQHandle}
+	return q, nil
+}
+
+func (b *backend) CreateEventCQ(entries uint32) (verbs.EventCQ, error) {
+	channel, err := b.file.CreateChannel()
+	if err != nil {
+		return nil, err
+	}
+	q, err := b.createCQ(entries, channel)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(channel))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.channels[channel] = struct{}{}
+	q.channel, q.arming = channel, b.file.NewArming(q.handle)
+	return q, nil
+}
+
+func (b *backend) createCQ(entries uint32, channel int) (*cq, error) {
+	resp, err := b.file.CreateRxeCQ(entries, channel)
+	if err != nil {
+		return nil, err
+	}
+	q := &cq{queue: queue{backend: b}, handle: resp.CQHandle, channel: uverbs.NoChannel}
 	if err = q.mmap(resp.Driver.MI); err == nil {
 		q.ring, err = rxe.NewCompletionQueue(q.mem)
 	}
@@ -83,5 +110,27 @@ func (q *cq) Destroy() error {
 	if errors.Is(err, unix.EBUSY) {
 		return err // it lives on, and so must its mapping
 	}
-	return errors.Join(err, q.unmap())
+	return errors.Join(err, q.unmap(), q.closeChannel())
+}
+
+// closeChannel is for queues that may have none.
+func (q *cq) closeChannel() error {
+	if q.channel == uverbs.NoChannel {
+		return nil
+	}
+	q.backend.mu.Lock()
+	delete(q.backend.channels, q.channel)
+	q.backend.mu.Unlock()
+	err := unix.Close(q.channel)
+	q.channel = uverbs.NoChannel
+	return err
+}
+
+func (q *cq) EventFD() int { return q.channel }
+
+func (q *cq) Arm() error {
+	if err := uverbs.ForgetEvents(q.channel); err != nil {
+		return err
+	}
+	return q.arming.Ask()
 }

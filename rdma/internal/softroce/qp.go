@@ -124,7 +124,7 @@ func (q *qp) put(wr *verbs.WR) {
 	q.requests.Put(&rxe.Request{
 		ID: wr.ID, Opcode: uint32(wr.Op), Imm: wr.Imm, Signaled: wr.Signaled,
 		Addr: wr.SGEs[0].Addr, Length: wr.SGEs[0].Length, LKey: wr.SGEs[0].LKey,
-		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey,
+		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey, CompareAdd: wr.CompareAdd, Swap: wr.Swap,
 	})
 }
 

@@ -1,11 +1,13 @@
 // Package softroce carries verbs out on soft-RoCE devices: it asks the kernel in
 // the write ABI (package uverbs) and drives the queues of rdma_rxe itself (package
-// rxe). It does RDMA WRITE and READ, and messages, of one piece of local memory.
+// rxe). It does RDMA WRITE and READ, atomic operations and messages, of one piece of local memory.
 package softroce
 
 import (
 	"errors"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/rdma/internal/uapi"
 	"umemstress/rdma/internal/uverbs"
@@ -17,10 +19,13 @@ var (
 	_ = [1]struct{}{}[verbs.AccessLocalWrite-uapi.AccessLocalWrite]
 	_ = [1]struct{}{}[verbs.AccessRemoteWrite-uapi.AccessRemoteWrite]
 	_ = [1]struct{}{}[verbs.AccessRemoteRead-uapi.AccessRemoteRead]
+	_ = [1]struct{}{}[verbs.AccessRemoteAtomic-uapi.AccessRemoteAtomic]
 	_ = [1]struct{}{}[verbs.RC-uapi.QPTypeRC]
 	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
 	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
 	_ = [1]struct{}{}[verbs.OpRead-uapi.WROpRDMARead]
+	_ = [1]struct{}{}[verbs.OpCompareSwap-uapi.WROpAtomicCmpAndSwp]
+	_ = [1]struct{}{}[verbs.OpFetchAdd-uapi.WROpAtomicFetchAndAdd]
 	_ = [1]struct{}{}[verbs.OpSend-uapi.WROpSend]
 	_ = [1]struct{}{}[verbs.OpWriteImm-uapi.WROpRDMAWriteWithImm]
 	_ = [1]struct{}{}[verbs.OpSendImm-uapi.WROpSendWithImm]
@@ -29,8 +34,9 @@ var (
 type backend struct {
 	file *uverbs.File
 
-	mu     sync.Mutex
-	queues map[*queue]struct{} // that are mapped
+	mu       sync.Mutex
+	queues   map[*queue]struct{} // that are mapped
+	channels map[int]struct{}    // that are open
 }
 
 // Open opens the device node of a soft-RoCE device, such as
@@ -40,15 +46,18 @@ func Open(node string) (verbs.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &backend{file: file, queues: map[*queue]struct{}{}}, nil
+	return &backend{file: file, queues: map[*queue]struct{}{}, channels: map[int]struct{}{}}, nil
 }
 
-// Close unmaps the queues that are left, because a mapping keeps its file open, and
+// Close unmaps the queues and closes the channels that are left, because these keep the file open, and
 // with it all that the kernel holds for it.
 func (b *backend) Close() error {
 	var errs []error
 	for q := range b.queues {
 		errs = append(errs, q.unmap())
+	}
+	for channel := range b.channels {
+		errs = append(errs, unix.Close(channel))
 	}
 	return errors.Join(append(errs, b.file.Close())...)
 }

@@ -2,27 +2,31 @@ package uapi
 
 // Commands of the write ABI. enum ib_uverbs_write_cmds, ib_user_verbs.h.
 const (
-	CmdGetContext = 0
-	CmdQueryPort  = 2
-	CmdAllocPD    = 3
-	CmdDeallocPD  = 4
-	CmdRegMR      = 9
-	CmdDeregMR    = 13
-	CmdCreateCQ   = 18
-	CmdDestroyCQ  = 20
-	CmdCreateQP   = 24
-	CmdModifyQP   = 26
-	CmdDestroyQP  = 27
-	CmdPostSend   = 28
+	CmdGetContext        = 0
+	CmdQueryPort         = 2
+	CmdAllocPD           = 3
+	CmdDeallocPD         = 4
+	CmdRegMR             = 9
+	CmdDeregMR           = 13
+	CmdCreateCompChannel = 17
+	CmdCreateCQ          = 18
+	CmdDestroyCQ         = 20
+	CmdReqNotifyCQ       = 23
+	CmdCreateQP          = 24
+	CmdModifyQP          = 26
+	CmdDestroyQP         = 27
+	CmdPostSend          = 28
 )
 
 // Work request opcodes. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
 const (
-	WROpRDMAWrite        = 0
-	WROpRDMAWriteWithImm = 1
-	WROpSend             = 2
-	WROpSendWithImm      = 3
-	WROpRDMARead         = 4
+	WROpRDMAWrite         = 0
+	WROpRDMAWriteWithImm  = 1
+	WROpSend              = 2
+	WROpSendWithImm       = 3
+	WROpRDMARead          = 4
+	WROpAtomicCmpAndSwp   = 5
+	WROpAtomicFetchAndAdd = 6
 )
 
 // CmdHdr starts every request; words are of 4 bytes and include this header.
@@ -113,6 +117,27 @@ type RegMRResp struct {
 // DeregMR is struct ib_uverbs_dereg_mr, ib_user_verbs.h.
 type DeregMR struct {
 	MRHandle uint32 `abi:"mr_handle"`
+}
+
+// CreateCompChannel is struct ib_uverbs_create_comp_channel, ib_user_verbs.h.
+type CreateCompChannel struct {
+	Response Pointer `abi:"response"`
+}
+
+// CreateCompChannelResp is struct ib_uverbs_create_comp_channel_resp, ib_user_verbs.h.
+type CreateCompChannelResp struct {
+	FD uint32 `abi:"fd"`
+}
+
+// ReqNotifyCQ is struct ib_uverbs_req_notify_cq, ib_user_verbs.h.
+type ReqNotifyCQ struct {
+	CQHandle      uint32 `abi:"cq_handle"`
+	SolicitedOnly uint32 `abi:"solicited_only"`
+}
+
+// CompEventDesc is struct ib_uverbs_comp_event_desc, ib_user_verbs.h.
+type CompEventDesc struct {
+	CQHandle uint64 `abi:"cq_handle"`
 }
 
 // CreateCQ is struct ib_uverbs_create_cq, ib_user_verbs.h.

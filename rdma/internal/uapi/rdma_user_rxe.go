@@ -72,6 +72,21 @@ type RxeSendWR struct {
 	_          [104]byte // what the widest member of the union, ud, needs more
 }
 
+// RxeAtomicWR is struct rxe_send_wr, rdma_user_rxe.h, with the atomic member of its union.
+type RxeAtomicWR struct {
+	WRID       uint64 `abi:"wr_id"`
+	NumSGE     uint32 `abi:"reserved"`
+	Opcode     uint32 `abi:"opcode"`
+	SendFlags  uint32 `abi:"send_flags"`
+	ImmData    uint32 `abi:"ex.imm_data"`
+	RemoteAddr uint64 `abi:"wr.atomic.remote_addr"`
+	CompareAdd uint64 `abi:"wr.atomic.compare_add"`
+	Swap       uint64 `abi:"wr.atomic.swap"`
+	RKey       uint32 `abi:"wr.atomic.rkey"`
+	_          uint32
+	_          [88]byte
+}
+
 // RxeSendWQE is struct rxe_send_wqe, rdma_user_rxe.h, with one SGE behind it.
 type RxeSendWQE struct {
 	WR          RxeSendWR  `abi:"wr"`

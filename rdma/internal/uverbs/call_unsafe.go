@@ -55,6 +55,20 @@ func write(fd int, p []byte) error {
 	}
 }
 
+func compEventBytes(e *uapi.CompEventDesc) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
+}
+
+func (a *Arming) prepare(cq uint32) {
+	a.m.header = uapi.CmdHdr{Command: uapi.CmdReqNotifyCQ, InWords: uint16(unsafe.Sizeof(a.m) / wordSize)}
+	a.m.request = uapi.ReqNotifyCQ{CQHandle: cq}
+}
+
+// Ask asks for one event, when the next completion comes. Not for several goroutines at once.
+func (a *Arming) Ask() error {
+	return write(a.fd, unsafe.Slice((*byte)(unsafe.Pointer(&a.m)), unsafe.Sizeof(a.m)))
+}
+
 func eventBytes(e *uapi.AsyncEventDesc) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
 }

@@ -92,10 +92,22 @@ func TestRequests(t *testing.T) {
 		},
 		"DEREG_MR": {func(f *File) error { return f.DeregMR(9) }, words(13, 3, 0, 9), false},
 		"CREATE_CQ": {
-			func(f *File) error { _, err := f.CreateRxeCQ(128); return err },
+			func(f *File) error { _, err := f.CreateRxeCQ(128, NoChannel); return err },
 			words(18, 10, 6, response, response, 0, 0, 128, 0, 0xffffffff, 0), true,
 		},
-		"DESTROY_CQ": {func(f *File) error { return f.DestroyCQ(4) }, words(20, 6, 2, response, response, 4, 0), true},
+		"CREATE_CQ with a channel": {
+			func(f *File) error { _, err := f.CreateRxeCQ(128, 9); return err },
+			words(18, 10, 6, response, response, 0, 0, 128, 0, 9, 0), true,
+		},
+		"CREATE_COMP_CHANNEL": {
+			func(f *File) error {
+				resp := new(uapi.CreateCompChannelResp)
+				return call(f, uapi.CmdCreateCompChannel, uapi.CreateCompChannel{Response: uapi.PointerTo(resp)}, resp)
+			},
+			words(17, 4, 1, response, response), true,
+		},
+		"REQ_NOTIFY_CQ": {func(f *File) error { return f.NewArming(4).Ask() }, words(23, 4, 0, 4, 0), false},
+		"DESTROY_CQ":    {func(f *File) error { return f.DestroyCQ(4) }, words(20, 6, 2, response, response, 4, 0), true},
 		"CREATE_QP": {
 			func(f *File) error {
 				_, err := f.CreateRxeQP(uapi.CreateQP{PDHandle: 1, SendCQHandle: 2, RecvCQHandle: 3, MaxSendWR: 128, MaxRecvWR: 5, MaxSendSGE: 6, MaxRecvSGE: 7, QPType: 2})

@@ -15,12 +15,15 @@ type RxeQP struct {
 	Driver uapi.RxeCreateQPResp
 }
 
-// CreateRxeCQ makes a completion queue with room for entries completions.
-func (f *File) CreateRxeCQ(entries uint32) (RxeCQ, error) {
-	const noChannel = -1
+// NoChannel is of a completion queue without a completion channel.
+const NoChannel = -1
+
+// CreateRxeCQ makes a completion queue with room for entries completions, and events of it in a
+// channel or NoChannel.
+func (f *File) CreateRxeCQ(entries uint32, channel int) (RxeCQ, error) {
 	resp := new(RxeCQ)
 	err := call(f, uapi.CmdCreateCQ, uapi.CreateCQ{
-		Response: uapi.PointerTo(resp), CQE: entries, CompChannel: noChannel,
+		Response: uapi.PointerTo(resp), CQE: entries, CompChannel: int32(channel),
 	}, resp)
 	return *resp, err
 }

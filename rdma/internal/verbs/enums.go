@@ -6,10 +6,11 @@ type Access uint32
 
 // Access flags.
 const (
-	AccessLocalWrite  Access = 1 << 0
-	AccessRemoteWrite Access = 1 << 1
-	AccessRemoteRead  Access = 1 << 2
-	AccessOnDemand    Access = 1 << 6
+	AccessLocalWrite   Access = 1 << 0
+	AccessRemoteWrite  Access = 1 << 1
+	AccessRemoteRead   Access = 1 << 2
+	AccessRemoteAtomic Access = 1 << 3
+	AccessOnDemand     Access = 1 << 6
 )
 
 // QPType is the transport of a queue pair. enum ib_uverbs_qp_type,
@@ -62,11 +63,13 @@ type Op uint32
 
 // Operations. A backend that does not do one refuses it with EOPNOTSUPP.
 const (
-	OpWrite    Op = 0
-	OpWriteImm Op = 1
-	OpSend     Op = 2
-	OpSendImm  Op = 3
-	OpRead     Op = 4
+	OpWrite       Op = 0
+	OpWriteImm    Op = 1
+	OpSend        Op = 2
+	OpSendImm     Op = 3
+	OpRead        Op = 4
+	OpCompareSwap Op = 5
+	OpFetchAdd    Op = 6
 )
 
 // PortState is a port's logical state. enum ib_port_state, ib_verbs.h.

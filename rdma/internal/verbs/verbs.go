@@ -62,6 +62,8 @@ type Backend interface {
 	// CreateCQ makes a completion queue with room for at least entries completions,
 	// which is more than 0.
 	CreateCQ(entries uint32) (CQ, error)
+	// CreateEventCQ makes one with a completion channel of its own.
+	CreateEventCQ(entries uint32) (EventCQ, error)
 	// CreateQP makes a queue pair in the state Reset.
 	CreateQP(QPInit) (QP, error)
 
@@ -76,6 +78,16 @@ type CQ interface {
 	// not block, and gives none twice. What it does not set in a Completion is zero.
 	Poll(wc []Completion) (int, error)
 	Destroy() error // EBUSY while a queue pair uses it
+}
+
+// EventCQ is a completion queue that can wake who waits.
+type EventCQ interface {
+	CQ
+	// Arm forgets the events that are there, and asks for one when the next completion comes. One that
+	// is there already need give none: poll afterwards.
+	Arm() error
+	// EventFD is readable when an event is there. It is the queue's, until Destroy.
+	EventFD() int
 }
 
 // QP is a queue pair. It is never called by two goroutines at once, nor after
@@ -151,11 +163,17 @@ type Remote struct {
 type WR struct {
 	ID       uint64 // comes back in the completion
 	Op       Op
-	Signaled bool      // completes also when it succeeds
-	SGEs     []SGE     // one, as QPInit asks for room for no more: EINVAL else
-	Remote   Remote    // of OpWrite, OpWriteImm and OpRead; a message of OpSend goes where the peer's next receive says
-	Imm      uint32    // of OpWriteImm and OpSendImm, in network byte order
-	To       *Datagram // of queue pairs of type UD
+	Signaled bool   // completes also when it succeeds
+	SGEs     []SGE  // one, as QPInit asks for room for no more: EINVAL else
+	Remote   Remote // of all but messages; a message of OpSend goes where the peer's next receive says
+	Imm      uint32 // of OpWriteImm and OpSendImm, in network byte order
+
+	// Of OpCompareSwap and OpFetchAdd, which change AtomicBytes of remote memory, a number in the byte order of the host,
+	// and have what it was before come into the local memory. The first makes it Swap if it is CompareAdd, the second adds
+	// CompareAdd to it. The remote address is a multiple of AtomicBytes, and so is the length: EINVAL else.
+	CompareAdd, Swap uint64
+
+	To *Datagram // of queue pairs of type UD
 }
 
 // ReceiveWR is memory for a message. struct ib_uverbs_recv_wr, ib_user_verbs.h;
@@ -173,13 +191,21 @@ func (w *ReceiveWR) Plain() error {
 	return nil
 }
 
+// AtomicBytes is the length of what atomic operations change.
+const AtomicBytes = 8
+
+// Atomic says whether an operation is one that changes remote memory in one step.
+func (o Op) Atomic() bool { return o == OpCompareSwap || o == OpFetchAdd }
+
 // Plain refuses all but what the backends of today do, with the errno of the contract: a write, a
-// read or a message of one piece of memory.
+// read, a message or an atomic operation of one piece of memory.
 func (w *WR) Plain() error {
 	switch {
-	case w.Op > OpRead, w.To != nil:
+	case w.Op > OpFetchAdd, w.To != nil:
 		return unix.EOPNOTSUPP
 	case len(w.SGEs) != 1:
+		return unix.EINVAL
+	case w.Op.Atomic() && (w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):
 		return unix.EINVAL
 	}
 	return nil

@@ -16,6 +16,7 @@ type hooks struct {
 	deregister func(verbs.Backend, verbs.Handle) error
 	createCQ   func(verbs.Backend, uint32) (verbs.CQ, error)
 	close      func(verbs.Backend) error
+	arm        func(verbs.EventCQ) error
 	poll       func(verbs.CQ, []verbs.Completion) (int, error)
 	destroyCQ  func(verbs.CQ) error
 	modify     func(verbs.QP, verbs.QPAttr) error
@@ -83,6 +84,29 @@ func (b broken) CreateCQ(entries uint32) (verbs.CQ, error) {
 	return brokenCQ{q, b.hooks}, nil
 }
 
+// brokenEventCQ is the same with a channel.
+type brokenEventCQ struct {
+	brokenCQ
+	events verbs.EventCQ
+}
+
+func (b broken) CreateEventCQ(entries uint32) (verbs.EventCQ, error) {
+	q, err := b.Backend.CreateEventCQ(entries)
+	if err != nil {
+		return nil, err
+	}
+	return brokenEventCQ{brokenCQ{q, b.hooks}, q}, nil
+}
+
+func (q brokenEventCQ) EventFD() int { return q.events.EventFD() }
+
+func (q brokenEventCQ) Arm() error {
+	if q.arm != nil {
+		return q.arm(q.events)
+	}
+	return q.events.Arm()
+}
+
 func (q brokenCQ) Poll(wc []verbs.Completion) (int, error) {
 	if q.poll != nil {
 		return q.poll(q.CQ, wc)
@@ -104,7 +128,10 @@ type brokenQP struct {
 
 func (b broken) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	for _, q := range []*verbs.CQ{&init.SendCQ, &init.RecvCQ} {
-		if ours, ok := (*q).(brokenCQ); ok {
+		switch ours := (*q).(type) {
+		case brokenCQ:
+			*q = ours.CQ
+		case brokenEventCQ:
 			*q = ours.CQ
 		}
 	}

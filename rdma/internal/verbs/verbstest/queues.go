@@ -1,6 +1,8 @@
 package verbstest
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"umemstress/rdma/internal/verbs"
@@ -12,9 +14,19 @@ const maxWork = 1 << 15
 type cq struct {
 	device  *Device
 	waiting []verbs.Completion
+	event   int  // an eventfd; -1: it has no channel
+	armed   bool // the next completion is to give an event
 }
 
 func (o *opened) CreateCQ(entries uint32) (verbs.CQ, error) {
+	q, err := o.createCQ(entries)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (o *opened) createCQ(entries uint32) (*cq, error) {
 	d := o.device
 	err := d.ask("CreateCQ")
 	defer d.mu.Unlock()
@@ -24,9 +36,9 @@ func (o *opened) CreateCQ(entries uint32) (verbs.CQ, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &cq{device: d}
+	q := &cq{device: d, event: -1}
 	d.cqs[q] = 0
-	o.own = append(o.own, func() { delete(d.cqs, q) })
+	o.own = append(o.own, q.drop)
 	return q, nil
 }
 
@@ -50,7 +62,7 @@ func (q *cq) Destroy() error {
 	case users > 0:
 		return unix.EBUSY
 	}
-	delete(q.device.cqs, q)
+	q.drop()
 	return nil
 }
 
@@ -141,9 +153,11 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	for n < len(wrs) && err == nil && len(q.queue) < q.max {
 		wr := wrs[n]
 		switch {
-		case wr.Op > verbs.OpRead, wr.To != nil:
+		case wr.Op > verbs.OpFetchAdd, wr.To != nil:
 			err = unix.EOPNOTSUPP
 		case len(wr.SGEs) != 1:
+			err = unix.EINVAL
+		case wr.Op.Atomic() && (wr.SGEs[0].Length != verbs.AtomicBytes || wr.Remote.Addr%verbs.AtomicBytes != 0):
 			err = unix.EINVAL
 		default:
 			p := posted{wr, wr.SGEs[0]}
@@ -190,7 +204,7 @@ func (q *qp) fail() {
 // receive completes the memory that was queued first.
 func (q *qp) receive(c verbs.Completion) {
 	c.ID, c.QPN = q.receives[0].id, q.qpn
-	q.recv.waiting = append(q.recv.waiting, c)
+	q.recv.add(c)
 	q.receives = append(q.receives[:0], q.receives[1:]...)
 }
 
@@ -204,7 +218,7 @@ func receivedOf(wr *verbs.WR, bytes uint32) verbs.Completion {
 }
 
 // takesReceive tells whether a request completes memory of its peer.
-func takesReceive(op verbs.Op) bool { return op != verbs.OpWrite && op != verbs.OpRead }
+func takesReceive(op verbs.Op) bool { return op != verbs.OpWrite && op != verbs.OpRead && !op.Atomic() }
 
 // run carries out what can be.
 func (q *qp) run() {
@@ -229,7 +243,7 @@ func (q *qp) run() {
 			if wr.Op == verbs.OpRead && status == verbs.StatusSuccess {
 				c.ByteLen = sge.Length
 			}
-			q.send.waiting = append(q.send.waiting, c)
+			q.send.add(c)
 		}
 		q.queue = append(q.queue[:0], q.queue[1:]...)
 	}
@@ -237,8 +251,11 @@ func (q *qp) run() {
 
 func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 	local, access := verbs.Access(0), verbs.AccessRemoteWrite
-	if wr.Op == verbs.OpRead {
+	switch {
+	case wr.Op == verbs.OpRead:
 		local, access = verbs.AccessLocalWrite, verbs.AccessRemoteRead
+	case wr.Op.Atomic():
+		local, access = verbs.AccessLocalWrite, verbs.AccessRemoteAtomic
 	}
 	here := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, local)
 	if here == nil {
@@ -254,6 +271,8 @@ func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 		return verbs.StatusRemoteAccess
 	case wr.Op == verbs.OpRead:
 		copy(here, there)
+	case wr.Op.Atomic():
+		atomically(wr, here, there)
 	default:
 		copy(there, here)
 	}
@@ -261,6 +280,18 @@ func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
 		peer.receive(receivedOf(wr, s.Length))
 	}
 	return verbs.StatusSuccess
+}
+
+// atomically changes a number there, and leaves here what it was.
+func atomically(wr *verbs.WR, here, there []byte) {
+	was := binary.NativeEndian.Uint64(there)
+	binary.NativeEndian.PutUint64(here, was)
+	switch {
+	case wr.Op == verbs.OpFetchAdd:
+		binary.NativeEndian.PutUint64(there, was+wr.CompareAdd)
+	case was == wr.CompareAdd:
+		binary.NativeEndian.PutUint64(there, wr.Swap)
+	}
 }
 
 // take has a message arrive where the memory was queued first, and tells what its sender is told.

@@ -57,9 +57,11 @@ func checks() []check {
 		{"order of states", testStates},
 		{"write", testWrite},
 		{"read", testRead},
+		{"atomic operations", testAtomics},
 		{"keys", testKeys},
 		{"only signaled", testSignaled},
 		{"poll", testPoll},
+		{"events", testEvents},
 		{"full queue", testFull},
 		{"bad request among good", testBadAmongGood},
 		{"flush", testFlush},
@@ -108,7 +110,7 @@ const (
 	depth    = 8
 	most     = 64 * depth // requests under way at most, as a device may grant more than was asked for
 	psn      = 0xfffffe   // wraps around within the first requests
-	all      = verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead
+	all      = verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead | verbs.AccessRemoteAtomic
 )
 
 // newRig makes everything and connects both queue pairs.

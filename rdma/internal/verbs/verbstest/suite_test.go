@@ -120,6 +120,16 @@ var defects = map[string]map[string]hooks{
 		"32 bits of ID":   {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.ID &= 1<<32 - 1 }) })},
 	},
 	"read": {"writes": {post: changed(func(w *verbs.WR) { w.Op = verbs.OpWrite })}},
+	"atomic operations": {
+		"nothing is compared": {post: changed(func(w *verbs.WR) {
+			if w.Op == verbs.OpCompareSwap {
+				w.Op = verbs.OpWrite
+			}
+		})},
+		"a byte of what is added": {post: changed(func(w *verbs.WR) { w.CompareAdd &= 0xff })},
+		"half of what is swapped": {post: changed(func(w *verbs.WR) { w.Swap &= 1<<32 - 1 })},
+		"anywhere":                {post: changed(func(w *verbs.WR) { w.Remote.Addr &^= 7 })},
+	},
 	"keys": {
 		"remote keys are ignored": {registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, _ verbs.Access) (verbs.MR, error) {
 			return b.RegisterMR(pd, mem, all)
@@ -141,6 +151,10 @@ var defects = map[string]map[string]hooks{
 			return n, err
 		}},
 		"loses the first": {poll: polled(func(wc []verbs.Completion) int { return copy(wc, wc[min(1, len(wc)):]) })},
+	},
+	"events": {
+		"none":                    {arm: func(verbs.EventCQ) error { return nil }},
+		"old ones are remembered": {arm: armedOnce()},
 	},
 	"full queue": {
 		"says that all fit": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
@@ -255,6 +269,18 @@ func onlyTo(q verbs.QP, a verbs.QPAttr, last verbs.QPState) error {
 		return nil
 	}
 	return q.Modify(a)
+}
+
+// armedOnce forgets no event, since it is not asked a second time.
+func armedOnce() func(verbs.EventCQ) error {
+	armed := false
+	return func(q verbs.EventCQ) error {
+		if armed {
+			return nil
+		}
+		armed = true
+		return q.Arm()
+	}
 }
 
 func oneAtATime() hooks {
