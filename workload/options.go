@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"umemstress/rdma"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem"
@@ -46,6 +47,8 @@ type Options struct {
 
 	MessageBytes  int           // bytes an RDMA operation carries
 	QueuePairs    int           // connections that share the traffic
+	TxDepth       int           // messages of each that are under way at most
+	Events        bool          // completions are slept for until the device tells of them, where else they are polled for
 	Regions       int           // memory regions that the file's region is registered as
 	OnDemand      bool          // these are paged on demand and not pinned
 	Release       string        // how they are released: one of umem.Releases
@@ -62,6 +65,7 @@ type Options struct {
 	FileLength int64  // of the file; 0: chosen, see geometry
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
 	Seed       uint64 // of the payload
+	Check      string // whether what arrives is compared with it: CheckOn or CheckOff
 	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
 	DIOSource  string // a slow block device or file that the holder dio reads from; empty: a device of the run's own
 	V4L2Device string // the node of a capture device that the holder v4l2 uses; empty: one of vivid
@@ -86,6 +90,7 @@ func quick() Options {
 		Backend:      "auto",
 		MessageBytes: 64 << 10,
 		QueuePairs:   1,
+		TxDepth:      umem.DefaultDepth,
 		Regions:      1,
 		Release:      umem.ReleaseDereg,
 		Connection:   "RC",
@@ -94,6 +99,7 @@ func quick() Options {
 		FileOffset:   -1,
 		AnonBytes:    64 << 20,
 		Seed:         1,
+		Check:        CheckOn,
 		Mutator:      MutatorSelf,
 		Observe:      ObserveAuto,
 	}
@@ -143,6 +149,7 @@ func (o Options) validate() error {
 		{"verb", o.Verb, umem.Verbs()},
 		{"release", o.Release, umem.Releases()},
 		{"backend", o.Backend, rdmaBackends()},
+		{"check", o.Check, []string{CheckOn, CheckOff}},
 		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
 	} {
@@ -191,6 +198,12 @@ const maxRegionBytes = 1 << 47
 // Architecture Specification, volume 1, 9.7.4.1.4; max_msg_sz of ib_port_attr).
 const maxMessageBytes = 1 << 31
 
+// AtomicBytes is the length of a message of an atomic operation.
+const AtomicBytes = rdma.AtomicBytes
+
+// MovesNumbers says whether a verb has messages of AtomicBytes and no others.
+func MovesNumbers(verb string) bool { return umem.Atomic(verb) }
+
 // maxToldRegions is how many memory regions one process tells another one of, in a line of 16 MiB.
 const maxToldRegions = 1 << 18
 
@@ -198,14 +211,28 @@ func (o Options) validateTraffic() error {
 	switch {
 	case o.MessageBytes < 1 || int64(o.MessageBytes) > maxMessageBytes:
 		return fault.Usagef("--size %d: give from 1 to %d bytes", o.MessageBytes, maxMessageBytes)
+	case umem.Atomic(o.Verb) && o.MessageBytes != AtomicBytes:
+		return fault.Usagef("--size %d: --verb %s changes numbers of %d bytes; give --size %d", o.MessageBytes, o.Verb, AtomicBytes, AtomicBytes)
+	// rdma_rxe of 5.10 cannot send the answer over a network ("Failed sending ack"), and who has the device
+	// open then never ends: seen with two devices of one guest.
+	case umem.Atomic(o.Verb) && o.Peer != "":
+		return fault.Usagef("--peer %s: --verb %s is for one device alone, since some kernels hang of it over a network; give another verb", o.Peer, o.Verb)
+	case umem.Atomic(o.Verb) && o.Bidirectional:
+		return fault.Usagef("--bidirectional: --verb %s brings nothing back from the file; leave it out", o.Verb)
 	case o.QueuePairs < 1 || o.QueuePairs > 1024:
 		return fault.Usagef("--qp %d: give from 1 to 1024 queue pairs", o.QueuePairs)
+	case o.TxDepth < 1 || o.TxDepth > umem.MaxDepth:
+		return fault.Usagef("--tx-depth %d: give from 1 to %d messages of a queue pair", o.TxDepth, umem.MaxDepth)
 	case o.Regions < 1 || o.FileBytes%int64(o.Regions) != 0 || o.FileBytes/int64(o.Regions)%int64(os.Getpagesize()) != 0:
 		return fault.Usagef("--mr %d: give a number of memory regions that divides the %d pages of the file's region", o.Regions, o.FileBytes/int64(os.Getpagesize()))
 	case o.Regions > maxToldRegions && (o.Peer != "" || o.Release == umem.ReleaseExit || o.Release == umem.ReleaseKill):
 		return fault.Usagef("--mr %d: with --peer, or --release exit or kill, at most %d memory regions can be told of", o.Regions, maxToldRegions)
 	case o.Regions > 1 && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--mr %d: the holder %s has no memory regions; give --holder rdma", o.Regions, o.Scenario.Holder)
+	case o.TxDepth != umem.DefaultDepth && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--tx-depth %d: the holder %s has no queue pairs; give --holder rdma", o.TxDepth, o.Scenario.Holder)
+	case o.Events && o.Scenario.Holder != "rdma":
+		return fault.Usagef("--events: the holder %s has no completion queue; give --holder rdma", o.Scenario.Holder)
 	case o.Peer != "" && o.Scenario.Holder != "rdma":
 		return fault.Usagef("--peer %s: the holder %s has no other host; give --holder rdma", o.Peer, o.Scenario.Holder)
 	case o.Release != umem.ReleaseDereg && o.Scenario.Holder != "rdma":
@@ -249,6 +276,8 @@ func (o Options) settings() record.Settings {
 	return record.Settings{
 		MessageBytes:  o.MessageBytes,
 		QueuePairs:    o.QueuePairs,
+		TxDepth:       o.TxDepth,
+		Events:        o.Events,
 		Regions:       o.Regions,
 		OnDemand:      o.OnDemand,
 		Release:       o.Release,
@@ -260,6 +289,7 @@ func (o Options) settings() record.Settings {
 		Seconds:       int(o.Duration / time.Second),
 		Bidirectional: o.Bidirectional,
 		Seed:          o.Seed,
+		Check:         o.Check,
 		Connection:    o.Connection,
 		Verb:          o.Verb,
 		Mutator:       o.Mutator,

@@ -153,10 +153,19 @@ func (r *run) write(ctx context.Context, generation uint64) error {
 	if r.options.Duration > 0 {
 		stop.Until = time.Now().Add(r.options.Duration)
 	}
-	sent, err := r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(generation), Again: generation > 1, Stop: stop, Progress: &r.progress})
-	r.record.Traffic.Add(sent)
+	sent, err := r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(generation), Again: generation > 1, Stop: stop, Progress: &r.progress, Latency: r.latency, Overwriting: r.overwriting(generation)})
+	r.noteTraffic(sent)
 	r.payload.Content = r.holder.Content()
+	if look := r.overwriting(generation); look != nil && err == nil {
+		err = look(ctx)
+	}
 	return err
+}
+
+// noteTraffic records what was sent, and how long it has taken until now.
+func (r *run) noteTraffic(sent record.Traffic) {
+	r.record.Traffic.Add(sent)
+	r.record.Traffic.Latency = r.latency.Summary()
 }
 
 // amidTraffic makes a phase one during which the traffic of a run by time goes on, with
@@ -172,12 +181,12 @@ func (r *run) amidTraffic(phase func(context.Context) error) func(context.Contex
 		var traffic sync.WaitGroup
 		end := make(chan struct{})
 		traffic.Go(func() {
-			sent, failed = r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(1), Stop: holder.StopRule{UntilClosed: end}, Progress: &r.progress})
+			sent, failed = r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(1), Stop: holder.StopRule{UntilClosed: end}, Progress: &r.progress, Latency: r.latency})
 		})
 		err := phase(ctx)
 		close(end)
 		traffic.Wait()
-		r.record.Traffic.Add(sent)
+		r.noteTraffic(sent)
 		if failed != nil {
 			return failed
 		}

@@ -15,6 +15,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
@@ -42,6 +43,9 @@ type run struct {
 	stripper strip.Stripper
 	died     chan struct{} // closed when a thread of the kernel died
 	progress holder.Progress
+	latency  *latency.Histogram         // of the holder's operations
+	looker   *payload.Looker            // at what arrives; nil: nobody has looked
+	corrupt  map[uint64]map[uint64]bool // by generation: pages that came other than they were sent
 }
 
 // Run drives the scenario through its phases and returns what was witnessed,
@@ -54,7 +58,7 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	r := &run{options: o, died: make(chan struct{})}
+	r := &run{options: o, died: make(chan struct{}), latency: latency.New()}
 	var err error
 	if r.record, err = newRecord(o); err != nil {
 		return nil, err
@@ -238,7 +242,7 @@ func (r *run) Close() error {
 	if r.holder != nil {
 		errs = append(errs, r.holder.Close())
 	}
-	errs = append(errs, r.region.Close(), r.anon.Close(), r.file.Close())
+	errs = append(errs, r.looker.Close(), r.region.Close(), r.anon.Close(), r.file.Close())
 	if r.clone != nil {
 		errs = append(errs, r.clone.Close())
 	}

@@ -24,7 +24,7 @@ func (r *run) verifyCache(ctx context.Context, channel *record.CacheChannel) err
 	file, err := file.Reopen(r.file.Handle, os.O_RDONLY)
 	if err == nil {
 		var c payload.Comparison
-		c, err = r.payload.Compare(ctx, io.NewSectionReader(file, r.region.Offset, r.region.Length), r.region.Length, 2, nil)
+		c, err = r.payload.Compare(ctx, io.NewSectionReader(file, r.region.Offset, r.region.Length), r.region.Length, 2, r.arrivedCorrupt(2))
 		channel.CheckedPages, channel.StalePages = c.Checked, c.Different
 		err = errors.Join(err, file.Close())
 	}
@@ -71,7 +71,9 @@ func (r *run) fromDisk(ctx context.Context, file *os.File, generation uint64) (c
 		return c, proof, 0, err
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	if c, err = r.payload.Compare(ctx, disk, r.region.Length, generation, disk.Unproven); err != nil {
+	corrupt := r.arrivedCorrupt(generation)
+	leaveOut := func(page uint64) bool { return disk.Unproven(page) || corrupt(page) }
+	if c, err = r.payload.Compare(ctx, disk, r.region.Length, generation, leaveOut); err != nil {
 		return c, proof, disk.RefusedWrites, err
 	}
 	proof, err = disk.Proof()

@@ -76,7 +76,10 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return errors.Join(err, reported)
 			}
-			err = printRecord(cmd.OutOrStdout(), flags.format, record, options.Output)
+			err = errors.Join(
+				printRecord(cmd.OutOrStdout(), flags.format, record, options.Output),
+				flags.table.Print(cmd.OutOrStdout(), record),
+			)
 			return errors.Join(runStatus(record), err, reported)
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/bytesize"
 	"umemstress/cmd/umemstress/internal/cireport"
+	"umemstress/cmd/umemstress/internal/perftable"
 	"umemstress/cmd/umemstress/internal/status"
 	"umemstress/workload"
 	"umemstress/workload/scenario"
@@ -25,6 +26,7 @@ type runFlags struct {
 	format  string
 	reports cireport.Flags
 	status  status.Flags
+	table   perftable.Flags
 	given   *pflag.FlagSet
 }
 
@@ -33,6 +35,7 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	addFormatFlag(flags, &f.format)
 	f.reports.Register(flags)
 	f.status.Register(flags)
+	f.table.Register(flags)
 	quick, err := workload.Preset("quick")
 	if err != nil {
 		panic(err) // the name stands in workload's own table
@@ -53,6 +56,9 @@ func (f *runFlags) options() (workload.Options, error) {
 	if err := f.exclusive(); err != nil {
 		return preset, err
 	}
+	if err := f.table.Check(f.format, f.preset); err != nil {
+		return preset, err
+	}
 	var joined optionFlags
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	joined.register(flags, preset)
@@ -64,7 +70,11 @@ func (f *runFlags) options() (workload.Options, error) {
 	if err != nil {
 		return preset, err
 	}
-	return joined.finish()
+	o, err := joined.finish()
+	if workload.MovesNumbers(o.Verb) && !f.given.Changed("size") {
+		o.MessageBytes = workload.AtomicBytes
+	}
+	return o, err
 }
 
 // names are what a flag takes; what each of them is, 'umemstress scenarios' tells.
@@ -157,13 +167,15 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.BoolVar(&o.OnDemand, "odp", o.OnDemand, "register the file's region for paging on demand, which pins nothing: a way out, to be tried")
 	flags.StringVar(&o.Release, "release", o.Release, "how they are released: dereg, one after the other; parallel, by 8 threads at once; exit, with the process that has them; kill, the same killed")
 	flags.IntVarP(&o.QueuePairs, "qp", "q", o.QueuePairs, "number of queue pairs")
+	flags.IntVarP(&o.TxDepth, "tx-depth", "t", o.TxDepth, "messages of a queue pair that are under way at most; 1: each alone, as its latency is measured")
+	flags.BoolVarP(&o.Events, "events", "e", o.Events, "sleep until the device tells of completions (a completion channel), in place of polling for them")
 	flags.IntVarP(&o.Iterations, "iters", "n", o.Iterations, "messages in each write phase (default: one pass over the file region)")
 	flags.IntVarP(&f.seconds, "duration", "D", int(o.Duration/time.Second), "seconds that each write phase repeats its pass; traffic then goes on through clean and strip")
 	flags.BoolVarP(&o.Bidirectional, "bidirectional", "b", o.Bidirectional, "passes from the file into the anonymous region as well")
 	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "connection type: RC")
 	flags.StringVar(&o.V4L2Device, "v4l2-dev", o.V4L2Device, "capture device that the holder v4l2 takes pictures from, such as /dev/video0 (default: one of the driver vivid)")
 	flags.StringVar(&o.DIOSource, "dio-source", o.DIOSource, "slow block device or file that the holder dio reads from, and leaves as it is (default: a device of its own)")
-	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate")
+	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate; cas and fadd, compare-and-swap and fetch-and-add of 8 bytes")
 	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")
 	flags.StringVar(&o.Peer, "peer", o.Peer, "command that starts umemstress peer on the host that the bytes come from, such as 'ssh node2 umemstress peer' (default: this host alone)")
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
@@ -173,6 +185,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
 	flags.StringVar(&f.anonSize, "anon-size", bytesize.Format(o.AnonBytes), "size of the anonymous region, the source of the traffic")
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
+	flags.StringVar(&o.Check, "check", o.Check, "compare all that arrives with the payload, after each pass: on, or off for speed")
 	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none")
 	known := workload.Scenarios()
 	flags.StringVar(&o.Scenario.Holder, "holder", o.Scenario.Holder, "what pins: "+names(known.Choices(scenario.PartHolder)))

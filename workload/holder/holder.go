@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
@@ -45,5 +46,8 @@ type Step struct {
 	Source   payload.Recipe // of the bytes that the source holds, where the run chooses them
 	Again    bool           // the second one, past the file system that believes the pages clean
 	Stop     StopRule
-	Progress *Progress // of a holder that can repeat its traffic; nil: nobody looks
+	Progress *Progress          // of a holder that can repeat its traffic; nil: nobody looks
+	Latency  *latency.Histogram // of operations, of a holder that can time them; nil: nobody asks
+	// Overwriting is called when all has arrived and is about to be brought again; nil: nobody minds.
+	Overwriting func(context.Context) error
 }

@@ -83,3 +83,20 @@ func SyncAnswer(err error) string {
 	}
 	return err.Error()
 }
+
+// differences counts the bytes that differ, and says where the first is.
+func differences(got, want []byte) (n, first int) {
+	if bytes.Equal(got, want) {
+		return 0, 0
+	}
+	for i := range got {
+		if got[i] == want[i] {
+			continue
+		}
+		if n == 0 {
+			first = i
+		}
+		n++
+	}
+	return n, first
+}

@@ -12,6 +12,7 @@ func NoChannels() Channels {
 		WarningCount: WarningCountChannel{State: StateAbsent},
 		Accounting:   AccountingChannel{State: StateAbsent},
 		Folios:       FoliosChannel{State: StateAbsent},
+		Arrival:      ArrivalChannel{State: StateAbsent},
 		Console:      ConsoleChannel{State: StateAbsent},
 	}
 }
@@ -51,6 +52,7 @@ type Channels struct {
 	WarningCount WarningCountChannel `json:"warning_count"`
 	Accounting   AccountingChannel   `json:"accounting"`
 	Folios       FoliosChannel       `json:"folios"`
+	Arrival      ArrivalChannel      `json:"arrival"`
 	Console      ConsoleChannel      `json:"console"`
 }
 
@@ -157,6 +159,20 @@ func (c Channels) WarningRise() (rise uint64, known bool) {
 		return 0, false
 	}
 	return *after - *before, true
+}
+
+// ArrivalChannel compares the bytes that a write phase brought with those that were sent, in the memory
+// where they arrived and before anything else happened to them: what differs was corrupted in flight. Other
+// channels leave such pages out.
+type ArrivalChannel struct {
+	State        string `json:"state"`
+	Why          string `json:"why,omitempty"`           // also of unseen pages
+	Looks        uint64 `json:"looks,omitempty"`         // one for each pass
+	CheckedPages uint64 `json:"checked_pages,omitempty"` // in all looks
+	UnseenPages  uint64 `json:"unseen_pages,omitempty"`  // that could not be looked at without a change
+	CorruptPages uint64 `json:"corrupt_pages,omitempty"` // once for each write phase
+	CorruptBytes uint64 `json:"corrupt_bytes,omitempty"`
+	FirstCorrupt *int64 `json:"first_corrupt_offset,omitempty"` // of the byte that was found first, in the region
 }
 
 // DiskChannel compares the bytes on disk with the bytes that the holder wrote.

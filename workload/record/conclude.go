@@ -22,6 +22,7 @@ func consequences(r *Record) []string {
 		}
 	}
 	c := r.Channels
+	add(c.Arrival.CorruptBytes > 0, "traffic-corrupt: %d bytes", c.Arrival.CorruptBytes)
 	add(c.Clone.State == StateOK && c.Clone.ChangedPages > 0, "clone-changed: %d pages", c.Clone.ChangedPages)
 	add(c.Disk.State == StateOK && c.Disk.StalePages > 0, "stale-on-disk: %d pages", c.Disk.StalePages)
 	add(c.Cache.State == StateOK && c.Cache.StalePages > 0, "stale-in-cache: %d pages", c.Cache.StalePages)

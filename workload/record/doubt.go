@@ -37,6 +37,7 @@ func (c Channels) states() []channelState {
 		{"warning_count", c.WarningCount.State, scenario.PhasePrepare, true},
 		{"accounting", c.Accounting.State, scenario.PhasePrepare, true},
 		{"folios", c.Folios.State, scenario.PhasePin, true},
+		{"arrival", c.Arrival.State, scenario.PhaseWrite, true},
 		{"console", c.Console.State, "", true},
 	}
 }
@@ -132,6 +133,7 @@ func tooMany(r *Record) string {
 		{c.Disk.State, "old on disk", c.Disk.OldPages, c.Disk.StalePages, "that are stale"},
 		{c.Cache.State, "checked in the page cache", c.Cache.CheckedPages, pages, "of the region"},
 		{c.Cache.State, "stale in the page cache", c.Cache.StalePages, c.Cache.CheckedPages, "that were checked"},
+		{c.Arrival.State, "corrupt as they arrived", c.Arrival.CorruptPages, min(2*pages, c.Arrival.CheckedPages), "that were looked at then"},
 		{c.Clone.State, "checked in the clone", c.Clone.CheckedPages, pages, "of the region"},
 		{c.Clone.State, "changed in the clone", c.Clone.ChangedPages, c.Clone.CheckedPages, "that were checked"},
 	} {

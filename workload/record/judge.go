@@ -231,6 +231,9 @@ func judgeHarmless(w testimony) (Verdict, string) {
 	if state != StateOK {
 		return Inconclusive, "nothing wrong was seen, but " + w.proof()
 	}
+	if what := w.corrupt(); what != "" {
+		return Inconclusive, what
+	}
 	if checked == 0 {
 		return Inconclusive, "no page of the file was checked"
 	}
@@ -250,6 +253,20 @@ func judgeHarmless(w testimony) (Verdict, string) {
 		return Inconclusive, fmt.Sprintf("%s, but the file system counted %d warnings of its own: see kmsg.log", w.proof(), rise)
 	}
 	return judgeUnharmed(w)
+}
+
+// corrupt says of bytes that they were corrupted in flight, before a file system had them.
+func (w testimony) corrupt() string {
+	a := w.Arrival
+	if a.State != StateOK && a.State != StateFailed || a.CorruptBytes == 0 {
+		return ""
+	}
+	where := ""
+	if a.FirstCorrupt != nil {
+		where = fmt.Sprintf(", the first at byte %d of the region", *a.FirstCorrupt)
+	}
+	return fmt.Sprintf("traffic corrupt: %d bytes of %d pages arrived other than they were sent%s; they were corrupted in flight, by what holds, its device or the link, so that of these pages the disk proves nothing",
+		a.CorruptBytes, a.CorruptPages, where)
 }
 
 // judgeUnharmed is reached when the bytes are right.

@@ -72,6 +72,8 @@ func (r *Record) process() Process {
 type Settings struct {
 	MessageBytes  int    `json:"message_bytes"`
 	QueuePairs    int    `json:"queue_pairs"`
+	TxDepth       int    `json:"tx_depth,omitempty"`       // messages of a queue pair that are under way at most; 0 of old: 128
+	Events        bool   `json:"events,omitempty"`         // completions were slept for
 	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
 	OnDemand      bool   `json:"on_demand,omitempty"`      // they were not pinned
 	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
@@ -83,6 +85,7 @@ type Settings struct {
 	Seconds       int    `json:"duration_seconds,omitempty"`
 	Bidirectional bool   `json:"bidirectional,omitempty"`
 	Seed          uint64 `json:"seed"`
+	Check         string `json:"check,omitempty"` // whether what arrived was compared with it; empty of old: it was not
 	Connection    string `json:"connection"`
 	Verb          string `json:"verb"`
 	Mutator       string `json:"mutator,omitempty"` // who makes a mutation beside the region
@@ -184,6 +187,28 @@ type Traffic struct {
 	// run gave up.
 	Attempts int `json:"attempts,omitempty"`
 	Held     int `json:"hits,omitempty"`
+
+	// Of both write phases, and of the fastest tenth of a second, of a holder that can repeat its traffic.
+	BytesPerSecond      float64  `json:"bytes_per_second,omitempty"`
+	PeakBytesPerSecond  float64  `json:"peak_bytes_per_second,omitempty"`
+	OperationsPerSecond float64  `json:"operations_per_second,omitempty"`
+	Latency             *Latency `json:"latency_us,omitempty"` // nil: not measured
+}
+
+// Latency is how long it took from when operations were posted until their completion was seen, in
+// microseconds. A completion answers for all operations that were posted with it, and what was
+// posted before is done first: but for operations one by one, that is the time in the queue, too.
+type Latency struct {
+	Completions  uint64  `json:"completions"`   // that were counted
+	ErrorPercent float64 `json:"error_percent"` // that a value is off at most
+	Min          float64 `json:"min"`
+	P50          float64 `json:"p50"`
+	P90          float64 `json:"p90"`
+	P99          float64 `json:"p99"`
+	P999         float64 `json:"p99_9"`
+	Max          float64 `json:"max"`
+	Mean         float64 `json:"mean"`
+	Deviation    float64 `json:"deviation"` // standard deviation
 }
 
 // Add adds what another write phase sent.
@@ -191,6 +216,10 @@ func (t *Traffic) Add(more Traffic) {
 	t.Operations += more.Operations
 	t.Bytes += more.Bytes
 	t.Seconds += more.Seconds
+	t.PeakBytesPerSecond = max(t.PeakBytesPerSecond, more.PeakBytesPerSecond)
+	if t.Seconds > 0 {
+		t.BytesPerSecond, t.OperationsPerSecond = float64(t.Bytes)/t.Seconds, float64(t.Operations)/t.Seconds
+	}
 }
 
 // Answers are what msync and fsync answered. Evidence from before it had a place of its

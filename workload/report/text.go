@@ -38,6 +38,15 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	if r.Traffic.Seconds > 0 {
 		t.row("traffic", "%s", trafficLine(r))
 	}
+	if r.Traffic.PeakBytesPerSecond > 0 {
+		t.row("rate", "%s", rateLine(r.Traffic))
+	}
+	if l := r.Traffic.Latency; l != nil {
+		t.row("latency", "%s", latencyLine(*l, r.Settings))
+	}
+	if line := arrivalLine(r.Channels.Arrival, r.Settings); line != "" {
+		t.row("arrived", "%s", line)
+	}
 	t.row("phases", "%s", phaseLine(r.Phases))
 	t.row("probes", "%s", probesLine(r.Channels.Probes))
 	t.acts(r.Channels.Probes)

@@ -89,3 +89,43 @@ func TestTextOfTraffic(t *testing.T) {
 		t.Error(other)
 	}
 }
+
+// What perftest's users read with their eyes and their scripts is what perftest prints.
+func TestPerftest(t *testing.T) {
+	var r record.Record
+	print := func(gbits bool) string {
+		var b strings.Builder
+		if err := Perftest(&b, &r, gbits); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if nothing := print(false); !strings.Contains(nothing, "nothing was sent") {
+		t.Error(nothing)
+	}
+	r.Settings = record.Settings{MessageBytes: 65536, TxDepth: 1}
+	r.Traffic.Add(record.Traffic{Operations: 4000, Bytes: 4000 << 16, Seconds: 2, PeakBytesPerSecond: 150 << 20})
+	r.Traffic.Latency = &record.Latency{Completions: 4000, Min: 1, P50: 2, P99: 3, P999: 4, Max: 5, Mean: 2.5, Deviation: 0.5}
+	for gbits, want := range map[bool][]string{
+		false: {" BW peak[MB/sec] ", " BW average[MB/sec] ", "65536 4000 150.00 125.00 0.002000", "65536 4000 1.00 5.00 2.00 2.50 0.50 3.00 4.00"},
+		true:  {" BW peak[Gb/sec] ", " BW average[Gb/sec] ", "65536 4000 1.26 1.05 0.002000"},
+	} {
+		text := print(gbits)
+		squeezed := strings.Join(strings.Fields(text), " ")
+		for _, part := range want {
+			if !strings.Contains(squeezed, part) {
+				t.Errorf("gbits %v: %q is not in\n%s", gbits, part, text)
+			}
+		}
+	}
+	var b strings.Builder
+	if err := Text(&b, &r, "dir"); err != nil || !strings.Contains(b.String(), "125.00 MiB/s, at best 150.00, and 2000 operations a second") ||
+		!strings.Contains(b.String(), "min 1.0 µs, 50 % 2.0 µs") || strings.Contains(b.String(), "in a queue") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	r.Settings.TxDepth = 128
+	b.Reset()
+	if err := Text(&b, &r, "dir"); err != nil || !strings.Contains(b.String(), "with the time in a queue of 128") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 )
 
@@ -23,6 +24,7 @@ type side interface {
 	Expect(ctx context.Context, o end.Order) error
 	Send(ctx context.Context, o end.Order) (end.Done, error)
 	Await(ctx context.Context) error
+	Latencies(ctx context.Context) ([]latency.Count, error)
 	ClosePairs(ctx context.Context) error
 	Deregister(ctx context.Context, threads int) error
 	Close() error
@@ -45,6 +47,8 @@ func (h here) Begin(_ context.Context, theirs end.Region, pass holder.Pass) erro
 func (h here) Fill(context.Context, *memory.Region, payload.Recipe) error { return nil }
 
 func (h here) Expect(_ context.Context, o end.Order) error { return h.End.Expect(o) }
+
+func (h here) Latencies(context.Context) ([]latency.Count, error) { return h.End.Latencies(), nil }
 
 func (h here) ClosePairs(context.Context) error { return h.End.ClosePairs() }
 

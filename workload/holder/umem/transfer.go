@@ -8,6 +8,7 @@ import (
 	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/latency"
 	"umemstress/workload/record"
 )
 
@@ -19,9 +20,12 @@ type transfer struct {
 	bidirectional  bool
 	stop           holder.StopRule
 	counter        *holder.Progress
+	took           *latency.Histogram          // nil: nobody asks
+	overwriting    func(context.Context) error // before a further pass; nil: nobody minds
 
 	sent      record.Traffic
-	forwarded int // messages of sent from the source to the target
+	forwarded int           // messages of sent from the source to the target
+	paused    time.Duration // of overwriting
 }
 
 // orderTime is how long an order takes: what is under way comes to rest between two of them, and
@@ -35,8 +39,25 @@ const orderBytes = 256 << 20
 func (t *transfer) run(ctx context.Context) (record.Traffic, error) {
 	started := time.Now()
 	err := t.send(ctx)
-	t.sent.Seconds = time.Since(started).Seconds()
+	t.sent.Seconds = (time.Since(started) - t.paused).Seconds()
+	if err == nil && t.took != nil {
+		err = t.collect(ctx)
+	}
 	return t.sent, err
+}
+
+// collect adds up what both ends have timed.
+func (t *transfer) collect(ctx context.Context) error {
+	for _, s := range []side{t.source, t.target} {
+		counts, err := s.Latencies(ctx)
+		if err == nil {
+			err = t.took.Merge(counts)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send makes passes from the source to the target. Both ways, each is followed by one back, which
@@ -55,12 +76,26 @@ func (t *transfer) send(ctx context.Context) error {
 		if t.stop.Enough(t.forwarded, perPass, time.Now) {
 			return nil
 		}
+		if err := t.pause(ctx); err != nil {
+			return err
+		}
 		if t.bidirectional {
 			if err := t.messages(ctx, perPass, true); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// pause has somebody look at what has arrived before the next pass brings the same bytes again. It is
+// no time of the traffic's.
+func (t *transfer) pause(ctx context.Context) error {
+	if t.overwriting == nil {
+		return nil
+	}
+	began := time.Now()
+	defer func() { t.paused += time.Since(began) }()
+	return t.overwriting(ctx)
 }
 
 // messages moves the first messages of a pass, or brings them back.
@@ -78,11 +113,12 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 				return err
 			}
 		}
+		began := time.Now()
 		done, err := sender.Send(ctx, order)
-		t.count(done)
 		if err == nil && t.config.Receives() {
 			err = receiver.Await(ctx)
 		}
+		t.count(done, time.Since(began))
 		if err != nil {
 			return t.explain(err, receiver)
 		}
@@ -108,8 +144,9 @@ func (t *transfer) explain(err error, receiver side) error {
 	return err
 }
 
-func (t *transfer) count(d end.Done) {
+func (t *transfer) count(d end.Done, took time.Duration) {
 	t.sent.Operations += uint64(d.Messages)
 	t.sent.Bytes += d.Bytes
+	t.sent.PeakBytesPerSecond = max(t.sent.PeakBytesPerSecond, float64(d.Bytes)/max(took, time.Nanosecond).Seconds())
 	t.counter.Add(d.Messages, d.Bytes)
 }

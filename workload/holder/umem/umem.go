@@ -41,15 +41,26 @@ type Config struct {
 	OnDemand      bool   // they are not pinned, but paged on demand
 	Release       string // how they are released: one of Releases
 	QueuePairs    int    // connections that share the traffic
+	Depth         int    // messages of each that are under way at most
+	Events        bool   // the ends sleep until the device tells of completions
 	MessageBytes  int    // that an RDMA operation carries
 	Bidirectional bool   // passes from the target back into the source as well
 }
+
+// The queue of messages under way.
+const (
+	DefaultDepth = end.DefaultDepth
+	MaxDepth     = end.MaxDepth
+)
 
 // VerbWrite is the verb of who chooses none.
 const VerbWrite = end.VerbWrite
 
 // Verbs are the names of all.
 func Verbs() []string { return end.Verbs() }
+
+// Atomic says whether a verb changes numbers, whose length is all that a message has.
+func Atomic(verb string) bool { return end.Atomic(verb) }
 
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string { return end.Arrival(verb) }
@@ -70,7 +81,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, OnDemand: c.OnDemand}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}
@@ -159,6 +170,7 @@ func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traf
 	t := transfer{
 		source: h.source, target: h.target, config: h.ends, pass: h.pass,
 		bidirectional: h.config.Bidirectional, stop: step.Stop, counter: step.Progress,
+		took: step.Latency, overwriting: step.Overwriting,
 	}
 	return t.run(ctx)
 }

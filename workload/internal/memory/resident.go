@@ -48,6 +48,16 @@ func MappedPages(mem []byte) (int, error) {
 	return mapped, err
 }
 
+// Present says of each page of mem whether the page table has it.
+func Present(mem []byte) ([]bool, error) {
+	entries, err := pagemap(mem)
+	present := make([]bool, len(entries))
+	for i, e := range entries {
+		present[i] = e&pagemapPresent != 0
+	}
+	return present, err
+}
+
 // CachedPages says of each page of a mapping of a file whether it is in the page cache. Of a
 // file that is neither the caller's own nor writable for it, the kernel says so of every page
 // (mm/mincore.c, can_do_mincore).

@@ -15,6 +15,7 @@ import (
 const (
 	quickBytes   = 64 << 20
 	quickMessage = 64 << 10
+	quickDepth   = 128
 	quickSeed    = 1
 	partOffset   = 129 * 4096
 	partBehind   = 2 << 20
@@ -82,6 +83,8 @@ func RunFlags(r *record.Record) []string {
 	o := r.Settings
 	add(o.MessageBytes > 0 && o.MessageBytes != quickMessage, "--size", o.MessageBytes)
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
+	add(o.TxDepth > 0 && o.TxDepth != quickDepth, "--tx-depth", o.TxDepth)
+	add(o.Events, "--events")
 	add(o.Regions > 1, "--mr", o.Regions)
 	add(o.OnDemand, "--odp")
 	add(o.Release != "" && o.Release != "dereg", "--release", o.Release)

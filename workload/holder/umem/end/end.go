@@ -12,6 +12,7 @@ import (
 
 	"umemstress/rdma"
 	"umemstress/workload/holder"
+	"umemstress/workload/latency"
 	"umemstress/workload/record"
 )
 
@@ -32,7 +33,9 @@ type Config struct {
 	Path       rdma.PathConfig
 	Verb       string // how bytes move: one of Verbs
 	QueuePairs int    // connections that share the traffic
+	Depth      int    // messages of each that are under way at most
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
+	Events     bool   // it sleeps until the device tells of completions
 }
 
 // End is one of the two ends. It is used by one at a time.
@@ -49,6 +52,8 @@ type End struct {
 	mine     pieces
 	theirs   Region
 	pass     holder.Pass
+	took     *latency.Histogram
+	ledger   *ledger // of who makes atomic operations
 
 	completions [16]rdma.Completion
 }
@@ -74,7 +79,7 @@ type Piece struct {
 
 // Open opens the device and makes the queue pairs.
 func Open(c Config) (_ *End, err error) {
-	e := &End{config: c, verb: verbNamed(c.Verb), byNumber: map[uint32]*pair{}}
+	e := &End{config: c, verb: verbNamed(c.Verb), byNumber: map[uint32]*pair{}, took: latency.New()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -90,14 +95,18 @@ func Open(c Config) (_ *End, err error) {
 		return nil, err
 	}
 	// Room for the completions of all that is under way.
-	if e.cq, err = e.context.CreateCQ(2 * c.QueuePairs * depth); err != nil {
+	create := e.context.CreateCQ
+	if c.Events {
+		create = e.context.CreateEventCQ
+	}
+	if e.cq, err = create(c.QueuePairs * (c.Depth + receiveDepth)); err != nil {
 		return nil, err
 	}
 	if e.path, err = e.context.Path(c.Path); err != nil {
 		return nil, err
 	}
 	for range c.QueuePairs {
-		p, err := newPair(e.pd, e.cq, e.verb)
+		p, err := newPair(e.pd, e.cq, e.verb, c.Depth, e.took)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +161,21 @@ func (e *End) Register(mapping []byte, n int) (Region, error) {
 		access |= rdma.AccessOnDemand
 	}
 	err := e.mine.register(e.pd, mapping, n, access)
+	if err == nil && e.verb.atomic && e.config.Sends(false) {
+		err = e.keepLedger(mapping)
+	}
 	return e.mine.region(), err
+}
+
+// keepLedger has this end's queue pairs make atomic operations.
+func (e *End) keepLedger(mapping []byte) (err error) {
+	if e.ledger, err = newLedger(e.pd, mapping, len(e.pairs)*slots(e.config.Depth)); err != nil {
+		return err
+	}
+	for i, p := range e.pairs {
+		p.keep(e.ledger, i*slots(e.config.Depth))
+	}
+	return nil
 }
 
 // Begin tells the other end's region, and how passes are cut into messages.
@@ -164,8 +187,11 @@ func (e *End) Begin(theirs Region, pass holder.Pass) error {
 	if pass.Size < 1 || pass.Source < 1 || pass.Target < 1 || pass.Piece < 0 || mine > e.mine.len() {
 		return fmt.Errorf("a pass cannot be %+v over a region of %d bytes", pass, e.mine.len())
 	}
+	if e.verb.atomic && (pass.Size != rdma.AtomicBytes || pass.Target%rdma.AtomicBytes != 0 || pass.Source%rdma.AtomicBytes != 0 || pass.Piece%rdma.AtomicBytes != 0) {
+		return fmt.Errorf("a pass of numbers of %d bytes cannot be %+v", rdma.AtomicBytes, pass)
+	}
 	e.theirs, e.pass = theirs, pass
-	return nil
+	return e.ledger.begin(pass.Target)
 }
 
 // Sends says whether an end so opened posts the requests of a message from the source to the
@@ -182,6 +208,9 @@ func (c Config) Receives() bool { return verbNamed(c.Verb).receives }
 // rdma_rxe of 5.10: seen to stay pinned after its release).
 func (c Config) Answers() bool { return verbNamed(c.Verb).op == rdma.OpRead }
 
+// Latencies are how long batches of messages took that this end has posted since it was asked last.
+func (e *End) Latencies() []latency.Count { return e.took.Take() }
+
 // ClosePairs closes the queue pairs alone.
 func (e *End) ClosePairs() error {
 	var errs []error
@@ -192,14 +221,16 @@ func (e *End) ClosePairs() error {
 }
 
 // Deregister closes the memory regions, by so many threads.
-func (e *End) Deregister(threads int) error { return e.mine.close(threads) }
+func (e *End) Deregister(threads int) error {
+	return errors.Join(e.mine.close(threads), e.ledger.release())
+}
 
 // Close closes the context, and with it everything that was made from it.
 func (e *End) Close() error {
 	if e.context == nil {
 		return nil
 	}
-	return e.context.Close()
+	return errors.Join(e.context.Close(), e.ledger.close())
 }
 
 // stuckAfter is how long nothing may arrive. Retries of a lossy link take

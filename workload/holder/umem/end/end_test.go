@@ -1,12 +1,18 @@
 package end
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"umemstress/rdma"
 	"umemstress/workload/holder"
+	"umemstress/workload/internal/memory"
+	"umemstress/workload/latency"
 )
 
 // A completion is of the queue pair that it names; one of another is an error that names
@@ -102,6 +108,113 @@ func TestBegin(t *testing.T) {
 		}
 		if err := e.Expect(bad); err == nil {
 			t.Errorf("%+v is expected", bad)
+		}
+	}
+}
+
+// Each number is brought by changing what was brought before, and what an operation finds is held against that.
+func TestLedger(t *testing.T) {
+	for verb, swapped := range map[string]bool{"cas": true, "fadd": false} {
+		mapped := func(numbers int) *memory.Region {
+			r, err := memory.MapAnonymous(8 * numbers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = r.Close() })
+			return r
+		}
+		mine, there := mapped(2), mapped(4)
+		l := &ledger{mine: mine.Bytes, theirs: mapped(4), results: mapped(16)}
+		p := &pair{depth: 4, verb: verbNamed(verb)}
+		p.keep(l, slots(4))
+		for generation := range uint64(3) {
+			binary.NativeEndian.PutUint64(mine.Bytes, ^generation<<17)
+			binary.NativeEndian.PutUint64(mine.Bytes[8:], generation*0x0102030405060708)
+			for m := range (holder.Pass{Size: 8, Target: 32, Source: 16}).Messages() {
+				p.queue(m, rdma.Slice{}, 0, 0)
+			}
+			for i, r := range p.batch { // what a device does
+				at := there.Bytes[8*i:]
+				was := binary.NativeEndian.Uint64(at)
+				switch {
+				case r.Op == rdma.OpFetchAdd && !swapped:
+					binary.NativeEndian.PutUint64(at, was+r.CompareAdd)
+				case r.Op == rdma.OpCompareSwap && swapped && was == r.CompareAdd:
+					binary.NativeEndian.PutUint64(at, r.Swap)
+				default:
+					t.Fatalf("%s: %+v finds %#x", verb, r, was)
+				}
+				if first := 8 * slots(4); r.Local.Offset < first || r.Local.Offset >= 2*first || r.Local.Length != 8 {
+					t.Errorf("%s: the result of message %d goes to %+v", verb, i, r.Local)
+				}
+				binary.NativeEndian.PutUint64(l.results.Bytes[r.Local.Offset:], was)
+			}
+			p.posted, p.batch = p.posted+4, p.batch[:0]
+			if err := p.complete(&rdma.Completion{ID: p.posted - 1}); err != nil || p.sent != p.posted {
+				t.Errorf("%s: %v, %d of %d sent", verb, err, p.sent, p.posted)
+			}
+			if want := append(bytes.Clone(mine.Bytes), mine.Bytes...); !bytes.Equal(there.Bytes, want) {
+				t.Errorf("%s: other numbers than were sent", verb)
+			}
+		}
+		for m := range (holder.Pass{Size: 8, Target: 32, Source: 16}).Messages() {
+			p.queue(m, rdma.Slice{}, 0, 0)
+		}
+		for i, r := range p.batch {
+			copy(l.results.Bytes[r.Local.Offset:], there.Bytes[8*i:][:8])
+		}
+		l.results.Bytes[p.batch[2].Local.Offset] ^= 1
+		p.posted += 4
+		if err := p.complete(&rdma.Completion{ID: p.posted - 1}); err == nil || !strings.Contains(err.Error(), "at byte 16 of the file's region") {
+			t.Errorf("%s: somebody else wrote there, and nobody noticed: %v", verb, err)
+		}
+	}
+}
+
+// Batches are timed from their post to their completion, each once.
+func TestTime(t *testing.T) {
+	p := &pair{posted: 6, verb: verbNamed(VerbWrite), took: latency.New()}
+	for _, ago := range []time.Duration{time.Hour / 2, time.Minute, time.Second} {
+		p.since = append(p.since, time.Now().Add(-ago))
+	}
+	for id := range uint64(2) {
+		if err := p.complete(&rdma.Completion{ID: 2*id + 1}); err != nil {
+			t.Error(err)
+		}
+	}
+	if s := p.took.Summary(); s.Completions != 2 || math.Abs(s.Max-1800e6) > 30e6 || math.Abs(s.Min-60e6) > 5e6 || len(p.since) != 1 {
+		t.Errorf("%+v, and %d under way", s, len(p.since))
+	}
+	if err := p.complete(&rdma.Completion{ID: 5, Status: rdma.StatusFlushed}); err == nil || p.took.Summary().Completions != 2 {
+		t.Errorf("what failed is timed, %v", err)
+	}
+	if err := p.complete(&rdma.Completion{ID: 6}); !errors.Is(err, errUnasked) {
+		t.Errorf("a completion of what was not posted: %v", err)
+	}
+}
+
+// The batch that is filled while the queue is full takes no result of what is under way.
+func TestSlots(t *testing.T) {
+	for _, depth := range []int{1, 2, 3, 128} {
+		r, err := memory.MapAnonymous(8 * slots(depth))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &pair{depth: depth, verb: verbNamed("fadd")}
+		p.keep(&ledger{mine: r.Bytes, theirs: r, results: r}, 0)
+		for first := range uint64(2 * depth) {
+			p.posted, p.batch = first, p.batch[:0]
+			taken := map[int]bool{}
+			for range depth + batchLength(depth) {
+				p.queue(holder.Message{Length: 8}, rdma.Slice{}, 0, 0)
+				taken[p.batch[len(p.batch)-1].Local.Offset] = true
+			}
+			if len(taken) != slots(depth) {
+				t.Errorf("depth %d, from %d on: %d results of %d", depth, first, len(taken), slots(depth))
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

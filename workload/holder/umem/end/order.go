@@ -36,7 +36,7 @@ type Done struct {
 }
 
 // MostReceives is how many messages an end with so many queue pairs can expect at once.
-func MostReceives(queuePairs int) int { return queuePairs * depth }
+func MostReceives(queuePairs int) int { return queuePairs * receiveDepth }
 
 // Send sends messages, and returns when they are done as far as this end knows.
 func (e *End) Send(ctx context.Context, o Order) (Done, error) {
@@ -63,7 +63,7 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 			break
 		}
 		p := e.pairs[(o.First+uint64(done.Messages))%uint64(len(e.pairs))]
-		if len(p.batch) == batchLength {
+		if len(p.batch) == cap(p.batch) {
 			if err := e.flush(ctx, p); err != nil {
 				return done, err
 			}
@@ -72,7 +72,7 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 		if err != nil {
 			return done, err
 		}
-		p.queue(e.mine.slice(e.offset(m), m.Length), addr, key)
+		p.queue(m, e.mine.slice(e.offset(m), m.Length), addr, key)
 		done.Messages++
 		done.Bytes += uint64(m.Length)
 		done.To = m.To + int64(m.Length)

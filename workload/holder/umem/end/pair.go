@@ -2,8 +2,11 @@ package end
 
 import (
 	"fmt"
+	"time"
 
 	"umemstress/rdma"
+	"umemstress/workload/holder"
+	"umemstress/workload/latency"
 )
 
 // pair is this end's queue pair of a connection, and what is under way on it.
@@ -13,28 +16,41 @@ type pair struct {
 
 	posted, sent       uint64 // messages that this end has asked for, and those that are done
 	expected, received uint64 // messages that have a receive, and those that are here
+	depth              int    // messages that are under way at most
 	batch              []rdma.Request
 	receives           []rdma.Receive
+
+	since []time.Time        // when the batches were posted that are under way, the oldest first
+	took  *latency.Histogram // of batches, from then until their completion was seen
+
+	ledger *ledger // of who makes atomic operations; nil: nobody does
+	slot   int     // the first of this pair's results
+	finds  []found // what operations under way, and of the batch, are to find, by their IDs modulo its length
 }
 
 const (
-	// depth is how many messages of a connection are under way at most: perftest's
-	// default.
-	depth = 128
-	// batchLength is how many messages one doorbell announces and one completion
-	// answers: two batches fit, so the queue does not run dry meanwhile.
-	batchLength = depth / 2
+	// DefaultDepth is how many messages of a connection are under way at most, where nobody says
+	// otherwise: perftest's default.
+	DefaultDepth = 128
+	// MaxDepth is the longest queue that can be asked for.
+	MaxDepth = 1 << 14
+	// receiveDepth is how many messages of a connection have a receive at most.
+	receiveDepth = 128
 	// ofReceive is set in the ID of a receive, whose completions come from the same queue as those of
 	// requests.
 	ofReceive = 1 << 63
 )
 
-func newPair(pd *rdma.PD, cq *rdma.CQ, v verb) (*pair, error) {
-	p := &pair{verb: v, batch: make([]rdma.Request, 0, batchLength)}
-	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: depth}
+// batchLength is how many messages one doorbell announces and one completion
+// answers: two batches fit, so the queue does not run dry meanwhile.
+func batchLength(depth int) int { return max(1, depth/2) }
+
+func newPair(pd *rdma.PD, cq *rdma.CQ, v verb, depth int, took *latency.Histogram) (*pair, error) {
+	p := &pair{verb: v, depth: depth, batch: make([]rdma.Request, 0, batchLength(depth)), took: took}
+	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: depth, Atomics: v.atomic}
 	if v.receives {
-		p.receives = make([]rdma.Receive, 0, depth)
-		config.MaxRecv = depth
+		p.receives = make([]rdma.Receive, 0, receiveDepth)
+		config.MaxRecv = receiveDepth
 	}
 	var err error
 	p.qp, err = pd.CreateQP(config)
@@ -43,9 +59,13 @@ func newPair(pd *rdma.PD, cq *rdma.CQ, v verb) (*pair, error) {
 
 // queue adds a message to the batch, which has room: bytes of this end's region, and where
 // the other end has them.
-func (p *pair) queue(mine rdma.Slice, addr uint64, key uint32) {
+func (p *pair) queue(m holder.Message, mine rdma.Slice, addr uint64, key uint32) {
 	r := rdma.Request{ID: p.posted + uint64(len(p.batch)), Op: p.verb.op, Local: mine, RemoteAddr: addr, RKey: key}
 	r.Imm = immediate(r.ID)
+	if p.ledger != nil {
+		at := int(r.ID % uint64(len(p.finds)))
+		p.finds[at] = p.ledger.fill(&r, m, p.slot+at)
+	}
 	p.batch = append(p.batch, r)
 }
 
@@ -58,7 +78,7 @@ func (p *pair) expect(mine rdma.Slice) {
 func immediate(id uint64) uint32 { return uint32(id) ^ 0xa5a5a5a5 }
 
 // canPost says whether the batch fits behind what is under way.
-func (p *pair) canPost() bool { return int(p.posted-p.sent)+len(p.batch) <= depth }
+func (p *pair) canPost() bool { return int(p.posted-p.sent)+len(p.batch) <= p.depth }
 
 // post sends the batch. Its last message asks for the completion of all, since
 // requests complete in order.
@@ -67,10 +87,21 @@ func (p *pair) post() error {
 		return nil
 	}
 	p.batch[len(p.batch)-1].Signaled = true
+	p.since = append(p.since, time.Now()) // before: rdma_rxe of 5.10 moves the bytes within the call
 	n, err := p.qp.PostAll(p.batch)
 	p.posted += uint64(n)
 	p.batch = p.batch[:0]
 	return err
+}
+
+// time notes how long the batch took that a completion answers for. One that failed is none.
+func (p *pair) time(c *rdma.Completion) error {
+	if err := c.Err(); err != nil || len(p.since) == 0 {
+		return err
+	}
+	p.took.Add(time.Since(p.since[0]))
+	p.since = append(p.since[:0], p.since[1:]...)
+	return nil
 }
 
 // postReceives makes what is expected ready.
@@ -87,8 +118,15 @@ func (p *pair) postReceives() error {
 // complete takes a completion into account.
 func (p *pair) complete(c *rdma.Completion) error {
 	if c.ID&ofReceive == 0 {
+		if err := p.time(c); err != nil {
+			return err
+		}
+		if c.ID >= p.posted {
+			return fmt.Errorf("a completion of message %d came on queue pair %d, of which %d were posted: %w", c.ID, c.QPN, p.posted, errUnasked)
+		}
+		err := p.check(c.ID)
 		p.sent = c.ID + 1
-		return c.Err()
+		return err
 	}
 	id := c.ID &^ ofReceive
 	p.received = id + 1

@@ -17,6 +17,7 @@ type verb struct {
 	access   rdma.Access // that the device has to the regions, no more than it takes
 	receives bool        // each takes a receive of who has the target
 	imm      bool        // it has an immediate, which that one finds in a completion
+	atomic   bool        // a message is a number, which is brought by changing the one that is there
 }
 
 const (
@@ -31,6 +32,8 @@ var carriers = []verb{
 	{name: "send", arrival: "RDMA SEND", op: rdma.OpSend, access: local, receives: true},
 	{name: "write-imm", arrival: "RDMA WRITE", op: rdma.OpWriteImm, access: remote, receives: true, imm: true},
 	{name: "send-imm", arrival: "RDMA SEND", op: rdma.OpSendImm, access: local, receives: true, imm: true},
+	{name: "cas", arrival: "RDMA atomic operations", op: rdma.OpCompareSwap, access: remote | rdma.AccessRemoteAtomic, atomic: true},
+	{name: "fadd", arrival: "RDMA atomic operations", op: rdma.OpFetchAdd, access: remote | rdma.AccessRemoteAtomic, atomic: true},
 }
 
 // Verbs are the names of all.
@@ -46,6 +49,9 @@ func verbNamed(name string) verb {
 	at := slices.IndexFunc(carriers, func(v verb) bool { return v.name == name })
 	return carriers[max(at, 0)]
 }
+
+// Atomic says whether a verb changes numbers, of rdma.AtomicBytes each.
+func Atomic(verb string) bool { return verbNamed(verb).atomic }
 
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string { return verbNamed(verb).arrival }

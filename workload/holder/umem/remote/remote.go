@@ -12,6 +12,7 @@ import (
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
@@ -30,7 +31,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 	var answer reply
 	if err == nil {
 		answer, err = p.line.ask(ctx, request{Open: &openRequest{
-			Verb: c.Verb, QueuePairs: c.QueuePairs,
+			Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events,
 			MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 		}})
 	}
@@ -121,6 +122,12 @@ func (p *End) Send(ctx context.Context, o end.Order) (end.Done, error) {
 func (p *End) Await(ctx context.Context) error {
 	_, err := p.line.ask(ctx, request{Await: true})
 	return err
+}
+
+// Latencies are as of an End.
+func (p *End) Latencies(ctx context.Context) ([]latency.Count, error) {
+	answer, err := p.line.ask(ctx, request{Latencies: true})
+	return answer.Latencies, err
 }
 
 // ClosePairs closes its queue pairs.

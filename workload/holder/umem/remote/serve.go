@@ -153,6 +153,8 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 		return reply{Done: &done}, err
 	case r.Await:
 		return reply{}, s.end.Await(ctx)
+	case r.Latencies:
+		return reply{Latencies: s.end.Latencies()}, nil
 	case r.Deregister > 0:
 		return reply{}, s.end.Deregister(min(r.Deregister, maxThreads))
 	}
@@ -165,6 +167,9 @@ func (s *server) open(r openRequest) (reply, error) {
 	}
 	if r.QueuePairs < 1 || r.QueuePairs > maxQueuePairs {
 		return reply{}, fmt.Errorf("%d queue pairs: from 1 to %d can be asked for", r.QueuePairs, maxQueuePairs)
+	}
+	if r.Depth < 1 || r.Depth > end.MaxDepth {
+		return reply{}, fmt.Errorf("%d messages under way: from 1 to %d can be asked for", r.Depth, end.MaxDepth)
 	}
 	var err error
 	if s.end, err = end.Open(r.config(s.config)); err != nil {

@@ -11,12 +11,13 @@ import (
 	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 1
+const protocol = 2
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -41,6 +42,7 @@ type request struct {
 	Expect     *end.Order       `json:"expect,omitempty"`
 	Send       *end.Order       `json:"send,omitempty"`
 	Await      bool             `json:"await,omitempty"`
+	Latencies  bool             `json:"latencies,omitempty"`
 	ClosePairs bool             `json:"close_pairs,omitempty"`
 	Deregister int              `json:"deregister,omitempty"` // by so many threads
 }
@@ -48,6 +50,8 @@ type request struct {
 type openRequest struct {
 	Verb       string `json:"verb"`
 	QueuePairs int    `json:"queue_pairs"`
+	Depth      int    `json:"tx_depth"`
+	Events     bool   `json:"events"`
 	MTU        int    `json:"mtu"` // as of rdma.PathConfig, and so on
 	SL         int    `json:"sl"`
 	TClass     int    `json:"tclass"`
@@ -74,6 +78,8 @@ type reply struct {
 	Region *end.Region    `json:"region,omitempty"` // of register
 	Sum    string         `json:"sum,omitempty"`    // of what fill has made
 	Done   *end.Done      `json:"done,omitempty"`   // of send, beside an error too
+
+	Latencies []latency.Count `json:"latencies,omitempty"`
 }
 
 // failure is an error as the other side tells it.
@@ -94,7 +100,7 @@ func newFailure(err error) *failure {
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Backend: own.Backend, Device: own.Device,
+		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
