@@ -172,11 +172,19 @@ known-5.10    := granted bufferless data-lost
 known-6.1     := granted unannounced clean
 known-6.12    := refused refused refused
 
-guest: $(GUEST_KERNELS:%=guest-%)
+guest: $(GUEST_KERNELS:%=guest-%) guest-sid
 
 .PHONY: $(GUEST_KERNELS:%=guest-%)
 $(GUEST_KERNELS:%=guest-%): guest-%: $(GUEST_NEEDS)
 	sh soft-roce/guest-tests $(UMEM) $(TESTS) $* $(known-$*)
+
+# Of the newest kernel, what watches it: the probes, and observe.
+.PHONY: guest-sid
+guest-sid: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel sid --cpus 1 --timeout 15m -- sh -ec '\
+		(cd probes && "$$0"/probes.test -expect=refused -test.skip "^TestMethods$$" -test.timeout 10m); \
+		cd cmd/umemstress && "$$0"/cmd+umemstress.test -expect-verdict=refused -test.timeout 5m \
+			-test.run "^TestObserve(Refused|Truth|Killed|Cgroup|Fio)$$"' $(abspath $(TESTS))
 
 # Every scenario that makes sense, one after the other, of two holders in make test, and of all of
 # them in two guests: nine have 803, which take half an hour of a processor. With one processor,

@@ -74,7 +74,7 @@ func TestManyReleases(t *testing.T) {
 			if *expect != "refused" {
 				want.BufferlessPages, want.BufferlessFolios = n, n
 			}
-			w.waitFor(t, want)
+			w.waitForAbout(t, want)
 		}
 		w.wantQuiet(t)
 	})
