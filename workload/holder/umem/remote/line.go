@@ -76,10 +76,10 @@ func (l *line) greet(ctx context.Context) error {
 	case g.Protocol == 0:
 		return l.garbled(`"{...}"`)
 	case g.Protocol != protocol:
-		l.broken = fault.Lacksf("the peer on %s is umemstress %s, which speaks another version (%d) than this one (%d): install the same there", g.Host, g.Version, g.Protocol, protocol)
+		l.broken = fault.Lacksf("the peer on %s is umemstress %s, which speaks another version (%d) than this one (%d): install the same there", shown(g.Host), shown(g.Version), g.Protocol, protocol)
 		return l.broken
 	}
-	l.host = g.Host
+	l.host = shown(g.Host)
 	return nil
 }
 
@@ -104,13 +104,14 @@ func (l *line) failed(f *failure) error {
 	if l.child { // what is of this process, too
 		who = ""
 	}
+	text := who + shown(f.Text)
 	switch {
 	case f.Refused:
-		return refusedError{who + f.Text}
+		return refusedError{text}
 	case f.Lacks:
-		return fault.Lacksf("%s%s", who, f.Text)
+		return fault.Lacksf("%s", text)
 	}
-	return fmt.Errorf("%s%s", who, f.Text)
+	return errors.New(text)
 }
 
 // refusedError is rdma's, of another process.

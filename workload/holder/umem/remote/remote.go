@@ -91,7 +91,7 @@ func (p *End) Fill(ctx context.Context, source *memory.Region, r payload.Recipe)
 		return err
 	}
 	if want := sum(source.Bytes); answer.Sum != want {
-		return p.line.garbled("it has made other bytes of the same seed; install the same version there: " + answer.Sum)
+		return p.line.garbled("it has made other bytes of the same seed; install the same version there: " + shown(answer.Sum))
 	}
 	p.filled = r
 	return nil
@@ -112,10 +112,14 @@ func (p *End) Send(ctx context.Context, o end.Order) (end.Done, error) {
 		}
 		return end.Done{To: o.To}, err
 	}
-	if d := *answer.Done; err == nil && (d.Messages < 1 || d.Messages > o.Messages || d.To <= o.To) {
-		err = p.line.garbled(fmt.Sprintf("%+v done of %+v", d, o))
+	d, least := *answer.Done, 1
+	if err != nil { // it may have done nothing
+		least = 0
 	}
-	return *answer.Done, err
+	if d.Messages < least || d.Messages > o.Messages || d.To < o.To+int64(least) || d.Bytes != uint64(d.To-o.To) {
+		return end.Done{To: o.To}, errors.Join(err, p.line.garbled(fmt.Sprintf("%+v done of %+v", d, o)))
+	}
+	return d, err
 }
 
 // Await is as of an End.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+
+	"umemstress/workload/internal/printable"
 )
 
 // lastLine is a writer that keeps the last line of what was written to it.
@@ -33,4 +35,20 @@ func (l *lastLine) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.TrimSpace(string(l.text))
+}
+
+// maxShown is how much is shown of a text that the other side chose, in bytes: an error has
+// several causes, each in a line.
+const maxShown = 4 << 10
+
+// shown is a text of the other side as it may be shown to a person.
+func shown(text string) string {
+	if len(text) > maxShown {
+		text = strings.ToValidUTF8(text[:maxShown], "") + " ..."
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable.Text(line)
+	}
+	return strings.Join(lines, "\n")
 }
