@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 	"sync"
 
 	"github.com/moby/sys/mountinfo"
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,30 +25,12 @@ type Mapping struct {
 
 // Of lists the mappings of files of a process. proc is where procfs is mounted.
 func Of(proc string, pid uint32) ([]Mapping, error) {
-	fs, err := procfs.NewFS(proc)
+	f, err := os.Open(path.Join(proc, fmt.Sprintf("%d/maps", pid)))
 	if err != nil {
 		return nil, err
 	}
-	process, err := fs.Proc(int(pid))
-	if err != nil {
-		return nil, err
-	}
-	maps, err := process.ProcMaps()
-	if err != nil {
-		return nil, err
-	}
-	var found []Mapping
-	for _, m := range maps {
-		if m.Inode == 0 || !strings.HasPrefix(m.Pathname, "/") {
-			continue
-		}
-		found = append(found, Mapping{
-			Start: uint64(m.StartAddr), End: uint64(m.EndAddr), Offset: uint64(m.Offset),
-			Shared: m.Perms.Shared, Writable: m.Perms.Write,
-			Major: unix.Major(m.Dev), Minor: unix.Minor(m.Dev), Inode: m.Inode, Path: m.Pathname,
-		})
-	}
-	return found, nil
+	defer f.Close()
+	return parse(f)
 }
 
 // File is the path by which a mapping's file can be opened, wherever it is mounted or whether it
