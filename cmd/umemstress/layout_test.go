@@ -43,6 +43,7 @@ var layers = []string{
 	"soft-roce/lab/machine",
 	"soft-roce/lab/kernels",
 	"soft-roce/lab/kernels/image",
+	"soft-roce/lab/kernels/dotconfig",
 	"soft-roce/lab/guest",
 	"soft-roce/lab/internal/labtest",
 	"soft-roce/lab/internal/page",

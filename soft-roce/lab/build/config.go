@@ -2,13 +2,13 @@ package build
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
 // small is what makes the rest of the configuration small, and sensible, where all that is
@@ -17,58 +17,18 @@ import (
 //go:embed small.config
 var small string
 
-// setting is an option of a kernel's configuration and its value as .config has it; n: it is
-// not set.
-type setting struct{ option, value string }
+// setting is an option of a kernel's configuration and its value.
+type setting = dotconfig.Setting
 
-var (
-	settingLine = regexp.MustCompile(`^(CONFIG_[0-9A-Za-z_]+)=(\S.*)$`)
-	unsetLine   = regexp.MustCompile(`^# (CONFIG_[0-9A-Za-z_]+) is not set$`)
-)
-
-// parseConfig reads a fragment, or a whole configuration.
+// parseConfig reads a fragment, or a whole configuration, and refuses what is neither.
 func parseConfig(name, text string) ([]setting, error) {
-	var settings []setting
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		line = strings.TrimRight(line, " \t\r\n")
-		if m := settingLine.FindStringSubmatch(line); m != nil {
-			settings = append(settings, setting{m[1], m[2]})
-		} else if m := unsetLine.FindStringSubmatch(line); m != nil {
-			settings = append(settings, setting{m[1], "n"})
-		} else if line != "" && !strings.HasPrefix(line, "#") {
-			return nil, host.Usagef("%s:%d: %.40q is no line of a kernel's configuration: write CONFIG_NAME=y, =m or =VALUE, or '# CONFIG_NAME is not set'", name, number, line)
-		}
+	settings, _, err := dotconfig.Parse(strings.NewReader(text), func(number int, line string) error {
+		return host.Usagef("%s:%d: %.40q is no line of a kernel's configuration: write CONFIG_NAME=y, =m or =VALUE, or '# CONFIG_NAME is not set'", name, number, line)
+	})
+	if err != nil && !errors.As(err, new(interface{ Usage() bool })) {
+		return nil, host.Usagef("%s: %v", name, err)
 	}
-	return settings, nil
-}
-
-// merge has the last word on each option.
-func merge(fragments ...[]setting) []setting {
-	var merged []setting
-	at := map[string]int{}
-	for _, s := range slices.Concat(fragments...) {
-		if i, ok := at[s.option]; ok {
-			merged[i] = s
-			continue
-		}
-		at[s.option] = len(merged)
-		merged = append(merged, s)
-	}
-	return merged
-}
-
-func render(settings []setting) string {
-	var b strings.Builder
-	for _, s := range settings {
-		if s.value == "n" {
-			fmt.Fprintf(&b, "# %s is not set\n", s.option)
-		} else {
-			fmt.Fprintf(&b, "%s=%s\n", s.option, s.value)
-		}
-	}
-	return b.String()
+	return settings, err
 }
 
 // ours is the lab's own configuration.
@@ -78,28 +38,15 @@ func ours() ([]setting, error) {
 		return nil, err
 	}
 	rest, err := parseConfig("small.config", small)
-	return merge(needed, rest), err
-}
-
-// valuesOf looks settings up by their options.
-func valuesOf(settings []setting) map[string]string {
-	values := map[string]string{}
-	for _, s := range settings {
-		values[s.option] = s.value
-	}
-	return values
+	return dotconfig.Merge(needed, rest), err
 }
 
 // notKept are the settings that are otherwise in the configuration that came of them. What
 // was to be a module may be built in.
-func notKept(asked []setting, got map[string]string) []setting {
+func notKept(asked []setting, got dotconfig.Known) []setting {
 	var lost []setting
 	for _, s := range asked {
-		have, ok := got[s.option]
-		if !ok {
-			have = "n"
-		}
-		if have != s.value && (s.value != "m" || have != "y") {
+		if have := got.Value(s.Option); have != s.Value && (s.Value != "m" || have != "y") {
 			lost = append(lost, s)
 		}
 	}
@@ -138,10 +85,10 @@ var essential = []struct {
 
 // checkBootable refuses a configuration that the lab has no use for, and names all that it
 // lacks.
-func checkBootable(got map[string]string) error {
+func checkBootable(got dotconfig.Known) error {
 	var lacks []string
 	for _, e := range essential {
-		if v := got[e.option]; v != "y" && (v != "m" || !e.module) {
+		if v := got.Value(e.option); v != "y" && (v != "m" || !e.module) {
 			lacks = append(lacks, fmt.Sprintf("%s (%s)", e.option, e.why))
 		}
 	}
@@ -158,7 +105,7 @@ const maxNamed = 12
 func optionNames(settings []setting) string {
 	var names []string
 	for _, s := range settings[:min(len(settings), maxNamed)] {
-		names = append(names, s.option+"="+s.value)
+		names = append(names, s.Option+"="+s.Value)
 	}
 	if more := len(settings) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))

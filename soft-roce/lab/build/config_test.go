@@ -4,28 +4,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
+// What is wrong with a fragment is told with its file and line.
 func TestParseConfig(t *testing.T) {
-	got, err := parseConfig("f", "# a comment\n\nCONFIG_A=y\r\nCONFIG_B=\"a b\"  \n# CONFIG_C is not set\nCONFIG_A=m\n")
-	want := []setting{{"CONFIG_A", "y"}, {"CONFIG_B", `"a b"`}, {"CONFIG_C", "n"}, {"CONFIG_A", "m"}}
-	if err != nil || !slices.Equal(got, want) {
+	got, err := parseConfig("f", "# a comment\n\nCONFIG_A=y\n# CONFIG_C is not set\n")
+	if err != nil || !slices.Equal(got, []setting{{Option: "CONFIG_A", Value: "y"}, {Option: "CONFIG_C", Value: "n"}}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	const merged = "CONFIG_A=m\nCONFIG_B=\"a b\"\n# CONFIG_C is not set\n"
-	if text := render(merge(got)); text != merged {
-		t.Errorf("merged:\n%s", text)
-	}
-	for _, bad := range []string{"CONFIG_A", "CONFIG_A=", "A=y", "CONFIG_A: y", "export CONFIG_A=y"} {
+	for _, bad := range []string{"CONFIG_A", "A=y"} {
 		if _, err := parseConfig("f.config", "CONFIG_B=y\n"+bad+"\n"); !isUsage(err, "f.config:2: ") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
+	if _, err := parseConfig("f.config", strings.Repeat("x", 2<<20)); !isUsage(err, "f.config: it is no configuration of a kernel") {
+		t.Error(err)
+	}
 }
 
 func TestNotKept(t *testing.T) {
-	asked := []setting{{"CONFIG_Y", "y"}, {"CONFIG_M", "m"}, {"CONFIG_BUILTIN", "m"}, {"CONFIG_OFF", "n"}, {"CONFIG_SELECTED", "n"}, {"CONFIG_GONE", "y"}, {"CONFIG_WORD", `"a"`}}
-	got := map[string]string{"CONFIG_Y": "y", "CONFIG_M": "m", "CONFIG_BUILTIN": "y", "CONFIG_SELECTED": "y", "CONFIG_WORD": `"b"`}
+	asked := []setting{{Option: "CONFIG_Y", Value: "y"}, {Option: "CONFIG_M", Value: "m"}, {Option: "CONFIG_BUILTIN", Value: "m"}, {Option: "CONFIG_OFF", Value: "n"}, {Option: "CONFIG_SELECTED", Value: "n"}, {Option: "CONFIG_GONE", Value: "y"}, {Option: "CONFIG_WORD", Value: `"a"`}}
+	got := dotconfig.Known{"CONFIG_Y": "y", "CONFIG_M": "m", "CONFIG_BUILTIN": "y", "CONFIG_SELECTED": "y", "CONFIG_WORD": `"b"`}
 	if lost := optionNames(notKept(asked, got)); lost != `CONFIG_SELECTED=n, CONFIG_GONE=y, CONFIG_WORD="a"` {
 		t.Error(lost)
 	}
@@ -37,11 +38,11 @@ func TestCheckBootable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkBootable(valuesOf(own)); err != nil {
+	if err := checkBootable(dotconfig.Of(own)); err != nil {
 		t.Error(err)
 	}
 	for _, e := range essential {
-		got := valuesOf(own)
+		got := dotconfig.Of(own)
 		delete(got, e.option)
 		if err := checkBootable(got); !isUsage(err, "it lacks "+e.option+" ("+e.why+");") {
 			t.Errorf("without %s: %v", e.option, err)
@@ -63,20 +64,20 @@ func TestCheckKept(t *testing.T) {
 	p := &plan{Options: Options{Config: []string{"a.config"}}}
 	check := func(asked ...setting) error {
 		p.config = asked
-		return p.checkKept(t.Context(), tree, append(asked, setting{"CONFIG_FPROBE", "y"}, setting{"CONFIG_NEWER", "y"}), nil)
+		return p.checkKept(t.Context(), tree, append(asked, setting{Option: "CONFIG_FPROBE", Value: "y"}, setting{Option: "CONFIG_NEWER", Value: "y"}), nil)
 	}
 	if err := check(); err != nil {
 		t.Error(err)
 	}
-	if err := check(setting{"CONFIG_KASAN", "y"}); !isUsage(err, "--config a.config", "does not keep CONFIG_KASAN=y") {
+	if err := check(setting{Option: "CONFIG_KASAN", Value: "y"}); !isUsage(err, "--config a.config", "does not keep CONFIG_KASAN=y") {
 		t.Error(err)
 	}
-	if err := check(setting{"CONFIG_OLD", "y"}); !isUsage(err, "has no option CONFIG_OLD=y") {
+	if err := check(setting{Option: "CONFIG_OLD", Value: "y"}); !isUsage(err, "has no option CONFIG_OLD=y") {
 		t.Error(err)
 	}
 	var many []setting
 	for c := range strings.SplitSeq("ABCDEFGHIJKLMN", "") {
-		many = append(many, setting{"CONFIG_" + c, "y"})
+		many = append(many, setting{Option: "CONFIG_" + c, Value: "y"})
 	}
 	if err := check(many...); !isUsage(err, "CONFIG_L=y, and 2 more") {
 		t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
 // configure makes the smallest configuration that has what is asked for, and checks that it
@@ -18,18 +19,18 @@ func (p *plan) configure(ctx context.Context, k *kbuild) error {
 	if err != nil {
 		return err
 	}
-	asked := merge(own, p.config)
+	asked := dotconfig.Merge(own, p.config)
 	if err := os.MkdirAll(k.place.out(), 0o755); err != nil {
 		return err
 	}
-	if was, err := os.ReadFile(k.place.configured()); err == nil && string(was) == render(asked) {
+	if was, err := os.ReadFile(k.place.configured()); err == nil && string(was) == dotconfig.Render(asked) {
 		return nil
 	}
 	if err := os.RemoveAll(k.place.configured()); err != nil {
 		return err
 	}
 	fragment := filepath.Join(k.place.dir, "asked.config")
-	if err := os.WriteFile(fragment, []byte(render(asked)), 0o644); err != nil {
+	if err := os.WriteFile(fragment, []byte(dotconfig.Render(asked)), 0o644); err != nil {
 		return err
 	}
 	if err := k.run(ctx, "configure the kernel", "KCONFIG_ALLCONFIG="+fragment, "allnoconfig"); err != nil {
@@ -43,19 +44,19 @@ func (p *plan) configure(ctx context.Context, k *kbuild) error {
 	if err != nil {
 		return err
 	}
-	got := valuesOf(have)
+	got := dotconfig.Of(have)
 	if err := checkBootable(got); err != nil {
 		return err
 	}
 	if err := p.checkKept(ctx, k.place.tree(), asked, got); err != nil {
 		return err
 	}
-	return os.WriteFile(k.place.configured(), []byte(render(asked)), 0o644)
+	return os.WriteFile(k.place.configured(), []byte(dotconfig.Render(asked)), 0o644)
 }
 
 // checkKept refuses a configuration that has not what the user asked for. What the lab asks
 // for beyond what is essential need not be there in every kernel.
-func (p *plan) checkKept(ctx context.Context, tree string, asked []setting, got map[string]string) error {
+func (p *plan) checkKept(ctx context.Context, tree string, asked []setting, got dotconfig.Known) error {
 	lost := notKept(asked, got)
 	if len(lost) == 0 {
 		return nil
@@ -64,16 +65,16 @@ func (p *plan) checkKept(ctx context.Context, tree string, asked []setting, got 
 	if err != nil {
 		return err
 	}
-	theirs := valuesOf(p.config)
+	theirs := dotconfig.Of(p.config)
 	var unknown, refused, missed []setting
 	for _, s := range lost {
-		_, own := theirs[s.option]
+		_, own := theirs[s.Option]
 		switch {
-		case own && !known[s.option]:
+		case own && !known[s.Option]:
 			unknown = append(unknown, s)
 		case own:
 			refused = append(refused, s)
-		case known[s.option]:
+		case known[s.Option]:
 			missed = append(missed, s)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
 // install puts what was built into the store.
@@ -65,7 +66,7 @@ func (p *plan) key(ctx context.Context, src source, changes map[string]altered) 
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q", []string{src.state, src.label, src.full, p.Name, p.local(), compiler(ctx), render(merge(own, p.config))})
+	fmt.Fprintf(h, "%q", []string{src.state, src.label, src.full, p.Name, p.local(), compiler(ctx), dotconfig.Render(dotconfig.Merge(own, p.config))})
 	for _, path := range slices.Sorted(maps.Keys(changes)) {
 		a := changes[path]
 		fmt.Fprintf(h, "%q %o %v %q", path, a.mode, a.gone, a.content)

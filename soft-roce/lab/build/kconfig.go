@@ -16,7 +16,7 @@ var configLine = regexp.MustCompile(`(?m)^\s*(?:menu)?config\s+([0-9A-Za-z_]+)`)
 func defined(ctx context.Context, tree string, options []setting) (map[string]bool, error) {
 	wanted := map[string]bool{}
 	for _, s := range options {
-		wanted[s.option] = true
+		wanted[s.Option] = true
 	}
 	found := map[string]bool{}
 	err := filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
 // versionLine is how the kernel's Makefile begins.
@@ -64,9 +65,6 @@ func versionOf(makefile string) (string, error) {
 	return fmt.Sprintf("%s.%s.%s%s", part["VERSION"], part["PATCHLEVEL"], part["SUBLEVEL"], part["EXTRAVERSION"]), nil
 }
 
-// configHead is what a .config says in its third line.
-var configHead = regexp.MustCompile(`^# Linux/(\S+) \S+ Kernel Configuration`)
-
 // configuredFor is the architecture of a .config; empty: there is none, or it does not say.
 func configuredFor(path string) string {
 	f, err := os.Open(path)
@@ -74,11 +72,9 @@ func configuredFor(path string) string {
 		return ""
 	}
 	defer f.Close()
-	in := bufio.NewScanner(f)
-	for i := 0; i < 5 && in.Scan(); i++ {
-		if m := configHead.FindStringSubmatch(in.Text()); m != nil {
-			return m[1]
-		}
+	_, arch, err := dotconfig.Parse(f, nil)
+	if err != nil {
+		return ""
 	}
-	return ""
+	return arch
 }

@@ -1,17 +1,17 @@
 package kernels
 
 import (
-	"bufio"
 	_ "embed"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
 // Fragment is the part of a kernel's configuration that makes it boot in the lab, for
@@ -35,8 +35,8 @@ var deviceOptions = []string{"INET", "VETH", "INFINIBAND_USER_ACCESS", "RDMA_RXE
 
 // configuration is what a kernel was configured with, as its .config tells it.
 type configuration struct {
-	arch    string            // as in arch/ARCH; empty: it is not told
-	options map[string]string // y, m or another value, by the name without CONFIG_; nil: nothing is known
+	arch    string          // as in arch/ARCH; empty: it is not told
+	options dotconfig.Known // none: nothing is known
 }
 
 func (c configuration) known() bool { return len(c.options) > 0 }
@@ -56,13 +56,13 @@ func (c configuration) without(options []string) []string {
 	if !c.known() {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(options), func(option string) bool { return c.options[option] != "" })
+	return slices.DeleteFunc(slices.Clone(options), func(option string) bool { return c.options.Has(option) })
 }
 
 // otherArch names the architecture of a kernel that is not for the lab's guests.
 func (c configuration) otherArch() string {
 	switch {
-	case !c.known() || c.options["X86_64"] == "y":
+	case !c.known() || c.options.Value("X86_64") == "y":
 		return ""
 	case c.arch == "x86":
 		return "32-bit x86"
@@ -72,26 +72,10 @@ func (c configuration) otherArch() string {
 	return c.arch
 }
 
-// configHead is the line that kconfig writes at the top.
-var configHead = regexp.MustCompile(`^# Linux/(\w+) .*Configuration`)
-
+// parseConfig takes what is no line of a configuration for nothing, since the file is the kernel's.
 func parseConfig(r io.Reader) (configuration, error) {
-	c := configuration{options: map[string]string{}}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line := lines.Text()
-		if head := configHead.FindStringSubmatch(line); head != nil && c.arch == "" {
-			c.arch = head[1]
-		}
-		setting, ok := strings.CutPrefix(line, "CONFIG_")
-		if !ok {
-			continue
-		}
-		if name, value, ok := strings.Cut(setting, "="); ok && value != "n" {
-			c.options[name] = value
-		}
-	}
-	return c, lines.Err()
+	settings, arch, err := dotconfig.Parse(r, nil)
+	return configuration{arch: arch, options: dotconfig.Of(settings)}, err
 }
 
 // readConfig reads the configuration in a file. Without a file, or with an empty path,
@@ -107,7 +91,11 @@ func readConfig(path string) (configuration, error) {
 		return configuration{}, err
 	}
 	defer f.Close()
-	return parseConfig(f)
+	c, err := parseConfig(f)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
 }
 
 // lacking says of a kernel all that it lacks.

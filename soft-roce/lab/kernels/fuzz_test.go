@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,5 +59,34 @@ func FuzzApt(f *testing.F) {
 			t.Errorf("room %d", roomFor(shown))
 		}
 		parseShowDepends(shown)
+	})
+}
+
+// FuzzModulesOrder reads the list of modules of a tree that somebody built: what it names is in the
+// tree, under the name that it is going to have where it is installed, and once.
+func FuzzModulesOrder(f *testing.F) {
+	for _, seed := range []string{
+		"fs/ext4/ext4.o\nfs/jbd2/jbd2.o\n", "kernel/fs/ext4/ext4.ko\n", "fs/ext4/ext4.ko\nfs/ext4/ext4.ko", "", "\n", "./fs//ext4/../ext4/ext4.ko\n",
+		"../../etc/x.ko\n", "/etc/x.ko\n", "fs/ext4/ext4.ko/\n", "kernel/../fs/ext4/ext4.ko\n", "kernel/kernel/fs/ext4/ext4.ko", "fs/ext4/ext4.ko\x00\r\n",
+	} {
+		f.Add(seed)
+	}
+	tree := []string{"fs/ext4/ext4.ko", "fs/jbd2/jbd2.ko", "kernel/torture.ko", ".ko"}
+	has := func(name string) bool { return slices.Contains(tree, filepath.Clean(name)) }
+	f.Fuzz(func(t *testing.T, order string) {
+		names, err := modulesInOrder(strings.NewReader(order), has)
+		if err != nil {
+			if names != nil || len(err.Error()) > 4<<10 || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q: %q, %v", order, names, err)
+			}
+			return
+		}
+		seen := map[string]bool{}
+		for _, name := range names {
+			if !slices.Contains(tree, name) || seen[name] {
+				t.Errorf("%q lists %q", order, names)
+			}
+			seen[name] = true
+		}
 	})
 }

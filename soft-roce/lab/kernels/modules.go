@@ -114,7 +114,7 @@ func writeBootModules(w io.Writer, dir string, c configuration) error {
 			return err
 		}
 		for _, m := range missing {
-			switch value := c.options[m.option]; {
+			switch value := c.options.Value(m.option); {
 			case value == "y":
 			case value == "m":
 				unbuilt = append(unbuilt, m.name)

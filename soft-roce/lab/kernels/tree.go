@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -106,14 +107,13 @@ func (t *tree) takeBuiltModules(c configuration) error {
 		return err
 	}
 	defer listed.Close()
-	lines := bufio.NewScanner(listed)
-	for lines.Scan() {
-		name, ok := t.builtModule(lines.Text())
-		if !ok {
-			return fmt.Errorf("modules.order lists %q, and there is no such module in it: run 'make modules'", lines.Text())
-		}
+	names, err := modulesInOrder(listed, func(name string) bool { return exists(filepath.Join(t.dir, name)) })
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
 		path := filepath.Join(t.dir, name)
-		if len(t.order) == 0 {
+		if i == 0 {
 			if of, err := moduleRelease(path); err != nil {
 				return fmt.Errorf("%s: %w: run 'make modules'", path, err)
 			} else if of != t.release {
@@ -123,20 +123,34 @@ func (t *tree) takeBuiltModules(c configuration) error {
 		t.order = append(t.order, "kernel/"+name)
 		t.links["kernel/"+name] = path
 	}
-	return lines.Err()
+	return nil
 }
 
-// builtModule is the path in the tree of a module that a line of modules.order means:
-// fs/ext4/ext4.o since Linux 6.2 (f65a486821cf), fs/ext4/ext4.ko before, and with kernel/
-// before it, as where it is installed, up to 5.3.
-func (t *tree) builtModule(line string) (string, bool) {
-	name := strings.TrimSuffix(strings.TrimSuffix(line, ".o"), ".ko") + ".ko"
-	for _, name := range []string{name, strings.TrimPrefix(name, "kernel/")} {
-		if filepath.IsLocal(name) && exists(filepath.Join(t.dir, name)) {
-			return filepath.Clean(name), true
+// modulesInOrder are the paths in a tree of the modules that a modules.order lists, each once; has
+// says what the tree has. A line is fs/ext4/ext4.o since Linux 6.2 (f65a486821cf), fs/ext4/ext4.ko
+// before, and with kernel/ before it, as where it is installed, up to 5.3.
+func modulesInOrder(order io.Reader, has func(name string) bool) ([]string, error) {
+	var names []string
+	seen := map[string]bool{}
+	lines := bufio.NewScanner(order)
+	for lines.Scan() {
+		name := strings.TrimSuffix(strings.TrimSuffix(lines.Text(), ".o"), ".ko") + ".ko"
+		found := slices.IndexFunc([]string{name, strings.TrimPrefix(name, "kernel/")}, func(name string) bool { return filepath.IsLocal(name) && has(name) })
+		if found < 0 {
+			return nil, fmt.Errorf("modules.order lists %.200q, and there is no such module in it: run 'make modules'", lines.Text())
+		}
+		if found == 1 {
+			name = strings.TrimPrefix(name, "kernel/")
+		}
+		if name = filepath.Clean(name); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
 		}
 	}
-	return "", false
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, fmt.Errorf("modules.order has a line of more than %d bytes, and lists modules: run 'make modules'", bufio.MaxScanTokenSize)
+	}
+	return names, lines.Err()
 }
 
 // takeImage takes the first that is there and can be booted, and returns of which release it
