@@ -53,7 +53,7 @@ func twoHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if _, err := link.Down(device); err != nil {
+			if _, err := link.Down(link.Config{Name: device}); err != nil {
 				t.Error(err)
 			}
 		})

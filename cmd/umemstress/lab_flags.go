@@ -149,7 +149,7 @@ func findKernel(ctx context.Context, names []string, modules string) (kernels.Ke
 	case modules != "" && (len(names) > 1 || len(files) > 0):
 		return kernels.Kernel{}, exit.Usagef("--kernel %s: with --modules it is the file of one image; a package has its modules", strings.Join(names, ","))
 	case modules != "":
-		return kernels.Custom(ctx, names[0], modules)
+		return kernels.Custom(ctx, names[0], modules, nil)
 	case len(names) > 1 && len(files) < len(names):
 		return kernels.Kernel{}, exit.Usagef("--kernel %s: a guest has one kernel; only the package files (.deb) of one can be several", strings.Join(names, ","))
 	}

@@ -169,7 +169,7 @@ func runCells(cmd *cobra.Command, m matrix.Matrix) (*matrix.Result, error) {
 	}
 	progress := cells.NewProgress(cmd.ErrOrStderr(), m)
 	defer progress.Close()
-	m.Progress = progress.Tell
+	m.Progress, m.Guest.Log = progress.Tell, progress.Log()
 	return m.Run(cmd.Context())
 }
 

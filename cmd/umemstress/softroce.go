@@ -44,13 +44,13 @@ already is shown, and brought up if it is down.`,
 }
 
 func newSoftRoceDownCommand() *cobra.Command {
-	var name string
+	var config link.Config
 	cmd := &cobra.Command{
 		Use:   "down [flags]",
 		Short: "Remove the links that up made over its own veth pairs, or one by name",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			removed, err := link.Down(name)
+			removed, err := link.Down(config)
 			for _, r := range removed {
 				fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", r)
 			}
@@ -60,7 +60,7 @@ func newSoftRoceDownCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "remove this link alone, whoever made it (`NAME`)")
+	cmd.Flags().StringVar(&config.Name, "name", "", "remove this link alone, whoever made it (`NAME`)")
 	return cmd
 }
 

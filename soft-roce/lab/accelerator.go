@@ -7,13 +7,14 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/machine"
 )
 
 // Accelerator decides for this host what runs a guest's code, with a guest of the
-// kernel as the trial.
-func Accelerator(ctx context.Context, k kernels.Kernel) (machine.Accel, error) {
+// kernel as the trial. What it comes to is told to log; nil: logrus's own logger.
+func Accelerator(ctx context.Context, k kernels.Kernel, log logrus.FieldLogger) (machine.Accel, error) {
 	cache, err := kernels.CacheDir()
 	if err != nil {
 		return "", err
@@ -29,6 +30,7 @@ func Accelerator(ctx context.Context, k kernels.Kernel) (machine.Accel, error) {
 			Dir:      "/",
 			NoDevice: true,
 			Accel:    machine.KVM,
+			Log:      log,
 		})
 		if err == nil && result.ExitCode != 0 {
 			err = errors.New("'true' failed in it")
@@ -42,6 +44,6 @@ func Accelerator(ctx context.Context, k kernels.Kernel) (machine.Accel, error) {
 	if got.Accel == machine.KVM {
 		what = "KVM"
 	}
-	logrus.Infof("lab: kernel %s runs under %s: %s", k.Release, what, got.Reason)
+	host.Log(log).Infof("lab: kernel %s runs under %s: %s", k.Release, what, got.Reason)
 	return got.Accel, nil
 }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
@@ -77,7 +76,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		Device:  !c.NoDevice,
 		Network: c.network.spec(),
 		Seed:    seed,
-	})
+	}, c.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +102,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		machine.Directory{Tag: proto.RootTag, Path: "/", ReadOnly: true},
 	}
 	for _, sh := range shares {
-		mapped := isMapped(sh.Path)
+		mapped := isMapped(sh.Path, c.Log)
 		if mapped {
 			h.mapped = append(h.mapped, sh.Path)
 		}
@@ -225,13 +224,13 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	qemuErr := <-ended
 	for _, dir := range h.mapped {
 		if err := unmap(dir); err != nil {
-			logrus.Warnf("lab: what the guest wrote to %s is there, with modes as QEMU made it: %v", dir, err)
+			h.cfg.Log.Warnf("lab: what the guest wrote to %s is there, with modes as QEMU made it: %v", dir, err)
 		}
 	}
 	sinkErr := errors.Join(h.stdout.Wait(), h.stderr.Wait())
 	if h.raw != nil {
 		if err := h.raw.restore(); err != nil {
-			logrus.Warnf("lab: the terminal could not be restored: %v; type 'reset'", err)
+			h.cfg.Log.Warnf("lab: the terminal could not be restored: %v; type 'reset'", err)
 		}
 	}
 	switch cause := context.Cause(qemuCtx); {
@@ -248,7 +247,7 @@ func (h *hostSide) run(ctx context.Context) (Result, error) {
 	if oops, died := machine.OopsReason(h.serial.Read()); died {
 		result.Oops = &CrashError{Reason: oops, Serial: h.serial.Keep()}
 	}
-	logrus.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
+	h.cfg.Log.Debugf("lab: the program started after %s, the guest ended after %s", result.Boot, result.Total)
 	if sinkErr != nil {
 		return result, &LabError{Op: "pass on the program's output", Err: sinkErr}
 	}

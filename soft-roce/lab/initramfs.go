@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/u-root/u-root/pkg/ldd"
 	"golang.org/x/sys/unix"
@@ -19,21 +20,21 @@ import (
 // buildInitramfs returns a file in memory with the archives that the guest boots
 // from: the modules, then init and its spec. The kernel unpacks archives that
 // follow each other into one tree.
-func buildInitramfs(k *kernels.Kernel, executable, program string, s *proto.Spec) (*os.File, error) {
+func buildInitramfs(k *kernels.Kernel, executable, program string, s *proto.Spec, log logrus.FieldLogger) (*os.File, error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "initramfs")
-	if err := writeInitramfs(f, k, executable, program, s); err != nil {
+	if err := writeInitramfs(f, k, executable, program, s, log); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	return f, nil
 }
 
-func writeInitramfs(f *os.File, k *kernels.Kernel, executable, program string, s *proto.Spec) error {
-	if err := k.CopyBootModules(f); err != nil {
+func writeInitramfs(f *os.File, k *kernels.Kernel, executable, program string, s *proto.Spec, log logrus.FieldLogger) error {
+	if err := k.CopyBootModules(f, log); err != nil {
 		return err
 	}
 	init, err := fileRecord(proto.InitPath, executable)

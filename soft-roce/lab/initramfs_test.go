@@ -35,7 +35,7 @@ func TestInitramfs(t *testing.T) {
 	}
 	want := proto.Spec{Release: "5.10.0-30-amd64", Program: []string{"sh", "-c", "a\nb"}, Dir: "/", Device: true,
 		Shares: []proto.Share{{Tag: "share0", Path: "/srv"}}}
-	memory, err := buildInitramfs(&kernels.Kernel{BootModules: modules}, executable, "/bin/sh", &want)
+	memory, err := buildInitramfs(&kernels.Kernel{BootModules: modules}, executable, "/bin/sh", &want, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
+	"github.com/sirupsen/logrus"
 
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
@@ -54,6 +55,8 @@ type Config struct {
 	Terminal *os.File
 
 	Stdout, Stderr io.Writer // of the program; nil: discarded
+
+	Log logrus.FieldLogger // what a person may want to know meanwhile; nil: logrus's own logger
 }
 
 // Result is how a program ended.
@@ -95,6 +98,7 @@ func (c Config) defaults() (Config, error) {
 	if c.Stderr == nil {
 		c.Stderr = io.Discard
 	}
+	c.Log = host.Log(c.Log)
 	return c, nil
 }
 
@@ -206,7 +210,7 @@ func Run(ctx context.Context, c Config) (Result, error) {
 		}
 	}
 	if c.Accel == "" {
-		if c.Accel, err = Accelerator(ctx, c.Kernel); err != nil {
+		if c.Accel, err = Accelerator(ctx, c.Kernel, c.Log); err != nil {
 			return Result{}, err
 		}
 	}

@@ -7,8 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/sirupsen/logrus"
-
+	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/machine"
 )
@@ -62,7 +61,7 @@ func RunPair(ctx context.Context, first, second Config) (Result, error) {
 		case result.Oops != nil:
 			cancel(fmt.Errorf("the second guest: %w", result.Oops))
 		default: // of which the first one's program hears, and goes by it
-			logrus.Warnf("lab: the second guest's program ended with %d before the first one's", result.ExitCode)
+			host.Log(second.Log).Warnf("lab: the second guest's program ended with %d before the first one's", result.ExitCode)
 		}
 	})
 	result, err := Run(ctx, first)

@@ -20,7 +20,7 @@ const (
 // isMapped tells whether the guest's attributes of files in a shared directory are kept
 // beside them: where the lab is root, a kernel of unknown origin could make setuid programs
 // and device nodes of the host otherwise. It takes a file system with attributes.
-func isMapped(dir string) bool {
+func isMapped(dir string, log logrus.FieldLogger) bool {
 	if os.Geteuid() != 0 {
 		return false
 	}
@@ -30,7 +30,7 @@ func isMapped(dir string) bool {
 		err = unix.Removexattr(dir, trial)
 	}
 	if err != nil {
-		logrus.Warnf("lab: %s is on a file system without attributes (%v), so that root of the guest can make setuid programs and device nodes there; share a directory on another one", dir, err)
+		log.Warnf("lab: %s is on a file system without attributes (%v), so that root of the guest can make setuid programs and device nodes there; share a directory on another one", dir, err)
 	}
 	return err == nil
 }

@@ -5,8 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/labtest"
@@ -84,4 +86,21 @@ func TestUnmap(t *testing.T) {
 		"sub": {fs.ModeDir | 0o755, ""}, "sub/in": {fs.ModeSymlink | 0o777, "../plain"},
 		"sub/out": {0o700, "../../etc"}, "abs": {0o700, "/etc/shadow"},
 	})
+}
+
+// A directory whose files cannot have attributes is shared, with a warning to whom it concerns.
+func TestIsMapped(t *testing.T) {
+	log, told := logtest.NewNullLogger()
+	if os.Geteuid() != 0 {
+		if isMapped(t.TempDir(), log) || len(told.AllEntries()) > 0 {
+			t.Errorf("told %+v", told.AllEntries())
+		}
+		return // what the guest makes is this user's, and nobody's else
+	}
+	if isMapped("/proc", log) {
+		t.Error("files of /proc have attributes")
+	}
+	if last := told.LastEntry(); last == nil || !strings.Contains(last.Message, "lab: /proc is on a file system without attributes") {
+		t.Errorf("told %+v", last)
+	}
 }

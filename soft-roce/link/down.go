@@ -8,19 +8,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sirupsen/logrus"
-
 	"umemstress/rdma"
 )
 
-// Down removes the link of that name, together with its veth pair if Up made it.
+// Down removes the link of that name, over whatever netdev, together with its veth pair if Up made it.
 // An empty name stands for everything that Up made over its own pairs, even what
 // a killed Up left. It returns the names of the links it removed.
 //
 // A link that a process has open is not removed: the kernel would keep the
 // caller waiting, beyond the reach of signals, until that process closes it.
-func Down(name string) ([]string, error) {
-	object := "links"
+func Down(c Config) ([]string, error) {
+	name, object := c.Name, "links"
 	if name != "" {
 		object = "link " + name
 	}
@@ -28,7 +26,7 @@ func Down(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := newNetwork()
+	net, err := newNetwork(c.Log)
 	if err != nil {
 		return nil, &Error{Op: "remove", Object: object, Err: err}
 	}
@@ -63,7 +61,7 @@ func Down(name string) ([]string, error) {
 		if !unused(devices, netdev) || !unused(devices, peer) {
 			continue
 		}
-		logrus.Debugf("removing the veth pair of %s, which has no link", netdev)
+		net.log.Debugf("removing the veth pair of %s, which has no link", netdev)
 		if err := net.removePair(netdev); err != nil {
 			return removed, newError("remove", "netdev "+netdev, err)
 		}
@@ -92,14 +90,14 @@ func remove(net *network, d rdma.Device, own bool) error {
 	if err := net.handle.RdmaLinkDel(d.Name); err != nil {
 		return newError("remove", "link "+d.Name, err)
 	}
-	logrus.Debugf("removed the link %s", d.Name)
+	net.log.Debugf("removed the link %s", d.Name)
 	if !own {
 		return nil
 	}
 	if err := net.removePair(d.NetDev); err != nil {
 		return newError("remove", "netdev "+d.NetDev, err)
 	}
-	logrus.Debugf("removed the veth pair of %s", d.NetDev)
+	net.log.Debugf("removed the veth pair of %s", d.NetDev)
 	return nil
 }
 

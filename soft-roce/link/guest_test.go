@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/vishvananda/netlink"
 
 	"umemstress/rdma"
@@ -58,9 +60,14 @@ func leavesNothing(t *testing.T) {
 
 func TestUpAndDownOverOwnPair(t *testing.T) {
 	leavesNothing(t)
-	l, err := Up(t.Context(), Config{Name: testName})
+	log, told := logtest.NewNullLogger()
+	log.SetLevel(logrus.DebugLevel)
+	l, err := Up(t.Context(), Config{Name: testName, Log: log})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if last := told.LastEntry(); last == nil || last.Message != "made the link "+testName+" over "+l.NetDev {
+		t.Errorf("told %+v", last)
 	}
 	if l.Name != testName || !l.Own || l.State != rdma.PortActive || !strings.HasPrefix(l.NetDev, ownPrefix) {
 		t.Errorf("%+v", l)
@@ -73,7 +80,10 @@ func TestUpAndDownOverOwnPair(t *testing.T) {
 		t.Errorf("not listed as ours: %+v", links)
 	}
 	isUsable(t)
-	removed, err := Down("")
+	removed, err := Down(Config{Log: log})
+	if last := told.LastEntry(); last == nil || last.Message != "removed the veth pair of "+l.NetDev {
+		t.Errorf("told %+v", last)
+	}
 	if err != nil || !slices.Equal(removed, []string{testName}) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
@@ -128,10 +138,10 @@ func TestSeveralLinksAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if removed, err := Down(names[1]); err != nil || !slices.Equal(removed, names[1:2]) {
+	if removed, err := Down(Config{Name: names[1]}); err != nil || !slices.Equal(removed, names[1:2]) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
-	if removed, err := Down(""); err != nil || !slices.Equal(removed, []string{names[0], names[2]}) {
+	if removed, err := Down(Config{}); err != nil || !slices.Equal(removed, []string{names[0], names[2]}) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 }
@@ -186,10 +196,10 @@ func TestUpOverNetdevOfTheUser(t *testing.T) {
 			t.Errorf("%+v again: %+v, %v", again, second, err)
 		}
 	}
-	if removed, err := Down(""); err != nil || len(removed) != 0 {
+	if removed, err := Down(Config{}); err != nil || len(removed) != 0 {
 		t.Errorf("Down of our own removed %v, %v", removed, err)
 	}
-	if removed, err := Down(testName); err != nil || !slices.Equal(removed, []string{testName}) {
+	if removed, err := Down(Config{Name: testName}); err != nil || !slices.Equal(removed, []string{testName}) {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 	if _, err := netlink.LinkByName(netdev); err != nil {
@@ -223,7 +233,7 @@ func TestErrors(t *testing.T) {
 	wantError(t, err, "netdev nosuchdev: there is none of this name", hostLacks)
 	_, err = Up(t.Context(), Config{Name: "rxe%d"})
 	wantError(t, err, "no name for an RDMA device", usage)
-	_, err = Down("nosuchlink")
+	_, err = Down(Config{Name: "nosuchlink"})
 	wantError(t, err, "no soft-RoCE link of this name", hostLacks)
 }
 
@@ -236,7 +246,7 @@ func TestInterruptedUp(t *testing.T) {
 		_, err := Up(ctx, Config{Name: testName})
 		cancel()
 		if err == nil {
-			if _, err := Down(testName); err != nil {
+			if _, err := Down(Config{Name: testName}); err != nil {
 				t.Error(err)
 			}
 		} else if !errors.Is(err, context.Canceled) {
@@ -283,12 +293,12 @@ func TestDownOfLinkInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Down(testName)
+	_, err = Down(Config{Name: testName})
 	wantError(t, err, "in use by process", failure)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Down(testName); err != nil {
+	if _, err := Down(Config{Name: testName}); err != nil {
 		t.Error(err)
 	}
 }
@@ -296,7 +306,7 @@ func TestDownOfLinkInUse(t *testing.T) {
 // What a killed Up leaves, a pair without link, goes with the next Down.
 func TestDownRemovesLeftPairs(t *testing.T) {
 	leavesNothing(t)
-	net, err := newNetwork()
+	net, err := newNetwork(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +314,7 @@ func TestDownRemovesLeftPairs(t *testing.T) {
 	if _, err := net.addPair(); err != nil {
 		t.Fatal(err)
 	}
-	if removed, err := Down(""); err != nil || len(removed) != 0 {
+	if removed, err := Down(Config{}); err != nil || len(removed) != 0 {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 }

@@ -40,6 +40,7 @@ const (
 type Config struct {
 	Name   string
 	NetDev string
+	Log    logrus.FieldLogger // what is done; nil: logrus's own logger
 }
 
 // Link is a soft-RoCE link.
@@ -63,7 +64,7 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 	if err := checkName(c.Name); err != nil {
 		return Link{}, &Error{Op: "create", Object: object, Err: err, usage: true}
 	}
-	net, err := newNetwork()
+	net, err := newNetwork(c.Log)
 	if err != nil {
 		return Link{}, &Error{Op: "create", Object: object, Err: err}
 	}
@@ -96,7 +97,7 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 			return Link{}, newError("create", "veth pair for "+object, err)
 		}
 		netdev = p.first
-		logrus.Debugf("made the veth pair %s, %s", p.first, p.second)
+		net.log.Debugf("made the veth pair %s, %s", p.first, p.second)
 		undo = append(undo, func() error { return net.removePair(p.first) })
 	} else {
 		wasDown, err := net.bringUp(netdev)
@@ -104,14 +105,14 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 			return Link{}, netdevError(netdev, err)
 		}
 		if wasDown {
-			logrus.Debugf("brought %s up", netdev)
+			net.log.Debugf("brought %s up", netdev)
 			undo = append(undo, func() error { return net.bringDown(netdev) })
 		}
 	}
 	if err := addLink(ctx, net, c.Name, netdev); err != nil {
 		return Link{}, addError(c.Name, netdev, err)
 	}
-	logrus.Debugf("made the link %s over %s", c.Name, netdev)
+	net.log.Debugf("made the link %s over %s", c.Name, netdev)
 	undo = append(undo, func() error { return net.handle.RdmaLinkDel(c.Name) })
 	d, err := awaitActive(ctx, c.Name)
 	if err != nil {
@@ -122,7 +123,7 @@ func Up(ctx context.Context, c Config) (_ Link, err error) {
 
 // reuse has a link that is there do what a new one would.
 func reuse(ctx context.Context, net *network, d rdma.Device) (Link, error) {
-	logrus.Infof("the link %s is there already, over %s", d.Name, d.NetDev)
+	net.log.Infof("the link %s is there already, over %s", d.Name, d.NetDev)
 	if !d.Active() {
 		if _, err := net.bringUp(d.NetDev); err != nil {
 			return Link{}, netdevError(d.NetDev, err)
@@ -138,16 +139,16 @@ func reuse(ctx context.Context, net *network, d rdma.Device) (Link, error) {
 // Add is the part of Up for a machine that is all one's own, such as the guest of the
 // lab: the module is there, the netdev is up, and nothing is taken back. It does not
 // read the port's 1,024 GIDs, which takes 0.3 s under software emulation.
-func Add(ctx context.Context, name, netdev string) error {
-	net, err := newNetwork()
+func Add(ctx context.Context, c Config) error {
+	net, err := newNetwork(c.Log)
 	if err != nil {
-		return &Error{Op: "create", Object: "link " + name, Err: err}
+		return &Error{Op: "create", Object: "link " + c.Name, Err: err}
 	}
 	defer net.close()
-	if err := addLink(ctx, net, name, netdev); err != nil {
-		return addError(name, netdev, err)
+	if err := addLink(ctx, net, c.Name, c.NetDev); err != nil {
+		return addError(c.Name, c.NetDev, err)
 	}
-	_, err = awaitActive(ctx, name)
+	_, err = awaitActive(ctx, c.Name)
 	return err
 }
 
@@ -169,7 +170,7 @@ func addLink(ctx context.Context, net *network, name, netdev string) error {
 		return err
 	}
 	if loadErr := loadModule(ctx, "crc32_generic"); loadErr != nil {
-		logrus.Debugf("crc32_generic: %v", loadErr)
+		net.log.Debugf("crc32_generic: %v", loadErr)
 		return err
 	}
 	return net.handle.RdmaLinkAdd(name, linkType, netdev)
@@ -221,7 +222,7 @@ func List() ([]Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := newNetwork()
+	net, err := newNetwork(nil)
 	if err != nil {
 		return nil, &Error{Op: "list", Object: "links", Err: err}
 	}

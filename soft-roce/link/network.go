@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -21,14 +22,21 @@ const (
 )
 
 // network is the caller's network namespace.
-type network struct{ handle *netlink.Handle }
+type network struct {
+	handle *netlink.Handle
+	log    logrus.FieldLogger
+}
 
-func newNetwork() (*network, error) {
+// newNetwork tells of what is done to it to log; nil: logrus's own logger.
+func newNetwork(log logrus.FieldLogger) (*network, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &network{h}, nil
+	if log == nil {
+		log = logrus.StandardLogger()
+	}
+	return &network{h, log}, nil
 }
 
 func (n *network) close() { n.handle.Close() }
@@ -101,7 +109,7 @@ type Pair struct {
 // Make makes the pair, up and fit for a link over its first netdev.
 func (p Pair) Make() error {
 	object := "veth pair " + p.First + ", " + p.Second
-	n, err := newNetwork()
+	n, err := newNetwork(nil)
 	if err != nil {
 		return &Error{Op: "create", Object: object, Err: err}
 	}

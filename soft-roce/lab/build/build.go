@@ -28,6 +28,8 @@ type Options struct {
 
 	Name string // in the store; empty: by the source and what is taken out
 	Jobs int    // 0: as many as this machine has processors
+
+	Log logrus.FieldLogger // what a person may want to know meanwhile; nil: logrus's own logger
 }
 
 // Result is a kernel that was built.
@@ -57,7 +59,7 @@ func Build(ctx context.Context, store *kernels.Store, options Options) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	at, err := openPlace(ctx, dir)
+	at, err := openPlace(ctx, dir, p.Log)
 	if err != nil {
 		return Result{}, err
 	}
@@ -92,7 +94,7 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 		return Result{}, err
 	}
 	if r, ok := p.asBuilt(ctx, store, at, src, key); ok {
-		logrus.Infof("kernel %s is in the store as it would be built", p.Name)
+		p.Log.Infof("kernel %s is in the store as it would be built", p.Name)
 		return r, nil
 	}
 	need := int64(againBytes)
@@ -103,19 +105,19 @@ func (p *plan) buildAt(ctx context.Context, store *kernels.Store, at *place) (Re
 		return Result{}, err
 	}
 	m := mirror{base: src.dir, files: src.files, altered: changes, dst: at.tree(), link: src.link}
-	logrus.Infof("building kernel %s from %s", p.Name, src.label)
+	p.Log.Infof("building kernel %s from %s", p.Name, src.label)
 	changed, err := m.sync(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	logrus.Debugf("%d files of the source differ from what was built last", changed)
+	p.Log.Debugf("%d files of the source differ from what was built last", changed)
 	if changed > 0 { // Kconfig files may be among them
 		if err := os.RemoveAll(at.configured()); err != nil {
 			return Result{}, err
 		}
 	}
 
-	log, err := newBuildLog(at.log())
+	log, err := newBuildLog(at.log(), p.Log)
 	if err != nil {
 		return Result{}, err
 	}
@@ -142,12 +144,12 @@ func (p *plan) source(ctx context.Context, store *kernels.Store, at *place) (sou
 	if isDirectory(p.Source) {
 		return ownSource(ctx, p.Source, p.AllowDirty)
 	}
-	return debianSource(ctx, store, p.Source, at.dir, p.Fresh)
+	return p.debianSource(ctx, store, at.dir)
 }
 
 // changes are what the fixes taken out and the patches make of files.
 func (p *plan) changes(ctx context.Context, src source, at *place) (map[string]altered, error) {
-	s := spatching{base: src.dir, state: src.state, kept: filepath.Join(at.dir, "diffs"), jobs: p.Jobs}
+	s := spatching{base: src.dir, state: src.state, kept: filepath.Join(at.dir, "diffs"), jobs: p.Jobs, log: p.Log}
 	var all []change
 	for _, patch := range p.semantic {
 		diff, err := s.diff(ctx, patch)
@@ -178,7 +180,7 @@ func (p *plan) make(ctx context.Context, k *kbuild) error {
 	if err := p.configure(ctx, k); err != nil {
 		return err
 	}
-	logrus.Infof("compiling with %d jobs; %s has what make says", k.jobs, k.place.log())
+	p.Log.Infof("compiling with %d jobs; %s has what make says", k.jobs, k.place.log())
 	return k.run(ctx, "compile the kernel", "bzImage", "modules")
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
 
@@ -61,7 +62,7 @@ func TestCheckBootable(t *testing.T) {
 func TestCheckKept(t *testing.T) {
 	tree := t.TempDir()
 	lay(t, tree, map[string]string{"mm/Kconfig.debug": "menuconfig KASAN\n\tbool\n", "lib/Kconfig": "  config FPROBE\n", "lib/other": "config OLD\n"})
-	p := &plan{Options: Options{Config: []string{"a.config"}}}
+	p := &plan{Options: Options{Config: []string{"a.config"}, Log: host.Log(nil)}}
 	check := func(asked ...setting) error {
 		p.config = asked
 		return p.checkKept(t.Context(), tree, append(asked, setting{Option: "CONFIG_FPROBE", Value: "y"}, setting{Option: "CONFIG_NEWER", Value: "y"}), nil)

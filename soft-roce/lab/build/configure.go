@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sirupsen/logrus"
-
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels/dotconfig"
 )
@@ -86,7 +84,7 @@ func (p *plan) checkKept(ctx context.Context, tree string, asked []setting, got 
 			strings.Join(p.Config, ","), optionNames(refused))
 	}
 	if len(missed) > 0 {
-		logrus.Warnf("the configuration does not keep %s, which the lab asks for; scenarios that need it will say so", optionNames(missed))
+		p.Log.Warnf("the configuration does not keep %s, which the lab asks for; scenarios that need it will say so", optionNames(missed))
 	}
 	return nil
 }

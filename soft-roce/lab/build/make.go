@@ -76,15 +76,16 @@ type buildLog struct {
 	since    time.Time
 	told     time.Time
 	every    time.Duration // between two words of how far it is
+	tell     logrus.FieldLogger
 }
 
-func newBuildLog(path string) (*buildLog, error) {
+func newBuildLog(path string, tell logrus.FieldLogger) (*buildLog, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	return &buildLog{file: file, since: now, told: now, every: 30 * time.Second}, nil
+	return &buildLog{file: file, since: now, told: now, every: 30 * time.Second, tell: tell}, nil
 }
 
 func (l *buildLog) begin() {
@@ -99,7 +100,7 @@ func (l *buildLog) Write(p []byte) (int, error) {
 	l.compiled += bytes.Count(p, []byte("  CC  ")) // one that is torn apart is not missed
 	if now := time.Now(); l.compiled > 0 && now.Sub(l.told) > l.every {
 		l.told = now
-		logrus.Infof("%d files compiled in %s", l.compiled, now.Sub(l.since).Round(time.Second))
+		l.tell.Infof("%d files compiled in %s", l.compiled, now.Sub(l.since).Round(time.Second))
 	}
 	return l.file.Write(p)
 }

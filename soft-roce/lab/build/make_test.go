@@ -36,7 +36,7 @@ func TestCompiledOnce(t *testing.T) {
 		if err := os.Mkdir(at.out(), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		log, err := newBuildLog(at.log())
+		log, err := newBuildLog(at.log(), host.Log(nil))
 		if err != nil {
 			t.Fatal(err)
 		}

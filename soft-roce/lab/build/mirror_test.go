@@ -4,10 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"golang.org/x/sys/unix"
+
+	"umemstress/soft-roce/lab/internal/host"
 )
 
 // files reads a tree: what is in each file.
@@ -108,19 +112,19 @@ func TestMirrorInterrupted(t *testing.T) {
 // Builds of one source take turns.
 func TestPlaceIsLocked(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "5.10")
-	first, err := openPlace(t.Context(), dir)
+	first, err := openPlace(t.Context(), dir, host.Log(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if second, err := openPlace(ctx, dir); err == nil {
+	if second, err := openPlace(ctx, dir, host.Log(nil)); err == nil {
 		second.close()
 		t.Error("two build in one place")
 	}
 	got := make(chan error)
 	go func() {
-		second, err := openPlace(t.Context(), dir)
+		second, err := openPlace(t.Context(), dir, host.Log(nil))
 		if err == nil {
 			err = second.close()
 		}
@@ -139,7 +143,7 @@ func TestPlaceAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	begin := func(t *testing.T) *place {
 		t.Helper()
-		p, err := openPlace(t.Context(), dir)
+		p, err := openPlace(t.Context(), dir, host.Log(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,18 +162,22 @@ func TestPlaceAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.close()
-	if p, err := openPlace(t.Context(), dir); err != nil || len(files(t, p.out())) != 2 {
+	if p, err := openPlace(t.Context(), dir, host.Log(nil)); err != nil || len(files(t, p.out())) != 2 {
 		t.Errorf("after an end in order: %v", err)
 	} else {
 		p.close()
 	}
 	begin(t).close() // killed: not ended
-	p, err := openPlace(t.Context(), dir)
+	log, told := logtest.NewNullLogger()
+	p, err := openPlace(t.Context(), dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := files(t, p.out()); len(got) != 1 || got["done.o"] != "done" {
 		t.Errorf("after a kill: %v", got)
+	}
+	if last := told.LastEntry(); last == nil || !strings.Contains(last.Message, "was interrupted; going on where it was") {
+		t.Errorf("told %+v", last)
 	}
 	p.close()
 	p = begin(t)
@@ -177,7 +185,7 @@ func TestPlaceAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.close()
-	if p, err = openPlace(t.Context(), dir); err != nil || isDir(p.out()) {
+	if p, err = openPlace(t.Context(), dir, host.Log(nil)); err != nil || isDir(p.out()) {
 		t.Errorf("after a crash of the machine: %v", err)
 	}
 	p.close()
@@ -185,7 +193,7 @@ func TestPlaceAfterKill(t *testing.T) {
 
 // Of what make said, the first complaint is repeated, and a full disk is told.
 func TestBuildLog(t *testing.T) {
-	l, err := newBuildLog(filepath.Join(t.TempDir(), "log"))
+	l, err := newBuildLog(filepath.Join(t.TempDir(), "log"), host.Log(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"umemstress/soft-roce/lab/internal/host"
 )
 
 const base = "one\ntwo\nthree\n"
@@ -80,7 +82,7 @@ static int mpage_prepare_extent_to_map(struct mpage_da_data *mpd)
 		"mm/vmscan.c": "static void shrink(void)\n{\n\tif (folio_maybe_dma_pinned(folio))\n\t\tgoto keep_locked;\n\tif (folio_maybe_dma_pinned(folio))\n\t\tgoto activate_locked;\nkeep_locked:\nactivate_locked:\n\treturn;\n}\n",
 		"mm/gup.c":    "static int check_vma_flags(struct vm_area_struct *vma)\n{\n\tif (write) {\n\t\tif (!vma_anon &&\n\t\t    !writable_file_mapping_allowed(vma, gup_flags))\n\t\t\treturn -EFAULT;\n\t\tgo();\n\t}\n\treturn 0;\n}\n",
 	})
-	s := spatching{base: dir, kept: t.TempDir(), jobs: 1}
+	s := spatching{base: dir, kept: t.TempDir(), jobs: 1, log: host.Log(nil)}
 	for commit, want := range map[string][]string{
 		"cc5095747edf": {"+\tBUG_ON(!page_has_buffers(page));", "+\t\tBUG_ON(!folio_buffers(folio));"},
 		"d824ec2a1546": {"-\tif (folio_maybe_dma_pinned(folio))", "-\t\tgoto activate_locked;"},
@@ -131,7 +133,7 @@ static int mpage_prepare_extent_to_map(struct mpage_da_data *mpd)
 func TestBadSemanticPatch(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, map[string]string{"a.c": "int a;\n"})
-	s := spatching{base: dir, kept: t.TempDir(), jobs: 1}
+	s := spatching{base: dir, kept: t.TempDir(), jobs: 1, log: host.Log(nil)}
 	for says, cocci := range map[string]string{
 		"coccinelle cannot use it": "// files: a.c\n@@\nexpression e\n@@\n- e(\n",
 		"none of b.c":              "// files: b.c\n@@ @@\n- a\n",

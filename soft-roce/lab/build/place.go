@@ -23,6 +23,7 @@ import (
 type place struct {
 	dir  string
 	held *os.File // locked, and inherited by what builds there
+	tell logrus.FieldLogger
 }
 
 func (p *place) out() string   { return filepath.Join(p.dir, "out") }
@@ -59,7 +60,7 @@ func placeOf(cache, source string) (string, error) {
 }
 
 // openPlace waits until nobody else builds there.
-func openPlace(ctx context.Context, dir string) (*place, error) {
+func openPlace(ctx context.Context, dir string, tell logrus.FieldLogger) (*place, error) {
 	if err := kernels.MakeDir(dir); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func openPlace(ctx context.Context, dir string) (*place, error) {
 			return nil, fmt.Errorf("lock %s: %w", dir, err)
 		}
 		if !said {
-			logrus.Infof("another build of this source is going on in %s; waiting for it", dir)
+			tell.Infof("another build of this source is going on in %s; waiting for it", dir)
 			said = true
 		}
 		select {
@@ -87,7 +88,7 @@ func openPlace(ctx context.Context, dir string) (*place, error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	p := &place{dir: dir, held: f}
+	p := &place{dir: dir, held: f, tell: tell}
 	if err := p.repair(); err != nil {
 		p.close()
 		return nil, err
@@ -117,10 +118,10 @@ func (p *place) repair() error {
 		return err
 	}
 	if string(was) != bootID() {
-		logrus.Infof("the machine went down during the last build in %s; starting it anew", p.dir)
+		p.tell.Infof("the machine went down during the last build in %s; starting it anew", p.dir)
 		return errors.Join(os.RemoveAll(p.out()), os.RemoveAll(p.configured()), os.Remove(p.busy()))
 	}
-	logrus.Infof("the last build in %s was interrupted; going on where it was", p.dir)
+	p.tell.Infof("the last build in %s was interrupted; going on where it was", p.dir)
 	if err := os.RemoveAll(p.configured()); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type plan struct {
 // newPlan reads what the options name, and refuses what cannot be.
 func newPlan(o Options) (*plan, error) {
 	p := &plan{Options: o}
+	p.Log = host.Log(p.Log)
 	if p.Jobs == 0 {
 		p.Jobs = runtime.NumCPU()
 	}

@@ -33,6 +33,7 @@ type spatching struct {
 	state string // tells one content of the base from another
 	kept  string // directory of diffs
 	jobs  int
+	log   logrus.FieldLogger
 }
 
 // diff is what a semantic patch changes in the base.
@@ -61,7 +62,7 @@ func (s *spatching) diff(ctx context.Context, patch semantic) ([]byte, error) {
 	where := files
 	if !named {
 		where = []string{"--dir", ".", "-j", strconv.Itoa(s.jobs)}
-		logrus.Infof("%s: looking through all of the source, which takes minutes; a line '// files: PATH…' in it names where to look", patch.what)
+		s.log.Infof("%s: looking through all of the source, which takes minutes; a line '// files: PATH…' in it names where to look", patch.what)
 	}
 	if err := os.MkdirAll(s.kept, 0o755); err != nil {
 		return nil, err

@@ -14,8 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sirupsen/logrus"
-
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/kernels"
 )
@@ -156,11 +154,11 @@ const unpackedBytes = 2 << 30
 
 // debianSource is the source of one of Debian's packages, from the cache unless a fresh one is
 // asked for.
-func debianSource(ctx context.Context, store *kernels.Store, name, dir string, fresh bool) (source, error) {
+func (o *Options) debianSource(ctx context.Context, store *kernels.Store, dir string) (source, error) {
 	known := filepath.Join(dir, "source")
 	p, err := readPackage(known)
-	if err == nil && (fresh || p.Version == "") {
-		p, err = fetch(ctx, store, name, dir, known, p)
+	if err == nil && (o.Fresh || p.Version == "") {
+		p, err = o.fetch(ctx, store, dir, known, p)
 	}
 	if err != nil {
 		return source{}, err
@@ -196,22 +194,22 @@ func readPackage(dir string) (kernels.SourcePackage, error) {
 
 // fetch unpacks the newest source package into a directory, whole or not at all, unless that
 // is the one that is there.
-func fetch(ctx context.Context, store *kernels.Store, name, dir, to string, have kernels.SourcePackage) (kernels.SourcePackage, error) {
+func (o *Options) fetch(ctx context.Context, store *kernels.Store, dir, to string, have kernels.SourcePackage) (kernels.SourcePackage, error) {
 	download, fresh := filepath.Join(dir, "download"), filepath.Join(dir, "source.new")
 	if err := errors.Join(os.RemoveAll(fresh), os.MkdirAll(download, 0o755)); err != nil {
 		return have, err
 	}
-	if err := kernels.WantRoom(dir, unpackedBytes, "the source of kernel "+name); err != nil {
+	if err := kernels.WantRoom(dir, unpackedBytes, "the source of kernel "+o.Source); err != nil {
 		return have, err
 	}
-	p, err := store.FetchSource(ctx, name, download, have)
+	p, err := store.FetchSource(ctx, o.Source, download, have)
 	if err != nil || p == have {
 		return p, err
 	}
 	if err := os.Mkdir(fresh, 0o755); err != nil {
 		return have, err
 	}
-	logrus.Infof("unpacking the source package %s", p)
+	o.Log.Infof("unpacking the source package %s", p)
 	call := host.Call{Dir: fresh, Out: io.Discard}
 	if _, err := host.DpkgSource.RunAs(ctx, call, "--no-copy", "--extract", p.Dsc, filepath.Join(fresh, "tree")); err != nil {
 		return have, err

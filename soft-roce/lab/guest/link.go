@@ -38,11 +38,11 @@ func linkUp(n *proto.Network) error {
 		if err != nil {
 			return err
 		}
-		return link.Add(context.Background(), link.DefaultName, dev)
+		return link.Add(context.Background(), link.Config{Name: link.DefaultName, NetDev: dev})
 	}
 	pair := link.Pair{First: "veth0", Second: "veth1", Addr: netip.MustParsePrefix("10.77.0.1/24")}
 	if err := pair.Make(); err != nil {
 		return err
 	}
-	return link.Add(context.Background(), link.DefaultName, pair.First)
+	return link.Add(context.Background(), link.Config{Name: link.DefaultName, NetDev: pair.First})
 }

@@ -24,6 +24,7 @@ import (
 type workshop struct {
 	dir  string
 	held *os.File
+	log  logrus.FieldLogger
 }
 
 const newPrefix = ".new-"
@@ -50,7 +51,7 @@ func (s *Store) newWorkshop() (*workshop, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workshop{dir: dir}
+	w := &workshop{dir: dir, log: s.log()}
 	if w.held, err = os.Open(dir); err == nil {
 		err = unix.Flock(int(w.held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
@@ -84,7 +85,7 @@ func (s *Store) sweep() error {
 		if err == nil {
 			err = os.RemoveAll(old)
 		} else if errors.Is(err, unix.EWOULDBLOCK) {
-			logrus.Debugf("lab: %s is still written to by what a killed process left", old)
+			s.log().Debugf("lab: %s is still written to by what a killed process left", old)
 			err = nil
 		}
 		f.Close()
@@ -192,7 +193,7 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 	if _, err := host.Depmod.RunAs(ctx, host.Call{Held: w.held}, "-b", dir, stock.Release); err != nil {
 		return err
 	}
-	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", stock.Release), filepath.Join(dir, configFile))
+	err := prepareBootModules(filepath.Join(dir, bootModulesFile), filepath.Join(dir, "lib/modules", stock.Release), filepath.Join(dir, configFile), w.log)
 	if err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (w *workshop) prepare(ctx context.Context, stock stockKernel) error {
 		if ctx.Err() != nil || errors.Is(err, unix.ENOSPC) {
 			return err
 		}
-		logrus.Infof("kernel %s will unpack itself at each boot: %v", stock.Release, err)
+		w.log.Infof("kernel %s will unpack itself at each boot: %v", stock.Release, err)
 	}
 	raw, err := json.Marshal(stock)
 	if err != nil {

@@ -20,9 +20,17 @@ import (
 // apt fetches packages from the mirror that this machine's apt is configured
 // for, verified by apt, without touching the machine's own package lists.
 type apt struct {
-	dir      string        // lists and configuration of our own
-	sources  bool          // of source packages, and not of binary ones
-	patience time.Duration // with an apt-get that makes no progress; 0: patience
+	dir      string                    // lists and configuration of our own
+	sources  bool                      // of source packages, and not of binary ones
+	patience time.Duration             // with an apt-get that makes no progress; 0: patience
+	log      func() logrus.FieldLogger // of the store; nil: logrus's own
+}
+
+func (a *apt) said() logrus.FieldLogger {
+	if a.log == nil {
+		return host.Log(nil)
+	}
+	return a.log()
 }
 
 // keyring signs all of Debian's suites (package debian-archive-keyring).
@@ -112,7 +120,7 @@ func (a *apt) ask(ctx context.Context, suites []string, question ...string) (str
 		if err == nil || again || !errors.As(err, new(*host.ToolError)) || errors.Is(err, unix.ENOSPC) {
 			return string(out), err
 		}
-		logrus.Debugf("lab: reading the package lists anew: %v", err)
+		a.said().Debugf("lab: reading the package lists anew: %v", err)
 		for _, path := range []string{a.lists(), filepath.Join(a.dir, "pkgcache.bin"), filepath.Join(a.dir, "srcpkgcache.bin")} {
 			if err := os.RemoveAll(path); err != nil {
 				return "", err

@@ -44,17 +44,17 @@ func TestKernelThatLacksOptions(t *testing.T) {
 			continue
 		}
 		var host interface{ HostLacks() bool }
-		if err := k.CopyBootModules(new(bytes.Buffer)); !errors.As(err, &host) || !host.HostLacks() || err.Error() != want {
+		if err := k.CopyBootModules(new(bytes.Buffer), nil); !errors.As(err, &host) || !host.HostLacks() || err.Error() != want {
 			t.Errorf("%s: %v, want %s", where, err, want)
 		}
 	}
 	// So it is of an image that is given with its modules.
 	dir := files(t, with(installed(), "boot/config-"+mine, lacks))
-	k, err := Custom(t.Context(), filepath.Join(dir, "boot/vmlinuz-"+mine), filepath.Join(dir, lib))
+	k, err := Custom(t.Context(), filepath.Join(dir, "boot/vmlinuz-"+mine), filepath.Join(dir, lib), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.CopyBootModules(new(bytes.Buffer)); err == nil || err.Error() != want {
+	if err := k.CopyBootModules(new(bytes.Buffer), nil); err == nil || err.Error() != want {
 		t.Errorf("with --modules: %v, want %s", err, want)
 	}
 }
@@ -68,7 +68,7 @@ func TestKernelThatLacksModulesOfItsConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	var usage interface{ Usage() bool }
-	if err := k.CopyBootModules(new(bytes.Buffer)); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is configured to have 9p as modules, and they are not among those that it came with: run 'make modules', or give all packages") {
+	if err := k.CopyBootModules(new(bytes.Buffer), nil); !errors.As(err, &usage) || !strings.Contains(err.Error(), "is configured to have 9p as modules, and they are not among those that it came with: run 'make modules', or give all packages") {
 		t.Errorf("%v", err)
 	}
 }
@@ -85,7 +85,7 @@ func TestKernelWithoutDevice(t *testing.T) {
 		!strings.Contains(err.Error(), "--no-device") {
 		t.Errorf("%v", err)
 	}
-	if err := k.CopyBootModules(new(bytes.Buffer)); err != nil {
+	if err := k.CopyBootModules(new(bytes.Buffer), nil); err != nil {
 		t.Errorf("without the device it boots: %v", err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
@@ -46,7 +45,7 @@ func (s *Store) FromDirectory(ctx context.Context, name string) (Kernel, error) 
 	}
 	var t *tree
 	if err == nil {
-		t, err = findTree(dir)
+		t, err = findTree(dir, s.log())
 	}
 	if err == nil {
 		err = stockKernel{t.release, "0"}.check()
@@ -113,7 +112,7 @@ func (s *Store) makeOf(ctx context.Context, t *tree) (dir string, err error) {
 		return "", err
 	}
 	return dir, s.add(ctx, func(w *workshop) (string, error) {
-		logrus.Infof("preparing kernel %s in %s", t.release, t.dir)
+		w.log.Infof("preparing kernel %s in %s", t.release, t.dir)
 		if err := t.makeIn(ctx, w); err != nil {
 			return "", err
 		}
@@ -198,7 +197,7 @@ func (t *tree) makeIn(ctx context.Context, w *workshop) error {
 			if ctx.Err() != nil || errors.Is(err, unix.ENOSPC) {
 				return err
 			}
-			logrus.Infof("kernel %s will unpack itself at each boot: %v", t.release, err)
+			w.log.Infof("kernel %s will unpack itself at each boot: %v", t.release, err)
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"umemstress/soft-roce/lab/internal/labtest"
 )
@@ -140,7 +141,7 @@ func checkKernel(t *testing.T, k Kernel, dir string) {
 		t.Errorf("%+v", k)
 	}
 	var archive bytes.Buffer
-	if err := k.CopyBootModules(&archive); err != nil || archive.Len() == 0 {
+	if err := k.CopyBootModules(&archive, nil); err != nil || archive.Len() == 0 {
 		t.Errorf("boot modules: %d bytes, %v", archive.Len(), err)
 	}
 	if err := k.CheckDevice(); err != nil {
@@ -294,7 +295,7 @@ func TestKernelWithoutModules(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, k, err)
 			continue
 		}
-		if err := k.CopyBootModules(new(bytes.Buffer)); err != nil {
+		if err := k.CopyBootModules(new(bytes.Buffer), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -371,5 +372,19 @@ func TestHostsModulesWithoutDepmod(t *testing.T) {
 	host := tree{dir: "/", root: "/", release: mine, links: map[string]string{}}
 	if err := host.takeInstalledModules(map[string][]string{mine: {dir}}, configuration{}); err == nil || !strings.Contains(err.Error(), "run 'depmod 6.9.0-mine'") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A store tells what it does to whom it is told to.
+func TestStoreLog(t *testing.T) {
+	s, _ := newTestStore(t)
+	log, told := logtest.NewNullLogger()
+	s.Log = log
+	dir := files(t, builtTree())
+	if _, err := s.FromDirectory(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	if first := told.LastEntry(); len(told.AllEntries()) != 1 || !strings.Contains(first.Message, "preparing kernel "+mine+" in "+dir) {
+		t.Errorf("told %+v", told.AllEntries())
 	}
 }

@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"umemstress/soft-roce/lab/kernels/image"
 )
 
 // installedTree finds the kernel that was installed below a directory, or whose lib/modules/RELEASE
 // the directory is; nil: there is none.
-func installedTree(dir string) (*tree, error) {
+func installedTree(dir string, log logrus.FieldLogger) (*tree, error) {
 	root, only := dir, ""
 	if parent := filepath.Dir(dir); strings.HasSuffix(parent, "/lib/modules") {
 		root, only = strings.TrimSuffix(parent, "/lib/modules"), filepath.Base(dir)
@@ -37,7 +39,7 @@ func installedTree(dir string) (*tree, error) {
 	if release == "" || err != nil {
 		return nil, err
 	}
-	t := &tree{dir: dir, root: root, release: release, links: map[string]string{}}
+	t := &tree{dir: dir, root: root, release: release, links: map[string]string{}, log: log}
 	t.config = configBeside(root, release, modules[release]...)
 	c, err := readConfig(t.config)
 	if err != nil {

@@ -26,14 +26,15 @@ type Kernel struct {
 	config string // path of its configuration, where there may be none
 }
 
-// CopyBootModules writes the archive of the modules that the guest boots with.
-func (k *Kernel) CopyBootModules(w io.Writer) error {
+// CopyBootModules writes the archive of the modules that the guest boots with. What there is to say
+// of a kernel of one's own goes to log; nil: logrus's own logger.
+func (k *Kernel) CopyBootModules(w io.Writer, log logrus.FieldLogger) error {
 	if k.BootModules == "" {
 		c, err := readConfig(k.config)
 		if err != nil {
 			return err
 		}
-		return writeBootModules(w, k.Modules, c)
+		return writeBootModules(w, k.Modules, c, host.Log(log))
 	}
 	f, err := os.Open(k.BootModules)
 	if err != nil {
@@ -45,8 +46,9 @@ func (k *Kernel) CopyBootModules(w io.Writer) error {
 }
 
 // Custom is a kernel of one's own: its image and its modules directory,
-// named after its release as modules_install does it.
-func Custom(ctx context.Context, file, modules string) (Kernel, error) {
+// named after its release as modules_install does it. What is done to it is told to log; nil:
+// logrus's own logger.
+func Custom(ctx context.Context, file, modules string, log logrus.FieldLogger) (Kernel, error) {
 	if st, err := os.Stat(file); err != nil || st.IsDir() {
 		return Kernel{}, host.Usagef("--kernel %s: with --modules it is the file of a kernel's image, and there is none of that name", file)
 	}
@@ -76,7 +78,7 @@ func Custom(ctx context.Context, file, modules string) (Kernel, error) {
 	}
 	if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
 		base := filepath.Join(modules, "../../..")
-		logrus.Infof("lab: %s has no modules.dep; running depmod -b %s %s", modules, base, release)
+		host.Log(log).Infof("lab: %s has no modules.dep; running depmod -b %s %s", modules, base, release)
 		if _, err := host.Depmod.Run(ctx, "-b", base, release); err != nil {
 			return Kernel{}, host.Usagef("--modules %s: it has no modules.dep, and 'depmod -b %s %s' failed: %v", modules, base, release, err)
 		}

@@ -18,7 +18,7 @@ func TestCustomKernelChecksItsFiles(t *testing.T) {
 	if err := os.MkdirAll(modules, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if k, err := Custom(t.Context(), image, modules); err != nil || k.Release != "6.9.0-mine" || k.Image != image {
+	if k, err := Custom(t.Context(), image, modules, nil); err != nil || k.Release != "6.9.0-mine" || k.Image != image {
 		t.Errorf("Custom = %+v, %v", k, err)
 	}
 	if _, err := os.Stat(filepath.Join(modules, "modules.dep")); err != nil {
@@ -39,14 +39,14 @@ func TestCustomKernelChecksItsFiles(t *testing.T) {
 	} {
 		other := filepath.Join(dir, "other")
 		labtest.WriteFile(t, other, content)
-		_, err := Custom(t.Context(), other, modules)
+		_, err := Custom(t.Context(), other, modules, nil)
 		if err == nil || !strings.Contains(err.Error(), "is kernel 6.9.0-yours") || !strings.Contains(err.Error(), "6.9.0-mine") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, same := range []string{header("6.9.0-mine"), "\x7fELF" + padding + "Linux version 6.9.0-mine (me"} {
 		labtest.WriteFile(t, image, same)
-		if _, err := Custom(t.Context(), image, modules); err != nil {
+		if _, err := Custom(t.Context(), image, modules, nil); err != nil {
 			t.Errorf("of the same release: %v", err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestCustomKernelChecksItsFiles(t *testing.T) {
 		"the file of a kernel's image":     {"5.10", modules},
 	} {
 		var usage interface{ Usage() bool }
-		if _, err := Custom(t.Context(), bad[0], bad[1]); !errors.As(err, &usage) || !strings.Contains(err.Error(), what) {
+		if _, err := Custom(t.Context(), bad[0], bad[1], nil); !errors.As(err, &usage) || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: %v, want %q", bad, err, what)
 		}
 	}

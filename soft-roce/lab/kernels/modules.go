@@ -103,7 +103,7 @@ func moduleName(path string) string {
 // directory for each stage. The modules are uncompressed, and named so that the
 // order of their names is the order to load them in. The configuration, where it is
 // known, tells what else the kernel has built in and what it lacks.
-func writeBootModules(w io.Writer, dir string, c configuration) error {
+func writeBootModules(w io.Writer, dir string, c configuration, log logrus.FieldLogger) error {
 	var records []cpio.Record
 	release := filepath.Base(dir)
 	lacks := c.without(bootOptions)
@@ -140,7 +140,7 @@ func writeBootModules(w io.Writer, dir string, c configuration) error {
 		return host.Usagef("kernel %s is configured to have %s as modules, and they are not among those that it came with: "+
 			"run 'make modules', or give all packages of it, which for Ubuntu are linux-modules and linux-modules-extra, too", release, strings.Join(unbuilt, ", "))
 	case len(untold) > 0:
-		logrus.Warnf("lab: nothing tells whether kernel %s has %s built in (no configuration, no modules.builtin); without them it boots no guest", release, strings.Join(untold, ", "))
+		log.Warnf("lab: nothing tells whether kernel %s has %s built in (no configuration, no modules.builtin); without them it boots no guest", release, strings.Join(untold, ", "))
 	}
 	return WriteArchive(w, records)
 }
@@ -166,7 +166,7 @@ const sumSuffix = ".sha256"
 // prepareBootModules writes the archive into a file, if it is not there as it was written. A
 // kernel that is given half an archive dies without a word of it. The configuration may be
 // in the file config.
-func prepareBootModules(path, dir, config string) error {
+func prepareBootModules(path, dir, config string, log logrus.FieldLogger) error {
 	if intact(path) {
 		return nil
 	}
@@ -179,7 +179,7 @@ func prepareBootModules(path, dir, config string) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(writeBootModules(f, dir, c), f.Close()); err != nil {
+	if err := errors.Join(writeBootModules(f, dir, c, log), f.Close()); err != nil {
 		return err
 	}
 	sum, err := sha256File(f.Name())

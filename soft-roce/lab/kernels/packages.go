@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"umemstress/soft-roce/lab/internal/host"
@@ -129,7 +128,7 @@ func (s *Store) FromPackages(ctx context.Context, paths []string) (Kernel, error
 	}
 	var dir string
 	err = s.add(ctx, func(w *workshop) (string, error) {
-		logrus.Infof("unpacking the kernel in %s", strings.Join(paths, ", "))
+		s.log().Infof("unpacking the kernel in %s", strings.Join(paths, ", "))
 		if err := w.extract(ctx, paths); err != nil {
 			return "", err
 		}

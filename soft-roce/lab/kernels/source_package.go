@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 	"pault.ag/go/debian/version"
 
@@ -60,7 +59,7 @@ func (s *Store) FetchSource(ctx context.Context, name, dir string, have SourcePa
 		return SourcePackage{}, err
 	}
 	defer unlock()
-	logrus.Infof("looking for the source of kernel %s in %s", name, strings.Join(suites, ", "))
+	s.log().Infof("looking for the source of kernel %s in %s", name, strings.Join(suites, ", "))
 	shown, err := s.sources.ask(ctx, suites, sourceQuestion()...)
 	if err != nil {
 		return SourcePackage{}, cacheError(s.Dir, err)
@@ -77,7 +76,7 @@ func (s *Store) FetchSource(ctx context.Context, name, dir string, have SourcePa
 		if p == have {
 			return have, nil
 		}
-		logrus.Infof("fetching the source package %s", p)
+		s.log().Infof("fetching the source package %s", p)
 		_, err = s.sources.get(ctx, dir, "source", "--download-only", p.Name+"="+p.Version)
 		if err == nil {
 			p.Dsc, err = dscIn(dir, p)
@@ -89,7 +88,7 @@ func (s *Store) FetchSource(ctx context.Context, name, dir string, have SourcePa
 		if !errors.As(err, &failed) || errors.Is(err, unix.ENOSPC) || !strings.Contains(failed.Said, " 404 ") || i+1 == min(len(found), maxSourceTries) {
 			break
 		}
-		logrus.Warnf("the mirror lists %s and does not have it; taking %s", p, found[i+1].Version)
+		s.log().Warnf("the mirror lists %s and does not have it; taking %s", p, found[i+1].Version)
 	}
 	if errors.As(err, new(*host.ToolError)) && !errors.Is(err, unix.ENOSPC) {
 		err = host.Lacksf("fetch the source of kernel %s: %w; is the mirror of this machine's apt to be reached? A directory needs none: --source DIR", name, err)

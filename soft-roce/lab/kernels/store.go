@@ -35,6 +35,8 @@ type Store struct {
 	Dir        string
 	PackageDir string // package files; empty: none
 
+	Log logrus.FieldLogger // what a person may want to know meanwhile; nil: logrus's own logger
+
 	mirror  packageSource
 	sources *apt // of source packages
 }
@@ -53,13 +55,13 @@ func DefaultStore() (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{
-		Dir:        filepath.Join(cache, storeDir),
-		PackageDir: os.Getenv(PackageDirEnv),
-		mirror:     &apt{dir: filepath.Join(cache, "apt")},
-		sources:    &apt{dir: filepath.Join(cache, "apt-sources"), sources: true},
-	}, nil
+	s := &Store{Dir: filepath.Join(cache, storeDir), PackageDir: os.Getenv(PackageDirEnv)}
+	s.mirror = &apt{dir: filepath.Join(cache, "apt"), log: s.log}
+	s.sources = &apt{dir: filepath.Join(cache, "apt-sources"), sources: true, log: s.log}
+	return s, nil
 }
+
+func (s *Store) log() logrus.FieldLogger { return host.Log(s.Log) }
 
 // Find returns the kernel called name: a series (5.10, 6.1, 6.12, trixie, sid), a
 // release or version, the path of a package file, or the name of one that was built. A kernel that is in the
@@ -152,7 +154,7 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 		return Kernel{}, err
 	}
 	defer unlock()
-	logrus.Infof("looking for kernel %s in %s", name, strings.Join(suites, ", "))
+	s.log().Infof("looking for kernel %s in %s", name, strings.Join(suites, ", "))
 	all, err := s.mirror.list(ctx, suites)
 	if err != nil {
 		return Kernel{}, cacheError(s.Dir, err)
@@ -164,7 +166,7 @@ func (s *Store) Fetch(ctx context.Context, name string) (Kernel, error) {
 	}
 	dir := filepath.Join(s.Dir, stock.Release+"_"+stock.Version)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		logrus.Infof("fetching kernel %s (%s)", stock.Release, stock.Version)
+		s.log().Infof("fetching kernel %s (%s)", stock.Release, stock.Version)
 		err := s.add(ctx, func(w *workshop) (string, error) {
 			packages, err := s.mirror.fetch(ctx, stock, w.dir)
 			if err != nil {
@@ -246,7 +248,7 @@ func (s *Store) load(dir string) (Kernel, error) {
 		config:      filepath.Join(dir, configFile),
 	}
 	// An older lab laid the archive out differently.
-	if err := prepareBootModules(k.BootModules, k.Modules, k.config); err != nil {
+	if err := prepareBootModules(k.BootModules, k.Modules, k.config, s.log()); err != nil {
 		return Kernel{}, err
 	}
 	if _, err := os.Stat(k.Image); errors.Is(err, fs.ErrNotExist) {
@@ -274,7 +276,7 @@ func (s *Store) lock(ctx context.Context) (unlock func() error, err error) {
 			return nil, fmt.Errorf("lock %s: %w", s.Dir, err)
 		}
 		if !said {
-			logrus.Info("waiting for another process that fetches a kernel")
+			s.log().Info("waiting for another process that fetches a kernel")
 			said = true
 		}
 		select {

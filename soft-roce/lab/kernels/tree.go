@@ -26,6 +26,7 @@ type tree struct {
 	image   string // path of a bzImage, or of an ELF image with a PVH entry
 	elf     bool   // it is the latter
 	config  string // path; empty: there is none beside it
+	log     logrus.FieldLogger
 
 	modules string            // lib/modules/RELEASE that has been through depmod, or empty: it is made of
 	links   map[string]string // what is to be in it, by its path there: paths of the files
@@ -34,12 +35,12 @@ type tree struct {
 
 // findTree finds the kernel in a directory: what 'make' or what 'make modules_install' and
 // 'make tar-pkg' left there. Its errors are the directory's.
-func findTree(dir string) (*tree, error) {
+func findTree(dir string, log logrus.FieldLogger) (*tree, error) {
 	if _, err := os.ReadDir(dir); err != nil {
 		return nil, err
 	}
-	for _, find := range []func(string) (*tree, error){buildTree, installedTree} {
-		if t, err := find(dir); t != nil || err != nil {
+	for _, find := range []func(string, logrus.FieldLogger) (*tree, error){buildTree, installedTree} {
+		if t, err := find(dir, log); t != nil || err != nil {
 			return t, err
 		}
 	}
@@ -48,13 +49,13 @@ func findTree(dir string) (*tree, error) {
 }
 
 // buildTree finds the kernel that was built in a directory; nil: it is no such tree.
-func buildTree(dir string) (*tree, error) {
+func buildTree(dir string, log logrus.FieldLogger) (*tree, error) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	const releaseFile = "include/config/kernel.release"
 	if !slices.ContainsFunc([]string{".config", releaseFile, "vmlinux", "arch/x86/boot/bzImage", "Kconfig"}, func(name string) bool { return exists(at(name)) }) {
 		return nil, nil
 	}
-	t := &tree{dir: dir, root: dir, links: map[string]string{}}
+	t := &tree{dir: dir, root: dir, links: map[string]string{}, log: log}
 	if exists(at(".config")) {
 		t.config = at(".config")
 	}
@@ -169,7 +170,7 @@ func (t *tree) takeImage(paths ...string) (release string, err error) {
 			continue
 		}
 		if refused != "" && modified(refused) > modified(path) {
-			logrus.Warnf("lab: %s is older than %s, and boots what was built before it: run make", path, refused)
+			t.log.Warnf("lab: %s is older than %s, and boots what was built before it: run make", path, refused)
 		}
 		t.image, t.elf = path, kind == image.ELF
 		return image.Release(path)

@@ -82,7 +82,7 @@ func (m Matrix) Run(ctx context.Context) (*Result, error) {
 		return result, err
 	}
 	if m.Guest.Accel == "" && len(m.Columns) > 0 {
-		if m.Guest.Accel, err = lab.Accelerator(ctx, m.Columns[0].Kernel); err != nil {
+		if m.Guest.Accel, err = lab.Accelerator(ctx, m.Columns[0].Kernel, m.Guest.Log); err != nil {
 			return result, err
 		}
 	}

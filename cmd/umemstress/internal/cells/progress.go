@@ -18,14 +18,17 @@ import (
 type Progress struct {
 	bar    *progressbar.ProgressBar // nil: no terminal
 	stderr io.Writer
+	log    *logrus.Logger
 
 	mu       sync.Mutex // log lines come from any goroutine
+	closed   bool       // no bar is shown any more
 	repeated bool
 	width    int // of the longest description, so that the bar keeps its place
 }
 
+// NewProgress begins to show the progress of a matrix. Whoever logs meanwhile does so to Log.
 func NewProgress(stderr io.Writer, m matrix.Matrix) *Progress {
-	p := &Progress{stderr: stderr, repeated: m.Repeat > 1}
+	p := &Progress{stderr: stderr, log: logrus.StandardLogger(), repeated: m.Repeat > 1}
 	file, ok := stderr.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return p
@@ -50,16 +53,30 @@ func NewProgress(stderr io.Writer, m matrix.Matrix) *Progress {
 		progressbar.OptionClearOnFinish(),
 	)
 	p.bar.RenderBlank()
-	logrus.SetOutput(p)
+	p.log = writingTo(p, p.log)
 	return p
 }
 
 func (p *Progress) padded(what string) string { return fmt.Sprintf("%-*s", p.width, what) }
 
+// writingTo is a logger like another one, with a place of its own to write to.
+func writingTo(out io.Writer, like *logrus.Logger) *logrus.Logger {
+	return &logrus.Logger{
+		Out: out, Formatter: like.Formatter, Hooks: like.Hooks, Level: like.GetLevel(),
+		ReportCaller: like.ReportCaller, ExitFunc: like.ExitFunc,
+	}
+}
+
+// Log is the program's logger, whose lines pass above the bar.
+func (p *Progress) Log() logrus.FieldLogger { return p.log }
+
 // Write lets a line of the log pass above the bar.
 func (p *Progress) Write(line []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return p.stderr.Write(line)
+	}
 	p.bar.Clear()
 	n, err := p.stderr.Write(line)
 	p.bar.RenderBlank()
@@ -80,19 +97,21 @@ func (p *Progress) Tell(now matrix.Progress) {
 	if p.bar != nil {
 		p.bar.Add(1)
 	} else {
-		logrus.Infof("%s %s %.1fs", cell, now.Result.Got, now.Result.Seconds)
+		p.log.Infof("%s %s %.1fs", cell, now.Result.Got, now.Result.Seconds)
 	}
 	for _, attempt := range now.Result.Earlier {
-		logrus.Warnf("%s: run again, since the guest was lost: %s", cell, attempt)
+		p.log.Warnf("%s: run again, since the guest was lost: %s", cell, attempt)
 	}
 	for _, difference := range now.Differences {
-		logrus.Warnf("%s: %s", cell, difference)
+		p.log.Warnf("%s: %s", cell, difference)
 	}
 }
 
 func (p *Progress) Close() {
 	if p.bar != nil {
 		p.bar.Finish()
-		logrus.SetOutput(p.stderr)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.closed = true
 	}
 }
