@@ -111,11 +111,11 @@ func (d *Deaths) last() *Death {
 // panicked takes the end of the machine into account: of the death before, where the words say
 // so, or one by itself.
 func (d *Deaths) panicked(text string) {
-	if Follows(text) && len(d.All) > 0 {
+	switch cause := CauseOf(text); {
+	case cause == OfDeath && len(d.All) > 0:
 		d.last().Panicked, d.trace.Open = true, false
 		return
-	}
-	if strings.Contains(text, "panic_on_warn") && d.warned != "" {
+	case cause == OfWarning && d.warned != "":
 		text = d.warned + "; " + text
 	}
 	d.begin(Death{Kind: string(Panic), Said: text, Panicked: true})

@@ -108,3 +108,24 @@ func TestManyDeaths(t *testing.T) {
 		}
 	}
 }
+
+// The words of a panic tell of what it comes, on every kernel that was looked at.
+func TestCauseOf(t *testing.T) {
+	for words, want := range map[string]Cause{
+		"Fatal exception":                                    OfDeath,
+		"Fatal exception in interrupt":                       OfDeath,
+		"hung_task: blocked tasks":                           OfDeath,
+		"Attempted to kill init! exitcode=0x0000000b":        OfDeath,
+		"Aiee, killing interrupt handler!":                   OfDeath,
+		"panic_on_warn set ...":                              OfWarning,
+		"kernel: panic_on_warn set ...":                      OfWarning,
+		"VFS: Unable to mount root fs on unknown-block(0,0)": OfItself,
+		"EXT4-fs (device loop0): panic forced after error":   OfItself,
+		"Out of memory: compulsory panic_on_oom is enabled":  OfItself,
+		"": OfItself,
+	} {
+		if got := CauseOf("Kernel panic - not syncing: " + words); got != want {
+			t.Errorf("%s: %d, want %d", words, got, want)
+		}
+	}
+}

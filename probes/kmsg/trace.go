@@ -27,13 +27,25 @@ func (t *Trace) Follow(death *Death, l Line) {
 	}
 }
 
-// Follows says whether a panic of these words is the end of a machine whose thread had died, or
-// hung, before; else it is a death by itself.
-func Follows(panicked string) bool {
+// A Cause is what a machine panicked of.
+type Cause int
+
+// The causes of a panic.
+const (
+	OfItself  Cause = iota
+	OfDeath         // a thread had died, or hung, before
+	OfWarning       // one was said before, which is to be the machine's death (check_panic_on_warn of kernel/panic.c)
+)
+
+// CauseOf tells the cause of a panic by its words.
+func CauseOf(panicked string) Cause {
 	for _, words := range []string{"Fatal exception", "hung_task", "Attempted to kill", "Aiee, killing interrupt handler"} {
 		if strings.Contains(panicked, words) {
-			return true
+			return OfDeath
 		}
 	}
-	return false
+	if strings.Contains(panicked, "panic_on_warn") {
+		return OfWarning
+	}
+	return OfItself
 }

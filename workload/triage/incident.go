@@ -131,18 +131,15 @@ func (g *gatherer) oops(m message) {
 	g.dead = g.open
 }
 
-// panicOnWarn is in the words of a panic that a warning made (kernel/panic.c, check_panic_on_warn).
-const panicOnWarn = "panic_on_warn"
-
 // panicked takes the end of the machine: of a death before, of a warning before (panic_on_warn),
 // or one by itself.
 func (g *gatherer) panicked(m message) {
-	switch {
-	case kmsg.Follows(m.Text) && g.dead != nil:
+	switch cause := kmsg.CauseOf(m.Text); {
+	case cause == kmsg.OfDeath && g.dead != nil:
 		g.dead.death.Panicked = true
 		g.dead.note(m)
 		g.end()
-	case strings.Contains(m.Text, panicOnWarn) && g.warned != nil:
+	case cause == kmsg.OfWarning && g.warned != nil:
 		w := g.warned
 		w.kind, w.death.Kind, w.death.Panicked = kmsg.Panic, string(kmsg.Panic), true
 		w.note(m)

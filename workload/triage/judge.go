@@ -122,7 +122,7 @@ func (i *incident) untold() bool {
 	case kmsg.Bug:
 		return strings.HasPrefix(inodeSource, i.head.File) // which may have been cut off, too
 	case kmsg.Panic:
-		return kmsg.Follows(i.head.Text)
+		return kmsg.CauseOf(i.head.Text) == kmsg.OfDeath
 	}
 	return true
 }

@@ -121,7 +121,7 @@ func more(before, l kmsg.Line) bool {
 }
 
 // why is whether a panic says of what it comes.
-func why(l kmsg.Line) bool { return kmsg.Follows(l.Text) || strings.Contains(l.Text, panicOnWarn) }
+func why(l kmsg.Line) bool { return kmsg.CauseOf(l.Text) != kmsg.OfItself }
 
 // said is how many fields of a line say something.
 func said(l kmsg.Line) (n int) {

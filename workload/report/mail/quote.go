@@ -64,7 +64,7 @@ func (q *Quoter) Add(line string) {
 		}
 	case kmsg.Panic:
 		if q.open == nil {
-			q.begin(!kmsg.Follows(l.Text), true, l.Text)
+			q.begin(kmsg.CauseOf(l.Text) != kmsg.OfDeath, true, l.Text)
 		}
 		q.dies = true // also of a warning (panic_on_warn), whose trace is yet to come
 	case kmsg.Bufferless, kmsg.Untold:
