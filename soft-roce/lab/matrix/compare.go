@@ -28,22 +28,18 @@ type Repetition struct {
 	Evidence      string          `json:"evidence,omitempty"` // directory, relative to matrix.json
 }
 
-// Phase is what became of a phase of a run, as run.json has it.
+// Phase is what became of a phase of a run.
 type Phase struct {
 	Name    string `json:"name"`
 	Outcome string `json:"outcome"`
 	Detail  string `json:"detail,omitempty"`
 }
 
-// cellRecord is what the matrix reads of run.json. The channels stay as they are: the page
-// shows what a later version adds, too.
+// cellRecord is run.json, but for the channels, which stay as they are: the page shows what a
+// later version adds, too.
 type cellRecord struct {
-	Schema        string          `json:"schema"`
-	Verdict       record.Verdict  `json:"verdict"`
-	Reason        string          `json:"reason"`
-	Channels      json.RawMessage `json:"channels"`
-	Disagreements []string        `json:"disagreements"`
-	Phases        []Phase         `json:"phases"`
+	record.Record
+	Channels json.RawMessage `json:"channels"`
 }
 
 // read takes in the evidence of a cell whose command exited with code, and says
@@ -68,7 +64,10 @@ func (rep *Repetition) read(dir string, code int) (got, reason string) {
 	case !run.Verdict.Known() || !isVerdict(run.Verdict):
 		return OutcomeFailed, fmt.Sprintf("run.json has the verdict %q, but the exit code is %d", run.Verdict, code)
 	}
-	rep.Channels, rep.Phases, rep.Disagreements = run.Channels, run.Phases, run.Disagreements
+	rep.Channels, rep.Disagreements = run.Channels, run.Disagreements
+	for _, p := range run.Phases {
+		rep.Phases = append(rep.Phases, Phase{Name: p.Name, Outcome: p.Outcome, Detail: p.Detail})
+	}
 	return string(run.Verdict), run.Reason
 }
 

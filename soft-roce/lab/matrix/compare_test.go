@@ -3,6 +3,7 @@ package matrix
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ func TestReadOfACell(t *testing.T) {
 		got, reason string
 	}{
 		"verdict": {
-			code: 12, run: `{"schema": "umemstress.run/v1", "verdict": "data-lost", "reason": "why", "channels": ` + lostChannels + `, "disagreements": ["a"]}`,
+			code: 12, run: `{"schema": "umemstress.run/v1", "verdict": "data-lost", "reason": "why", "channels": ` + lostChannels + `, "disagreements": ["a"],
+				"phases": [{"name": "pin", "started": "2026-11-28T09:00:00Z", "seconds": 0.5, "outcome": "done", "detail": "16 pages"}]}`,
 			got: "data-lost", reason: "why",
 		},
 		"refused": {code: 0, run: `{"schema": "umemstress.run/v1", "verdict": "refused", "reason": "EFAULT"}`, got: "refused", reason: "EFAULT"},
@@ -42,8 +44,8 @@ func TestReadOfACell(t *testing.T) {
 		if got != tt.got || !strings.Contains(reason, tt.reason) {
 			t.Errorf("%s: %s: %s, want %s: %s", name, got, reason, tt.got, tt.reason)
 		}
-		if name == "verdict" && (string(rep.Channels) != lostChannels || len(rep.Disagreements) != 1) {
-			t.Errorf("%s: channels %s, disagreements %q", name, rep.Channels, rep.Disagreements)
+		if name == "verdict" && (string(rep.Channels) != lostChannels || len(rep.Disagreements) != 1 || !slices.Equal(rep.Phases, []Phase{{"pin", "done", "16 pages"}})) {
+			t.Errorf("%s: channels %s, disagreements %q, phases %+v", name, rep.Channels, rep.Disagreements, rep.Phases)
 		}
 	}
 }
