@@ -118,6 +118,8 @@ var layers = []string{
 	"rdma/internal/uverbs",
 	"rdma/internal/rxe",
 	"rdma/internal/uapi",
+	"internal/meminfo",
+	"internal/unnamed",
 }
 
 // pure are packages that judge and render what may come from another machine: they ask

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/procfs"
 	"github.com/sirupsen/logrus"
 
+	"umemstress/internal/meminfo"
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/kernels"
@@ -128,8 +128,8 @@ func (c *Config) checkSizes() error {
 	if c.Memory != 0 && c.Memory < 256<<20 {
 		return host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
 	}
-	if has, err := hostMemory(); err == nil && c.Memory > has {
-		return host.Usagef("%d MiB of memory: this host has %d MiB in all; choose less", c.Memory>>20, has>>20)
+	if has, err := meminfo.Read(); err == nil && c.Memory > has.Total {
+		return host.Usagef("%d MiB of memory: this host has %d MiB in all; choose less", c.Memory>>20, has.Total>>20)
 	}
 	if c.CPUs < 0 || c.CPUs > 255 {
 		return host.Usagef("%d CPUs: choose 1 to 255", c.CPUs)
@@ -138,18 +138,6 @@ func (c *Config) checkSizes() error {
 		return host.Usagef("a scratch disk of %d MiB: choose from 64 to %d", c.Disk>>20, maxDisk>>20)
 	}
 	return nil
-}
-
-func hostMemory() (int64, error) {
-	proc, err := procfs.NewDefaultFS()
-	if err != nil {
-		return 0, err
-	}
-	info, err := proc.Meminfo()
-	if err != nil || info.MemTotalBytes == nil {
-		return 0, fmt.Errorf("/proc/meminfo: %w", err)
-	}
-	return int64(*info.MemTotalBytes), nil
 }
 
 // programPath finds the program where the guest will: in the host's tree.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"umemstress/internal/unnamed"
 	"umemstress/soft-roce/lab/internal/host"
 )
 
@@ -13,7 +14,7 @@ import (
 // an ext4 file system. The file has no name: it is gone with the last process
 // that has it open, however that process ends.
 func newScratchDisk(ctx context.Context, dir string, size int64) (*os.File, error) {
-	f, err := host.UnnamedFile(dir)
+	f, err := unnamed.In(dir)
 	if err != nil {
 		return nil, fmt.Errorf("scratch disk: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/internal/unnamed"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/record"
 )
@@ -20,12 +21,11 @@ const spareBytes = 256 << 10
 // reserveSpace takes the space by a file without a name, which goes with the process. Where
 // the file system has no such files there is none, and no error but that the disk is full.
 func reserveSpace(dir *os.File) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	f, err := unnamed.At(dir)
 	if err != nil {
 		return nil, onlyFull(err)
 	}
-	f := os.NewFile(uintptr(fd), "space for the last record")
-	if err := unix.Fallocate(fd, 0, 0, spareBytes); err != nil {
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, spareBytes); err != nil {
 		return nil, errors.Join(onlyFull(err), f.Close())
 	}
 	return f, nil

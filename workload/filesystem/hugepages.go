@@ -8,8 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/procfs"
-
+	"umemstress/internal/meminfo"
 	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
 )
@@ -86,20 +85,16 @@ func growPool(before, n int) (got int, err error) {
 // canReserveHugepages refuses what cannot be had, before the kernel empties its caches in
 // search of it.
 func canReserveHugepages(n int) error {
-	proc, err := procfs.NewDefaultFS()
+	memory, err := meminfo.Read()
 	if err != nil {
 		return err
 	}
-	info, err := proc.Meminfo()
-	if err != nil {
-		return fmt.Errorf("read /proc/meminfo: %w", err)
-	}
 	const pageBytes = 2 << 20
-	if size := info.HugepagesizeBytes; size == nil || *size != pageBytes {
+	if memory.Hugepage != pageBytes {
 		return fault.Lacksf("hugetlbfs: the default huge page is not one of 2 MiB (Hugepagesize of /proc/meminfo); boot with default_hugepagesz=2M, a kernel with CONFIG_HUGETLBFS")
 	}
-	if available := info.MemAvailableBytes; available != nil && *available/pageBytes < uint64(n) {
-		return fault.Lacksf("hugetlbfs: the file takes %d MiB of huge pages, and %d MiB of memory are available; free memory, or choose a smaller --file-size", n*pageBytes>>20, *available>>20)
+	if memory.Available/pageBytes < int64(n) {
+		return fault.Lacksf("hugetlbfs: the file takes %d MiB of huge pages, and %d MiB of memory are available; free memory, or choose a smaller --file-size", n*pageBytes>>20, memory.Available>>20)
 	}
 	return nil
 }

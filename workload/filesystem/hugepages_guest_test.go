@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/memory"
+	"umemstress/internal/meminfo"
 	"umemstress/workload/scenario"
 )
 
@@ -35,11 +35,11 @@ func TestReserveHugepages(t *testing.T) {
 		t.Errorf("2 TiB of huge pages: %v", err)
 	}
 	// All memory that is available: the kernel finds some of it.
-	available, err := memory.Available()
+	has, err := meminfo.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held, err := reserveHugepages(int(available >> 21)); err == nil {
+	if held, err := reserveHugepages(int(has.Available >> 21)); err == nil {
 		if err := held.Close(); err != nil {
 			t.Error(err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"umemstress/internal/unnamed"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
 	"umemstress/workload/internal/fault"
@@ -112,12 +113,11 @@ func mutateTruncate(t Target) (*os.File, error) {
 // mutateReflink shares the file's blocks with a new file that has no name. What
 // is written to either is then to be written elsewhere, if the file system is told.
 func mutateReflink(t Target) (*os.File, error) {
-	fd, err := unix.Openat(int(t.File.Dir.Fd()), ".", unix.O_RDWR|unix.O_TMPFILE|unix.O_CLOEXEC, 0o600)
+	clone, err := unnamed.At(t.File.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("make the clone's file: %w", err)
 	}
-	clone := os.NewFile(uintptr(fd), "clone")
-	if err := file.Again(func() error { return unix.IoctlFileClone(fd, t.fd()) }); err != nil {
+	if err := file.Again(func() error { return unix.IoctlFileClone(int(clone.Fd()), t.fd()) }); err != nil {
 		return nil, errors.Join(fault.Lacksf("clone the file: FICLONE: %w; the file system was made without reflinks", err), clone.Close())
 	}
 	return clone, file.Sync(clone)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"umemstress/internal/meminfo"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/memory"
@@ -74,11 +75,11 @@ func (p pressureStripper) Strip(ctx context.Context, t Target) (err error) {
 
 // step has the hog grow once, and returns when it has or when no page is mapped any more.
 func (p pressureStripper) step(ctx context.Context, r *memory.Region) error {
-	available, err := memory.Available()
+	has, err := meminfo.Read()
 	if err != nil {
 		return err
 	}
-	if err := p.hog.Grow(hogStep(available)); err != nil {
+	if err := p.hog.Grow(hogStep(has.Available)); err != nil {
 		return p.unless(err, r)
 	}
 	stalled := time.After(pressureStall)
@@ -109,12 +110,12 @@ func (p pressureStripper) unless(reason error, r *memory.Region) error {
 	if err != nil || mapped == 0 {
 		return err
 	}
-	available, err := memory.Available()
+	has, err := meminfo.Read()
 	if err != nil {
 		return err
 	}
 	return fault.Ineffectivef("memory pressure left %d of %d pages mapped: %w; it had been told to take %d MiB, and %d MiB are available",
-		mapped, len(r.Bytes)/os.Getpagesize(), reason, p.hog.Taken>>20, available>>20)
+		mapped, len(r.Bytes)/os.Getpagesize(), reason, p.hog.Taken>>20, has.Available>>20)
 }
 
 // Close ends the hog.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"umemstress/internal/unnamed"
 	"umemstress/soft-roce/lab/internal/host"
 )
 
@@ -36,7 +37,7 @@ func CheckSerialLog(name string) error {
 // NewSerialLog makes the file called name, or an unnamed one in dir.
 func NewSerialLog(name, dir string) (*SerialLog, error) {
 	if name == "" {
-		f, err := host.UnnamedFile(dir)
+		f, err := unnamed.In(dir)
 		if err != nil {
 			return nil, fmt.Errorf("serial log: %w", err)
 		}

@@ -2,17 +2,15 @@ package matrix
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sync/errgroup"
 
+	"umemstress/internal/meminfo"
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload/record"
@@ -179,18 +177,11 @@ func longestFirst(rounds []*round) []*round {
 // MaxJobs is how many guests of so many bytes of memory fit side by side into three
 // quarters of what is available on this host; at least one, which may always be tried.
 func MaxJobs(memory int64) (int, error) {
-	proc, err := procfs.NewDefaultFS()
+	has, err := meminfo.Read()
 	if err != nil {
 		return 1, err
 	}
-	info, err := proc.Meminfo()
-	if err != nil {
-		return 1, fmt.Errorf("read /proc/meminfo: %w", err)
-	}
-	if info.MemAvailableBytes == nil {
-		return 1, errors.New("/proc/meminfo has no MemAvailable; it came with Linux 3.14")
-	}
-	return max(1, guestsWithin(int64(*info.MemAvailableBytes)*3/4, memory)), nil
+	return max(1, guestsWithin(has.Available*3/4, memory)), nil
 }
 
 // emulatorMemory is ample for what QEMU takes beside the guest's memory: its own, and

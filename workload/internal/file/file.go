@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/internal/unnamed"
 )
 
 // Again makes a system call once more for as long as signals interrupt it: Go's scheduler
@@ -48,10 +50,7 @@ func Reopen(f *os.File, mode int) (*os.File, error) {
 // Nameless makes a file of the given size that has no name and whose blocks
 // are reserved, so that the scratch cannot run out of space half-way.
 func Nameless(dir string, size int64) (*os.File, error) {
-	f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) { // overlayfs before 6.1 (2b1a77461f16)
-		f, err = createUnlinked(dir)
-	}
+	f, err := unnamed.In(dir)
 	if err != nil {
 		return nil, fmt.Errorf("make the scratch file in %s: %w; choose another directory with --scratch-dir", dir, err)
 	}
@@ -63,18 +62,6 @@ func Nameless(dir string, size int64) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("reserve %d MiB for the scratch file system in %s: %w%s", size>>20, dir, err,
 			RoomAdvice(err, "choose another directory with --scratch-dir or a smaller --file-size"))
-	}
-	return f, nil
-}
-
-// createUnlinked leaves nothing behind where it fails.
-func createUnlinked(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "umemstress-scratch-*")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

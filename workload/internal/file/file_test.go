@@ -3,8 +3,6 @@ package file
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -24,22 +22,5 @@ func TestRoomAdvice(t *testing.T) {
 		if got := RoomAdvice(fmt.Errorf("reserve: %w", err), "make room"); got != want {
 			t.Errorf("%v: %q", err, got)
 		}
-	}
-}
-
-// A directory whose file system has no nameless files is left as it was, also where the
-// name cannot be taken away again.
-func TestCreateUnlinked(t *testing.T) {
-	dir := t.TempDir()
-	f, err := createUnlinked(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-		t.Errorf("%v, %v", names, err)
-	}
-	if _, err := createUnlinked(dir + "/absent"); err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Error(err)
 	}
 }
