@@ -15,6 +15,9 @@ import (
 	"umemstress/rdma/internal/verbs"
 )
 
+// Sysfs is where a live system has what [Devices] and [FindDevice] look at.
+const Sysfs = "/sys"
+
 // DriverRxe is the [Device.Driver] of soft-RoCE devices.
 const DriverRxe = "rdma_rxe"
 
@@ -76,7 +79,7 @@ func (d Device) Active() bool {
 	return slices.ContainsFunc(d.Ports, func(p Port) bool { return p.State == PortActive })
 }
 
-// Devices lists the RDMA devices below a sysfs root, "/sys" on a live system,
+// Devices lists the RDMA devices below a sysfs root, [Sysfs] on a live system,
 // in the order of their names. A host without any, or without the RDMA core, has
 // none and that is no error. One that cannot be read has its Err and hides no other.
 func Devices(sysfs string) ([]Device, error) {

@@ -6,10 +6,17 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/build/constraint"
+	"go/token"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -17,8 +24,6 @@ import (
 // The README's map tells what is in them.
 var layers = []string{
 	"cmd/umemstress",
-	"cmd/umemstress/internal/check",
-	"cmd/umemstress/internal/devicecheck",
 	"cmd/umemstress/internal/cells",
 	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",
@@ -35,6 +40,8 @@ var layers = []string{
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
 	"cmd/umemstress/internal/signals",
+	"internal/check",
+	"internal/devicecheck",
 	"soft-roce/faults",
 	"soft-roce/lab/compare",
 	"soft-roce/lab/matrix",
@@ -132,6 +139,16 @@ var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org
 // apart are packages that do not know of each other, though one stands above the other.
 var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2"}
 
+// forTests are packages that the tests of any other may import.
+var forTests = []string{"soft-roce/leaktest", "rdma/abitest"}
+
+// shownAbove are packages whose own tests import what stands above them: they judge what that wrote.
+var shownAbove = map[string][]string{"workload/triage": {"workload", "workload/report"}}
+
+// tags are all that files of ours are built by. No list of them sees all files: each is taken
+// alone, and all together.
+var tags = []string{"guest", "lab", "faults", "ibverbs", "manual"}
+
 // maxFiles is how many files a package has at most; one with more answers more than one
 // question.
 const maxFiles = 20
@@ -140,29 +157,67 @@ const maxFiles = 20
 type goPackage struct {
 	ImportPath string
 	Dir        string
-	GoFiles    []string
-	Imports    []string // without those of tests
+	GoFiles    []string // but those of tests
+	Imports    []string // of these
+
+	TestImports  []string
+	XTestImports []string // of tests in a package of their own
 }
 
 func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, "umemstress/") }
 
+// listed are the packages as all tags together make them.
 func listed(t *testing.T) []goPackage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...")
+	packages, err := listOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+var listOnce = sync.OnceValues(func() ([]goPackage, error) {
+	all := map[string]goPackage{}
+	for _, with := range slices.Concat([]string{"", strings.Join(tags, ",")}, tags) {
+		packages, err := listWith(with)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range packages {
+			known := all[p.ImportPath]
+			if len(known.GoFiles) > len(p.GoFiles) { // of one program: others have other files in their place
+				p.GoFiles = known.GoFiles
+			}
+			p.Imports = union(known.Imports, p.Imports)
+			p.TestImports, p.XTestImports = union(known.TestImports, p.TestImports), union(known.XTestImports, p.XTestImports)
+			all[p.ImportPath] = p
+		}
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b goPackage) int { return strings.Compare(a.ImportPath, b.ImportPath) }), nil
+})
+
+func union(a, b []string) []string {
+	both := slices.Concat(a, b)
+	slices.Sort(both)
+	return slices.Compact(both)
+}
+
+func listWith(tags string) ([]goPackage, error) {
+	cmd := exec.Command("go", "list", "-tags", tags, "-json=ImportPath,Dir,GoFiles,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = filepath.Join("..", "..")
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go list: %v", err)
+		return nil, fmt.Errorf("go list -tags %s: %w", tags, err)
 	}
 	var packages []goPackage
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); {
 		var p goPackage
 		if err := decoder.Decode(&p); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		packages = append(packages, p)
 	}
-	return packages
+	return packages, nil
 }
 
 func TestImportsPointDown(t *testing.T) {
@@ -187,9 +242,51 @@ func TestImportsPointDown(t *testing.T) {
 				t.Errorf("%s imports %s: holders share through workload/holder alone", p.name(), name)
 			}
 		}
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			name, ours := strings.CutPrefix(path, "umemstress/")
+			above := ours && name != p.name() && slices.Index(layers, name) < layer
+			if above && !slices.Contains(forTests, name) && !(slices.Contains(p.XTestImports, path) && slices.Contains(shownAbove[p.name()], name)) {
+				t.Errorf("a test of %s imports %s, which stands above it", p.name(), name)
+			}
+		}
 		if len(p.GoFiles) > maxFiles {
 			t.Errorf("%s has %d files; %d are the most", p.name(), len(p.GoFiles), maxFiles)
 		}
+	}
+}
+
+// A file that is built by a tag that nobody lists is seen by no test of the layout and by no linter.
+func TestTagsAreKnown(t *testing.T) {
+	known := map[string]bool{}
+	sources(t, ".", true, func(name string, position func(ast.Node) token.Position, file *ast.File) {
+		for _, group := range file.Comments {
+			for _, comment := range group.List {
+				if !constraint.IsGoBuild(comment.Text) || group.Pos() > file.Package {
+					continue
+				}
+				expr, err := constraint.Parse(comment.Text)
+				if err != nil {
+					t.Errorf("%v: %v", position(comment), err)
+					continue
+				}
+				expr.Eval(func(tag string) bool {
+					if !slices.Contains(tags, tag) && tag != "amd64" && tag != "386" {
+						t.Errorf("%v: no list has the tag %s", position(comment), tag)
+					}
+					known[tag] = true
+					return false
+				})
+			}
+		}
+	})
+	for _, tag := range tags {
+		if !known[tag] {
+			t.Errorf("no file is built by %s", tag)
+		}
+	}
+	config, err := os.ReadFile("../../.golangci.yml")
+	if want := "build-tags: [guest, lab, faults, ibverbs]"; err != nil || !strings.Contains(string(config), want) {
+		t.Errorf(".golangci.yml has no %s: %v", want, err)
 	}
 }
 

@@ -9,12 +9,13 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// sources parses the files below a directory of the repository that are no tests.
-func sources(t *testing.T, dir string, look func(name string, position func(ast.Node) token.Position, file *ast.File)) {
+// sources parses the files below a directory of the repository, with those of tests or without.
+func sources(t *testing.T, dir string, tests bool, look func(name string, position func(ast.Node) token.Position, file *ast.File)) {
 	t.Helper()
 	root := filepath.Join("..", "..")
 	found := 0
@@ -22,11 +23,11 @@ func sources(t *testing.T, dir string, look func(name string, position func(ast.
 		if err != nil || entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "bin" || len(entry.Name()) > 2 && entry.Name()[0] == '.') {
 			return errorOrSkip(err)
 		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if !strings.HasSuffix(path, ".go") || !tests && strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
 		files := token.NewFileSet()
-		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(files, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
@@ -54,7 +55,7 @@ var ofLogrus = []string{"FieldLogger", "StandardLogger"}
 // Who calls a library says where it logs to; the command line alone sets up the logger of the
 // program.
 func TestLibrariesLogWhereTheyAreTold(t *testing.T) {
-	sources(t, ".", func(name string, position func(ast.Node) token.Position, file *ast.File) {
+	sources(t, ".", false, func(name string, position func(ast.Node) token.Position, file *ast.File) {
 		command := strings.HasPrefix(name, "cmd/")
 		ast.Inspect(file, func(n ast.Node) bool {
 			selected, ok := n.(*ast.SelectorExpr)
@@ -67,6 +68,27 @@ func TestLibrariesLogWhereTheyAreTold(t *testing.T) {
 			what := selected.Sel.Name
 			if !command && !slices.Contains(ofLogrus, what) || command && strings.HasPrefix(what, "Set") && name != "cmd/umemstress/root.go" {
 				t.Errorf("%v: logrus.%s is of the whole program", position(n), what)
+			}
+			return true
+		})
+	})
+}
+
+// The command line parses, calls and prints. What is to be known of a machine is asked below it, where
+// others can ask, too.
+func TestCommandReadsNothingOfTheKernel(t *testing.T) {
+	sources(t, "cmd", false, func(name string, position func(ast.Node) token.Position, file *ast.File) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			text, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Error(err)
+			}
+			if text == "/proc" || text == "/sys" || strings.HasPrefix(text, "/proc/") || strings.HasPrefix(text, "/sys/") || strings.HasSuffix(text, "/procfs") {
+				t.Errorf("%v: %q is for a package below to read", position(n), text)
 			}
 			return true
 		})

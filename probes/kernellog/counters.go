@@ -9,8 +9,13 @@ import (
 	"umemstress/probes/kmsg"
 )
 
-// counters are how many warnings each ext4 has counted (/sys/fs/ext4/DEVICE/warning_count, Linux
-// 5.8), which no rate limit hides, against how many of them the log has said.
+// Counters are the files in which ext4 counts its warnings, by their names on a live system.
+const Counters = "/sys" + counterFiles
+
+const counterFiles = "/fs/ext4/*/warning_count"
+
+// counters are how many warnings each ext4 has counted (Counters, Linux 5.8), which no rate limit
+// hides, against how many of them the log has said.
 type counters struct {
 	sys     string
 	devices map[string]counter
@@ -33,7 +38,7 @@ func newCounters(sys string) *counters {
 
 // counts are by device, as in messages.
 func (c *counters) counts() map[string]uint64 {
-	files, _ := filepath.Glob(c.sys + "/fs/ext4/*/warning_count") // the pattern is a good one
+	files, _ := filepath.Glob(c.sys + counterFiles) // the pattern is a good one
 	counts := map[string]uint64{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)

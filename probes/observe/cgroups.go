@@ -13,7 +13,7 @@ const maxCgroups = 4096
 
 // cgroups knows paths in the unified hierarchy by their ids, which are their inodes' numbers.
 type cgroups struct {
-	root  string // /sys/fs/cgroup
+	root  string // CgroupRoot
 	paths map[uint64]string
 }
 
@@ -47,6 +47,9 @@ func inode(path string) uint64 {
 	}
 	return stat.Ino
 }
+
+// CgroupRoot is where the unified hierarchy is mounted.
+const CgroupRoot = "/sys/fs/cgroup"
 
 // CgroupIDs are those of a cgroup and of all below it: path is as in /proc/PID/cgroup, or
 // within the root.

@@ -57,7 +57,7 @@ type Config struct {
 	Tell   func(Line) error
 	Count  func(Summary) error // is given the sums at least once a second, if they have changed; nil: nobody is
 	Proc   string              // "": /proc
-	Cgroup string              // "": /sys/fs/cgroup
+	Cgroup string              // "": CgroupRoot
 }
 
 const (
@@ -101,7 +101,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		c.Proc = "/proc"
 	}
 	if c.Cgroup == "" {
-		c.Cgroup = "/sys/fs/cgroup"
+		c.Cgroup = CgroupRoot
 	}
 	o := &observer{
 		Config: c, outlet: newOutlet(c.Write, c.Idle), registry: newRegistry(c.Proc), cgroups: cgroups{root: c.Cgroup}, stacks: map[int32][]string{},

@@ -158,7 +158,7 @@ func scenarios() []cobra.Completion {
 
 func devices() []cobra.Completion {
 	var found []cobra.Completion
-	list, _ := rdma.Devices("/sys")
+	list, _ := rdma.Devices(rdma.Sysfs)
 	for _, d := range list {
 		found = append(found, cobra.CompletionWithDesc(d.Name, d.Driver))
 	}

@@ -19,7 +19,7 @@ const Program = "umemstress-ibverbs"
 // Without the program, opening the device says what is missing.
 func For(device string, backend rdma.Backend) error {
 	if backend == rdma.AutoBackend {
-		d, err := rdma.FindDevice("/sys", device)
+		d, err := rdma.FindDevice(rdma.Sysfs, device)
 		if err != nil {
 			return nil // who opens it will say so
 		}
@@ -30,7 +30,7 @@ func For(device string, backend rdma.Backend) error {
 
 // ForAny is For of all devices.
 func ForAny() error {
-	devices, err := rdma.Devices("/sys")
+	devices, err := rdma.Devices(rdma.Sysfs)
 	if err != nil {
 		return nil
 	}

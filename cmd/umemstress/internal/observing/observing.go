@@ -29,8 +29,6 @@ import (
 // ringBytes is the size of the ring: strips and drops come page by page.
 const ringBytes = 4 << 20
 
-const cgroupRoot = "/sys/fs/cgroup"
-
 // Host is what the command is given by who runs it.
 type Host struct {
 	// Janitor starts a shell that cleans up behind this process, however that ends.
@@ -146,9 +144,9 @@ func (f *flags) kernelFilter() (event.Filter, error) {
 		filter.PIDs = append(filter.PIDs, uint32(pid))
 	}
 	for _, path := range f.cgroups {
-		ids, err := observe.CgroupIDs(cgroupRoot, path)
+		ids, err := observe.CgroupIDs(observe.CgroupRoot, path)
 		if err != nil {
-			return filter, exit.Usagef("--cgroup %s: not a cgroup of the unified hierarchy in %s: %w", path, cgroupRoot, err)
+			return filter, exit.Usagef("--cgroup %s: not a cgroup of the unified hierarchy in %s: %w", path, observe.CgroupRoot, err)
 		}
 		filter.Cgroups = append(filter.Cgroups, ids...)
 	}

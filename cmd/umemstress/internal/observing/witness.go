@@ -94,7 +94,7 @@ func withoutProbes(why error) (witness, error) {
 // logAttachments are what is watched instead of hooks.
 var logAttachments = []probes.Attachment{
 	{Purpose: "what writeback drops", Symbol: "/dev/kmsg", Method: "log"},
-	{Purpose: "what ext4 counts, and the log leaves out", Symbol: "/sys/fs/ext4/*/warning_count", Method: "counter"},
+	{Purpose: "what ext4 counts, and the log leaves out", Symbol: kernellog.Counters, Method: "counter"},
 	{Purpose: "what is pinned, stripped, dirtied and released", Without: "nobody knows who holds pages, and what becomes of them before writeback drops them"},
 }
 

@@ -64,7 +64,7 @@ const (
 )
 
 func (t *tour) find(context.Context) (_ string, err error) {
-	t.device, err = rdma.FindDevice("/sys", t.config.Device)
+	t.device, err = rdma.FindDevice(rdma.Sysfs, t.config.Device)
 	t.facts = factsOf(t.device)
 	return t.facts.String(), err
 }

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
+	"umemstress/probes/mapped"
 	"umemstress/rdma"
 )
 
@@ -48,7 +48,7 @@ func factsOf(d rdma.Device) Facts {
 		f.Kernel = unix.ByteSliceToString(uname.Release[:]) + ", " + unix.ByteSliceToString(uname.Version[:])
 	}
 	for _, name := range attributes {
-		text, err := os.ReadFile(filepath.Join("/sys/class/infiniband", d.Name, name))
+		text, err := os.ReadFile(filepath.Join(rdma.Sysfs, "class/infiniband", d.Name, name))
 		if value := strings.TrimSpace(string(text)); err == nil && value != "" {
 			f.Attributes[name] = value
 		}
@@ -77,18 +77,14 @@ var ofRDMACore = regexp.MustCompile(`^lib(ibverbs|mlx4|mlx5|efa|mana|hns)\.so|-r
 
 // libraries are those of rdma-core that this process has loaded. Their names have the versions.
 func libraries() ([]string, error) {
-	self, err := procfs.Self()
-	if err != nil {
-		return nil, err
-	}
-	maps, err := self.ProcMaps()
+	maps, err := mapped.Of("/proc", uint32(os.Getpid()))
 	if err != nil {
 		return nil, err
 	}
 	var found []string
 	for _, m := range maps {
-		if ofRDMACore.MatchString(filepath.Base(m.Pathname)) {
-			found = append(found, m.Pathname)
+		if ofRDMACore.MatchString(filepath.Base(m.Path)) {
+			found = append(found, m.Path)
 		}
 	}
 	slices.Sort(found)
