@@ -33,8 +33,9 @@ func newLabCompareCommand() *cobra.Command {
 		Short: "Run scenarios on two kernels and show only what differs between them",
 		Long: `Boots guests with the kernels A and B, runs the same scenarios in both, and shows
 those whose verdicts differ, with what the channels saw differently: what does a
-patch change? Nothing is expected of either. A and B are names, package files or
-archives, as --kernel of 'lab run' takes them.
+patch change? Nothing is expected of either. A and B are names, package files,
+archives, or directories in which a kernel was built or installed, as --kernel of
+'lab run' takes them.
 
 A scenario that is inconclusive on one kernel, or that --repeat shows to be not
 equal to itself on one, is said to be so and is no difference. A field is shown
@@ -49,7 +50,8 @@ something does), 1 a scenario did not run to a verdict on both, 2 usage, 3 this
 host lacks something, 21 the lab could not run a scenario, 130 interrupted: what
 was seen until then is written.`,
 		Example: `  umemstress lab compare 5.10 6.12 --subset
-  umemstress lab compare 6.12 linux-6.12.90-mine.tar.xz --scenario 'dio/ext4/*' --repeat 3`,
+  umemstress lab compare 6.12 linux-6.12.90-mine.tar.xz --scenario 'dio/ext4/*' --repeat 3
+  umemstress lab compare 6.12 ../linux --scenario rdma/ext4/pageout/none`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return exit.Usagef("compare takes two kernels, A and B, not %s", counted(len(args), "argument"))
@@ -130,10 +132,7 @@ func (f *compareFlags) matrix(ctx context.Context, given []string) (m matrix.Mat
 		if column.Kernel, err = findKernel(ctx, strings.Split(name, ","), ""); err != nil {
 			return
 		}
-		column.Name = name
-		if kernels.IsFile(name) {
-			column.Name = column.Kernel.Release
-		}
+		column.Name = columnName(name, column.Kernel)
 		columns = append(columns, column)
 	}
 	first, second := &columns[0], &columns[1]
@@ -152,6 +151,15 @@ func (f *compareFlags) matrix(ctx context.Context, given []string) (m matrix.Mat
 	b = compare.Kernel{Name: second.Name, Given: given[1], Release: second.Kernel.Release}
 	m, err = cellsMatrix(&f.cells, columns, f.output)
 	return
+}
+
+// columnName is how a kernel is called that was given by name, and what its evidence lies below. A
+// path would lead elsewhere.
+func columnName(given string, k kernels.Kernel) string {
+	if kernels.IsFile(given) || kernels.IsDirectory(given) {
+		return k.Release
+	}
+	return given
 }
 
 // checkCompared refuses names that can be no kernels' before one is fetched.

@@ -149,3 +149,31 @@ func TestCompareFiles(t *testing.T) {
 		}
 	}
 }
+
+// The evidence of a kernel that is given by a path lies below the output, under its release.
+func TestCompareColumnNames(t *testing.T) {
+	k := kernels.Kernel{Release: "6.12.90-mine"}
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll("tree/6.12", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("tree")
+	for given, want := range map[string]string{
+		"6.12": "6.12", "sid": "sid", "6.12-without-x": "6.12-without-x", // by name, whatever directory is called so
+		"../tree": k.Release, ".": k.Release, "./6.12": k.Release, "/tmp": k.Release, "../a.deb,../b.deb": k.Release, "../linux.tar.xz": k.Release,
+	} {
+		if got := columnName(given, k); got != want {
+			t.Errorf("%s is called %s, want %s", given, got, want)
+		}
+	}
+}
+
+// Help names each form of a kernel that compare takes.
+func TestCompareHelp(t *testing.T) {
+	help := strings.Join(strings.Fields(newLabCompareCommand().Long), " ")
+	for _, form := range []string{"names", "package files", "archives", "directories"} {
+		if !strings.Contains(help, form) {
+			t.Errorf("help has no %s", form)
+		}
+	}
+}
