@@ -39,7 +39,7 @@ func TestParseStrange(t *testing.T) {
 	for _, bad := range []string{"CONFIG_A", "CONFIG_A=", "A=y", "CONFIG_A: y", "export CONFIG_A=y"} {
 		var at int
 		_, _, err := Parse(strings.NewReader("CONFIG_B=y\n"+bad+"\nCONFIG_D=y"), func(number int, _ string) error { at = number; return no })
-		if err != no || at != 2 {
+		if !errors.Is(err, no) || at != 2 {
 			t.Errorf("%s: line %d, %v", bad, at, err)
 		}
 		if got, _, err := Parse(strings.NewReader("CONFIG_B=y\n"+bad+"\nCONFIG_D=y"), nil); err != nil || len(got) != 2 {
