@@ -56,7 +56,7 @@ type Config struct {
 	// observation.
 	Tell   func(Line) error
 	Count  func(Summary) error // is given the sums at least once a second, if they have changed; nil: nobody is
-	Proc   string              // "": /proc
+	Proc   string              // "": Proc
 	Cgroup string              // "": CgroupRoot
 }
 
@@ -98,7 +98,7 @@ type observer struct {
 // error wraps ErrUnread.
 func Run(ctx context.Context, c Config) (Summary, error) {
 	if c.Proc == "" {
-		c.Proc = "/proc"
+		c.Proc = Proc
 	}
 	if c.Cgroup == "" {
 		c.Cgroup = CgroupRoot

@@ -160,7 +160,7 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	if f.read != "" {
 		return f.readJournal(out)
 	}
-	pids, err := f.watchedPIDs("/proc")
+	pids, err := f.watchedPIDs(observe.Proc)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (f *flags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, shown.close()) }()
 	f.dropPrivileges(seen.needs())
-	follow := func(ctx context.Context) { dropReused(ctx, time.Second, "/proc", pids, filter, seen.setFilter) }
+	follow := func(ctx context.Context) { dropReused(ctx, time.Second, observe.Proc, pids, filter, seen.setFilter) }
 	summary, err := f.observe(ctx, seen, told{out, file, kept, shown}, follow)
 	if err != nil {
 		return err

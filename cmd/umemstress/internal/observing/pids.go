@@ -2,17 +2,15 @@ package observing
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/probes/event"
+	"umemstress/probes/observe"
 )
 
 // nobody is the number of no process.
@@ -21,27 +19,13 @@ const nobody = math.MaxUint32
 // A watched process is told from a later one of its number by when it began.
 type watched struct {
 	pid   uint32
-	begun string // field 22 of /proc/PID/stat (proc(5)), in ticks since boot
-}
-
-// begun is when a process began.
-func begun(proc string, pid uint32) (string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("%s/%d/stat", proc, pid))
-	if err != nil {
-		return "", err
-	}
-	// The name before may hold anything, also brackets.
-	_, fields, _ := strings.Cut(string(text[max(0, strings.LastIndexByte(string(text), ')')):]), ") ")
-	if list := strings.Fields(fields); len(list) > 19 {
-		return list[19], nil
-	}
-	return "", fmt.Errorf("%s/%d/stat does not say when the process began", proc, pid)
+	begun string
 }
 
 // watchedPIDs looks the processes up that --pid names.
 func (f *flags) watchedPIDs(proc string) (list []watched, err error) {
 	for _, pid := range f.pids {
-		since, err := begun(proc, uint32(pid))
+		since, err := observe.Begun(proc, uint32(pid))
 		if err != nil {
 			return nil, exit.Usagef("--pid %d: there is no such process", pid)
 		}
@@ -53,7 +37,7 @@ func (f *flags) watchedPIDs(proc string) (list []watched, err error) {
 // ofOthers are those whose numbers others have by now.
 func ofOthers(proc string, list []watched) (reused []watched) {
 	for _, w := range list {
-		if since, err := begun(proc, w.pid); err == nil && since != w.begun {
+		if since, err := observe.Begun(proc, w.pid); err == nil && since != w.begun {
 			reused = append(reused, w)
 		}
 	}
