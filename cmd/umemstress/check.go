@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/check"
+	"umemstress/cmd/umemstress/internal/devicecheck"
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/cmd/umemstress/internal/handover"
-	"umemstress/internal/check"
-	"umemstress/internal/devicecheck"
 	"umemstress/rdma"
 )
 

@@ -3,8 +3,8 @@ package main
 import (
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/check"
 	"umemstress/cmd/umemstress/internal/exit"
-	"umemstress/internal/check"
 )
 
 // Only a host on which nothing can be done lacks something.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/devicecheck"
 	"umemstress/cmd/umemstress/internal/exit"
-	"umemstress/internal/devicecheck"
 	"umemstress/rdma"
 	"umemstress/workload/record"
 )

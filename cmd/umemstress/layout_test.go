@@ -40,8 +40,8 @@ var layers = []string{
 	"cmd/umemstress/internal/completion",
 	"cmd/umemstress/internal/bytesize",
 	"cmd/umemstress/internal/signals",
-	"internal/check",
-	"internal/devicecheck",
+	"cmd/umemstress/internal/check",
+	"cmd/umemstress/internal/devicecheck",
 	"soft-roce/faults",
 	"soft-roce/lab/compare",
 	"soft-roce/lab/matrix",
@@ -125,8 +125,8 @@ var layers = []string{
 	"rdma/internal/uverbs",
 	"rdma/internal/rxe",
 	"rdma/internal/uapi",
-	"internal/meminfo",
-	"internal/unnamed",
+	"workload/meminfo",
+	"workload/unnamed",
 }
 
 // pure are packages that judge and render what may come from another machine: they ask

@@ -13,11 +13,11 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"umemstress/internal/meminfo"
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/machine"
+	"umemstress/workload/meminfo"
 )
 
 // Config is a guest and the program that it runs. Only Kernel and Program are

@@ -6,8 +6,8 @@ import (
 	"os"
 	"strconv"
 
-	"umemstress/internal/unnamed"
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/workload/unnamed"
 )
 
 // newScratchDisk makes the image of the guest's scratch disk, a sparse file with

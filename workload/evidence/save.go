@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/internal/unnamed"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/record"
+	"umemstress/workload/unnamed"
 )
 
 // spareBytes is kept free for the last record of a run that has filled the disk, or has found

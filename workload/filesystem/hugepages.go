@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"umemstress/internal/meminfo"
 	"umemstress/workload/child"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/meminfo"
 )
 
 // nrHugepages holds the number of huge pages of the default size.

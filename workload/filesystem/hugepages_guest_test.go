@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/internal/meminfo"
+	"umemstress/workload/meminfo"
 	"umemstress/workload/scenario"
 )
 

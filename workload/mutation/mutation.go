@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/internal/unnamed"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
 	"umemstress/workload/internal/fault"
@@ -17,6 +16,7 @@ import (
 	"umemstress/workload/internal/memory"
 	"umemstress/workload/payload"
 	"umemstress/workload/scenario"
+	"umemstress/workload/unnamed"
 )
 
 // Kind is something that happens to the file while it is pinned.

@@ -7,10 +7,10 @@ import (
 	"os"
 	"time"
 
-	"umemstress/internal/meminfo"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/meminfo"
 )
 
 // pressureStripper has kswapd reclaim the region, as it does on any host whose

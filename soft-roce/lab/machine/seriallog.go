@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"umemstress/internal/unnamed"
 	"umemstress/soft-roce/lab/internal/host"
+	"umemstress/workload/unnamed"
 )
 
 // SerialLog is the file that QEMU writes the guest's console to. A file that

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"umemstress/internal/meminfo"
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/meminfo"
 	"umemstress/workload/record"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"umemstress/internal/unnamed"
+	"umemstress/workload/unnamed"
 )
 
 // Again makes a system call once more for as long as signals interrupt it: Go's scheduler
