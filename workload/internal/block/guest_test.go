@@ -26,7 +26,7 @@ func TestOpenNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	f, err := openNode(want.Rdev, dir)
+	f, err := openNode(want.Rdev, dir, os.O_RDONLY)
 	if err != nil {
 		t.Fatal(err)
 	}

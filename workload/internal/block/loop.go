@@ -49,11 +49,11 @@ func AttachLoop(ctx context.Context, backing *os.File) (*os.File, error) {
 // ForReading has the device open only for reading. A kernel that keeps devices from being written beside
 // their file system (bdev_allow_write_mounted=0, Linux 6.8) does not mount one that is open for more.
 func ForReading(device *os.File) (*os.File, error) {
-	reading, err := os.Open(device.Name())
+	reading, err := os.Open(PathOf(device))
 	if err != nil {
 		return device, fmt.Errorf("open %s for reading: %w", device.Name(), err)
 	}
-	return reading, device.Close() // only now: a loop device would go
+	return reading, device.Close() // only now: it would go
 }
 
 func configureLoop(loop, backing int) error {
