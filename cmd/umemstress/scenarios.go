@@ -54,9 +54,19 @@ func printChoices(w io.Writer, presets string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, part := range scenario.Parts() {
 		name := string(part) // beside the first choice, since a screen has few lines
-		for _, c := range workload.Scenarios().Choices(part) {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", name, c.Name, c.What)
-			name = ""
+		choices := workload.Scenarios().Choices(part)
+		for _, c := range choices {
+			if c.Like != "" {
+				continue
+			}
+			for i, line := range withVarieties(c, choices) {
+				called := c.Name
+				if i > 0 {
+					called = ""
+				}
+				fmt.Fprintf(table, "%s\t%s\t%s\n", name, called, line)
+				name = ""
+			}
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -67,6 +77,27 @@ func printChoices(w io.Writer, presets string) error {
 		fmt.Fprintf(table, "\t%s\t%s\n", c.Name, c.What)
 	}
 	return table.Flush()
+}
+
+// withVarieties says in lines what a choice is, and what those are that are varieties of it.
+func withVarieties(base scenario.Choice, choices []scenario.Choice) []string {
+	const columns = 150
+	lines, separator := []string{base.What}, "; also"
+	for _, c := range choices {
+		if c.Like != base.Name {
+			continue
+		}
+		more := fmt.Sprintf("%s (%s)", c.Name, c.What)
+		last := &lines[len(lines)-1]
+		*last += separator
+		if len(*last)+1+len(more) <= columns {
+			*last += " " + more
+		} else {
+			lines = append(lines, more)
+		}
+		separator = ","
+	}
+	return lines
 }
 
 func printScenarios(w io.Writer, scenarios []scenario.Explained, all bool) error {

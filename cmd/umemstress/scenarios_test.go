@@ -32,7 +32,11 @@ func TestScenariosShort(t *testing.T) {
 		choices = append(choices, workload.Scenarios().Choices(part)...)
 	}
 	for _, c := range choices {
-		if !regexp.MustCompile(`(?m)^\w* +` + c.Name + ` +` + regexp.QuoteMeta(c.What) + `$`).MatchString(text) {
+		form := `(?m)^\w* +` + c.Name + ` +` + regexp.QuoteMeta(c.What) + `($|; also )`
+		if c.Like != "" {
+			form = `(?m)[ ,]` + c.Name + ` \(` + regexp.QuoteMeta(c.What) + `\)(,|$)`
+		}
+		if !regexp.MustCompile(form).MatchString(text) {
 			t.Errorf("%s is not there: %s", c.Name, c.What)
 		}
 	}

@@ -3,7 +3,8 @@ package scenario
 // Choice is one of the things that a part of a scenario can be.
 type Choice struct {
 	Name string `json:"name"`
-	What string `json:"what"` // one line
+	What string `json:"what"`           // one line
+	Like string `json:"like,omitempty"` // the choice that it is a variety of
 }
 
 // Chosen is the choice itself, of whatever embeds one.

@@ -10,11 +10,11 @@ import (
 
 // few is a catalogue of one choice a part, beside those that make no sense.
 var few = Catalogue{
-	Holders:     []Holder{{Choice: Choice{"rdma", "a memory region"}, Does: "RDMA WRITE"}},
-	Filesystems: []Filesystem{{Choice: Choice{"ext4", "disk"}, DropsBufferless: true, Heals: true, Deadly: []string{"ext4_writepage"}}, {Choice: Choice{"tmpfs", "memory"}, Backing: InMemory}},
-	Strips:      []Strip{{Choice: Choice{"none", "nothing"}}, {Choice: Choice{"pageout", "reclaim"}}},
-	Mutations:   []Mutation{{Choice: Choice{"none", "nothing"}}, {Choice: Choice{"truncate", "all goes"}, Detaches: true}},
-	Folios:      []Folios{{Choice: Choice{Natural, "as they come"}}, {Choice: Choice{"large", "many pages"}}},
+	Holders:     []Holder{{Choice: Choice{Name: "rdma", What: "a memory region"}, Does: "RDMA WRITE"}},
+	Filesystems: []Filesystem{{Choice: Choice{Name: "ext4", What: "disk"}, DropsBufferless: true, Heals: true, Deadly: []string{"ext4_writepage"}}, {Choice: Choice{Name: "tmpfs", What: "memory"}, Backing: InMemory}},
+	Strips:      []Strip{{Choice: Choice{Name: "none", What: "nothing"}}, {Choice: Choice{Name: "pageout", What: "reclaim"}}},
+	Mutations:   []Mutation{{Choice: Choice{Name: "none", What: "nothing"}}, {Choice: Choice{Name: "truncate", What: "all goes"}, Detaches: true}},
+	Folios:      []Folios{{Choice: Choice{Name: Natural, What: "as they come"}}, {Choice: Choice{Name: "large", What: "many pages"}}},
 }
 
 func TestFacts(t *testing.T) {
