@@ -23,7 +23,7 @@ TESTS    := bin/tests
 export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
-FS_PACKAGES    := xfsprogs btrfs-progs dosfstools
+FS_PACKAGES    := xfsprogs btrfs-progs dosfstools f2fs-tools ocfs2-tools
 TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers libibverbs-dev fio $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
 BENCH_PACKAGES := bpftrace
@@ -187,7 +187,7 @@ guest-sid: $(GUEST_NEEDS)
 			-test.run "^TestObserve(Refused|Truth|Killed|Cgroup|Fio)$$"' $(abspath $(TESTS))
 
 # Every scenario that makes sense, one after the other, of two holders in make test, and of all of
-# them in two guests: nine have 803, which take half an hour of a processor. With one processor,
+# them in two guests: nine have 1038, of which 803 took half an hour of a processor. With one processor,
 # beside another guest, emulation is a third faster.
 define everything
 	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 40m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestEverything$$' -test.timeout=39m

@@ -42,6 +42,12 @@ func TestParseScenarioRefuses(t *testing.T) {
 		"rdma/ntfs/none/none":    "--fs ntfs: choose ext4 or",
 		"rdma/ext4/none/reflink": "ext4 has no reflink copies",
 		"rdma/xfs/pageout/punch": "punch detaches the pages",
+
+		"rdma/ext4-bigalloc/memcg/none":       "take --fs ext4",
+		"rdma/ext4-encrypted/none/truncate":   "take --fs ext4",
+		"rdma/ext4-dm-crypt/none/reflink":     "ext4-dm-crypt has no reflink copies",
+		"rdma/ext4-encrypted/none/none/large": "large folios of ext4-encrypted are not made here",
+		"rdma/ocfs2/none/zero-range":          "no fallocate for zero-range",
 	} {
 		_, err := Scenarios().Parse(text)
 		worktest.WantUsage(t, err, want)

@@ -18,11 +18,16 @@ func TestDiskProven(t *testing.T) {
 		fs, make string // mounts a file system of the user's on $1, in which the directory d is taken; "": a scratch
 		proof    string
 	}{
-		"scratch ext4":         {"ext4", "", record.ProofDirect},
-		"scratch ext4-1k":      {"ext4-1k", "", record.ProofDirect},
-		"scratch ext4-journal": {"ext4-journal", "", record.ProofEvicted},
-		"scratch xfs":          {"xfs", "", record.ProofDirect},
-		"scratch btrfs":        {"btrfs", "", record.ProofDirect},
+		"scratch ext4":           {"ext4", "", record.ProofDirect},
+		"scratch ext4-1k":        {"ext4-1k", "", record.ProofDirect},
+		"scratch ext4-journal":   {"ext4-journal", "", record.ProofEvicted},
+		"scratch ext4-bigalloc":  {"ext4-bigalloc", "", record.ProofDirect},
+		"scratch ext4-dm-crypt":  {"ext4-dm-crypt", "", record.ProofDirect},
+		"scratch ext4-encrypted": {"ext4-encrypted", "", record.ProofEvicted},
+		"scratch xfs":            {"xfs", "", record.ProofDirect},
+		"scratch btrfs":          {"btrfs", "", record.ProofDirect},
+		"scratch f2fs":           {"f2fs", "", record.ProofDirect},
+		"scratch ocfs2":          {"ocfs2", "", record.ProofDirect},
 		"encrypted ext4": {"ext4", `mke2fs -q -t ext4 -b 4096 -O encrypt "$1.img" 64M; mount -o loop "$1.img" "$1"; mkdir "$1/d"
 			echo secret | e4crypt add_key -k @u -S s:umemstress "$1/d" >/dev/null; lsattr -d "$1/d" | grep -q ^[^/]*E`, record.ProofEvicted},
 		// A file that is to be mapped has blocks: what the inode held is moved there.

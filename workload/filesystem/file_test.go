@@ -18,6 +18,9 @@ func TestFileRefused(t *testing.T) {
 	ext4, _ := scenario.Find(Kinds(), "ext4")
 	_, err = CreateUsers(filepath.Join(shm, "file"), ext4)
 	worktest.WantUsage(t, err, "it is on tmpfs")
+	encrypted, _ := scenario.Find(Kinds(), "ext4-encrypted")
+	_, err = CreateUsers(filepath.Join(shm, "file"), encrypted)
+	worktest.WantUsage(t, err, "give --fs ext4")
 	_, err = CreateUsers("/nonexistent/file", ext4)
 	worktest.WantUsage(t, err, "directory must exist")
 	if names, _ := os.ReadDir(shm); len(names) > 0 {

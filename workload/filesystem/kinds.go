@@ -19,6 +19,9 @@ type Kind struct {
 	mount  map[string]string // options
 	large  map[string]string // more options, without which it makes no large folios
 
+	ciphered  bool // it is made on a device of dm-crypt
+	encrypted bool // its files are in a directory that fscrypt encrypts
+
 	version  []string  // what makes the program say its version; nil: it does so in any case
 	features []string  // what makes it say which features it knows
 	newer    []feature // that are to be off
@@ -52,63 +55,12 @@ func (k Kind) Tool() (name, pkg string) {
 	return k.mkfs[0], k.pkg
 }
 
-// journalBytes is how large the journal of a file system is made that journals
-// data. Where it does not hold a pinned file twice, 6.12 goes on writing the pages to
-// the journal for as long as they are pinned, and no msync or fadvise returns
-// (mpage_prepare_extent_to_map, __jbd2_log_wait_for_space).
-func (k Kind) journalBytes(fileBytes int64) int64 {
-	if !k.JournalsData {
-		return 0
-	}
-	return max(64<<20, 2*fileBytes)
-}
-
-// What mke2fs turns on is a matter of its version and of /etc/mke2fs.conf: these are the
-// features of Debian 12, all of which 5.10 knows.
-const (
-	ext2Features = "none,sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr"
-	ext4Features = ext2Features + ",has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize"
-)
-
-func ext4(blockBytes string) []string {
-	return []string{"mkfs.ext4", "-b", blockBytes, "-I", "256", "-q", "-F", "-O", ext4Features, "-E", "nodiscard,lazy_journal_init=1"}
-}
-
-// ext4Deadly begins with where the BUG_ON was (fs/ext4/inode.c until cc5095747edf, 6.4 and
-// stable kernels); the others go by a page's buffers, or warn that they lack.
-var ext4Deadly = []string{
-	"mpage_prepare_extent_to_map", "mpage_process_page_bufs", "mpage_process_folio", "mpage_submit_page", "mpage_submit_folio",
-	"ext4_bio_write_page", "ext4_bio_write_folio", "ext4_writepage", "ext4_set_page_dirty", "ext4_dirty_folio",
-}
-
 // btrfsDeadly are in fs/btrfs/inode.c, of 7.2 the first, and fs/btrfs/extent_io.c.
 var btrfsDeadly = []string{"btrfs_folio_set_fixup_dirty", "btrfs_data_dirty_folio", "btrfs_writepage_fixup_worker", "btrfs_writepage_cow_fixup"}
 
 // Kinds are all file systems. Adding one takes an entry here.
 func Kinds() []Kind {
-	return []Kind{
-		{
-			// Without -b, mke2fs gives a small file system blocks of 1 KiB.
-			Filesystem: scenario.Filesystem{
-				Choice:     scenario.Choice{Name: "ext4", What: "buffer heads on every page; drops a dirty page that has none"},
-				BlockBytes: 4096, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true, LargeFolios: true,
-			},
-			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
-		},
-		{
-			Filesystem: scenario.Filesystem{
-				Choice:     scenario.Choice{Name: "ext4-1k", What: "ext4 with blocks of 1 KiB: four buffer heads a page"},
-				BlockBytes: 1024, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true,
-			},
-			fstype: "ext4", mkfs: ext4("1024"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20,
-		},
-		{
-			Filesystem: scenario.Filesystem{
-				Choice:       scenario.Choice{Name: "ext4-journal", What: "ext4 with data=journal: data goes through the journal"},
-				JournalsData: true, BlockBytes: 4096, DropsBufferless: true, Deadly: ext4Deadly, Heals: true, Punch: true, ZeroRange: true,
-			},
-			fstype: "ext4", mkfs: ext4("4096"), pkg: "e2fsprogs", version: []string{"-V"}, extra: 48 << 20, mount: map[string]string{"data": "journal"},
-		},
+	return append(ext4Kinds(), []Kind{
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
@@ -127,6 +79,25 @@ func Kinds() []Kind {
 			},
 			fstype: "btrfs", mkfs: []string{"mkfs.btrfs", "-q", "-f", "-K"}, pkg: "btrfs-progs", version: []string{"-V"}, extra: 256 << 20,
 			features: []string{"-O", "list-all"}, newer: []feature{{"block-group-tree", []string{"-O", "^block-group-tree"}}}, // Linux 6.1
+		},
+		{
+			// A page has no buffers that could go, and is written wherever there is room; the block that
+			// it had says that there is one for it (fs/f2fs/data.c, f2fs_do_write_data_page).
+			Filesystem: scenario.Filesystem{
+				Choice: scenario.Choice{Name: "f2fs", What: "no buffer heads; writes each page to a new place, and shares none"},
+				Heals:  true, Punch: true, ZeroRange: true,
+			},
+			fstype: "f2fs", mkfs: []string{"mkfs.f2fs", "-f", "-q", "-t", "0"}, pkg: "f2fs-tools", version: []string{"-V"}, extra: 128 << 20,
+		},
+		{
+			// Where it is told of a write, it gives the page a block of its own (fs/ocfs2/refcounttree.c).
+			// Without heartbeat=none, 7.2 wants a cluster's helper for a local mount, too.
+			Filesystem: scenario.Filesystem{
+				Choice:  scenario.Choice{Name: "ocfs2", What: "buffer heads, made anew where they lack; overwrites shared blocks as xfs does"},
+				Reflink: true, Punch: true,
+			},
+			fstype: "ocfs2", mkfs: []string{"mkfs.ocfs2", "-q", "-F", "-M", "local", "-N", "1", "-b", "4096", "-C", "4096", "-J", "size=8M", "--fs-features=local,refcount,unwritten,sparse"},
+			pkg: "ocfs2-tools", version: []string{"-V"}, extra: 96 << 20, mount: map[string]string{"heartbeat": "none"},
 		},
 		{
 			// Debian's kernels have ext4's code run it (CONFIG_EXT4_USE_FOR_EXT2), which drops
@@ -172,5 +143,5 @@ func Kinds() []Kind {
 			},
 			fstype: "nfs", also: []string{"nfs4"},
 		},
-	}
+	}...)
 }

@@ -20,6 +20,9 @@ func checkFilesystem(path string, dir *os.File, kind Kind) error {
 	if kind.JournalsData {
 		return fault.Usagef("--file %s: the journal must hold the file twice, as only that of a scratch is made to; leave it out for --fs %s", path, kind.Name)
 	}
+	if kind.WrittenAs != "" {
+		return fault.Usagef("--file %s: %s is a scratch of the run's own; for a file of yours give --fs %s, whatever is below it", path, kind.Name, kind.WrittenAs)
+	}
 	mount, err := mount.Of(dir)
 	if err != nil {
 		return fmt.Errorf("--file %s: %w", path, err)

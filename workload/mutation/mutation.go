@@ -71,15 +71,15 @@ func Kinds() []Kind {
 			Mutate:   besideInFolio(punch),
 		},
 		{
-			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "zero-beside", What: "one page next to the region is zeroed (fallocate), in the same folio"}, Beside: true},
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "zero-beside", Like: "punch-beside", What: "a page beside the region is zeroed"}, Beside: true},
 			Mutate:   besideInFolio(zero),
 		},
 		{
-			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "truncate-beside", What: "the file is truncated to where the region ends, in the same folio"}, Beside: true},
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "truncate-beside", Like: "punch-beside", What: "the file is truncated to where the region ends"}, Beside: true},
 			Mutate:   truncateBeside,
 		},
 		{
-			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "write-beside", What: "one page next to the region is written, as anybody may, in the same folio"}, Beside: true},
+			Mutation: scenario.Mutation{Choice: scenario.Choice{Name: "write-beside", Like: "punch-beside", What: "a page beside the region is written, as anybody may"}, Beside: true},
 			Mutate:   besideInFolio(write),
 		},
 		{
@@ -113,7 +113,7 @@ func mutateTruncate(t Target) (*os.File, error) {
 // mutateReflink shares the file's blocks with a new file that has no name. What
 // is written to either is then to be written elsewhere, if the file system is told.
 func mutateReflink(t Target) (*os.File, error) {
-	clone, err := unnamed.At(t.File.Dir)
+	clone, err := nameless(t.File.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("make the clone's file: %w", err)
 	}
@@ -121,6 +121,25 @@ func mutateReflink(t Target) (*os.File, error) {
 		return nil, errors.Join(fault.Lacksf("clone the file: FICLONE: %w; the file system was made without reflinks", err), clone.Close())
 	}
 	return clone, file.Sync(clone)
+}
+
+// nameless makes a file without a name in a directory. On ocfs2, which makes none (O_TMPFILE), it
+// loses its name at once.
+func nameless(dir *os.File) (*os.File, error) {
+	clone, err := unnamed.At(dir)
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		return clone, err
+	}
+	name := fmt.Sprintf("umemstress-clone-%d", os.Getpid())
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	clone = os.NewFile(uintptr(fd), name)
+	if err := unix.Unlinkat(int(dir.Fd()), name, 0); err != nil {
+		return nil, errors.Join(err, clone.Close())
+	}
+	return clone, nil
 }
 
 // mutateDirectWrite invalidates the range in the page cache, which detaches pinned

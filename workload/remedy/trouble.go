@@ -8,6 +8,7 @@ package remedy
 
 import (
 	"slices"
+	"strings"
 
 	"umemstress/workload/record"
 )
@@ -94,5 +95,5 @@ func (t Trouble) writtenBeside() bool { return t.Mutation == "write-beside" }
 
 // ext4 says whether ext4's code writes the file.
 func (t Trouble) ext4() bool {
-	return t.Filesystem == "" || t.Filesystem == "ext4" || t.Filesystem == "ext4-1k" || t.Filesystem == "ext4-journal"
+	return t.Filesystem == "" || t.Filesystem == "ext4" || strings.HasPrefix(t.Filesystem, "ext4-")
 }

@@ -32,6 +32,9 @@ const (
 type Filesystem struct {
 	Choice
 	Backing Backing
+	// WrittenAs is the file system whose code writes its pages in the same way; this one is another
+	// in where blocks lie, or in what becomes of the bytes below. Empty: none.
+	WrittenAs string
 	// DropsBufferless: ext4's code writes it, which drops a dirty page that has no
 	// buffers (fs/ext4/inode.c, mpage_prepare_extent_to_map).
 	DropsBufferless bool

@@ -13,6 +13,8 @@ func (c Catalogue) nonsense(s Scenario) string {
 	switch {
 	case p.holder.PinsAs != "" && !toldApart(s):
 		return p.holder.Name + " pins as " + p.holder.PinsAs + " does, and is another in its release alone; of more than pageout, punch and reflink take --holder " + p.holder.PinsAs
+	case fs.WrittenAs != "" && !toldApart(s):
+		return fs.Name + " writes pages as " + fs.WrittenAs + " does; of more than pageout and punch take --fs " + fs.WrittenAs
 	case s.Folios == "large" && !fs.LargeFolios:
 		return "large folios of " + fs.Name + " are not made here; use ext4, xfs, btrfs or tmpfs"
 	case p.strip.NeedsLarge && (!fs.LargeFolios || s.Folios == "single"):
@@ -44,7 +46,7 @@ func (c Catalogue) nonsense(s Scenario) string {
 }
 
 // toldApart says whether the scenario is one of those that a holder is tried by which differs from
-// another in its release alone.
+// another in its release alone, and a file system which is written as another.
 func toldApart(s Scenario) bool {
 	return slices.Contains([]string{"none", "pageout"}, s.Strip) && slices.Contains([]string{"none", "punch", "reflink"}, s.Mutation)
 }

@@ -13,6 +13,8 @@ var (
 	sectionExt2  = section{"EXT2 FILE SYSTEM", []string{"linux-ext4@vger.kernel.org"}}
 	sectionXFS   = section{"XFS FILESYSTEM", []string{"linux-xfs@vger.kernel.org"}}
 	sectionBtrfs = section{"BTRFS FILE SYSTEM", []string{"linux-btrfs@vger.kernel.org"}}
+	sectionF2FS  = section{"F2FS FILE SYSTEM", []string{"linux-f2fs-devel@lists.sourceforge.net"}}
+	sectionOCFS2 = section{"ORACLE CLUSTER FILESYSTEM 2 (OCFS2)", []string{"ocfs2-devel@lists.linux.dev"}}
 	sectionVFS   = section{"FILESYSTEMS (VFS and infrastructure)", []string{"linux-fsdevel@vger.kernel.org"}}
 	sectionIomap = section{"FILESYSTEMS [IOMAP]", []string{"linux-xfs@vger.kernel.org", "linux-fsdevel@vger.kernel.org"}}
 	sectionCache = section{"PAGE CACHE", []string{"linux-fsdevel@vger.kernel.org"}}
@@ -34,7 +36,7 @@ var (
 // sectionOf is that of a file system, as scenarios and the probes name it. VFAT has no list.
 func sectionOf(filesystem string) section {
 	switch filesystem {
-	case "ext4", "ext4-1k", "ext4-journal", "ext3":
+	case "ext4", "ext4-1k", "ext4-journal", "ext4-bigalloc", "ext4-dm-crypt", "ext4-encrypted", "ext3":
 		return sectionExt4
 	case "ext2":
 		return sectionExt2
@@ -42,6 +44,10 @@ func sectionOf(filesystem string) section {
 		return sectionXFS
 	case "btrfs":
 		return sectionBtrfs
+	case "f2fs":
+		return sectionF2FS
+	case "ocfs2":
+		return sectionOCFS2
 	case "block", "bdev":
 		return sectionBlock
 	case "nfs", "nfs4":
