@@ -45,6 +45,7 @@ var spread = []string{
 	"uring/ext4/pageout/none",
 	"fuse/ext4/pageout/none", // the server in another process
 	"v4l2/ext4/pageout/none",
+	"rdma/ext4-dm-crypt/pageout/none", // a device below the file system
 }
 
 // A campaign with few of each signal has the first scenarios alone.

@@ -4,7 +4,9 @@ import (
 	"strings"
 
 	"umemstress/soft-roce/lab/kernels"
+	"umemstress/workload/filesystem"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Telling leaves out the cells that another of the same kernel, or of one like it, tells of:
@@ -14,7 +16,8 @@ import (
 //   - inconclusive where folios are asked for: the file system has none of that kind on this
 //     kernel, and the first scenario that asks speaks for the others;
 //   - what a kernel does as the one whose source it has, but for a fix or for who packed it;
-//   - what a kernel does as the one before it and as the one after it.
+//   - what a kernel does as the one before it and as the one after it;
+//   - what a kernel does on a file system as on the one whose code writes its pages in the same way.
 //
 // Those that are marked quick stay. The order does, too.
 func Telling(expectations []Expectation) []Expectation {
@@ -28,7 +31,8 @@ func Telling(expectations []Expectation) []Expectation {
 	for _, e := range expectations {
 		group := e.group()
 		older, newer := kernels.Neighbours(e.Kernel)
-		elsewhere := as(e, kernels.Like(e.Kernel)) || as(e, older) && as(e, newer)
+		elsewhere := as(e, kernels.Like(e.Kernel)) || as(e, older) && as(e, newer) ||
+			verdicts[[2]string{e.Kernel, e.writtenAs()}] == e.Verdict
 		if e.Quick || !told[group] && !elsewhere {
 			telling = append(telling, e)
 		}
@@ -37,6 +41,18 @@ func Telling(expectations []Expectation) []Expectation {
 		}
 	}
 	return telling
+}
+
+// writtenAs is the scenario on the file system whose code writes the pages of this one's in the same
+// way; empty: there is none.
+func (e Expectation) writtenAs() string {
+	part := strings.Split(e.Scenario, "/")
+	kind, _ := scenario.Find(filesystem.Kinds(), part[1])
+	if kind.WrittenAs == "" {
+		return ""
+	}
+	part[1] = kind.WrittenAs
+	return strings.Join(part, "/")
 }
 
 // group is the same of cells that end in their verdict for one reason, whatever the rest of
