@@ -8,6 +8,8 @@ import (
 
 	"umemstress/workload/child"
 	"umemstress/workload/internal/keeper"
+	"umemstress/workload/internal/mortal"
+	"umemstress/workload/scenario"
 )
 
 // errKernelDied ends the phase in which a thread of the kernel died. What it had locked
@@ -19,19 +21,45 @@ const dieBound = time.Second
 
 // attend runs a phase, and leaves it where it is when the kernel dies in it: its thread, or
 // what it waits for, may be gone. What the phase still writes into the record then is lost.
-func (r *run) attend(ctx context.Context, do func(context.Context) error) error {
-	done := make(chan error, 1)
-	go func() { done <- do(ctx) }()
+// The kernel's log tells of that, and where nobody may read it, the thread that is gone.
+func (r *run) attend(ctx context.Context, phase string, do func(context.Context) error) error {
+	done := begin(phase, func() error { return do(ctx) })
 	select {
 	case err := <-done:
+		if goneIn(err) != "" {
+			r.die()
+		}
 		return err
 	case <-r.died:
 	}
 	select {
-	case <-done:
+	case err := <-done:
+		if goneIn(err) != "" {
+			return err
+		}
 	case <-time.After(dieBound):
 	}
 	return errKernelDied
+}
+
+// begin begins a phase by a thread of its own, whose end is noticed. The phases that write have
+// none: what they pass on between threads for each message would cost them more than what they do.
+func begin(phase string, do func() error) <-chan error {
+	if phase != scenario.PhaseWrite && phase != scenario.PhaseWriteAgain {
+		return mortal.Go("phase "+phase, do)
+	}
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	return done
+}
+
+// goneIn is in what the kernel ended a thread of the run; "" if the error is another.
+func goneIn(err error) string {
+	var gone *mortal.GoneError
+	if errors.As(err, &gone) {
+		return gone.Doing
+	}
+	return ""
 }
 
 // kernelDied says whether a thread of the kernel has died.

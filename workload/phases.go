@@ -49,7 +49,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
 		File: r.record.File, Comm: r.record.Process.Comm, PinsCounted: r.record.Facts.PinsCounted, Evidence: r.evidence, Log: r.options.log(),
-		Died: func() { close(r.died) },
+		Died: r.die,
 	}); err != nil {
 		return err
 	}
@@ -260,8 +260,8 @@ func (r *run) release(ctx context.Context) error {
 
 // settle asks the file system for what it has promised: msync and fsync, as an
 // application would.
-func (r *run) settle(context.Context) error {
-	answers, err := promise.Ask(r.file.Handle, r.region.Offset, int64(len(r.region.Bytes)), r.record.Process.Comm)
+func (r *run) settle(ctx context.Context) error {
+	answers, err := promise.Ask(ctx, r.file.Handle, r.region.Offset, int64(len(r.region.Bytes)), r.record.Process.Comm)
 	if err != nil {
 		return err
 	}

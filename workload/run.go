@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"umemstress/workload/evidence"
@@ -42,6 +43,7 @@ type run struct {
 	folios   *folio.Pinned // that hold the region; nil: not pinned yet, or nobody could look
 	stripper strip.Stripper
 	died     chan struct{} // closed when a thread of the kernel died
+	die      func()        // closes it, once
 	progress holder.Progress
 	latency  *latency.Histogram         // of the holder's operations
 	looker   *payload.Looker            // at what arrives; nil: nobody has looked
@@ -59,6 +61,7 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 		return nil, err
 	}
 	r := &run{options: o, died: make(chan struct{}), latency: latency.New()}
+	r.die = sync.OnceFunc(func() { close(r.died) })
 	var err error
 	if r.record, err = newRecord(o); err != nil {
 		return nil, err
@@ -162,9 +165,10 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	}
 	started = time.Now() // without the time that saving took
 	end := r.tellStatus(name)
-	err = r.attend(ctx, do)
+	err = r.attend(ctx, name, do)
 	end()
 	phase.Seconds = time.Since(started).Seconds()
+	phase.Gone = goneIn(err)
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)
 	phase.HostLacks = phase.Outcome == record.OutcomeFailed && hostLacks(err)
 	r.noteHolds()
@@ -191,7 +195,7 @@ func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error)
 	switch {
 	case err == nil:
 		return record.OutcomeDone, "", nil
-	case errors.Is(err, errKernelDied):
+	case errors.Is(err, errKernelDied) || goneIn(err) != "":
 		return record.OutcomeCrashed, err.Error(), nil
 	case ctx.Err() != nil:
 		return record.OutcomeInterrupted, "", ctx.Err()

@@ -98,6 +98,7 @@ var layers = []string{
 	"workload/internal/hog",
 	"workload/internal/keeper",
 	"workload/internal/promise",
+	"workload/internal/mortal",
 	"workload/internal/cgroup",
 	"workload/internal/nfsd",
 	"workload/internal/fused",

@@ -14,6 +14,7 @@ import (
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/workload/evidence"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // unfixed is the kernel that dies of the bug.
@@ -59,6 +60,45 @@ func TestCrashes(t *testing.T) {
 			}
 		}
 		fmt.Printf("%d of %s\n", *crashes, what)
+	}
+}
+
+// withoutLog keeps the kernel's log from the program, and the flusher from its pages: where that dies
+// first, the program's thread may wait for the page that it had locked, and not be gone.
+const withoutLog = `echo 0 >/proc/sys/vm/dirty_writeback_centisecs; rm /dev/kmsg; exec "$@"`
+
+// Where nobody may read the kernel's log, the thread that is gone from msync tells of its death, and the
+// run neither waits for its answer nor says more than it could see.
+func TestCrashUntold(t *testing.T) {
+	haveUnfixed(t)
+	for what, c := range map[string]struct {
+		observe string
+		verdict record.Verdict
+		why     string
+	}{
+		"with the probes":    {"require", record.Crashed, "the kernel ended a thread of this run in msync, and nobody could read why in its log"},
+		"without the probes": {"off", record.Inconclusive, "phase settle: crashed: the kernel ended the thread in msync"},
+	} {
+		dir := t.TempDir()
+		into := filepath.Join(dir, "evidence")
+		p := start(t, nil, program(t), "lab", "exec", "--kernel", unfixed, "--cpus", "1", "--timeout", "2m", "--share", dir, "--serial", filepath.Join(dir, "console"), "--",
+			"sh", "-ec", withoutLog, "sh", program(t), "run", "--preset", "quick", "--allow-crash", "--observe", c.observe, "--output", into)
+		if !p.ended(3 * time.Minute) {
+			t.Errorf("%s: it did not end: %s", what, p)
+			continue
+		}
+		r, err := evidence.Load(into)
+		if err != nil {
+			t.Errorf("%s: %v: %s", what, err, p)
+			continue
+		}
+		if r.Verdict != c.verdict || !strings.HasPrefix(r.Reason, c.why) || r.Channels.Kmsg.State != record.StateAbsent {
+			t.Errorf("%s: %s (%s), by the log %+v; want %s (%s): %s", what, r.Verdict, r.Reason, r.Channels.Kmsg, c.verdict, c.why, p)
+		}
+		if last := r.Phases[len(r.Phases)-1]; last.Name != scenario.PhaseSettle || last.Gone != "msync" || last.Seconds > 10 {
+			t.Errorf("%s: it ended in %+v, and is to have seen that at once", what, last)
+		}
+		fmt.Printf("%s, without the kernel's log: %s after %.1f s in msync\n", what, r.Verdict, r.Phases[len(r.Phases)-1].Seconds)
 	}
 }
 

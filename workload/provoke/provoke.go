@@ -244,18 +244,9 @@ func (p *Program) sync(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	asked := make(chan error, 1)
-	go func() {
-		defer f.Close()
-		_, err := promise.Ask(f, 0, 0, asker)
-		asked <- err
-	}()
-	select {
-	case err := <-asked:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	defer f.Close()
+	_, err = promise.Ask(ctx, f, 0, 0, asker)
+	return err
 }
 
 func closed(f *os.File) error {

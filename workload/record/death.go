@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -104,7 +105,19 @@ func (w testimony) died() (why string, ours bool) {
 	if d, whose := w.blamed(); whose != "" {
 		return w.crash(d, whose), true
 	}
+	if seen := w.goneOfIt(); seen != "" {
+		return fmt.Sprintf("the kernel ended a thread of this run in %s, and nobody could read why in its log; %s", w.gone, seen), true
+	}
 	return "", false
+}
+
+// goneOfIt is what the probes had seen of the bug before the kernel ended a thread of the run, where
+// nobody could read what the kernel said of that; "" if they saw nothing, or somebody could.
+func (w testimony) goneOfIt() string {
+	if w.gone == "" || w.Kmsg.State == StateOK && w.Kmsg.LostRecords == 0 || len(w.Channels.deaths()) > 0 {
+		return ""
+	}
+	return cmp.Or(w.bufferless(), w.untold())
 }
 
 // blamed is the death that is the run's, and how it is tied to it; "" if none is.
@@ -126,8 +139,13 @@ func (r *Record) Blamed() (d Death, ok bool) {
 	if len(w.Kmsg.Deaths) == 0 && w.Kmsg.State == StateOK && w.Kmsg.OwnOopses > 0 { // from before they were recorded
 		return Death{Kind: DiedOops, Said: w.Kmsg.Oops}, true
 	}
-	d, whose := w.blamed()
-	return d, whose != ""
+	if d, whose := w.blamed(); whose != "" {
+		return d, true
+	}
+	if w.goneOfIt() != "" {
+		return Death{Kind: DiedOops, Said: "the kernel ended a thread in " + w.gone, Comm: w.process.Comm}, true
+	}
+	return Death{}, false
 }
 
 // whose says how a death is tied to the run; "" if it is not.
@@ -153,10 +171,8 @@ func (w testimony) crash(d Death, whose string) string {
 		what = "the machine died"
 	}
 	why := fmt.Sprintf("%s %s: %s", what, whose, d.Where())
-	for _, seen := range []string{w.bufferless(), w.untold()} {
-		if seen != "" {
-			return why + "; " + seen
-		}
+	if seen := cmp.Or(w.bufferless(), w.untold()); seen != "" {
+		return why + "; " + seen
 	}
 	return why
 }

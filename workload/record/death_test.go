@@ -93,6 +93,39 @@ func TestJudgeDeathUntold(t *testing.T) {
 	}
 }
 
+// A thread that is gone from a call is the run's death where the probes had seen what it met there and
+// nobody could read the kernel's log; what the log denies, or says otherwise, is not.
+func TestJudgeGone(t *testing.T) {
+	withheld := KmsgChannel{State: StateAbsent, Why: "open /dev/kmsg: operation not permitted"}
+	elsewhere := Death{Kind: DiedPanic, Said: "Kernel panic - not syncing: sysrq triggered crash", Comm: "bash", Panicked: true}
+	for name, c := range map[string]struct {
+		bufferless bool
+		kmsg       KmsgChannel
+		gone       string
+		want       Verdict
+		why        string
+	}{
+		"as the probes saw": {true, withheld, "msync", Crashed, "the kernel ended a thread of this run in msync, and nobody could read why in its log; 16 pages were dirtied with no buffers attached"},
+		"of a torn log":     {true, KmsgChannel{State: StateOK, LostRecords: 1}, "msync", Crashed, "in msync"},
+		"unseen":            {false, withheld, "msync", Inconclusive, "phase settle: crashed: gone"},
+		"denied":            {true, KmsgChannel{State: StateOK}, "msync", Reproduced, "no buffers"},
+		"of something else": {true, KmsgChannel{State: StateOK, LostRecords: 1, Deaths: []Death{elsewhere}}, "msync", Reproduced, "no buffers"},
+		"not gone":          {true, withheld, "", Reproduced, "no buffers"},
+	} {
+		r := crashedIn(c.bufferless)
+		last := &r.Phases[len(r.Phases)-1]
+		last.Outcome, last.Detail, last.Gone = OutcomeCrashed, "gone", c.gone
+		r.Channels.Kmsg = c.kmsg
+		got, why := Judge(r)
+		if got != c.want || !strings.Contains(why, c.why) {
+			t.Errorf("%s: %s (%s), want %s (%s)", name, got, why, c.want, c.why)
+		}
+		if _, blamed := r.Blamed(); blamed != (c.want == Crashed) {
+			t.Errorf("%s: blamed? %v", name, blamed)
+		}
+	}
+}
+
 func TestDeathWhere(t *testing.T) {
 	for want, d := range map[string]Death{
 		"kernel BUG at a.c:1, in f ← g ← h ← i": {Said: "kernel BUG at a.c:1", Place: "f", Calls: []string{"g", "h", "i", "j"}},

@@ -40,10 +40,11 @@ type testimony struct {
 	pages    uint64 // of the file that were pinned
 	process  Process
 	file     File
+	gone     string // in what the kernel ended a thread of the run; "": in nothing
 }
 
 func testimonyOf(r *Record) testimony {
-	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages(), process: r.process(), file: r.File}
+	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages(), process: r.process(), file: r.File, gone: r.gone()}
 	if r.Facts != nil {
 		w.facts = *r.Facts
 	}

@@ -171,6 +171,9 @@ type Phase struct {
 	Seconds float64   `json:"seconds"`
 	Outcome string    `json:"outcome"`
 	Detail  string    `json:"detail,omitempty"`
+	// Gone is in what the kernel ended a thread of the run: msync, fsync, or another part of the phase.
+	// It was seen by that thread being gone, and not in the kernel's log.
+	Gone string `json:"gone,omitempty"`
 
 	// HostLacks: it failed because the host lacks something, so that the run had no verdict and
 	// ended with that exit code.
@@ -244,6 +247,16 @@ func (r *Record) HostLacked() bool {
 func (r *Record) Done(name string) bool {
 	p, ok := r.phase(name)
 	return ok && p.Outcome == OutcomeDone
+}
+
+// gone is in what the kernel ended a thread of the run.
+func (r *Record) gone() string {
+	for _, p := range r.Phases {
+		if p.Outcome == OutcomeCrashed && p.Gone != "" {
+			return p.Gone
+		}
+	}
+	return ""
 }
 
 // phase returns the record of the named phase.
