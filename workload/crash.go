@@ -9,12 +9,13 @@ import (
 	"umemstress/workload/child"
 	"umemstress/workload/internal/keeper"
 	"umemstress/workload/internal/mortal"
+	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
 
-// errKernelDied ends the phase in which a thread of the kernel died. What it had locked
-// stays locked: who asks for it hangs for ever.
-var errKernelDied = errors.New("a thread of the kernel died meanwhile: see kmsg.log; this machine has to be rebooted")
+// errKernelDied ends the phase in which a thread of the kernel died, or was found to hang. What it
+// has locked stays locked: who asks for it hangs for ever.
+var errKernelDied = errors.New("a thread of the kernel died meanwhile, or hangs: see kmsg.log; this machine has to be rebooted")
 
 // dieBound is how long a phase may still take after the kernel has died in it.
 const dieBound = time.Second
@@ -60,6 +61,18 @@ func goneIn(err error) string {
 		return gone.Doing
 	}
 	return ""
+}
+
+// blames tells from channels whether the kernel died, or hangs, of the run, as the verdict will. It
+// is asked while phases go on, so it has what is known of the run by now, and nothing of phases.
+func (r *run) blames() func(record.Channels) bool {
+	known := *r.record
+	known.Phases = nil
+	return func(c record.Channels) bool {
+		known.Channels = c
+		_, ours := known.Blamed()
+		return ours
+	}
 }
 
 // kernelDied says whether a thread of the kernel has died.

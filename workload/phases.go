@@ -49,7 +49,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
 		File: r.record.File, Comm: r.record.Process.Comm, PinsCounted: r.record.Facts.PinsCounted, Evidence: r.evidence, Log: r.options.log(),
-		Died: r.die,
+		Died: r.die, Blames: r.blames(),
 	}); err != nil {
 		return err
 	}

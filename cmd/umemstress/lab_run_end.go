@@ -25,13 +25,17 @@ type labRun struct {
 	dir     string // of the evidence
 }
 
-// in runs it in a guest; its exit code becomes this command's. A guest whose kernel died of
-// what the run did has no program left to say so: its console and what is on disk do.
+// in runs it in a guest; its exit code becomes this command's. A guest whose kernel died, or hangs,
+// of what the run did has no program left to say so: its console and what is on disk do.
 func (l *labRun) in(cmd *cobra.Command, guest *guestFlags, config lab.Config) error {
 	err := guest.runGuest(cmd, config)
 	var died *lab.CrashError
-	if errors.As(err, &died) {
+	var lost *lab.LabError
+	switch {
+	case errors.As(err, &died):
 		err = l.judgeDeath(cmd, died, config.Serial)
+	case errors.As(err, &lost):
+		err = l.judgeLoss(cmd, lost, config.Serial)
 	}
 	return errors.Join(err, l.flags.reports.Save(func(inconclusive ci.Outcome) ci.Report {
 		return reportOf(l.outcomes(err), inconclusive)
@@ -40,35 +44,68 @@ func (l *labRun) in(cmd *cobra.Command, guest *guestFlags, config lab.Config) er
 
 // judgeDeath says whether it was this run that the guest's kernel died of.
 func (l *labRun) judgeDeath(cmd *cobra.Command, died *lab.CrashError, console string) error {
-	dir, err := l.dyingDir()
+	j, err := l.judge(cmd, console)
 	if err != nil {
 		return fmt.Errorf("%w; %w", died, err)
 	}
-	ended, err := evidence.Load(dir)
+	if j.record.Verdict != record.Crashed {
+		return fmt.Errorf("%w; it was not seen to die of this run: %s (%s)", died, j.record.Verdict, j.record.Reason)
+	}
+	return l.tellDeath(cmd, j)
+}
+
+// judgeLoss says whether a guest that the lab lost, as when its time was up, hangs in what this run
+// did. A run that had not begun has no say in it.
+func (l *labRun) judgeLoss(cmd *cobra.Command, lost *lab.LabError, console string) error {
+	j, err := l.judge(cmd, console)
 	if err != nil {
-		return fmt.Errorf("%w; %w", died, err)
+		logrus.Debugf("what was lost is not judged: %v", err)
+		return lost
 	}
-	if err := evidence.AdoptConsole(dir, console); err != nil {
-		return fmt.Errorf("%w; %w", died, err)
+	if j.record.Verdict != record.Crashed {
+		return lost
 	}
-	r, err := evidence.Reexamine(cmd.Context(), dir, workload.Scenarios().Facts, logrus.StandardLogger())
+	return l.tellDeath(cmd, j)
+}
+
+// judged is the run that its guest did not survive.
+type judged struct {
+	dir    string
+	said   record.Verdict // by the run; "": it did not get to that
+	record *record.Record // with what the console has
+}
+
+// judge judges the run that was under way when its guest ended, with the guest's console.
+func (l *labRun) judge(cmd *cobra.Command, console string) (j judged, err error) {
+	if j.dir, err = l.dyingDir(); err != nil {
+		return j, err
+	}
+	ended, err := evidence.Load(j.dir)
 	if err != nil {
-		return fmt.Errorf("%w; %w", died, err)
+		return j, err
 	}
-	if r.Verdict != record.Crashed {
-		return fmt.Errorf("%w; it was not seen to die of this run: %s (%s)", died, r.Verdict, r.Reason)
+	j.said = ended.Verdict
+	if err := evidence.AdoptConsole(j.dir, console); err != nil {
+		return j, err
 	}
-	err = exit.Status(r.Verdict.ExitCode())
-	if failed := evidence.SaveJudged(dir, r); failed != nil {
+	j.record, err = evidence.Reexamine(cmd.Context(), j.dir, workload.Scenarios().Facts, logrus.StandardLogger())
+	return j, err
+}
+
+// tellDeath saves that the run was judged to be what the kernel died of, and tells it, unless the run
+// that had ended so did.
+func (l *labRun) tellDeath(cmd *cobra.Command, j judged) error {
+	err := error(exit.Status(j.record.Verdict.ExitCode()))
+	if failed := evidence.SaveJudged(j.dir, j.record); failed != nil {
 		return errors.Join(err, failed)
 	}
 	switch {
 	case l.flags.preset == workload.Everything:
 		return errors.Join(err, printOutcomes(cmd.OutOrStdout(), l.flags.format, l.outcomes(err)))
-	case ended.Verdict != "": // and said so, before its kernel died
+	case j.said != "": // and told, before its kernel died
 		return err
 	}
-	return errors.Join(err, printRecord(cmd.OutOrStdout(), l.flags.format, r, dir))
+	return errors.Join(err, printRecord(cmd.OutOrStdout(), l.flags.format, j.record, j.dir))
 }
 
 // dyingDir has the evidence of the run that the guest died in: of many, the one that had

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/soft-roce/lab"
@@ -82,5 +86,63 @@ func TestLabOutcomesOfEverything(t *testing.T) {
 	}
 	if got := l.outcomes(nil); len(got) != 1 || got[0].Scenario != second || got[0].Verdict != record.Clean {
 		t.Errorf("%+v", got)
+	}
+}
+
+// hung is what 5.10 says on its console of a thread that waits for a page which another had locked.
+const hung = `[  242.661348] INFO: task umemstress:107 blocked for more than 120 seconds.
+[  242.661726] task:umemstress      state:D stack:    0 pid:  107 ppid:     1 flags:0x00004000
+[  242.661884] Call Trace:
+[  242.662042]  __schedule+0x282/0x880
+[  242.662173]  io_schedule+0x46/0x70
+[  242.662173]  __lock_page+0x111/0x240
+[  242.662173]  mpage_prepare_extent_to_map+0x25d/0x290 [ext4]
+[  242.662300] RIP: 0033:0x7f0c733a9000
+`
+
+// A guest whose time was up is one that crashed where its console has a task of the run hang in what
+// the run did; any other was lost, as before.
+func TestLabTimeIsUp(t *testing.T) {
+	lost := &lab.LabError{Op: "run the program", Err: errors.New("not finished after 10m0s")}
+	for name, c := range map[string]struct {
+		console string
+		begun   bool
+		exit    int
+	}{
+		"hanging":            {hung, true, record.Crashed.ExitCode()},
+		"hanging elsewhere":  {strings.ReplaceAll(hung, "mpage_prepare_extent_to_map", "nfs_wait_bit_killable"), true, lab.ExitFailed},
+		"slow":               {"", true, lab.ExitFailed},
+		"before a run began": {hung, false, lab.ExitFailed},
+	} {
+		dir := filepath.Join(t.TempDir(), "evidence")
+		console := filepath.Join(t.TempDir(), "console")
+		if err := os.WriteFile(console, []byte(c.console), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if c.begun {
+			quick, err := workload.Preset("quick")
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, _ := workload.Scenarios().Facts(quick.Scenario)
+			leave(t, dir, record.Record{Scenario: quick.Scenario, Facts: &facts, Process: record.Process{PID: 100, Comm: "umemstress"},
+				Phases: []record.Phase{{Name: scenario.PhasePrepare, Outcome: record.OutcomeRunning}}})
+		}
+		cmd := &cobra.Command{}
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetContext(t.Context())
+		err := (&labRun{flags: &runFlags{}, dir: dir}).judgeLoss(cmd, lost, console)
+		if code := exit.Code(err); code != c.exit {
+			t.Errorf("%s: exit code %d, want %d: %v", name, code, c.exit, err)
+		}
+		if told := strings.Contains(out.String(), "CRASHED") && strings.Contains(out.String(), "the kernel hangs in a thread of this run"); told != (c.exit == record.Crashed.ExitCode()) {
+			t.Errorf("%s: it says %q", name, &out)
+		}
+		if c.begun {
+			if r, err := evidence.Load(dir); err != nil || (r.Verdict == record.Crashed) != (c.exit == record.Crashed.ExitCode()) {
+				t.Errorf("%s: its evidence is %+v, %v", name, r, err)
+			}
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package kmsg
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Death is the end of a thread of the kernel, or of the machine, as the kernel told of it.
 type Death struct {
@@ -58,7 +61,8 @@ type Deaths struct {
 // Count is how many there were, without what only hangs.
 func (d *Deaths) Count() uint64 { return d.dead }
 
-// Told says whether a thread or the machine died, and the kernel has said where.
+// Told says whether a thread or the machine died, and the kernel has said where. Of what hangs, see
+// Hangs.
 func (d *Deaths) Told() bool {
 	for _, death := range d.All {
 		if death.Kind != string(Hung) {
@@ -66,6 +70,12 @@ func (d *Deaths) Told() bool {
 		}
 	}
 	return false
+}
+
+// Hangs says whether a task waits for too long. It is not dead, and may only be slow: who asks has to
+// say what it is to them.
+func (d *Deaths) Hangs() bool {
+	return slices.ContainsFunc(d.All, func(death Death) bool { return death.Kind == string(Hung) })
 }
 
 // Add takes a line into account.

@@ -65,7 +65,7 @@ func TestWarningIsNoDeath(t *testing.T) {
 }
 
 // The kernels of the lab print this of a task that waits for a page which a dead thread has
-// locked. It is not dead, so nobody stops for it.
+// locked. It is not dead, and who asks has to say what it is to them.
 func TestHung(t *testing.T) {
 	const hung = `[  242.661348] INFO: task sync:107 blocked for more than 120 seconds.
 [  242.661480]       Tainted: G      D W         5.10.262-bug #1
@@ -82,8 +82,11 @@ func TestHung(t *testing.T) {
 	want := Death{Kind: "hung", Said: "INFO: task sync:107 blocked for more than 120 seconds.", Comm: "sync", PID: 107,
 		Calls: []string{"__schedule", "io_schedule", "__lock_page", "mpage_prepare_extent_to_map"}}
 	d := deathsIn(hung)
-	if d.Count() != 0 || d.Told() || len(d.All) != 1 || !reflect.DeepEqual(d.All[0], want) {
-		t.Errorf("%+v, %v", d.All, d.Told())
+	if d.Count() != 0 || d.Told() || !d.Hangs() || len(d.All) != 1 || !reflect.DeepEqual(d.All[0], want) {
+		t.Errorf("%+v, %v, %v", d.All, d.Told(), d.Hangs())
+	}
+	if deathsIn("[    1.0] kernel BUG at a.c:1!\n[    1.0] invalid opcode: 0000 [#1] SMP NOPTI\n").Hangs() {
+		t.Error("what is dead hangs")
 	}
 	d = deathsIn(hung + "[  242.7] Kernel panic - not syncing: hung_task: blocked tasks\n")
 	if len(d.All) != 1 || !d.All[0].Panicked {

@@ -35,10 +35,23 @@ func (w *Watch) pumpKmsg() {
 		w.fail(w.evidence.AddKmsg(line))
 		w.syncSoon()
 	}
-	if w.deaths.Told() && w.died != nil {
+	if w.died != nil && (w.deaths.Told() || w.hangs()) {
 		w.died()
 		w.died = nil
 	}
+}
+
+// hangs says whether a task waits in the kernel for good on account of the run, as far as the kernel
+// has said where it waits. One that waits elsewhere may only be slow, and nobody stops for it.
+func (w *Watch) hangs() bool {
+	if w.blames == nil || !w.deaths.Hangs() {
+		return false
+	}
+	w.tallyKmsg()
+	w.tallyProbes()
+	c := record.NoChannels()
+	c.Kmsg, c.Probes = w.channels.Kmsg, w.channels.Probes
+	return w.blames(c)
 }
 
 func (w *Watch) tallyKmsg() {

@@ -37,7 +37,8 @@ type Watch struct {
 	failed   error      // to write the evidence, the first time
 	counter  kmsg.Counter
 	deaths   kmsg.Deaths
-	died     func()          // the kernel, in a thread; nil: told already
+	died     func() // the kernel, in a thread, or it hangs; nil: told already
+	blames   func(record.Channels) bool
 	channels record.Channels // Probes, Kmsg and WarningCount alone
 	stacks   map[int32][]string
 	unnamed  []event.Event // one of each stack whose functions have no names yet
@@ -78,12 +79,15 @@ type Config struct {
 	PinsCounted bool
 	Evidence    Evidence
 	Log         logrus.FieldLogger
-	Died        func() // called once, soon after the kernel has said that a thread of it died
+	// Died is called once, soon after the kernel has said that a thread of it died, or that one hangs in
+	// a way that Blames has for the run's.
+	Died   func()
+	Blames func(record.Channels) bool
 }
 
 // Start opens the channels for a file.
 func Start(c Config) (*Watch, error) {
-	w := &Watch{file: c.File, comm: c.Comm, pid: uint32(os.Getpid()), counted: c.PinsCounted, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died}
+	w := &Watch{file: c.File, comm: c.Comm, pid: uint32(os.Getpid()), counted: c.PinsCounted, evidence: c.Evidence, log: c.Log, unsynced: make(chan struct{}, 1), stop: func() {}, stacks: map[int32][]string{}, died: c.Died, blames: c.Blames}
 	w.counter.Device = c.File.Device
 	w.openKmsg()
 	w.openWarningCount()

@@ -14,6 +14,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"umemstress/probes/event"
+	"umemstress/probes/kmsg"
+	"umemstress/probes/kmsg/devkmsg"
 	"umemstress/workload/record"
 )
 
@@ -254,3 +256,37 @@ func TestRequiredProbes(t *testing.T) {
 type lacking struct{ error }
 
 func (lacking) HostLacks() bool { return true }
+
+// hung is what the kernel says of a task that waits for too long, in writeback.
+const hung = `[  242.661348] INFO: task sync:107 blocked for more than 120 seconds.
+[  242.661726] task:sync            state:D stack:    0 pid:  107 ppid:     1 flags:0x00004000
+[  242.661884] Call Trace:
+[  242.662173]  __lock_page+0x111/0x240
+[  242.662173]  mpage_prepare_extent_to_map+0x25d/0x290 [ext4]
+`
+
+// A task hangs on account of the run where the run says so, which gets the kernel's words and what the
+// probes saw by then; it is not asked before anything hangs.
+func TestHangs(t *testing.T) {
+	asked, ours := 0, false
+	var got record.Channels
+	w := &Watch{kmsg: &devkmsg.Reader{}, observer: &puppet{}}
+	w.blames = func(c record.Channels) bool { asked++; got = c; return ours }
+	w.channels = record.NoChannels()
+	w.channels.Probes.State, w.channels.Kmsg.State = record.StateOK, record.StateOK
+	if w.hangs() || asked > 0 {
+		t.Errorf("asked %d times before anything hangs", asked)
+	}
+	for line := range strings.Lines(hung) {
+		w.deaths.Add(kmsg.Classify(line))
+	}
+	if w.hangs() {
+		t.Error("what is not the run's hangs on its account")
+	}
+	if d := got.Kmsg.Deaths; got.Probes.State != record.StateOK || len(d) != 1 || d[0].Kind != record.DiedHung || !slices.Contains(d[0].Calls, "mpage_prepare_extent_to_map") {
+		t.Errorf("asked by %+v", got)
+	}
+	if ours = true; !w.hangs() {
+		t.Error("what is the run's does not hang on its account")
+	}
+}
