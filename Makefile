@@ -125,10 +125,12 @@ run: build lab-packages
 test: kernels guest-programs deb $(TESTS)/pin
 	$(MAKE) -j2 --output-sync=target READY=yes parts
 
-# The kernels that the parts boot, so that no part waits for a fetch.
-KERNELS := 5.10 6.1 6.12 sid
+# The kernels that the parts boot, so that no part waits for a fetch. The one that crashes is on no
+# mirror: without it, its tests are skipped and the matrix leaves its column out, but in CI, which has it
+# or can build it (the message says how), its absence is a failure.
+KERNELS := $(if $(CI),5.10-unfixed) 5.10 6.1 6.12 sid
 kernels: build lab-packages
-	@for k in $(KERNELS); do \
+	@for k in $(strip $(KERNELS)); do \
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
