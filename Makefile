@@ -6,7 +6,7 @@
 # make bench   the figures that the project promises, as ratios
 # make faults  kills, damage and full disks at random, for up to half an hour
 # make crashes the crash of the report, 10 times with one thread, 10 with the whole guest, and
-#              20 of a program that nobody here wrote, with an observer beside it
+#              10 in each of two ways of a program that nobody here wrote, with an observer beside it
 # make soak    an observer beside ordinary work for hours, and a million pages released at once
 # make fixes   kernels built from source, with a fix and without it
 # make install [DESTDIR= PREFIX=/usr/local]   the command, man pages, completions, a systemd unit; make uninstall
