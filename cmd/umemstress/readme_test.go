@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -40,5 +41,26 @@ func TestReadme(t *testing.T) {
 		if !cmd.Hidden && cmd.Name() != "completion" && cmd.Name() != "help" {
 			row("    umemstress " + cmd.Name())
 		}
+	}
+}
+
+// The README has how many wrong command lines there are.
+func TestReadmeCountsWrongCommands(t *testing.T) {
+	table, err := os.ReadFile("../../soft-roce/faults/testdata/commands.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(table)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			n++
+		}
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("gives %d wrong command", n); !strings.Contains(string(text), want) {
+		t.Errorf("the README does not say that make test %s lines", want)
 	}
 }
