@@ -172,9 +172,7 @@ func TestFUSERead(t *testing.T) {
 			if *expect != "refused" { // before 6.9 FUSE takes plain references, which reclaim does not look at
 				want.BufferlessPages, want.BufferlessFolios = n, n
 			}
-			if got := w.counted(t, p.inode); got != want {
-				t.Errorf("counted %+v, want %+v", got, want)
-			}
+			w.waitFor(t, want) // the server may be at the end of its release when who reads goes on
 			actor := os.Getpid()
 			if how == asyncReads {
 				actor = m.server.Pid
