@@ -156,23 +156,7 @@ func writeVM(mem []byte) error {
 // waitFor waits until the count is as wanted: a worker takes its time.
 func (w *witness) waitFor(t *testing.T, want event.Count) {
 	t.Helper()
-	w.waitForAs(t, want, func(got event.Count) event.Count { return got })
-}
-
-// waitForAbout lets the pages be in fewer folios than wanted, as they are since ext4 makes large ones (6.16).
-func (w *witness) waitForAbout(t *testing.T, want event.Count) {
-	t.Helper()
-	w.waitForAs(t, want, func(got event.Count) event.Count {
-		if *expect == "refused" && got.DirtiedFolios > 0 {
-			got.DirtiedFolios = max(got.DirtiedFolios, want.DirtiedFolios)
-		}
-		return got
-	})
-}
-
-func (w *witness) waitForAs(t *testing.T, want event.Count, as func(event.Count) event.Count) {
-	t.Helper()
-	for until := time.Now().Add(10 * time.Second); as(w.counted(t, want.Inode)) != want; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); w.counted(t, want.Inode) != want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("counted %+v, want %+v", w.counted(t, want.Inode), want)
 		}

@@ -65,7 +65,9 @@ func TestManyReleases(t *testing.T) {
 		disk := newHoldableDisk(t, 8)
 		w := attach(t, Options{Holders: []string{event.HolderDIO}, NoStacks: true})
 		for range 2 {
-			p := mapFile(t, filepath.Join(t.TempDir(), "region"), many*256)
+			path := filepath.Join(t.TempDir(), "region")
+			writePages(t, path, many*256) // which a mapping would bring in large folios since 6.16
+			p := mapFile(t, path, many*256)
 			finish := disk.readHeld(t, p.parts(many)...)
 			p.cleanAndStrip(t)
 			finish()
@@ -74,7 +76,7 @@ func TestManyReleases(t *testing.T) {
 			if *expect != "refused" {
 				want.BufferlessPages, want.BufferlessFolios = n, n
 			}
-			w.waitForAbout(t, want)
+			w.waitFor(t, want)
 		}
 		w.wantQuiet(t)
 	})
@@ -138,6 +140,18 @@ func TestMissedStripsAreLost(t *testing.T) {
 	if preempts != (lost.Strips > 0) {
 		t.Errorf("%d strips were missed by fentry; that the kernel preempts tasks inside it is %t", lost.Strips, preempts)
 	}
+}
+
+// writePages makes a file by writes of a page each, so that each page is a folio.
+func writePages(t *testing.T, path string, pages int) {
+	t.Helper()
+	file, err := os.Create(path)
+	check(t, err)
+	for range pages {
+		_, err := file.Write(make([]byte, pageSize))
+		check(t, err)
+	}
+	check(t, file.Close())
 }
 
 // stripByMany lets many threads strip pages of files that nobody has pinned, all at once.
