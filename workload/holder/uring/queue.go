@@ -1,13 +1,9 @@
 package uring
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
-
-	"github.com/prometheus/procfs"
 
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/memory"
@@ -16,8 +12,8 @@ import (
 // queue makes the reads of a ring.
 type queue struct {
 	ring    *ring
-	bytes   int64         // of all reads
-	workers map[int]int64 // bytes of reads that each submitted, by thread
+	bytes   int64 // of all reads
+	workers tally
 	results chan result
 }
 
@@ -35,6 +31,9 @@ func (q *queue) Submit(from *os.File, reads []holder.QueuedRead) (int, error) {
 			Opcode: opRead, Flags: async, File: int32(from.Fd()), Offset: uint64(r.At),
 			Address: uint64(memory.AddressOf(r.Into)), Length: uint32(len(r.Into)), Data: uint64(i),
 		})
+	}
+	if err := q.workers.begin(); err != nil {
+		return 0, err
 	}
 	submitted := make(chan result)
 	go func() {
@@ -60,33 +59,10 @@ func (q *queue) Submit(from *os.File, reads []holder.QueuedRead) (int, error) {
 	return s.Read, nil
 }
 
-// InFlight asks the workers of io_uring, which are threads of this process.
+// InFlight asks the workers of io_uring, which submit the reads.
 func (q *queue) InFlight() (bool, error) {
-	self, err := procfs.Self()
-	if err != nil {
-		return false, err
-	}
-	threads, err := procfs.AllThreads(self.PID)
-	if err != nil {
-		return false, err
-	}
-	for _, t := range threads {
-		comm, err := t.Comm()
-		if err != nil || !strings.HasPrefix(comm, "iou-wrk") { // or it has ended
-			continue
-		}
-		bytes, err := holder.Submitted(t.PID)
-		if err == nil {
-			q.workers[t.PID] = bytes
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return false, err
-		}
-	}
-	sum := int64(0)
-	for _, bytes := range q.workers {
-		sum += bytes
-	}
-	return sum >= q.bytes, nil
+	bytes, err := q.workers.since()
+	return bytes >= q.bytes, err
 }
 
 // Next waits for a read that is over.

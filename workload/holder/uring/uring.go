@@ -51,7 +51,7 @@ func newQueue(reads int) (*queue, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &queue{ring: r, results: make(chan result, reads), workers: map[int]int64{}}, nil
+	return &queue{ring: r, results: make(chan result, reads)}, nil
 }
 
 // Available says what the host lacks for a ring.
