@@ -38,9 +38,10 @@ A kernel that is on no mirror and not here is left out with a word, or built wit
 --build.
 
 Cells that others tell of are left out, unless --all asks for them or --kernels or --only
-chooses: all but one of those that are refused, or find no large folios, on one file system
-of a kernel; what trixie's kernel does as 6.12, and the unfixed 5.10 as 5.10; and what 6.1
-or 6.12 does as the kernel before it and the one after it.
+chooses: all but one of those that are refused, crash, or find no large folios, on one file
+system of a kernel; of strips but pageout, and mutations but reflink, all but the first holder
+with which they end in the same; what trixie's kernel does as 6.12, and the unfixed 5.10 as
+5.10; and what 6.1 or 6.12 does as the kernel before it and the one after it.
 
 The expectations are part of this program (soft-roce/lab/matrix/expected.yaml of its
 source); --expected gives others.

@@ -13,8 +13,13 @@ import (
 //
 //   - refused: the kernel refuses the pin before anything is stripped or mutated, so the first
 //     scenario of a holder and a file system speaks for the others;
+//   - crashed: the kernel dies at the next writeback of pages without buffers, whatever took those, so
+//     the first scenario of a holder and a file system speaks for the others;
 //   - inconclusive where folios are asked for: the file system has none of that kind on this
 //     kernel, and the first scenario that asks speaks for the others;
+//   - what takes the buffers, or the pages from the file, takes them whoever has pinned them: of the strips
+//     but pageout, and of the mutations but reflink, the first holder on a file system speaks for those
+//     with which they end in the same;
 //   - what a kernel does as the one whose source it has, but for a fix or for who packed it;
 //   - what a kernel does as the one before it and as the one after it;
 //   - what a kernel does on a file system as on the one whose code writes its pages in the same way.
@@ -60,11 +65,14 @@ func (e Expectation) writtenAs() string {
 func (e Expectation) group() string {
 	const folios = 4
 	part := strings.Split(e.Scenario, "/")
+	strip, mutation := part[2], part[3]
 	key := []string{e.Kernel, e.Verdict, part[0], part[1]}
 	switch {
-	case e.Verdict == string(record.Refused):
+	case e.Verdict == string(record.Refused), e.Verdict == string(record.Crashed):
 	case e.Verdict == string(record.Inconclusive) && len(part) > folios:
 		key = append(key, part[folios])
+	case strip != "none" && strip != "pageout", mutation != "none" && mutation != "reflink":
+		key = append([]string{e.Kernel, e.Verdict, e.Pages}, part[1:]...)
 	default:
 		return ""
 	}
