@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +22,6 @@ import (
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
 	"umemstress/workload"
-	"umemstress/workload/report/ci"
 )
 
 func newLabCompareCommand() *cobra.Command {
@@ -244,19 +242,10 @@ func (f *compareFlags) selected() ([]string, error) {
 	return scenarios, nil
 }
 
-// report writes compare.json, compare.html and what CI systems read, and one of table and JSON
-// to stdout.
+// report leaves the documents, and writes one of table and JSON to stdout.
 func (f *compareFlags) report(cmd *cobra.Command, c *compare.Comparison) error {
-	page := filepath.Join(f.output, "compare.html")
-	if err := writeFile(filepath.Join(f.output, "compare.json"), func(w *os.File) error { return printJSON(w, c) }); err != nil {
-		return err
-	}
-	if err := writeFile(page, func(w *os.File) error { return c.WriteHTML(w) }); err != nil {
-		return err
-	}
-	if err := f.reports.Save(func(inconclusive ci.Outcome) ci.Report {
-		return c.Report(cireport.FromHere(f.output), inconclusive)
-	}); err != nil {
+	page, err := saveDocuments(f.output, "compare", c, &f.reports)
+	if err != nil {
 		return err
 	}
 	if f.format == "json" {
@@ -268,7 +257,7 @@ func (f *compareFlags) report(cmd *cobra.Command, c *compare.Comparison) error {
 	if err := c.WriteText(cmd.OutOrStdout(), f.all); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
 	return err
 }
 

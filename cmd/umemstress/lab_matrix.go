@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,20 +202,10 @@ func freshDir(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// report writes matrix.json, matrix.html and what CI systems read, and one of table and JSON
-// to stdout.
+// report leaves the documents, and writes one of table and JSON to stdout.
 func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
-	page := filepath.Join(f.output, "matrix.html")
-	// The first that fails tells enough of a full disk.
-	if err := writeFile(filepath.Join(f.output, "matrix.json"), func(w *os.File) error { return printJSON(w, result) }); err != nil {
-		return err
-	}
-	if err := writeFile(page, func(w *os.File) error { return result.WriteHTML(w) }); err != nil {
-		return err
-	}
-	if err := f.reports.Save(func(inconclusive ci.Outcome) ci.Report {
-		return result.Report(cireport.FromHere(f.output), inconclusive)
-	}); err != nil {
+	page, err := saveDocuments(f.output, "matrix", result, &f.reports)
+	if err != nil {
 		return err
 	}
 	if f.format == "json" {
@@ -223,8 +214,29 @@ func (f *matrixFlags) report(cmd *cobra.Command, result *matrix.Result) error {
 	if err := result.WriteText(cmd.OutOrStdout()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", page)
 	return err
+}
+
+// cellsResult is what became of many cells.
+type cellsResult interface {
+	WriteHTML(io.Writer) error
+	Report(dir string, inconclusive ci.Outcome) ci.Report
+}
+
+// saveDocuments writes NAME.json and NAME.html, whose path it returns, and what CI systems read.
+func saveDocuments(dir, name string, result cellsResult, reports *cireport.Flags) (page string, err error) {
+	page = filepath.Join(dir, name+".html")
+	// The first that fails tells enough of a full disk.
+	if err := writeFile(filepath.Join(dir, name+".json"), func(w *os.File) error { return printJSON(w, result) }); err != nil {
+		return "", err
+	}
+	if err := writeFile(page, func(w *os.File) error { return result.WriteHTML(w) }); err != nil {
+		return "", err
+	}
+	return page, reports.Save(func(inconclusive ci.Outcome) ci.Report {
+		return result.Report(cireport.FromHere(dir), inconclusive)
+	})
 }
 
 func writeFile(path string, write func(*os.File) error) error {
