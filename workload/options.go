@@ -35,7 +35,9 @@ const (
 
 // Options say what a run does. Start from Preset.
 type Options struct {
-	Scenario scenario.Scenario
+	Scenario   scenario.Scenario
+	Candidates []Candidate    // worst first: the run is of the first that does harm, in place of Scenario
+	choice     *record.Choice // how Scenario was found among candidates
 
 	Device   string // RDMA device; empty: the first with an active port
 	Port     int    // port of the device, from 1
@@ -132,6 +134,13 @@ func (o Options) scratchDir() string {
 
 // Validate refuses what Run would refuse before it does anything, on whatever machine.
 func (o Options) Validate() error {
+	for _, c := range o.Candidates {
+		one := o
+		one.Scenario, one.Candidates = c.Scenario, nil
+		if err := one.Validate(); err != nil {
+			return err
+		}
+	}
 	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
 	return o.validate()
 }

@@ -55,11 +55,21 @@ type run struct {
 // no verdict: the options were wrong, the host lacks something, or the run was
 // interrupted (context.Canceled); the record then says how far it came. That the run could
 // not be taken down takes no verdict back: the record says so (CleanupError).
+//
+// Of several candidates it is the run of the first that does harm; the record's Choice has the others.
 func Run(ctx context.Context, o Options) (*record.Record, error) {
-	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if len(o.Candidates) > 0 {
+		return (&search{options: o, run: runOne}).worst(ctx)
+	}
+	return runOne(ctx, o)
+}
+
+// runOne runs one scenario, of options that were validated.
+func runOne(ctx context.Context, o Options) (*record.Record, error) {
+	o.Scenario.Folios = cmp.Or(o.Scenario.Folios, scenario.Natural)
 	r := &run{options: o, died: make(chan struct{}), latency: latency.New()}
 	r.die = sync.OnceFunc(func() { close(r.died) })
 	var err error
@@ -120,6 +130,7 @@ func newRecord(o Options) (*record.Record, error) {
 		Process:  record.Process{PID: os.Getpid(), Comm: ownComm()},
 		Started:  time.Now().UTC(),
 		Scenario: o.Scenario,
+		Choice:   o.choice,
 		Facts:    &facts,
 		Settings: o.settings(),
 		Channels: record.NoChannels(),

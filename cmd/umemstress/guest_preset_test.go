@@ -23,9 +23,9 @@ import (
 // quick proves the verdict that is the key: it tells whether reclaim spares pages
 // that RDMA pins, and whether direct reads pin as RDMA does.
 var presetVerdicts = map[record.Verdict]map[string]record.Verdict{
-	record.DataLost: {"quick": record.DataLost, "customer": record.DataLost, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
-	record.Clean:    {"quick": record.Clean, "customer": record.Clean, "kara": record.DataLost, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
-	record.Refused:  {"quick": record.Refused, "customer": record.Refused, "kara": record.Clean, "clone": record.Corrupted, "live": record.Inconclusive, "longterm": record.DataLost},
+	record.DataLost: {"quick": record.DataLost, "customer": record.DataLost, "kara": record.DataLost, "clone": record.Corrupted, "live": record.DataLost, "longterm": record.DataLost},
+	record.Clean:    {"quick": record.Clean, "customer": record.Clean, "kara": record.DataLost, "clone": record.Corrupted, "live": record.DataLost, "longterm": record.DataLost},
+	record.Refused:  {"quick": record.Refused, "customer": record.Refused, "kara": record.Clean, "clone": record.Corrupted, "live": record.DataLost, "longterm": record.DataLost},
 }
 
 // Each preset gives its verdict, and it is about every page of the file. The minutes of

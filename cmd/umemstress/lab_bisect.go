@@ -62,6 +62,9 @@ others are the opposite; inconclusive is neither unless it is named.`,
 			if run.flags.preset == workload.Everything {
 				return exit.Usagef("--preset everything has many verdicts: bisect by one, with --scenario")
 			}
+			if len(run.options.Candidates) > 0 {
+				return exit.Usagef("--preset %s may choose another scenario on another kernel: bisect by one, with --scenario", run.flags.preset)
+			}
 			config, err := run.guest(&guest)
 			if err != nil {
 				return err

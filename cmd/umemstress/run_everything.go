@@ -84,6 +84,7 @@ func newOutcome(o workload.Options, record *record.Record, err error) scenarioOu
 		return result
 	}
 	result.record, result.Verdict, result.Reason = record, record.Verdict, record.Reason
+	result.Scenario = record.Scenario // of several, the one that was chosen
 	if record.CleanupError != "" {
 		result.Reason += "; " + record.CleanupError
 	}

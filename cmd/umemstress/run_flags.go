@@ -71,6 +71,9 @@ func (f *runFlags) options() (workload.Options, error) {
 		return preset, err
 	}
 	o, err := joined.finish()
+	if f.namesScenario() {
+		o.Candidates = nil
+	}
 	if workload.MovesNumbers(o.Verb) && !f.given.Changed("size") {
 		o.MessageBytes = workload.AtomicBytes
 	}
@@ -97,6 +100,12 @@ func (f *runFlags) exclusive() error {
 		}
 	}
 	return nil
+}
+
+// namesScenario says whether flags say which scenario it is to be, or on which file system: then a preset
+// that would choose one does not.
+func (f *runFlags) namesScenario() bool {
+	return slices.ContainsFunc(append(partFlags(), "scenario", "file"), f.given.Changed)
 }
 
 // partFlags are the flags for a part of the scenario each.

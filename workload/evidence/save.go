@@ -82,7 +82,8 @@ func (e *Directory) replace(name string, data []byte) error {
 	return file.Sync(e.handle)
 }
 
-// SaveJudged replaces run.json in the directory of a run that did not live to be judged.
+// SaveJudged replaces run.json in the directory of a run that is over, such as one that did not live to
+// be judged.
 func SaveJudged(dir string, r *record.Record) (err error) {
 	e := &Directory{}
 	if e.dir, err = os.OpenRoot(dir); err != nil {

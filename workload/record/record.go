@@ -34,7 +34,8 @@ type Record struct {
 	Process  Process           `json:"process"`
 	Started  time.Time         `json:"started"`
 	Scenario scenario.Scenario `json:"scenario"`
-	Facts    *scenario.Facts   `json:"facts,omitempty"` // of the scenario's parts, that Judge goes by; nil before they were recorded
+	Choice   *Choice           `json:"choice,omitempty"` // how the scenario was chosen; nil: it was given
+	Facts    *scenario.Facts   `json:"facts,omitempty"`  // of the scenario's parts, that Judge goes by; nil before they were recorded
 	Device   Device            `json:"device"`
 	File     File              `json:"file"`
 	Regions  []Region          `json:"regions"`

@@ -47,7 +47,7 @@ func Shows() []Shown {
 		{Scenario: "rdma/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--preset quick"},
 		{Scenario: "dio/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--preset kara"},
 		{Scenario: "dio/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--preset kara"},
-		{Scenario: "dio/ext4/pageout/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72, flags: "--preset live"},
+		{Scenario: "dio/ext4/pageout/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72, flags: "--preset live --holder dio"},
 		{Scenario: "vmwritev/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},

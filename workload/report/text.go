@@ -23,6 +23,7 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	t.row("why", "%s", r.Reason)
 	t.row("kernel", "%s, %s", r.Kernel, r.Host.Version)
 	t.row("scenario", "%s", scenarioLine(r.Scenario))
+	t.choice(r.Choice)
 	if r.Device.Name != "" {
 		t.row("device", "%s (%s), through %s", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
