@@ -27,7 +27,7 @@ import (
 func subject(kind holderKind) holdertest.Subject {
 	return holdertest.Subject{
 		Name:      kind.Name,
-		MayRefuse: kind.Name == "rdma" || kind.Name == "v4l2",
+		MayRefuse: kind.Name == "rdma" || kind.Name == "v4l2" || kind.Name == "xdp",
 		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error) {
 			o := quick()
 			o.Scenario.Holder, o.FileBytes, o.AnonBytes, o.ScratchDir = kind.Name, targetBytes, sourceBytes, os.TempDir()

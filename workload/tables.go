@@ -16,6 +16,7 @@ import (
 	"umemstress/workload/holder/v4l2"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/holder/vmwritev"
+	"umemstress/workload/holder/xdp"
 	"umemstress/workload/mutation"
 	"umemstress/workload/scenario"
 	"umemstress/workload/strip"
@@ -75,6 +76,9 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: v4l2.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return v4l2.Open(ctx, v4l2.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Device: o.V4L2Device})
+		}},
+		{Holder: xdp.Facts(), open: func(ctx context.Context, _ Options) (holder.Holder, error) {
+			return xdp.Open(ctx)
 		}},
 	}
 }

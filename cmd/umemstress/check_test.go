@@ -20,6 +20,7 @@ func TestAbilitiesStatus(t *testing.T) {
 		{RunURing: true}:                      exit.Clean,
 		{RunFUSE: true}:                       exit.Clean,
 		{RunV4L2: true}:                       exit.Clean,
+		{RunXDP: true}:                        exit.Clean,
 		{Observe: true}:                       exit.HostLacks,
 		{Lab: true}:                           exit.Clean,
 		{Run: true, Observe: true, Lab: true}: exit.Clean,

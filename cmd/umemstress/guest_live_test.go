@@ -63,7 +63,7 @@ func runLive(t *testing.T) (*record.Record, string) {
 	t.Helper()
 	before := tracks(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
-	stdout, stderr, code := here(t, "run", "--preset", "live", "--observe", "require", "--format", "json", "-o", dir)
+	stdout, stderr, code := outcome(t, "run", "--preset", "live", "--observe", "require", "--format", "json", "-o", dir)
 	var r record.Record
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatalf("%v in %q; %s", err, stdout, stderr)

@@ -76,6 +76,7 @@ var layers = []string{
 	"workload/holder/uring",
 	"workload/holder/fuse",
 	"workload/holder/v4l2",
+	"workload/holder/xdp",
 	"workload/holder/holdertest",
 	"workload/holder",
 	"workload/latency",
@@ -138,7 +139,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2", "workload/holder/xdp"}
 
 // forTests are packages that the tests of any other may import.
 var forTests = []string{"soft-roce/leaktest", "rdma/abitest"}

@@ -45,6 +45,7 @@ var spread = []string{
 	"uring/ext4/pageout/none",
 	"fuse/ext4/pageout/none", // the server in another process
 	"v4l2/ext4/pageout/none",
+	"xdp/ext4/pageout/none",           // a network namespace, and objects of BPF
 	"rdma/ext4-dm-crypt/pageout/none", // a device below the file system
 }
 

@@ -20,8 +20,11 @@ func Meanwhile(t Trouble) []string {
 	}
 
 	letGo := "deregister"
-	if h.Name == "v4l2" {
+	switch h.Name {
+	case "v4l2":
 		letGo = "have the queue let go of it (VIDIOC_REQBUFS of 0)"
+	case "xdp":
+		letGo = "close the socket"
 	}
 	add(t.Effect == record.Crashed && !t.Panicked, "Reboot the machine: what the dead thread held locked stays locked, and whoever syncs the file hangs (echo b > /proc/sysrq-trigger where reboot hangs).")
 	add(t.Effect == record.Crashed, "Compare the file with what its program should have written: what came through the mapping since the last good writeback is not on the disk.")
@@ -32,7 +35,9 @@ func Meanwhile(t Trouble) []string {
 
 	v4l2 := h.Name == "v4l2"
 	add(v4l2, "Capture into buffers of the device's own (V4L2_MEMORY_MMAP) or into "+elsewhere+", and write the file from there.")
-	add(h.LongTerm && !v4l2, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
+	xdp := h.Name == "xdp"
+	add(xdp, "Register "+elsewhere+" as the umem, and write the file from there.")
+	add(h.LongTerm && !v4l2 && !xdp, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
 	add(h.Direct, "Read into anonymous memory and write the file from there; never with O_DIRECT into a mapping of a file.")
 	add(!h.LongTerm && !h.Direct, "Have devices, direct reads and process_vm_writev write to "+elsewhere+", and write the file from there.")
 	add(h.LongTerm && !t.Detached && t.Effect != record.Corrupted, "Where it must be this file: stop the traffic, touch each page (MADV_POPULATE_WRITE since Linux 5.14, else a store), only then "+letGo+", and msync after that.")

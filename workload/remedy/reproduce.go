@@ -54,6 +54,7 @@ func Shows() []Shown {
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
 		{Scenario: "vmci/ext4/pageout/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
 		{Scenario: "v4l2/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
+		{Scenario: "xdp/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
 		{Scenario: "nfs/ext4/pageout/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
@@ -124,7 +125,7 @@ func standIn(t Trouble) string {
 	switch {
 	case t.Filesystem == "btrfs":
 		return "dio"
-	case h.Name == "v4l2" && t.Effect != record.Crashed: // the kernel that crashes has no vivid
+	case (h.Name == "v4l2" || h.Name == "xdp") && t.Effect != record.Crashed: // the kernel that crashes has neither vivid nor AF_XDP
 		return h.Name
 	case !known || h.LongTerm:
 		return "rdma"

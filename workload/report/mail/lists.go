@@ -26,6 +26,7 @@ var (
 	sectionVMCI  = section{"VMWARE VMCI DRIVER", []string{"linux-kernel@vger.kernel.org"}}
 	sectionFUSE  = section{"FUSE: FILESYSTEM IN USERSPACE", []string{"linux-fsdevel@vger.kernel.org"}}
 	sectionV4L2  = section{"VIDEOBUF2 FRAMEWORK", []string{"linux-media@vger.kernel.org"}}
+	sectionXDP   = section{"XDP SOCKETS (AF_XDP)", []string{"netdev@vger.kernel.org", "bpf@vger.kernel.org"}}
 	sectionNFS   = section{"NFS, SUNRPC, AND LOCKD CLIENTS", []string{"linux-nfs@vger.kernel.org"}}
 	sectionRest  = section{"THE REST", []string{"linux-kernel@vger.kernel.org"}}
 

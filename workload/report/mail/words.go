@@ -91,6 +91,14 @@ var actors = map[string]actor{
 		release:  "Have the queue let go of its buffers (VIDIOC_REQBUFS of 0).",
 		sections: []section{sectionV4L2},
 	},
+	"xdp": {
+		brings:   "AF_XDP",
+		pin:      "Register the mapping as the umem of an AF_XDP socket (XDP_UMEM_REG), bound to one end of a pair of %s netdevs (XDP_COPY), where a program of XDP redirects packets to it.",
+		write:    "Send packets with old bytes at the other end: the kernel copies them into the pages.",
+		again:    "Send packets with new bytes.",
+		release:  "Close the socket. xdp_put_umem() lets go of the pages in a kworker.",
+		sections: []section{sectionXDP},
+	},
 }
 
 // actorOfRun is how a run's holder is told of.

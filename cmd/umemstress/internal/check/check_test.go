@@ -288,6 +288,28 @@ func TestCheck(t *testing.T) {
 			states: map[string]string{"without RDMA: v4l2": "missing: is not loaded"},
 		},
 		{
+			name:   "AF_XDP, and netdevs that are not loaded yet",
+			files:  withXDP(rootHost()),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, RunXDP: true, Lab: true},
+			states: map[string]string{"without RDMA: xdp": "ok: the modules are there"},
+		},
+		{
+			name:  "no AF_XDP",
+			files: withXDP(rootHost()),
+			change: func(h *host) {
+				h.xdp = func() error { return fmt.Errorf("socket(AF_XDP): %w", unix.EAFNOSUPPORT) }
+			},
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: xdp": "missing: a kernel with CONFIG_XDP_SOCKETS"},
+		},
+		{
+			name:   "AF_XDP, and nobody who may use it",
+			files:  withXDP(rootHost()),
+			change: unprivileged,
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: xdp": "missing: no CAP_SYS_ADMIN"},
+		},
+		{
 			name:  "nothing to fetch from",
 			files: rootHost(),
 			change: func(h *host) {

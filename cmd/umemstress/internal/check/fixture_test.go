@@ -79,6 +79,12 @@ func withV4L2(files map[string]string) map[string]string {
 	return files
 }
 
+// withXDP adds the netdevs of a pair to the modules that can be loaded.
+func withXDP(files map[string]string) map[string]string {
+	files["modules/modules.dep"] += "\nkernel/drivers/net/veth.ko.xz:"
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 
@@ -123,6 +129,7 @@ func fixture(t *testing.T, files map[string]string) *host {
 		openToRead: stat,
 		aio:        func() error { return nil },
 		uring:      func() error { return nil },
+		xdp:        func() error { return nil },
 		userfault:  func() error { return nil },
 	}
 }

@@ -126,6 +126,27 @@ func (h *host) v4l2Item() Item {
 	return i
 }
 
+// xdpItem says whether there can be a socket of AF_XDP, and netdevs that its packets come over.
+func (h *host) xdpItem() Item {
+	i := Item{Name: "without RDMA: xdp", State: Missing, Costs: "no run with the holder xdp"}
+	err := h.xdp()
+	switch {
+	case errors.Is(err, unix.EAFNOSUPPORT):
+		i.Detail, i.Remedy = err.Error(), "a kernel with CONFIG_XDP_SOCKETS; umemstress lab run has one"
+	case err != nil:
+		i.Detail, i.Remedy = err.Error(), h.asRoot("in a container, give it CAP_NET_RAW, and a seccomp profile that allows it")
+	case !h.haveModule("veth", "veth"):
+		i.Detail, i.Remedy = "no module veth", "a kernel with CONFIG_VETH; umemstress lab run has one"
+	case !h.has(unix.CAP_SYS_ADMIN):
+		i.Detail, i.Remedy = "no CAP_SYS_ADMIN to make a network namespace", h.asRoot("in a container, give it the capability")
+	case !h.loaded("veth") && h.uid != 0:
+		i.Detail, i.Remedy = "the module veth is not loaded", remedyRoot
+	default:
+		return Item{Name: i.Name, State: OK, Detail: modulesThere}
+	}
+	return i
+}
+
 // tryUserfault makes a userfaultfd as the holder does, and closes it.
 func tryUserfault() error {
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK, 0, 0)

@@ -16,6 +16,7 @@ import (
 	"umemstress/workload/danger"
 	"umemstress/workload/holder/aio"
 	"umemstress/workload/holder/uring"
+	"umemstress/workload/holder/xdp"
 	"umemstress/workload/scenario"
 	"umemstress/workload/witness"
 )
@@ -43,6 +44,7 @@ type host struct {
 	openToRead  func(path string) error
 	library     error        // why rdma-core's library cannot be used; nil: it can
 	aio, uring  func() error // make a queue of asynchronous reads, and end it
+	xdp         func() error // makes a socket of AF_XDP, and closes it
 	userfault   func() error // makes a userfaultfd for the faults of system calls, and closes it
 }
 
@@ -90,6 +92,7 @@ func thisHost() (*host, error) {
 		library:    rdma.LibraryError(),
 		aio:        aio.Available,
 		uring:      uring.Available,
+		xdp:        xdp.Available,
 		userfault:  tryUserfault,
 	}
 	h.modules = filepath.Join("/lib/modules", h.kernel.Release)

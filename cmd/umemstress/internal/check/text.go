@@ -47,6 +47,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunURing, "a run with --holder uring", crash},
 		{d.Can.RunFUSE, "a run with --holder fuse", crash},
 		{d.Can.RunV4L2, "a run with --holder v4l2", crash},
+		{d.Can.RunXDP, "a run with --holder xdp", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {
