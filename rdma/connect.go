@@ -37,6 +37,10 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	if qp.config.Atomics {
 		steps[0].Access |= verbs.AccessRemoteAtomic
 	}
+	c := qp.object.ctx
+	c.mu.Lock()
+	c.told.use(path.Port)
+	c.mu.Unlock()
 	qp.mu.Lock()
 	defer qp.mu.Unlock()
 	if qp.pair == nil {

@@ -2,8 +2,6 @@ package rdma
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -31,6 +29,7 @@ type Context struct {
 	closed  bool       // nothing new
 	ended   bool       // Close is done
 	objects []*object  // without those that are being destroyed
+	told    told       // what the device has told of
 }
 
 // object is the life of a verbs object. Context.mu guards it.
@@ -53,27 +52,6 @@ func newContext(d Device, b verbs.Backend) *Context {
 
 // Device returns what was opened, as it was then.
 func (c *Context) Device() Device { return c.device }
-
-// Alive returns nil while the device exists and an error with [ErrDeviceGone] in
-// its chain once it was removed or is about to be. It costs two system calls:
-// for a wait that takes too long, not for every poll.
-//
-// It is needed because a removed device may stay silent. rdma_rxe cannot be
-// taken from its users: deleting its link waits until they close, so requests
-// neither fail nor give an event, and at most traffic stops. What the kernel
-// does first, in every version, is to take the uverbs device out of sysfs.
-// Drivers that can leave their users report IB_EVENT_DEVICE_FATAL instead.
-func (c *Context) Alive() error {
-	if !c.enter() {
-		return closedError("use", "device "+c.device.Name)
-	}
-	defer c.leave()
-	_, err := os.Lstat(filepath.Join(c.device.sysfs, "class/infiniband_verbs", c.device.Uverbs))
-	if err != nil || c.backend.Fatal() {
-		return newError("use", "device "+c.device.Name, unix.ENODEV)
-	}
-	return nil
-}
 
 // enter keeps the backend open until leave, unless it is closed.
 func (c *Context) enter() bool {

@@ -1,7 +1,9 @@
 package rdma
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -174,22 +176,23 @@ const (
 )
 
 // Wait is Poll until there is a completion. It returns with an error when ctx is
-// done, and when the device was removed, which it asks [Context.Alive] now and
-// then: kernels that cannot take a device from its users let their traffic go on.
-// It allocates nothing between.
+// done, and when the device was removed or the port is down, which it asks [Context.Alive] now and
+// then: kernels that cannot take a device from its users let their traffic go on. What else
+// Alive tells ends it once no completion comes: these say more. It allocates nothing between.
 //
 // Bandwidth over rdma_rxe is best when one completion answers for many requests:
 // signal every 64th of a queue of 128, and post 64 with one doorbell.
 func (q *CQ) Wait(ctx context.Context, wc []Completion) (int, error) {
 	start := time.Now()
 	for now := start; ; now = time.Now() {
-		if err := q.askAlive(now); err != nil {
-			return 0, err
+		trouble := q.askAlive(now)
+		if trouble != nil && !errors.Is(trouble, ErrBrokeDown) {
+			return 0, trouble
 		}
 		if n, err := q.Poll(wc); n > 0 || err != nil {
 			return n, err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := cmp.Or(trouble, ctx.Err()); err != nil {
 			return 0, err
 		}
 		switch {

@@ -29,7 +29,8 @@
 //
 // Errors are of type *[Error] and say operation, object, reason and remedy.
 // [Error.HostLacks] is for what the host is missing; a pin that the kernel
-// refuses is [ErrPinRefused]; a device that was removed is [ErrDeviceGone].
+// refuses is [ErrPinRefused]; a device that was removed is [ErrDeviceGone], and a port
+// that goes down under traffic [ErrPortDown].
 // Completions have errors of their own, of type *[CompletionError].
 //
 // Everything may be closed in any order, and closing the context closes all. What

@@ -40,6 +40,7 @@ func TestConformance(t *testing.T) {
 				File:      mappedFile(t, 64<<10),
 				Refused:   *expectPin == "refused",
 				Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, backend) },
+				Switched:  func(t testing.TB) (func() (verbs.Backend, error), func(bool) error) { return switched(t, backend) },
 			})
 		})
 	}
@@ -71,7 +72,41 @@ func objects() (int, error) {
 
 // removable makes a device to be removed, over a veth pair of its own.
 func removable(t testing.TB, backend Backend) (open func() (verbs.Backend, error), remove func() <-chan error) {
-	const link, netdev, peer = "rxeconf", "umscf0", "umscf1"
+	const link = "rxeconf"
+	d := newLink(t, link, "umscf0")
+	return opener(d, backend), func() <-chan error {
+		gone := make(chan error, 1)
+		// Deleting waits for the users of the device.
+		go func() { gone <- exec.Command("rdma", "link", "delete", link).Run() }()
+		return gone
+	}
+}
+
+// switched makes a device whose port follows its netdev.
+func switched(t testing.TB, backend Backend) (open func() (verbs.Backend, error), set func(up bool) error) {
+	const link, netdev = "rxeport", "umspt0"
+	d := newLink(t, link, netdev)
+	t.Cleanup(func() {
+		if err := netlink.RdmaLinkDel(link); err != nil {
+			t.Error(err)
+		}
+	})
+	return opener(d, backend), func(up bool) error {
+		l, err := netlink.LinkByName(netdev)
+		switch {
+		case err != nil:
+			return err
+		case up:
+			return netlink.LinkSetUp(l)
+		}
+		return netlink.LinkSetDown(l)
+	}
+}
+
+// newLink makes a device over a veth pair of its own, and waits until its port is active. The pair goes with the test.
+func newLink(t testing.TB, link, netdev string) Device {
+	t.Helper()
+	peer := netdev + "p"
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: netdev}, PeerName: peer}
 	if err := netlink.LinkAdd(veth); err != nil {
 		t.Fatal(err)
@@ -93,20 +128,13 @@ func removable(t testing.TB, backend Backend) (open func() (verbs.Backend, error
 	if err := netlink.RdmaLinkAdd(link, "rxe", netdev); err != nil {
 		t.Fatal(err)
 	}
-	var d Device
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var err error
-		if d, err = FindDevice("/sys", link); err == nil && d.Active() {
-			break
+		d, err := FindDevice("/sys", link)
+		if err == nil && d.Active() {
+			return d
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is not active: %v", link, err)
 		}
-	}
-	return opener(d, backend), func() <-chan error {
-		gone := make(chan error, 1)
-		// Deleting waits for the users of the device.
-		go func() { gone <- exec.Command("rdma", "link", "delete", link).Run() }()
-		return gone
 	}
 }

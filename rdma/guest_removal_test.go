@@ -17,27 +17,7 @@ import (
 // the link is gone.
 func TestLinkDeletedInTraffic(t *testing.T) {
 	const link, netdev = "rxedel", "umsdel0"
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: netdev}, PeerName: "umsdel1"}
-	if err := netlink.LinkAdd(veth); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := netlink.LinkDel(veth); err != nil {
-			t.Error(err)
-		}
-	}()
-	for _, name := range []string{netdev, "umsdel1"} {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(l); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := netlink.RdmaLinkAdd(link, "rxe", netdev); err != nil {
-		t.Fatal(err)
-	}
+	newLink(t, link, netdev)
 	e := openNamed(t, link)
 	const size = 1 << 20
 	from, to := register(t, e.pd, anonymous(t, size)), register(t, e.pd, anonymous(t, size))
@@ -91,18 +71,12 @@ func TestLinkDeletedInTraffic(t *testing.T) {
 	}
 }
 
-// openNamed is newEndpoint on a device of that name, once its port is active.
+// openNamed is newEndpoint on a device of that name.
 func openNamed(t *testing.T, name string) *endpoint {
 	t.Helper()
-	var d Device
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var err error
-		if d, err = FindDevice("/sys", name); err == nil && d.Active() {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s is not active: %v", name, err)
-		}
+	d, err := FindDevice("/sys", name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, err := OpenThrough(d, Backend(*through))
 	if err != nil {
@@ -114,4 +88,67 @@ func openNamed(t *testing.T, name string) *endpoint {
 		}
 	})
 	return newEndpointOn(t, ctx, 4)
+}
+
+// A port that goes down in the middle of traffic is told, whether its requests fail or go on; and another
+// port's state is nobody's concern who does not use it.
+func TestPortDownInTraffic(t *testing.T) {
+	const link, netdev = "rxedown", "umsdn0"
+	newLink(t, link, netdev)
+	t.Cleanup(func() {
+		if err := netlink.RdmaLinkDel(link); err != nil {
+			t.Error(err)
+		}
+	})
+	e := openNamed(t, link)
+	idle, err := OpenThrough(e.ctx.Device(), Backend(*through))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := idle.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	const size = 64 << 10
+	from, to := register(t, e.pd, anonymous(t, size)), register(t, e.pd, anonymous(t, size))
+	w := []Request{{Signaled: true, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}}
+	down, err := netlink.LinkByName(netdev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for completed := 0; ; completed++ {
+		if _, err = e.qp.PostAll(w); err != nil && !errors.Is(err, ErrQueueFull) {
+			break // its requests have failed
+		}
+		if _, err = e.cq.Wait(ctx, make([]Completion, 1)); err != nil {
+			break
+		}
+		if completed == 4 {
+			if err := netlink.LinkSetDown(down); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !errors.Is(err, ErrPortDown) { // the post's error; then the event is not far
+		_, err = e.cq.Wait(ctx, nil)
+	}
+	var told *Error
+	if !errors.As(err, &told) || !errors.Is(err, ErrPortDown) || !told.HostLacks() {
+		t.Errorf("the port of the traffic: %v", err)
+	}
+	if err := idle.Alive(); err != nil {
+		t.Errorf("a context that has nothing connected: %v", err)
+	}
+	if err := netlink.LinkSetUp(down); err != nil {
+		t.Fatal(err)
+	}
+	for err = errors.New("nobody asked"); err != nil && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		err = e.ctx.Alive()
+	}
+	if err != nil {
+		t.Errorf("once it is up again: %v", err)
+	}
 }

@@ -63,7 +63,7 @@ func TestInfiniBandPath(t *testing.T) {
 func TestInfiniBandConnect(t *testing.T) {
 	for _, c := range []struct{ remote, want uint16 }{{0, 4}, {9, 9}} {
 		path := Path{Port: 1, LID: 4, MTU: 4096}
-		qp := &QP{config: QPConfig{Type: RC}, pair: &steps{}}
+		qp := &QP{object: &object{ctx: &Context{}}, config: QPConfig{Type: RC}, pair: &steps{}}
 		if err := qp.Connect(Address{QPN: 1, LID: c.remote}, path); err != nil {
 			t.Fatal(err)
 		}

@@ -87,6 +87,7 @@ func runOne(ctx context.Context, o Options) (*record.Record, error) {
 	r.conclude()
 	// On disk before anything is taken down: that may take minutes, or fail, or never end.
 	err = also(err, r.evidence.SaveRecord(r.record))
+	r.tellEvidence(err)
 	if failed := r.takeDown(); failed != nil {
 		r.record.CleanupError = failed.Error()
 		if err != nil {
@@ -103,6 +104,13 @@ func also(err, more error) error {
 		return err
 	}
 	return errors.Join(err, more)
+}
+
+// tellEvidence says where the evidence is of a run that has no verdict, but saw something.
+func (r *run) tellEvidence(err error) {
+	if err != nil && len(r.record.Phases) > 1 {
+		r.options.log().Infof("the evidence until then is in %s", r.options.Output)
+	}
 }
 
 // takeDown gives back what the run took, or leaves it where the kernel has died.

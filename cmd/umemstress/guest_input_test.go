@@ -156,39 +156,6 @@ func TestNoPrivilege(t *testing.T) {
 	}
 }
 
-// A link that is deleted in the middle of traffic ends the run with the reason.
-func TestLinkDeleted(t *testing.T) {
-	shell(t, `ip link add ut0 type veth peer name ut1; ip link set ut0 up; ip link set ut1 up; ip addr add 10.99.0.1/24 dev ut0
-		rdma link add rxeut type rxe netdev ut0
-		until grep -q ACTIVE /sys/class/infiniband/rxeut/ports/1/state; do sleep 0.1; done`)
-	defer shell(t, `ip link del ut0`)
-	before := leftovers(t)
-	// tmpfs is a file system of which no kernel refuses the pin.
-	cmd := command(append([]string{"-v"}, small("--fs", "tmpfs", "--strip", "none", "-d", "rxeut", "-D", "60", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
-	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-watch.found:
-	case err := <-done:
-		t.Fatalf("the run ended before there was traffic: %v: %s", err, watch.text.String())
-	}
-	shell(t, `rdma link del rxeut`) // returns when the run has closed the device
-	if err := <-done; err == nil || !strings.Contains(watch.text.String(), "removed") {
-		t.Errorf("%v: %s", err, watch.text.String())
-	}
-	if code := cmd.ProcessState.ExitCode(); code != exit.HostLacks && code != exit.Failed {
-		t.Errorf("exit code %d", code)
-	}
-	if after := leftovers(t); after != before {
-		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
-	}
-}
-
 // A file of the user's on btrfs, whose stat tells another device than the mount table.
 func TestFileOnBtrfs(t *testing.T) {
 	mount := filepath.Join(t.TempDir(), "btrfs")

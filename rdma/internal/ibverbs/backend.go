@@ -3,7 +3,6 @@ package ibverbs
 import (
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +17,6 @@ type backend struct {
 	context *context
 
 	events sync.Mutex // one reader of them at once
-	fatal  atomic.Bool
 
 	mu      sync.Mutex
 	domains map[uintptr]struct{}
@@ -101,33 +99,6 @@ func unlessGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// Fatal takes all events that are there. Those of queue pairs show as completions too; each has
-// to be acknowledged, because destroying what it is of waits for that.
-func (b *backend) Fatal() bool {
-	b.events.Lock()
-	defer b.events.Unlock()
-	for !b.fatal.Load() {
-		var event asyncEvent
-		var status int32
-		var errno unix.Errno
-		lend(&event, func(e uintptr) {
-			var result uintptr
-			result, errno = b.library.call(b.library.getAsyncEvent, b.address, e)
-			if status = int32(result); status == 0 {
-				callC(b.library.ackAsyncEvent, e)
-			}
-		})
-		switch {
-		case status != 0 && errno == unix.EINTR:
-		case status != 0 && errno == unix.EAGAIN:
-			return false
-		case status != 0 || event.EventType == eventDeviceFatal:
-			b.fatal.Store(true)
-		}
-	}
-	return true
 }
 
 func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {

@@ -29,7 +29,14 @@ var structs = map[string]abitest.Struct{
 
 // values are the constants of the header. The neutral ones of package verbs cross the ABI as they are.
 var values = map[string]uint64{
-	"IBV_EVENT_DEVICE_FATAL":      eventDeviceFatal,
+	"IBV_EVENT_CQ_ERR":            uint64(verbs.EventCQError),
+	"IBV_EVENT_QP_FATAL":          uint64(verbs.EventQPFatal),
+	"IBV_EVENT_QP_REQ_ERR":        uint64(verbs.EventQPRequest),
+	"IBV_EVENT_QP_ACCESS_ERR":     uint64(verbs.EventQPAccess),
+	"IBV_EVENT_DEVICE_FATAL":      uint64(verbs.EventDeviceFatal),
+	"IBV_EVENT_PORT_ACTIVE":       uint64(verbs.EventPortActive),
+	"IBV_EVENT_PORT_ERR":          uint64(verbs.EventPortError),
+	"IBV_EVENT_SRQ_ERR":           uint64(verbs.EventSRQError),
 	"IBV_SEND_SIGNALED":           sendSignaled,
 	"IBV_WC_RDMA_READ":            wcRDMARead,
 	"IBV_WC_RECV":                 wcRecv,

@@ -3,9 +3,6 @@ package ibverbs
 // The structs of infiniband/verbs.h. A member that points to another object is an address; the
 // objects are the library's and are only ever looked at.
 
-// enum ibv_event_type
-const eventDeviceFatal = 8
-
 // enum ibv_send_flags
 const sendSignaled = 1 << 1
 
@@ -229,7 +226,7 @@ type portAttr struct {
 
 // struct ibv_async_event
 type asyncEvent struct {
-	Element   uint64 `abi:"element"`
+	Element   uint64 `abi:"element"` // of a port, its number; else a pointer
 	EventType uint32 `abi:"event_type"`
 	_         uint32
 }

@@ -16,6 +16,7 @@ type qp struct {
 	backend    *backend
 	handle     uint32
 	qpn        uint32
+	name       uint64 // in events
 	send, recv queue
 	requests   *rxe.SendQueue
 	receives   *rxe.RecvQueue
@@ -31,7 +32,9 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.backend != b || recv.backend != b {
 		return nil, unix.EINVAL
 	}
+	name := b.name()
 	resp, err := b.file.CreateRxeQP(uapi.CreateQP{
+		UserHandle:   name,
 		PDHandle:     uint32(init.PD),
 		SendCQHandle: send.handle,
 		RecvCQHandle: recv.handle,
@@ -45,9 +48,10 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, err
 	}
 	q := &qp{
-		backend: b, handle: resp.QPHandle, qpn: resp.QPN, send: queue{backend: b}, recv: queue{backend: b},
+		backend: b, handle: resp.QPHandle, qpn: resp.QPN, name: name, send: queue{backend: b}, recv: queue{backend: b},
 		doorbell: b.file.NewDoorbell(resp.QPHandle),
 	}
+	b.called(name, resp.QPN)
 	if err := q.mmap(resp.Driver); err != nil {
 		return nil, errors.Join(err, q.Destroy())
 	}
@@ -143,5 +147,6 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 }
 
 func (q *qp) Destroy() error {
+	q.backend.forget(q.name)
 	return errors.Join(q.backend.file.DestroyQP(q.handle), q.send.unmap(), q.recv.unmap())
 }

@@ -20,6 +20,7 @@ var (
 	_ = [1]struct{}{}[verbs.AccessRemoteWrite-uapi.AccessRemoteWrite]
 	_ = [1]struct{}{}[verbs.AccessRemoteRead-uapi.AccessRemoteRead]
 	_ = [1]struct{}{}[verbs.AccessRemoteAtomic-uapi.AccessRemoteAtomic]
+	_ = [1]struct{}{}[verbs.EventDeviceFatal-uapi.EventDeviceFatal]
 	_ = [1]struct{}{}[verbs.RC-uapi.QPTypeRC]
 	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
 	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
@@ -37,6 +38,8 @@ type backend struct {
 	mu       sync.Mutex
 	queues   map[*queue]struct{} // that are mapped
 	channels map[int]struct{}    // that are open
+	pairs    map[uint64]uint32   // the numbers of queue pairs, by how the kernel names them in events
+	named    uint64              // how many had a name
 }
 
 // Open opens the device node of a soft-RoCE device, such as
@@ -46,7 +49,7 @@ func Open(node string) (verbs.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &backend{file: file, queues: map[*queue]struct{}{}, channels: map[int]struct{}{}}, nil
+	return &backend{file: file, queues: map[*queue]struct{}{}, channels: map[int]struct{}{}, pairs: map[uint64]uint32{}}, nil
 }
 
 // Close unmaps the queues and closes the channels that are left, because these keep the file open, and
@@ -61,8 +64,6 @@ func (b *backend) Close() error {
 	}
 	return errors.Join(append(errs, b.file.Close())...)
 }
-
-func (b *backend) Fatal() bool { return b.file.Fatal() }
 
 func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {
 	attr, err := b.file.QueryPort(port)

@@ -7,7 +7,8 @@ package uapi
 // SendSignaled is a send flag of a work request. enum ib_send_flags, ib_verbs.h.
 const SendSignaled = 1 << 1
 
-// EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h.
+// EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h. What others there are, package
+// verbs has.
 const EventDeviceFatal = 8
 
 // Of completions of what came in: a bit of every opcode of such (enum ib_wc_opcode), and a flag

@@ -102,21 +102,21 @@ func (f *File) DestroyQP(handle uint32) error {
 	return call(f, uapi.CmdDestroyQP, uapi.DestroyQP{Response: uapi.PointerTo(resp), QPHandle: handle}, resp)
 }
 
-// Fatal says whether the kernel has reported on the event file that the device
-// is gone. Other events are read and forgotten: what they tell of queue pairs
-// comes as completions too. EIO is how the file itself says that it is closed.
-func (f *File) Fatal() bool {
+// NextEvent takes the oldest event from the event file, if there is one. That the file itself is closed,
+// which EIO says, is EventDeviceFatal too. What is no whole event is skipped.
+func (f *File) NextEvent() (uapi.AsyncEventDesc, bool) {
 	for {
 		var event uapi.AsyncEventDesc
-		n, err := unix.Read(f.asyncFD, eventBytes(&event))
+		bytes := eventBytes(&event)
+		n, err := unix.Read(f.asyncFD, bytes)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
-			return false
+			return event, false
 		case err != nil || n == 0:
-			return true
-		case event.EventType == uapi.EventDeviceFatal:
-			return true
+			return uapi.AsyncEventDesc{EventType: uapi.EventDeviceFatal}, true
+		case n == len(bytes):
+			return event, true
 		}
 	}
 }

@@ -218,25 +218,21 @@ func openFiles(t *testing.T) int {
 	return len(files)
 }
 
-// Fatal reads all events, and one that says so is enough. A file that ended is the
-// end too.
-func TestFatal(t *testing.T) {
+// NextEvent gives each event once, in order, and no part of one. A file that ended is the device's end.
+func TestNextEvent(t *testing.T) {
 	event := func(kind uint32) []byte {
 		m := make([]byte, 16)
+		native.PutUint64(m, 1<<40|uint64(kind))
 		native.PutUint32(m[8:], kind)
 		return m
 	}
 	for name, c := range map[string]struct {
 		events [][]byte
-		closed bool
-		want   bool
+		want   []uint32
 	}{
-		"nothing":          {nil, false, false},
-		"others":           {[][]byte{event(1), event(9)}, false, false},
-		"fatal":            {[][]byte{event(8)}, false, true},
-		"fatal among them": {[][]byte{event(1), event(8), event(9)}, false, true},
-		"cut off":          {[][]byte{event(8)[:8]}, false, false},
-		"ended":            {nil, true, true},
+		"nothing": {nil, nil},
+		"several": {[][]byte{event(10), event(0), event(8)}, []uint32{10, 0, 8}},
+		"cut off": {[][]byte{event(8)[:8], event(9), event(8)[:12]}, []uint32{9}},
 	} {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {
@@ -247,16 +243,22 @@ func TestFatal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if c.closed {
-			_ = unix.Close(fds[1])
-		}
 		f := &File{fd: -1, asyncFD: fds[0]}
-		if got := f.Fatal(); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		for _, want := range c.want {
+			if got, ok := f.NextEvent(); !ok || got.EventType != want || got.Element != 1<<40|uint64(want) {
+				t.Errorf("%s: %+v, %v, want %d", name, got, ok, want)
+			}
 		}
-		for _, fd := range fds {
-			_ = unix.Close(fd)
+		if got, ok := f.NextEvent(); ok {
+			t.Errorf("%s: %+v, which nobody has sent", name, got)
 		}
+		_ = unix.Close(fds[1])
+		for range 2 {
+			if got, ok := f.NextEvent(); !ok || got.EventType != uapi.EventDeviceFatal {
+				t.Errorf("%s: %+v, %v of a file that ended", name, got, ok)
+			}
+		}
+		_ = unix.Close(fds[0])
 	}
 }
 

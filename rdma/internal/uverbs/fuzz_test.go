@@ -8,9 +8,9 @@ import (
 	"umemstress/rdma/internal/uapi"
 )
 
-// Whatever comes on the event file, one message for each size in cuts: Fatal comes
+// Whatever comes on the event file, one message for each size in cuts: NextEvent comes
 // back, and says the truth.
-func FuzzFatal(f *testing.F) {
+func FuzzNextEvent(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0}, []byte{16})
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0}, []byte{16})
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 8}, []byte{9})
@@ -26,19 +26,28 @@ func FuzzFatal(f *testing.F) {
 				_ = unix.Close(fd)
 			}
 		}()
-		want := false
+		var want []uapi.AsyncEventDesc
 		for _, cut := range cuts[:min(len(cuts), 16)] {
 			message := data[:min(int(cut), len(data))]
 			data = data[len(message):]
 			if _, err := unix.Write(fds[1], message); err != nil {
 				t.Fatal(err)
 			}
-			var event [16]byte
-			copy(event[:], message)
-			want = want || len(message) == 0 || native.Uint32(event[8:]) == uapi.EventDeviceFatal
+			switch {
+			case len(message) == 0: // as a file that ended
+				want = append(want, uapi.AsyncEventDesc{EventType: uapi.EventDeviceFatal})
+			case len(message) >= 16:
+				want = append(want, uapi.AsyncEventDesc{Element: native.Uint64(message), EventType: native.Uint32(message[8:])})
+			}
 		}
-		if got := (&File{fd: -1, asyncFD: fds[0]}).Fatal(); got != want {
-			t.Errorf("%v, want %v", got, want)
+		file := &File{fd: -1, asyncFD: fds[0]}
+		for i, w := range want {
+			if got, ok := file.NextEvent(); !ok || got.Element != w.Element || got.EventType != w.EventType {
+				t.Errorf("event %d: %+v, %v, want %+v", i, got, ok, w)
+			}
+		}
+		if got, ok := file.NextEvent(); ok {
+			t.Errorf("an event that nobody has sent: %+v", got)
 		}
 	})
 }

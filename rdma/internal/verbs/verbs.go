@@ -45,10 +45,10 @@ type Backend interface {
 	// QueryPort asks for the state of a port, counted from 1; EINVAL for one that
 	// is not there.
 	QueryPort(port uint8) (PortAttr, error)
-	// Fatal says whether the device has reported its own end
-	// (IB_EVENT_DEVICE_FATAL). It does not block. A device may vanish without a
-	// word, so false means nothing.
-	Fatal() bool
+	// NextEvent takes the oldest of the events that the device has told of and nobody has taken, if
+	// there is one. It does not block. A device that can say no more gives EventDeviceFatal each time;
+	// but it may vanish without a word, so that none means nothing.
+	NextEvent() (Event, bool)
 
 	AllocPD() (Handle, error)
 	DeallocPD(Handle) error // EBUSY while a region or queue pair is in it

@@ -10,7 +10,7 @@ type broken struct {
 
 type hooks struct {
 	queryPort  func(verbs.Backend, uint8) (verbs.PortAttr, error)
-	fatal      func(verbs.Backend) bool
+	event      func(verbs.Backend) (verbs.Event, bool)
 	deallocPD  func(verbs.Backend, verbs.Handle) error
 	registerMR func(verbs.Backend, verbs.Handle, []byte, verbs.Access) (verbs.MR, error)
 	deregister func(verbs.Backend, verbs.Handle) error
@@ -32,11 +32,11 @@ func (b broken) QueryPort(port uint8) (verbs.PortAttr, error) {
 	return b.Backend.QueryPort(port)
 }
 
-func (b broken) Fatal() bool {
-	if b.fatal != nil {
-		return b.fatal(b.Backend)
+func (b broken) NextEvent() (verbs.Event, bool) {
+	if b.event != nil {
+		return b.event(b.Backend)
 	}
-	return b.Backend.Fatal()
+	return b.Backend.NextEvent()
 }
 
 func (b broken) DeallocPD(pd verbs.Handle) error {

@@ -31,8 +31,12 @@ func (q *cq) Arm() error {
 	return nil
 }
 
-// add is of a completion that has come.
+// add is of a completion that has come. One that finds no room is lost.
 func (q *cq) add(c verbs.Completion) {
+	if len(q.waiting) == q.room {
+		q.device.tell(verbs.Event{Type: verbs.EventCQError})
+		return
+	}
 	q.waiting = append(q.waiting, c)
 	if q.armed {
 		q.armed = false

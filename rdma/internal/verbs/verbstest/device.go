@@ -24,6 +24,8 @@ type Device struct {
 	mu      sync.Mutex
 	next    uint32
 	removed bool
+	down    bool // its port
+	users   []*opened
 	pds     map[verbs.Handle]int // with the number of users
 	mrs     map[verbs.Handle]*region
 	cqs     map[*cq]int
@@ -45,7 +47,9 @@ func (d *Device) Open() verbs.Backend {
 		d.pds, d.mrs = map[verbs.Handle]int{}, map[verbs.Handle]*region{}
 		d.cqs, d.qps = map[*cq]int{}, map[uint32]*qp{}
 	}
-	return &opened{device: d}
+	o := &opened{device: d}
+	d.users = append(d.users, o)
+	return o
 }
 
 // Remove takes the device from its users.
@@ -89,6 +93,7 @@ func (d *Device) number() uint32 {
 type opened struct {
 	device *Device
 	own    []func() // how to drop what was made and may be gone, newest last
+	told   []verbs.Event
 }
 
 func (o *opened) QueryPort(port uint8) (verbs.PortAttr, error) {
@@ -100,13 +105,11 @@ func (o *opened) QueryPort(port uint8) (verbs.PortAttr, error) {
 	if err != nil {
 		return verbs.PortAttr{}, err
 	}
-	return verbs.PortAttr{State: verbs.PortActive, ActiveMTU: 3}, nil
-}
-
-func (o *opened) Fatal() bool {
-	o.device.mu.Lock()
-	defer o.device.mu.Unlock()
-	return o.device.removed
+	attr := verbs.PortAttr{State: verbs.PortActive, ActiveMTU: 3}
+	if o.device.down {
+		attr.State = verbs.PortDown
+	}
+	return attr, nil
 }
 
 func (o *opened) AllocPD() (verbs.Handle, error) {
@@ -210,5 +213,6 @@ func (o *opened) Close() error {
 	for _, drop := range slices.Backward(o.own) {
 		drop()
 	}
+	o.device.users = slices.DeleteFunc(o.device.users, func(other *opened) bool { return other == o })
 	return nil
 }

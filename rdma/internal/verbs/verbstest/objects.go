@@ -38,20 +38,6 @@ func testPorts(t testing.TB, target Target) {
 	}
 }
 
-func testAlive(t testing.TB, target Target) {
-	b := open(t, target)
-	done := make(chan bool, 1)
-	go func() { done <- b.Fatal() }()
-	select {
-	case fatal := <-done:
-		if fatal {
-			t.Error("a device that works has reported its end")
-		}
-	case <-time.After(target.patience()):
-		t.Fatal("Fatal blocks")
-	}
-}
-
 // What something uses is not destroyed, goes on, and can be destroyed afterwards.
 func testInUse(t testing.TB, target Target) {
 	r := newRig(t, target)
@@ -220,7 +206,7 @@ func testGoroutines(t testing.TB, target Target) {
 				if err == nil {
 					err = r.backend.DeregisterMR(mr.Handle)
 				}
-				if err == nil && r.backend.Fatal() {
+				if err == nil && fatal(r.backend) {
 					err = errors.New("the device has reported its end")
 				}
 				if err != nil {
@@ -282,7 +268,7 @@ func testRemoval(t testing.TB, target Target) {
 	}
 	gone := remove()
 	time.Sleep(settle)
-	fatal := b.Fatal()
+	fatal := fatal(b)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -13,6 +13,7 @@ const maxWork = 1 << 15
 
 type cq struct {
 	device  *Device
+	room    int
 	waiting []verbs.Completion
 	event   int  // an eventfd; -1: it has no channel
 	armed   bool // the next completion is to give an event
@@ -36,7 +37,7 @@ func (o *opened) createCQ(entries uint32) (*cq, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &cq{device: d, event: -1}
+	q := &cq{device: d, room: int(entries), event: -1}
 	d.cqs[q] = 0
 	o.own = append(o.own, q.drop)
 	return q, nil

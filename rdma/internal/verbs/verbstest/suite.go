@@ -27,6 +27,8 @@ type Target struct {
 	// Removable makes a device to be removed. Remove begins that, and the channel
 	// has the result once it is gone.
 	Removable func(testing.TB) (open func() (verbs.Backend, error), remove func() <-chan error)
+	// Switched makes a device whose first port can be taken down, and up again.
+	Switched func(testing.TB) (open func() (verbs.Backend, error), set func(up bool) error)
 }
 
 func (t Target) patience() time.Duration {
@@ -62,6 +64,8 @@ func checks() []check {
 		{"only signaled", testSignaled},
 		{"poll", testPoll},
 		{"events", testEvents},
+		{"overflow", testOverflow},
+		{"port down and up", testPortEvents},
 		{"full queue", testFull},
 		{"bad request among good", testBadAmongGood},
 		{"flush", testFlush},

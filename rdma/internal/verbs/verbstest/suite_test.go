@@ -3,7 +3,6 @@ package verbstest
 import (
 	"errors"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +26,13 @@ func targetOf(d *Device) Target {
 				return gone
 			}
 		},
+		Switched: func(testing.TB) (func() (verbs.Backend, error), func(bool) error) {
+			open := func() (verbs.Backend, error) { return d.Open(), nil }
+			return open, func(up bool) error {
+				d.SetPort(up)
+				return nil
+			}
+		},
 	}
 }
 
@@ -34,34 +40,6 @@ func TestDevice(t *testing.T) {
 	target := targetOf(&Device{})
 	target.File = mapped(t, areaSize)
 	Run(t, target)
-}
-
-// changed posts the requests after a change of each.
-func changed(change func(*verbs.WR)) func(verbs.QP, []verbs.WR) (int, error) {
-	return func(q verbs.QP, wrs []verbs.WR) (int, error) {
-		wrs = slices.Clone(wrs)
-		for i := range wrs {
-			wrs[i].SGEs = slices.Clone(wrs[i].SGEs)
-			change(&wrs[i])
-		}
-		return q.Post(wrs)
-	}
-}
-
-// polled changes what a poll gives.
-func polled(change func(wc []verbs.Completion) int) func(verbs.CQ, []verbs.Completion) (int, error) {
-	return func(q verbs.CQ, wc []verbs.Completion) (int, error) {
-		n, err := q.Poll(wc)
-		return change(wc[:n]), err
-	}
-}
-
-// excused is a request that takes some errors for success.
-func excused(err error, errnos ...unix.Errno) error {
-	if oneOf(err, errnos...) {
-		return nil
-	}
-	return err
 }
 
 var allocated *int
@@ -76,8 +54,8 @@ var defects = map[string]map[string]hooks{
 		}},
 	},
 	"alive": {
-		"false alarm": {fatal: func(verbs.Backend) bool { return true }},
-		"blocks":      {fatal: func(verbs.Backend) bool { select {} }},
+		"false alarm": {event: func(verbs.Backend) (verbs.Event, bool) { return verbs.Event{Type: verbs.EventDeviceFatal}, true }},
+		"blocks":      {event: func(verbs.Backend) (verbs.Event, bool) { select {} }},
 	},
 	"in use": {
 		"a domain's users are ignored": {deallocPD: func(b verbs.Backend, pd verbs.Handle) error { return excused(b.DeallocPD(pd), unix.EBUSY) }},
@@ -152,6 +130,24 @@ var defects = map[string]map[string]hooks{
 	"events": {
 		"none":                    {arm: func(verbs.EventCQ) error { return nil }},
 		"old ones are remembered": {arm: armedOnce()},
+	},
+	"overflow": {
+		"nobody is told": {event: without(verbs.EventCQError)},
+		"told as the port's": {event: told(func(e *verbs.Event) {
+			if e.Type == verbs.EventCQError {
+				e.Type = verbs.EventPortError
+			}
+		})},
+	},
+	"port down and up": {
+		"nobody is told": {event: without(verbs.EventPortError)},
+		"for ever":       {event: without(verbs.EventPortActive)},
+		"another port":   {event: told(func(e *verbs.Event) { e.Port++ })},
+		"still active": {queryPort: func(b verbs.Backend, p uint8) (verbs.PortAttr, error) {
+			attr, err := b.QueryPort(p)
+			attr.State = verbs.PortActive
+			return attr, err
+		}},
 	},
 	"full queue": {
 		"says that all fit": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
@@ -237,59 +233,11 @@ var defects = map[string]map[string]hooks{
 		}
 		return nil
 	}}, "does not come back": {deregister: func(b verbs.Backend, mr verbs.Handle) error {
-		if b.Fatal() {
+		if fatal(b) {
 			select {}
 		}
 		return b.DeregisterMR(mr)
 	}}},
-}
-
-func each(wc []verbs.Completion, change func(*verbs.Completion)) int {
-	for i := range wc {
-		change(&wc[i])
-	}
-	return len(wc)
-}
-
-func keep(wc []verbs.Completion, kept func(verbs.Completion) bool) (n int) {
-	for _, c := range wc {
-		if kept(c) {
-			wc[n] = c
-			n++
-		}
-	}
-	return n
-}
-
-func onlyTo(q verbs.QP, a verbs.QPAttr, last verbs.QPState) error {
-	if a.State > last {
-		return nil
-	}
-	return q.Modify(a)
-}
-
-// armedOnce forgets no event, since it is not asked a second time.
-func armedOnce() func(verbs.EventCQ) error {
-	armed := false
-	return func(q verbs.EventCQ) error {
-		if armed {
-			return nil
-		}
-		armed = true
-		return q.Arm()
-	}
-}
-
-func oneAtATime() hooks {
-	var busy atomic.Bool
-	return hooks{registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, a verbs.Access) (verbs.MR, error) {
-		if !busy.CompareAndSwap(false, true) {
-			return verbs.MR{}, unix.EAGAIN
-		}
-		defer busy.Store(false)
-		time.Sleep(time.Millisecond)
-		return b.RegisterMR(pd, mem, a)
-	}}
 }
 
 // Every check finds what it is there to find.
@@ -343,7 +291,11 @@ func TestMaskedPinRefusal(t *testing.T) {
 func wantFailure(t *testing.T, c check, target Target) {
 	t.Helper()
 	target.Patience = 200 * time.Millisecond
-	removable := target.Removable
+	removable, switched := target.Removable, target.Switched
+	target.Switched = func(t testing.TB) (func() (verbs.Backend, error), func(bool) error) {
+		_, set := switched(t)
+		return target.Open, set
+	}
 	target.Removable = func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) {
 		_, remove := removable(t)
 		return target.Open, remove

@@ -251,7 +251,7 @@ func (e *End) progress(ctx context.Context) error {
 	}
 	for i := range e.completions[:n] {
 		if err := e.complete(&e.completions[i]); err != nil {
-			return e.explain(err)
+			return err
 		}
 	}
 	return nil
@@ -267,12 +267,3 @@ func (e *End) complete(c *rdma.Completion) error {
 
 // errUnasked is of a completion that stands for no request.
 var errUnasked = errors.New("nobody asked for it")
-
-// explain finds the cause behind a failed completion: requests are flushed when
-// the device goes away.
-func (e *End) explain(err error) error {
-	if gone := e.context.Alive(); gone != nil {
-		return gone
-	}
-	return err
-}

@@ -49,7 +49,7 @@ func (e *End) Send(ctx context.Context, o Order) (Done, error) {
 	for err == nil && e.underWay() {
 		err = e.progress(ctx)
 	}
-	return done, err
+	return done, e.explain(err)
 }
 
 func (e *End) send(ctx context.Context, o Order) (Done, error) {
@@ -98,7 +98,7 @@ func (e *End) Expect(o Order) error {
 	}
 	for _, p := range e.pairs {
 		if err := p.postReceives(); err != nil {
-			return err
+			return e.explain(err)
 		}
 	}
 	return nil
@@ -115,7 +115,7 @@ func (e *End) Await(ctx context.Context) error {
 			return nil
 		}
 		if err := e.progress(ctx); err != nil {
-			return err
+			return e.explain(err)
 		}
 	}
 }

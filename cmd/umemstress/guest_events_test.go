@@ -1,0 +1,77 @@
+//go:build guest
+
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/workload/record"
+)
+
+// What takes the device from a run in the middle of its traffic ends the run: with the reason, with the evidence
+// until then, and with nothing left behind.
+func TestDeviceTakenAway(t *testing.T) {
+	for _, of := range []struct{ what, by, says string }{
+		{"link deleted", `rdma link del rxeut`, "the RDMA device is gone"}, // returns when the run has closed the device
+		{"netdev down", `ip link set ut0 down`, "port 1 of device rxeut: the port went down while it was in use"},
+		{"peer's netdev down", `ip link set ut1 down`, "port 1 of device rxeut: the port went down while it was in use"},
+	} {
+		for _, backend := range []string{"uverbs", "ibverbs"} {
+			for _, verb := range []string{"write", "send"} {
+				t.Run(of.what+"/"+backend+"/"+verb, func(t *testing.T) { takeAway(t, of.by, of.says, "--backend", backend, "--verb", verb) })
+			}
+		}
+	}
+}
+
+func takeAway(t *testing.T, by, says string, args ...string) {
+	shell(t, `ip link add ut0 type veth peer name ut1; ip link set ut0 up; ip link set ut1 up; ip addr add 10.99.0.1/24 dev ut0
+		rdma link add rxeut type rxe netdev ut0
+		until grep -q ACTIVE /sys/class/infiniband/rxeut/ports/1/state; do sleep 0.1; done`)
+	defer shell(t, `[ ! -e /sys/class/infiniband/rxeut ] || rdma link del rxeut; ip link del ut0`)
+	before := leftovers(t)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	// tmpfs is a file system of which no kernel refuses the pin.
+	cmd := command(append([]string{"-v"}, small(append(args, "--fs", "tmpfs", "--strip", "none", "-d", "rxeut", "-D", "60", "-o", dir)...)...)...)
+	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
+	cmd.Stderr = watch
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-watch.found:
+	case err := <-done:
+		t.Fatalf("the run ended before there was traffic: %v: %s", err, watch.text.String())
+	}
+	time.Sleep(300 * time.Millisecond) // so that there is traffic
+	shell(t, by)
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		<-done
+		t.Fatalf("the run goes on: %s", watch.text.String())
+	}
+	stderr := watch.text.String()
+	if code := cmd.ProcessState.ExitCode(); code != exit.HostLacks || !strings.Contains(stderr, says) || !strings.Contains(stderr, "the evidence until then is in "+dir) {
+		t.Errorf("exit code %d, want %d and %q: %s", code, exit.HostLacks, says, stderr)
+	}
+	var r record.Record
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(dir, "run.json"))), &r); err != nil {
+		t.Fatal(err)
+	}
+	last := r.Phases[len(r.Phases)-1]
+	if last.Name != "write" || last.Outcome != record.OutcomeFailed || !last.HostLacks || !strings.Contains(last.Detail, says) || r.Traffic.Operations == 0 {
+		t.Errorf("the evidence has %+v, and of traffic %+v", last, r.Traffic)
+	}
+	if after := leftovers(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
