@@ -87,7 +87,7 @@ func TestObjectsEndWithoutTheirContext(t *testing.T) {
 				t.Fatalf("%v: object %d: %v", order, i, err)
 			}
 		}
-		if f.Held() != 0 || len(ctx.objects) != 0 {
+		if f.Held() != 0 || ctx.objects.newest != nil {
 			t.Fatalf("%v: %d objects live on", order, f.Held())
 		}
 	}

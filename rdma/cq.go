@@ -104,9 +104,9 @@ const maxEntries = math.MaxInt32
 // It must hold those of all signaled requests that are under way at once: rdma_rxe
 // drops what finds no room.
 func (c *Context) CreateCQ(entries int) (*CQ, error) {
-	label := fmt.Sprintf("completion queue of %d entries", entries)
+	label := label{"completion queue of %d entries", entries}
 	if entries < 1 || entries > maxEntries {
-		return nil, &Error{Op: "create", Object: label, reason: limitError("entries", entries, 1, maxEntries)}
+		return nil, &Error{Op: "create", Object: label.String(), reason: limitError("entries", entries, 1, maxEntries)}
 	}
 	return c.createCQ(label, func(cq *CQ) (err error) {
 		cq.queue, err = c.backend.CreateCQ(uint32(entries))
@@ -117,9 +117,9 @@ func (c *Context) CreateCQ(entries int) (*CQ, error) {
 // CreateEventCQ makes one with a completion channel: Wait sleeps until the device says that there is a
 // completion, where else it looks again and again.
 func (c *Context) CreateEventCQ(entries int) (*CQ, error) {
-	label := fmt.Sprintf("completion queue of %d entries with events", entries)
+	label := label{"completion queue of %d entries with events", entries}
 	if entries < 1 || entries > maxEntries {
-		return nil, &Error{Op: "create", Object: label, reason: limitError("entries", entries, 1, maxEntries)}
+		return nil, &Error{Op: "create", Object: label.String(), reason: limitError("entries", entries, 1, maxEntries)}
 	}
 	return c.createCQ(label, func(cq *CQ) (err error) {
 		cq.events, err = c.backend.CreateEventCQ(uint32(entries))
@@ -128,9 +128,9 @@ func (c *Context) CreateEventCQ(entries int) (*CQ, error) {
 	})
 }
 
-func (c *Context) createCQ(label string, request func(*CQ) error) (*CQ, error) {
+func (c *Context) createCQ(label label, request func(*CQ) error) (*CQ, error) {
 	cq := &CQ{asked: time.Now()}
-	o, err := c.create(label, nil, cq.destroy, func() error { return wrap("create", label, request(cq)) })
+	o, err := c.create(label, nil, cq.destroy, func() error { return wrap("create", label.String(), request(cq)) })
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func (t *told) trouble(d Device) error {
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(t.broke)) {
-		return &Error{Op: "use", Object: what + " on device "+d.Name, reason: ErrBrokeDown, Remedy: "look at the kernel's log for why, and start over"}
+		return &Error{Op: "use", Object: what + " on device " + d.Name, reason: ErrBrokeDown, Remedy: "look at the kernel's log for why, and start over"}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package rdma
 
 import (
 	"errors"
-	"fmt"
 
 	"umemstress/rdma/internal/verbs"
 )
@@ -30,23 +29,24 @@ const accessAnyWrite = AccessLocalWrite | AccessRemoteWrite
 // domain only.
 type PD struct {
 	object *object
+	needs  []*object // itself: of what is made in it and needs nothing else
 	handle verbs.Handle
 }
 
 // AllocPD makes a protection domain.
 func (c *Context) AllocPD() (*PD, error) {
-	const label = "protection domain"
+	const what = "protection domain"
 	pd := &PD{}
-	o, err := c.create(label, nil,
+	o, err := c.create(label{text: what}, nil,
 		func() error { return c.backend.DeallocPD(pd.handle) },
 		func() (err error) {
 			pd.handle, err = c.backend.AllocPD()
-			return wrap("allocate", label, err)
+			return wrap("allocate", what, err)
 		})
 	if err != nil {
 		return nil, err
 	}
-	pd.object = o
+	pd.object, pd.needs = o, []*object{o}
 	return pd, nil
 }
 
@@ -79,20 +79,19 @@ type MR struct {
 //     what is pinned already and the privilege CAP_IPC_LOCK are compared.
 //   - everything else with its errno.
 func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
-	label := fmt.Sprintf("memory region of %d bytes", len(mem))
+	label := label{"memory region of %d bytes", len(mem)}
 	if len(mem) == 0 {
-		return nil, &Error{Op: "register", Object: label, reason: errors.New("it is empty")}
+		return nil, &Error{Op: "register", Object: label.String(), reason: errors.New("it is empty")}
 	}
-	backend := pd.object.ctx.backend
+	c := pd.object.ctx
 	mr := &MR{mem: mem}
-	o, err := pd.object.ctx.create(label, []*object{pd.object},
-		func() error { return backend.DeregisterMR(mr.region.Handle) },
-		func() (err error) {
-			if mr.region, err = backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
-				return newRegisterError(label, mem, access, err)
-			}
-			return nil
-		})
+	destroy := func() error { return c.backend.DeregisterMR(mr.region.Handle) }
+	o, err := c.create(label, pd.needs, destroy, func() (err error) {
+		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
+			return newRegisterError(label.String(), mem, access, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -70,9 +70,9 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.Type == 0 {
 		cfg.Type = RC
 	}
-	label := fmt.Sprintf("%v queue pair", cfg.Type)
+	what := fmt.Sprintf("%v queue pair", cfg.Type)
 	if cfg.SendCQ == nil {
-		return nil, &Error{Op: "create", Object: label, reason: errors.New("it has no completion queue")}
+		return nil, &Error{Op: "create", Object: what, reason: errors.New("it has no completion queue")}
 	}
 	if cfg.RecvCQ == nil {
 		cfg.RecvCQ = cfg.SendCQ
@@ -88,25 +88,25 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 		n    int
 	}{{"MaxSend", cfg.MaxSend}, {"MaxRecv", cfg.MaxRecv}} {
 		if queue.n < 1 || queue.n > maxRequests {
-			return nil, &Error{Op: "create", Object: label, reason: limitError(queue.what, queue.n, 1, maxRequests)}
+			return nil, &Error{Op: "create", Object: what, reason: limitError(queue.what, queue.n, 1, maxRequests)}
 		}
 	}
 	ctx := pd.object.ctx
 	needs := []*object{pd.object, cfg.SendCQ.object, cfg.RecvCQ.object}
 	for _, n := range needs {
 		if n.ctx != ctx {
-			return nil, &Error{Op: "create", Object: label, reason: errors.New("its completion queue is of another context")}
+			return nil, &Error{Op: "create", Object: what, reason: errors.New("its completion queue is of another context")}
 		}
 	}
 	qp := &QP{config: cfg}
-	o, err := ctx.create(label, needs, qp.destroy, func() (err error) {
+	o, err := ctx.create(label{text: what}, needs, qp.destroy, func() (err error) {
 		// create keeps both queues from ending.
 		qp.pair, err = ctx.backend.CreateQP(verbs.QPInit{
 			PD: pd.handle, Type: verbs.QPType(cfg.Type), SendCQ: cfg.SendCQ.queue, RecvCQ: cfg.RecvCQ.queue,
 			MaxSend: uint32(cfg.MaxSend), MaxRecv: uint32(cfg.MaxRecv),
 		})
 		if err != nil {
-			return newCreateQPError(label, cfg, err)
+			return newCreateQPError(what, cfg, err)
 		}
 		return nil
 	})
@@ -120,8 +120,8 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	return qp, nil
 }
 
-func newCreateQPError(label string, cfg QPConfig, err error) error {
-	e := newError("create", label, err)
+func newCreateQPError(what string, cfg QPConfig, err error) error {
+	e := newError("create", what, err)
 	if e.Errno == unix.EINVAL || e.Errno == unix.ENOMEM {
 		e.Remedy = fmt.Sprintf("%d send and %d receive requests may be more than the device allows", cfg.MaxSend, cfg.MaxRecv)
 	}

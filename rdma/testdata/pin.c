@@ -1,8 +1,9 @@
-// pin: what BenchmarkPin compares package rdma with. It registers a region with
-// libibverbs, deregisters it, and prints how long each took, in nanoseconds.
+// pin: what BenchmarkPin compares package rdma with. It registers so many regions with
+// libibverbs, which share the memory, deregisters them, and prints how long each of
+// the two took, in nanoseconds.
 //
 //	cc -O2 -o bin/pin rdma/testdata/pin.c -libverbs
-//	pin DEVICE BYTES [FILE]		anonymous memory, unless there is a FILE
+//	pin DEVICE BYTES REGIONS [FILE]		anonymous memory, unless there is a FILE
 #include <err.h>
 #include <fcntl.h>
 #include <infiniband/verbs.h>
@@ -36,15 +37,16 @@ static struct ibv_context *open_device(const char *name)
 
 int main(int argc, char **argv)
 {
-	if (argc < 3)
-		errx(2, "pin DEVICE BYTES [FILE]");
+	if (argc < 4)
+		errx(2, "pin DEVICE BYTES REGIONS [FILE]");
 	size_t length = strtoull(argv[2], NULL, 10);
+	size_t regions = strtoull(argv[3], NULL, 10), each = length / regions;
 	int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	if (argc > 3) {
+	if (argc > 4) {
 		flags = MAP_SHARED;
-		fd = open(argv[3], O_RDWR);
+		fd = open(argv[4], O_RDWR);
 		if (fd < 0)
-			err(1, "open %s", argv[3]);
+			err(1, "open %s", argv[4]);
 	}
 	struct ibv_pd *pd = ibv_alloc_pd(open_device(argv[1]));
 	if (!pd)
@@ -59,16 +61,23 @@ int main(int argc, char **argv)
 	if (!mr || ibv_dereg_mr(mr))
 		err(1, "register one page");
 
+	struct ibv_mr **all = calloc(regions, sizeof *all);
+	if (!all)
+		err(1, "calloc");
 	long long start = now();
-	mr = ibv_reg_mr(pd, mem, length, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	for (size_t i = 0; i < regions; i++) {
+		all[i] = ibv_reg_mr(pd, (char *)mem + i * each, each, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+		if (!all[i])
+			err(1, "ibv_reg_mr");
+	}
 	long long pinned = now();
-	if (!mr)
-		err(1, "ibv_reg_mr");
 	long long before = now();
-	int failed = ibv_dereg_mr(mr);
+	for (size_t i = 0; i < regions; i++) {
+		int failed = ibv_dereg_mr(all[i]);
+		if (failed)
+			errx(1, "ibv_dereg_mr: %s", strerror(failed));
+	}
 	long long released = now();
-	if (failed)
-		errx(1, "ibv_dereg_mr: %s", strerror(failed));
 	printf("%lld %lld\n", pinned - start, released - before);
 	return 0;
 }

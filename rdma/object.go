@@ -1,0 +1,119 @@
+package rdma
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// object is the life of a verbs object. Context.mu guards it. There may be 100,000 of them: what each
+// takes is memory of the process, and none may cost more because there are others.
+type object struct {
+	ctx     *Context
+	label   label
+	needs   []*object
+	users   int // objects that need it, and those that are being made
+	closed  bool
+	ending  bool // out of the context's list, for one goroutine to destroy
+	ended   bool // that is done
+	destroy func() error
+
+	older, newer *object // in the context's list
+}
+
+// label is what errors call an object. It is put into words when there is one.
+type label struct {
+	text string // with %d for n, or without
+	n    int
+}
+
+func (l label) String() string { return strings.Replace(l.text, "%d", strconv.Itoa(l.n), 1) }
+
+// objectList has them in the order in which they were made.
+type objectList struct{ newest *object }
+
+func (l *objectList) add(o *object) {
+	if o.older = l.newest; o.older != nil {
+		o.older.newer = o
+	}
+	l.newest = o
+}
+
+func (l *objectList) remove(o *object) {
+	if o.newer != nil {
+		o.newer.older = o.older
+	} else {
+		l.newest = o.older
+	}
+	if o.older != nil {
+		o.older.newer = o.newer
+	}
+	o.older, o.newer = nil, nil
+}
+
+// close ends the object, now or when its last user ends.
+func (o *object) close() error {
+	c := o.ctx
+	c.mu.Lock()
+	if o.closed {
+		for o.ending && !o.ended {
+			c.idle.Wait()
+		}
+		c.mu.Unlock()
+		return nil
+	}
+	o.closed = true
+	if o.users > 0 {
+		c.mu.Unlock()
+		return nil
+	}
+	c.take(o)
+	c.busy++
+	c.mu.Unlock()
+	defer c.leave()
+	return errors.Join(c.end(o)...)
+}
+
+// take gives an object to the caller to end, who holds the lock.
+func (c *Context) take(o *object) {
+	o.ending = true
+	c.objects.remove(o)
+}
+
+// end destroys an object that has no users, and what only waited for it.
+func (c *Context) end(o *object) []error {
+	var errs []error
+	err := o.destroy()
+	// A removed device has destroyed its objects already.
+	if err != nil && !errors.Is(err, unix.EIO) {
+		errs = append(errs, newError("close", o.label.String(), err))
+	}
+	c.mu.Lock()
+	o.ended = true
+	c.idle.Broadcast()
+	last := c.lose(o.needs)
+	c.mu.Unlock()
+	return append(errs, c.endAll(last)...)
+}
+
+// lose takes a user from each of the objects, and those that this leaves to be
+// ended, for who holds the lock.
+func (c *Context) lose(needs []*object) (last []*object) {
+	for _, n := range needs {
+		n.users--
+		if n.closed && n.users == 0 && !n.ending {
+			c.take(n)
+			last = append(last, n)
+		}
+	}
+	return last
+}
+
+func (c *Context) endAll(objects []*object) (errs []error) {
+	for _, o := range objects {
+		errs = append(errs, c.end(o)...)
+	}
+	return errs
+}
