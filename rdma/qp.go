@@ -1,6 +1,7 @@
 package rdma
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -41,11 +42,16 @@ type QPConfig struct {
 	MaxSend int  // requests under way at most; 0 is 128. A device may grant more.
 	MaxRecv int  // receive requests; 0 is 1
 	Atomics bool // the peer may do atomic operations here, which not every device can
+	// Pieces of memory of a request, and of a receive, at most; 0 is 1.
+	MaxPieces int
+	MaxInline int // bytes that a request may carry inline; 0: none does
 }
 
 const (
 	defaultMaxSend = 128
 	maxRequests    = math.MaxUint32
+	maxPieces      = 1 << 10 // no device has as many
+	maxInline      = 1 << 16
 	max24          = 1<<24 - 1 // of queue pair and packet sequence numbers
 )
 
@@ -57,7 +63,7 @@ type QP struct {
 
 	mu   sync.Mutex
 	pair verbs.QP // nil once destroyed
-	// What PostAll gives to pair: requests, each of its own element of sges.
+	// What PostAll gives to pair: requests, each of its own elements of sges, as many as config says.
 	wrs  []verbs.WR
 	sges []verbs.SGE
 	// The same of PostReceives.
@@ -83,12 +89,16 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.MaxRecv == 0 {
 		cfg.MaxRecv = 1
 	}
-	for _, queue := range []struct {
-		what string
-		n    int
-	}{{"MaxSend", cfg.MaxSend}, {"MaxRecv", cfg.MaxRecv}} {
-		if queue.n < 1 || queue.n > maxRequests {
-			return nil, &Error{Op: "create", Object: what, reason: limitError(queue.what, queue.n, 1, maxRequests)}
+	cfg.MaxPieces = cmp.Or(cfg.MaxPieces, 1)
+	for _, most := range []struct {
+		what          string
+		n, from, upTo int
+	}{
+		{"MaxSend", cfg.MaxSend, 1, maxRequests}, {"MaxRecv", cfg.MaxRecv, 1, maxRequests},
+		{"MaxPieces", cfg.MaxPieces, 1, maxPieces}, {"MaxInline", cfg.MaxInline, 0, maxInline},
+	} {
+		if most.n < most.from || most.n > most.upTo {
+			return nil, &Error{Op: "create", Object: what, reason: limitError(most.what, most.n, most.from, most.upTo)}
 		}
 	}
 	ctx := pd.object.ctx
@@ -104,6 +114,7 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 		qp.pair, err = ctx.backend.CreateQP(verbs.QPInit{
 			PD: pd.handle, Type: verbs.QPType(cfg.Type), SendCQ: cfg.SendCQ.queue, RecvCQ: cfg.RecvCQ.queue,
 			MaxSend: uint32(cfg.MaxSend), MaxRecv: uint32(cfg.MaxRecv),
+			MaxSGE: uint32(cfg.MaxPieces), MaxInline: uint32(cfg.MaxInline),
 		})
 		if err != nil {
 			return newCreateQPError(what, cfg, err)
@@ -124,6 +135,9 @@ func newCreateQPError(what string, cfg QPConfig, err error) error {
 	e := newError("create", what, err)
 	if e.Errno == unix.EINVAL || e.Errno == unix.ENOMEM {
 		e.Remedy = fmt.Sprintf("%d send and %d receive requests may be more than the device allows", cfg.MaxSend, cfg.MaxRecv)
+		if cfg.MaxPieces > 1 || cfg.MaxInline > 0 {
+			e.Remedy += fmt.Sprintf(", or %d pieces of memory each, or %d bytes inline", cfg.MaxPieces, cfg.MaxInline)
+		}
 	}
 	return e
 }
@@ -157,9 +171,13 @@ type Request struct {
 	ID         uint64 // comes back in the completion
 	Op         Op     // OpWrite, if it is not given
 	Local      Slice
+	More       []Slice // further pieces, behind Local
 	RemoteAddr uint64
 	RKey       uint32
 	Imm        uint32 // of OpWriteImm and OpSendImm
+	// Inline has the processor take the bytes as the request is posted, so that their memory may change afterwards.
+	// Of writes and messages of QPConfig.MaxInline bytes at most.
+	Inline bool
 
 	CompareAdd, Swap uint64 // of OpCompareSwap and OpFetchAdd
 
@@ -181,7 +199,7 @@ func (qp *QP) Post(w Request) error {
 // gets more requests than MaxSend.
 func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
-		if err := ws[i].Local.check(); err != nil {
+		if err := qp.config.check(&ws[i].Local, ws[i].More); err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
 		}
 	}
@@ -194,8 +212,8 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 	wrs := qp.wrs[:len(ws)]
 	for i := range ws {
 		w := &ws[i]
-		qp.sges[i] = w.Local.sge()
-		wrs[i].ID, wrs[i].Op, wrs[i].Signaled = w.ID, verbs.Op(w.Op), w.Signaled
+		wrs[i].SGEs = qp.config.fill(qp.sges, i, &w.Local, w.More)
+		wrs[i].ID, wrs[i].Op, wrs[i].Signaled, wrs[i].Inline = w.ID, verbs.Op(w.Op), w.Signaled, w.Inline
 		wrs[i].Imm = networkOrder(w.Imm)
 		wrs[i].CompareAdd, wrs[i].Swap = w.CompareAdd, w.Swap
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
@@ -215,10 +233,7 @@ func (qp *QP) room(n int) {
 	if n <= len(qp.wrs) {
 		return
 	}
-	qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n)
-	for i := range qp.wrs {
-		qp.wrs[i] = verbs.WR{SGEs: qp.sges[i : i+1 : i+1]}
-	}
+	qp.wrs, qp.sges = make([]verbs.WR, n), make([]verbs.SGE, n*qp.config.pieces())
 }
 
 func newPostError(a Address, err error) error {

@@ -11,6 +11,7 @@ import (
 type Receive struct {
 	ID    uint64 // comes back in the completion, with the message's length as ByteLen
 	Local Slice
+	More  []Slice // further pieces, for what is left
 }
 
 // PostReceives posts as many of the receives, from the first, as there is room for, and says how
@@ -20,7 +21,7 @@ type Receive struct {
 // nothing unless it fails, or gets more receives than MaxRecv.
 func (qp *QP) PostReceives(rs []Receive) (int, error) {
 	for i := range rs {
-		if err := rs[i].Local.check(); err != nil {
+		if err := qp.config.check(&rs[i].Local, rs[i].More); err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("receive %d", rs[i].ID), reason: err}
 		}
 	}
@@ -32,7 +33,7 @@ func (qp *QP) PostReceives(rs []Receive) (int, error) {
 	qp.receiveRoom(len(rs))
 	wrs := qp.receives[:len(rs)]
 	for i := range rs {
-		qp.receiveSGEs[i], wrs[i].ID = rs[i].Local.sge(), rs[i].ID
+		wrs[i].SGEs, wrs[i].ID = qp.config.fill(qp.receiveSGEs, i, &rs[i].Local, rs[i].More), rs[i].ID
 	}
 	n, err := qp.pair.PostReceives(wrs)
 	if err != nil {
@@ -49,10 +50,7 @@ func (qp *QP) receiveRoom(n int) {
 	if n <= len(qp.receives) {
 		return
 	}
-	qp.receives, qp.receiveSGEs = make([]verbs.ReceiveWR, n), make([]verbs.SGE, n)
-	for i := range qp.receives {
-		qp.receives[i].SGEs = qp.receiveSGEs[i : i+1 : i+1]
-	}
+	qp.receives, qp.receiveSGEs = make([]verbs.ReceiveWR, n), make([]verbs.SGE, n*qp.config.pieces())
 }
 
 // networkOrder turns an immediate's bytes around, there and back, where the processor has them the

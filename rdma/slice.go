@@ -2,6 +2,7 @@ package rdma
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"umemstress/rdma/internal/verbs"
@@ -34,4 +35,33 @@ func (l *Slice) check() error {
 // sge is what a backend calls the slice.
 func (l *Slice) sge() verbs.SGE {
 	return verbs.SGE{Addr: l.MR.Addr() + uint64(l.Offset), Length: uint32(l.Length), LKey: l.MR.LKey()}
+}
+
+// pieces is how many a request has at most.
+func (c *QPConfig) pieces() int { return max(1, c.MaxPieces) }
+
+// check refuses pieces that are none of their regions, or too many.
+func (c *QPConfig) check(first *Slice, more []Slice) error {
+	if 1+len(more) > c.pieces() {
+		return fmt.Errorf("it has %d pieces of memory, and the queue pair was made for %d", 1+len(more), c.pieces())
+	}
+	if err := first.check(); err != nil {
+		return err
+	}
+	for i := range more {
+		if err := more[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill puts the pieces of the i-th request where it has its place.
+func (c *QPConfig) fill(all []verbs.SGE, i int, first *Slice, more []Slice) []verbs.SGE {
+	mine := all[i*c.pieces():][:1+len(more)]
+	mine[0] = first.sge()
+	for j := range more {
+		mine[1+j] = more[j].sge()
+	}
+	return mine
 }

@@ -48,6 +48,9 @@ type Options struct {
 	MTU, ServiceLevel, TrafficClass, PKeyIndex int
 
 	MessageBytes  int           // bytes an RDMA operation carries
+	Pieces        int           // of local memory that each has
+	Inline        int           // bytes; operations that carry no more have them inline
+	RateLimit     int64         // bytes a second at most; 0: as many as can be
 	QueuePairs    int           // connections that share the traffic
 	TxDepth       int           // messages of each that are under way at most
 	Events        bool          // completions are slept for until the device tells of them, where else they are polled for
@@ -91,6 +94,7 @@ func quick() Options {
 		GIDIndex:     -1,
 		Backend:      "auto",
 		MessageBytes: 64 << 10,
+		Pieces:       1,
 		QueuePairs:   1,
 		TxDepth:      umem.DefaultDepth,
 		Regions:      1,
@@ -197,6 +201,9 @@ func (o Options) validate() error {
 	if err := o.validateGeometry(pageSize); err != nil {
 		return err
 	}
+	if err := o.validateMessages(); err != nil {
+		return err
+	}
 	return o.validateTraffic()
 }
 
@@ -284,6 +291,9 @@ func (o Options) validateTraffic() error {
 func (o Options) settings() record.Settings {
 	return record.Settings{
 		MessageBytes:  o.MessageBytes,
+		Pieces:        o.Pieces,
+		Inline:        o.Inline,
+		RateLimit:     o.RateLimit,
 		QueuePairs:    o.QueuePairs,
 		TxDepth:       o.TxDepth,
 		Events:        o.Events,

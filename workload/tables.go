@@ -47,7 +47,8 @@ func holderKinds() []holderKind {
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
 				},
-				Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Release: o.Release, QueuePairs: o.QueuePairs, Depth: o.TxDepth, Events: o.Events, MessageBytes: o.MessageBytes, Bidirectional: o.Bidirectional,
+				Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Release: o.Release, QueuePairs: o.QueuePairs, Depth: o.TxDepth, Events: o.Events, Bidirectional: o.Bidirectional,
+				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit,
 			})
 		}},
 		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {

@@ -158,6 +158,8 @@ type optionFlags struct {
 	fileSize string
 	anonSize string
 
+	rateLimit string // empty: none
+
 	fileOffset, fileLength string // empty: chosen
 }
 
@@ -168,6 +170,9 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.IntVarP(&o.Port, "ib-port", "i", o.Port, "port of the device")
 	flags.IntVarP(&o.GIDIndex, "gid-index", "x", o.GIDIndex, "index of the port's GID (default: chosen)")
 	flags.IntVarP(&o.MessageBytes, "size", "s", o.MessageBytes, "message size, bytes")
+	flags.IntVar(&o.Pieces, "sge", o.Pieces, "pieces of local memory of a message, which the device gathers and scatters")
+	flags.IntVarP(&o.Inline, "inline", "I", o.Inline, "bytes that the processor hands to the device with the request, in place of the device reading them")
+	flags.StringVar(&f.rateLimit, "rate-limit", "", "bytes that are sent in a second at most: a number, or with K, M, G (default: as many as can be)")
 	flags.IntVarP(&o.MTU, "mtu", "m", o.MTU, "bytes that a packet has: 256, 512, 1024, 2048 or 4096 (default: the port's)")
 	flags.IntVar(&o.ServiceLevel, "sl", o.ServiceLevel, "service level")
 	flags.IntVar(&o.TrafficClass, "tclass", o.TrafficClass, "traffic class; on RoCE v2 it has the DSCP, times 4")
@@ -236,6 +241,11 @@ func (f *optionFlags) finish() (workload.Options, error) {
 	}
 	if o.AnonBytes, err = bytesize.Parse(f.anonSize); err != nil {
 		return o, exit.Usagef("--anon-size %w", err)
+	}
+	if f.rateLimit != "" {
+		if o.RateLimit, err = bytesize.Parse(f.rateLimit); err != nil {
+			return o, exit.Usagef("--rate-limit %w", err)
+		}
 	}
 	o.Tool = version
 	mayDie := o.AllowCrash

@@ -72,6 +72,9 @@ func (r *Record) process() Process {
 // Settings are the options that shape the traffic and the payload.
 type Settings struct {
 	MessageBytes  int    `json:"message_bytes"`
+	Pieces        int    `json:"sge,omitempty"`        // pieces of local memory of a message; 0 of old: 1
+	Inline        int    `json:"inline,omitempty"`     // bytes; messages that have no more carry them inline
+	RateLimit     int64  `json:"rate_limit,omitempty"` // bytes a second that were sent at most; 0: as many as could be
 	QueuePairs    int    `json:"queue_pairs"`
 	TxDepth       int    `json:"tx_depth,omitempty"`       // messages of a queue pair that are under way at most; 0 of old: 128
 	Events        bool   `json:"events,omitempty"`         // completions were slept for

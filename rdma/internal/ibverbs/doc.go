@@ -1,7 +1,7 @@
 // Package ibverbs carries verbs out through rdma-core's libibverbs, which is opened at run time
 // (purego, without cgo): every device that has a provider on this host works, as the layout of
 // its queues is the provider's to know. It does RDMA WRITE and READ, atomic
-// operations and messages, of one piece of local memory.
+// operations and messages.
 //
 // Only with the build tag ibverbs can anything be opened at run time; without it Open says so. A
 // program that has purego in it is linked dynamically, and counts as one with cgo: then

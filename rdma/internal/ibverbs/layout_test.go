@@ -38,6 +38,7 @@ var values = map[string]uint64{
 	"IBV_EVENT_PORT_ERR":          uint64(verbs.EventPortError),
 	"IBV_EVENT_SRQ_ERR":           uint64(verbs.EventSRQError),
 	"IBV_SEND_SIGNALED":           sendSignaled,
+	"IBV_SEND_INLINE":             sendInline,
 	"IBV_WC_RDMA_READ":            wcRDMARead,
 	"IBV_WC_RECV":                 wcRecv,
 	"IBV_SYSFS_NAME_MAX":          nameBytes,

@@ -1,22 +1,24 @@
 package ibverbs
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
+)
 
 // links are the members of a request that a list is made of: of struct ibv_send_wr and struct
 // ibv_recv_wr the same.
-type links struct {
-	next, pieces *uintptr
-	count        *int32
-}
+type links struct{ next, pieces *uintptr }
 
-func (w *sendWR) links() links { return links{&w.Next, &w.SGList, &w.NumSGE} }
-func (w *recvWR) links() links { return links{&w.Next, &w.SGList, &w.NumSGE} }
+func (w *sendWR) links() links { return links{&w.Next, &w.SGList} }
+func (w *recvWR) links() links { return links{&w.Next, &w.SGList} }
 
 // list is the memory that requests of a kind are given to the provider from.
 type list[T any] struct {
 	memory *arena
-	wrs    []T   // each linked to the next and with a piece of memory of its own
-	sges   []sge // the same number
+	wrs    []T   // each linked to the next and with pieces of memory of its own
+	sges   []sge // those of each behind those of the one before
+	most   verbs.Limits
 	links  func(*T) links
 	end    int        // how many of them the list has
 	bad    *uintptr   // where the provider says which request it did not take
@@ -25,16 +27,16 @@ type list[T any] struct {
 
 // newList makes memory for more requests than the queue was granted room for, because it may have
 // more (rdma_rxe's is rounded up beyond what it grants).
-func newList[T any](pair uintptr, granted uint32, linksOf func(*T) links) (*list[T], error) {
-	n := max(2*granted, atOnce)
-	memory, err := newArena(sizeOf[T](n) + sizeOf[sge](n) + sizeOf[uintptr](1))
+func newList[T any](pair uintptr, granted uint32, most verbs.Limits, linksOf func(*T) links) (*list[T], error) {
+	n, each := max(2*granted, atOnce), uint32(most.SGEs)
+	memory, err := newArena(sizeOf[T](n) + sizeOf[sge](n*each) + sizeOf[uintptr](1))
 	if err != nil {
 		return nil, err
 	}
-	l := &list[T]{memory: memory, wrs: take[T](memory, n), sges: take[sge](memory, n), links: linksOf, bad: &take[uintptr](memory, 1)[0]}
+	l := &list[T]{memory: memory, wrs: take[T](memory, n), sges: take[sge](memory, n*each), most: most, links: linksOf, bad: &take[uintptr](memory, 1)[0]}
 	for i := range l.wrs {
 		here := linksOf(&l.wrs[i])
-		*here.pieces, *here.count = addressOf(&l.sges[i]), 1
+		*here.pieces = addressOf(&l.pieces(i)[0])
 		if i > 0 {
 			*linksOf(&l.wrs[i-1]).next = addressOf(&l.wrs[i])
 		}
@@ -43,6 +45,9 @@ func newList[T any](pair uintptr, granted uint32, linksOf func(*T) links) (*list
 	l.args = [3]uintptr{pair, addressOf(&l.wrs[0]), addressOf(l.bad)}
 	return l, nil
 }
+
+// pieces are those of a request.
+func (l *list[T]) pieces(i int) []sge { return l.sges[i*l.most.SGEs:][:l.most.SGEs] }
 
 // free is for lists that may never have been made.
 func (l *list[T]) free() error {
@@ -54,7 +59,7 @@ func (l *list[T]) free() error {
 
 // postAll gives the requests to a function of the provider's, each as put fills it in. What there is
 // no memory for goes in a further list.
-func postAll[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, *sge, *W) error) (n int, err error) {
+func postAll[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, []sge, *W, verbs.Limits) error) (n int, err error) {
 	for n < len(wrs) {
 		part := wrs[n:min(len(wrs), n+len(l.wrs))]
 		posted, err := postList(l, post, part, put)
@@ -67,9 +72,9 @@ func postAll[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, *sge, *W)
 }
 
 // postList posts what there is memory for.
-func postList[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, *sge, *W) error) (n int, err error) {
+func postList[T, W any](l *list[T], post uintptr, wrs []W, put func(*T, []sge, *W, verbs.Limits) error) (n int, err error) {
 	for n < len(wrs) {
-		if err = put(&l.wrs[n], &l.sges[n], &wrs[n]); err != nil {
+		if err = put(&l.wrs[n], l.pieces(n), &wrs[n], l.most); err != nil {
 			break
 		}
 		n++

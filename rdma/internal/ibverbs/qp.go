@@ -27,9 +27,13 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.backend != b || recv.backend != b || !known(b, b.domains, domain) {
 		return nil, unix.EINVAL
 	}
+	most := init.Limits()
 	attr := qpInitAttr{
 		SendCQ: send.address, RecvCQ: recv.address, QPType: uint32(init.Type),
-		Cap: qpCap{MaxSendWR: init.MaxSend, MaxRecvWR: init.MaxRecv, MaxSendSGE: 1, MaxRecvSGE: 1},
+		Cap: qpCap{
+			MaxSendWR: init.MaxSend, MaxRecvWR: init.MaxRecv,
+			MaxSendSGE: uint32(most.SGEs), MaxRecvSGE: uint32(most.SGEs), MaxInlineData: init.MaxInline,
+		},
 	}
 	var address uintptr
 	var err error
@@ -39,12 +43,12 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, err
 	}
 	is := at[queuePair](address)
-	if is.Context != b.address || is.PD != domain || is.QPType != uint32(init.Type) || attr.Cap.MaxSendWR < init.MaxSend || attr.Cap.MaxRecvWR < init.MaxRecv {
+	if is.Context != b.address || is.PD != domain || is.QPType != uint32(init.Type) || !attr.Cap.covers(init) {
 		return nil, unix.EPROTO
 	}
 	q := &qp{backend: b, address: address, number: is.QPNum}
-	if q.requests, err = newList(address, attr.Cap.MaxSendWR, (*sendWR).links); err == nil {
-		q.receives, err = newList(address, attr.Cap.MaxRecvWR, (*recvWR).links)
+	if q.requests, err = newList(address, attr.Cap.MaxSendWR, most, (*sendWR).links); err == nil {
+		q.receives, err = newList(address, attr.Cap.MaxRecvWR, most, (*recvWR).links)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.do(l.destroyQP, address), q.requests.free())
@@ -104,13 +108,16 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	return postAll(q.receives, q.backend.context.PostRecv, wrs, putReceive)
 }
 
-func putRequest(to *sendWR, piece *sge, wr *verbs.WR) error {
-	if err := wr.Plain(); err != nil {
+func putRequest(to *sendWR, pieces []sge, wr *verbs.WR, most verbs.Limits) error {
+	if err := wr.Plain(most); err != nil {
 		return err
 	}
 	to.WRID, to.Opcode, to.SendFlags, to.ImmData = wr.ID, uint32(wr.Op), 0, wr.Imm
 	if wr.Signaled {
-		to.SendFlags = sendSignaled
+		to.SendFlags |= sendSignaled
+	}
+	if wr.Inline {
+		to.SendFlags |= sendInline
 	}
 	to.RemoteAddr = wr.Remote.Addr
 	if wr.Op.Atomic() {
@@ -119,19 +126,31 @@ func putRequest(to *sendWR, piece *sge, wr *verbs.WR) error {
 	} else {
 		to.RKey = wr.Remote.RKey
 	}
-	*piece = sgeOf(&wr.SGEs[0])
+	to.NumSGE = putPieces(pieces, wr.SGEs)
 	return nil
 }
 
-func putReceive(to *recvWR, piece *sge, wr *verbs.ReceiveWR) error {
-	if err := wr.Plain(); err != nil {
+func putReceive(to *recvWR, pieces []sge, wr *verbs.ReceiveWR, most verbs.Limits) error {
+	if err := wr.Plain(most); err != nil {
 		return err
 	}
-	to.WRID, *piece = wr.ID, sgeOf(&wr.SGEs[0])
+	to.WRID, to.NumSGE = wr.ID, putPieces(pieces, wr.SGEs)
 	return nil
 }
 
-func sgeOf(s *verbs.SGE) sge { return sge{Addr: s.Addr, Length: s.Length, LKey: s.LKey} }
+func putPieces(to []sge, from []verbs.SGE) (n int32) {
+	for i := range from {
+		to[i] = sge{Addr: from[i].Addr, Length: from[i].Length, LKey: from[i].LKey}
+	}
+	return int32(len(from))
+}
+
+// covers says whether a queue pair has been granted what was asked for.
+func (c *qpCap) covers(init verbs.QPInit) bool {
+	pieces := uint32(init.Limits().SGEs)
+	return c.MaxSendWR >= init.MaxSend && c.MaxRecvWR >= init.MaxRecv &&
+		c.MaxSendSGE >= pieces && c.MaxRecvSGE >= pieces && c.MaxInlineData >= init.MaxInline
+}
 
 func (q *qp) Destroy() error {
 	b := q.backend

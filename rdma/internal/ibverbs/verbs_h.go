@@ -4,7 +4,10 @@ package ibverbs
 // objects are the library's and are only ever looked at.
 
 // enum ibv_send_flags
-const sendSignaled = 1 << 1
+const (
+	sendSignaled = 1 << 1
+	sendInline   = 1 << 3
+)
 
 // enum ibv_wc_opcode: those that have a byte_len.
 const (

@@ -5,11 +5,11 @@ import "testing"
 const benchEntries = 128
 
 func BenchmarkPut(b *testing.B) {
-	q, err := NewSendQueue(block(b, benchEntries, sendElementSize))
+	q, err := NewSendQueue(block(b, benchEntries, sendElementSize), one)
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &Request{ID: 1, Addr: 2, Length: 4096, LKey: 3, RemoteAddr: 4, RKey: 5, Signaled: true}
+	w := &Request{ID: 1, Pieces: Pieces{{Addr: 2, Length: 4096, LKey: 3}}, RemoteAddr: 4, RKey: 5, Signaled: true}
 	b.ReportAllocs()
 	for b.Loop() {
 		if q.Free() == 0 {

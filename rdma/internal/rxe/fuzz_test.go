@@ -27,7 +27,7 @@ func FuzzQueues(f *testing.F) {
 	f.Add(uint32(63), uint32(1), uint32(0), uint32(0), uint16(headSize+512))
 	f.Add(uint32(0), uint32(0), uint32(0), uint32(0), uint16(0))
 	f.Fuzz(func(t *testing.T, log2, mask, producer, consumer uint32, size uint16) {
-		send, err := NewSendQueue(queueMemory(log2, mask, producer, consumer, size))
+		send, err := NewSendQueue(queueMemory(log2, mask, producer, consumer, size), one)
 		if err != nil && !errors.Is(err, errLayout) {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func fuzzSend(t *testing.T, q *SendQueue) {
 	for i := range min(free, 32) {
 		before := slices.Clone(q.mem)
 		at := headSize + int(q.next(producer, uint32(i)))<<q.log2
-		q.Put(&Request{ID: uint64(i), Length: 1})
+		q.Put(&Request{ID: uint64(i), Pieces: Pieces{{Length: 1}}})
 		if !slices.Equal(q.mem[:at], before[:at]) || !slices.Equal(q.mem[at+sendElementSize:], before[at+sendElementSize:]) {
 			t.Fatalf("request %d changed more than its element", i)
 		}

@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 
 	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
 
 const headSize = 384
@@ -103,20 +104,20 @@ type SendQueue struct {
 	ssn uint32
 }
 
-// NewSendQueue reads a mapped send queue.
-func NewSendQueue(mem []byte) (*SendQueue, error) {
-	r, err := newRing(mem, sendElementSize)
+// NewSendQueue reads a mapped send queue of a queue pair that was made for so much.
+func NewSendQueue(mem []byte, most verbs.Limits) (*SendQueue, error) {
+	r, err := newRing(mem, sendWQESize+max(most.SGEs*sgeSize, int(most.Inline)))
 	return &SendQueue{filled: filled{ring: r}}, err
 }
 
-// Request is one RDMA WRITE or READ, one atomic operation or one message, of a single piece of local memory.
+// Request is one RDMA WRITE or READ, one atomic operation or one message. The queue has elements that its
+// pieces of memory fit into or, of a request that carries them inline, their bytes.
 type Request struct {
 	ID         uint64
 	Opcode     uint32 // one of uapi.WROp
 	Imm        uint32 // of those that have it, in network byte order
-	Addr       uint64
-	Length     uint32
-	LKey       uint32
+	Pieces     Pieces
+	Inline     bool
 	RemoteAddr uint64
 	RKey       uint32
 	Signaled   bool
@@ -130,15 +131,16 @@ func (w *Request) atomic() bool {
 
 // Put fills in the next free element; the caller has looked at Free.
 func (q *SendQueue) Put(w *Request) {
-	wqe, sge := sendElement(q.put())
+	wqe, behind := sendElement(q.put())
+	length, n := w.Pieces.length(), uint32(len(w.Pieces))
 	*wqe = uapi.RxeSendWQE{
 		WR: uapi.RxeSendWR{
-			WRID: w.ID, NumSGE: 1, Opcode: w.Opcode, ImmData: w.Imm,
+			WRID: w.ID, NumSGE: n, Opcode: w.Opcode, ImmData: w.Imm,
 			RemoteAddr: w.RemoteAddr, RKey: w.RKey,
 		},
 		IOVA: w.RemoteAddr,
 		SSN:  q.ssn,
-		DMA:  uapi.RxeDMAInfo{Length: w.Length, Resid: w.Length, NumSGE: 1},
+		DMA:  uapi.RxeDMAInfo{Length: length, Resid: length, NumSGE: n},
 	}
 	if w.atomic() {
 		wr := atomicView(&wqe.WR)
@@ -147,7 +149,12 @@ func (q *SendQueue) Put(w *Request) {
 	if w.Signaled {
 		wqe.WR.SendFlags = uapi.SendSignaled
 	}
-	*sge = uapi.RxeSGE{Addr: w.Addr, Length: w.Length, LKey: w.LKey}
+	if w.Inline {
+		wqe.WR.SendFlags |= uapi.SendInline
+		w.Pieces.carry(behind)
+	} else {
+		w.Pieces.list(behind)
+	}
 	q.ssn++
 }
 
@@ -155,25 +162,24 @@ func (q *SendQueue) Put(w *Request) {
 // message comes, without a doorbell.
 type RecvQueue struct{ filled }
 
-// NewRecvQueue reads a mapped receive queue.
-func NewRecvQueue(mem []byte) (*RecvQueue, error) {
-	r, err := newRing(mem, recvElementSize)
+// NewRecvQueue reads a mapped receive queue of one.
+func NewRecvQueue(mem []byte, most verbs.Limits) (*RecvQueue, error) {
+	r, err := newRing(mem, recvWQESize+most.SGEs*sgeSize)
 	return &RecvQueue{filled{ring: r}}, err
 }
 
-// Receive is a piece of local memory for one message.
+// Receive is local memory for one message. The queue has elements that its pieces fit into.
 type Receive struct {
 	ID     uint64
-	Addr   uint64
-	Length uint32
-	LKey   uint32
+	Pieces Pieces
 }
 
 // Put fills in the next free element; the caller has looked at Free.
 func (q *RecvQueue) Put(r *Receive) {
-	wqe, sge := recvElement(q.put())
-	*wqe = uapi.RxeRecvWQE{WRID: r.ID, NumSGE: 1, DMA: uapi.RxeDMAInfo{Length: r.Length, Resid: r.Length, NumSGE: 1}}
-	*sge = uapi.RxeSGE{Addr: r.Addr, Length: r.Length, LKey: r.LKey}
+	wqe, behind := recvElement(q.put())
+	length, n := r.Pieces.length(), uint32(len(r.Pieces))
+	*wqe = uapi.RxeRecvWQE{WRID: r.ID, NumSGE: n, DMA: uapi.RxeDMAInfo{Length: length, Resid: length, NumSGE: n}}
+	r.Pieces.list(behind)
 }
 
 // CompletionQueue is the ring of completions.

@@ -6,7 +6,14 @@ import (
 	"testing"
 
 	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
+
+// one is what most queue pairs are made for.
+var one = verbs.Limits{SGEs: 1}
+
+// The least elements, of one SGE.
+const sendElementSize = sendWQESize + sgeSize
 
 // block is a queue in plain memory, as the kernel makes it.
 func block(t testing.TB, entries, elem int) []byte {
@@ -22,7 +29,7 @@ func block(t testing.TB, entries, elem int) []byte {
 
 func TestSendQueueFillsAndWraps(t *testing.T) {
 	const entries = 8
-	q, err := NewSendQueue(block(t, entries, sendElementSize))
+	q, err := NewSendQueue(block(t, entries, sendElementSize), one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +41,7 @@ func TestSendQueueFillsAndWraps(t *testing.T) {
 		}
 		n := round%(entries-1) + 1
 		for range n {
-			q.Put(&Request{ID: id, Opcode: uint32(id % 2 * uapi.WROpRDMARead), Addr: 2 * id, Length: uint32(id), LKey: 7, RemoteAddr: 3 * id, RKey: 9, Signaled: id%2 == 1})
+			q.Put(&Request{ID: id, Opcode: uint32(id % 2 * uapi.WROpRDMARead), Pieces: Pieces{{Addr: 2 * id, Length: uint32(id), LKey: 7}}, RemoteAddr: 3 * id, RKey: 9, Signaled: id%2 == 1})
 			id++
 		}
 		if q.head.ProducerIndex != kernel {
@@ -45,7 +52,8 @@ func TestSendQueueFillsAndWraps(t *testing.T) {
 		}
 		q.Publish()
 		for i := range n {
-			wqe, sge := sendElement(q.element(kernel))
+			wqe, behind := sendElement(q.element(kernel))
+			sge := &sgesOf(behind)[0]
 			want := id - uint64(n-i)
 			if wqe.WR.WRID != want || wqe.SSN != uint32(want) || wqe.IOVA != 3*want || wqe.WR.RemoteAddr != 3*want ||
 				wqe.WR.RKey != 9 || wqe.WR.Opcode != uint32(want%2*uapi.WROpRDMARead) || wqe.DMA.Length != uint32(want) || wqe.DMA.Resid != uint32(want) ||
@@ -61,7 +69,7 @@ func TestSendQueueFillsAndWraps(t *testing.T) {
 }
 
 func TestSendQueueClearsWhatTheKernelWrote(t *testing.T) {
-	q, err := NewSendQueue(block(t, 2, sendElementSize))
+	q, err := NewSendQueue(block(t, 2, sendElementSize), one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +132,7 @@ func TestForeignMemoryIsNoQueue(t *testing.T) {
 		"all zero":                  bytesOf(make([]uint64, 1024)),
 		"text where numbers should": with(good(), func(h *uapi.RxeQueueBuf) { h.Log2ElemSize, h.IndexMask = 0x20657865, 0x65757172 }),
 	} {
-		if _, err := NewSendQueue(mem); !errors.Is(err, errLayout) {
+		if _, err := NewSendQueue(mem, one); !errors.Is(err, errLayout) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -136,16 +144,55 @@ func with(mem []byte, change func(*uapi.RxeQueueBuf)) []byte {
 }
 
 func TestPutAllocatesNothing(t *testing.T) {
-	q, err := NewSendQueue(block(t, 8, sendElementSize))
+	q, err := NewSendQueue(block(t, 8, sendElementSize), one)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Request{ID: 1, Length: 4096}
+	w := &Request{ID: 1, Pieces: Pieces{{Length: 4096}}}
 	if n := testing.AllocsPerRun(100, func() {
 		q.Put(w)
 		q.Publish()
 		q.head.ConsumerIndex = q.head.ProducerIndex
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Several pieces lie one behind the other, and an element has room for as many as the queue pair was made for, or
+// for the bytes that it carries inline.
+func TestPieces(t *testing.T) {
+	most := verbs.Limits{SGEs: 3, Inline: 60}
+	bytes := []byte("what is carried inline is copied when it is posted")
+	pieces := Pieces{{Addr: verbs.AddressOf(bytes[:20]), Length: 20, LKey: 5}, {Addr: verbs.AddressOf(bytes[20:]), Length: uint32(len(bytes) - 20), LKey: 6}}
+	q, err := NewSendQueue(block(t, 4, sendWQESize+60), most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Put(&Request{ID: 1, Pieces: pieces})
+	q.Put(&Request{ID: 2, Pieces: pieces, Inline: true})
+	wqe, behind := sendElement(q.element(0))
+	if sges := sgesOf(behind); wqe.DMA.NumSGE != 2 || wqe.DMA.Length != uint32(len(bytes)) || wqe.WR.SendFlags != 0 ||
+		sges[0] != (uapi.RxeSGE{Addr: pieces[0].Addr, Length: 20, LKey: 5}) || sges[1] != (uapi.RxeSGE{Addr: pieces[1].Addr, Length: uint32(len(bytes) - 20), LKey: 6}) {
+		t.Errorf("%+v, %+v", wqe, sges)
+	}
+	wqe, behind = sendElement(q.element(1))
+	if wqe.WR.SendFlags != uapi.SendInline || wqe.DMA.Resid != uint32(len(bytes)) || string(behind[:len(bytes)]) != string(bytes) {
+		t.Errorf("%+v, %q", wqe, behind)
+	}
+	receives, err := NewRecvQueue(block(t, 4, recvWQESize+3*sgeSize), most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receives.Put(&Receive{ID: 3, Pieces: pieces})
+	got, behind := recvElement(receives.element(0))
+	if sges := sgesOf(behind); got.WRID != 3 || got.DMA.NumSGE != 2 || got.DMA.Length != uint32(len(bytes)) || sges[1].Addr != pieces[1].Addr {
+		t.Errorf("%+v, %+v", got, sges)
+	}
+	// Elements of the next power of two below are no queue of such a queue pair.
+	if _, err := NewSendQueue(block(t, 4, sendElementSize), verbs.Limits{SGEs: 1, Inline: 400}); !errors.Is(err, errLayout) {
+		t.Errorf("elements too small for what is inline: %v", err)
+	}
+	if _, err := NewRecvQueue(block(t, 4, recvWQESize+sgeSize), verbs.Limits{SGEs: 32}); !errors.Is(err, errLayout) {
+		t.Errorf("elements too small for pieces: %v", err)
 	}
 }

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	sendElementSize = int(unsafe.Sizeof(uapi.RxeSendWQE{}) + unsafe.Sizeof(uapi.RxeSGE{}))
-	recvElementSize = int(unsafe.Sizeof(uapi.RxeRecvWQE{}) + unsafe.Sizeof(uapi.RxeSGE{}))
-	completionSize  = int(unsafe.Sizeof(uapi.WC{}))
+	sendWQESize    = int(unsafe.Sizeof(uapi.RxeSendWQE{}))
+	recvWQESize    = int(unsafe.Sizeof(uapi.RxeRecvWQE{}))
+	sgeSize        = int(unsafe.Sizeof(uapi.RxeSGE{}))
+	completionSize = int(unsafe.Sizeof(uapi.WC{}))
 )
 
 // The offsets drawn in the package's comment.
@@ -27,12 +28,16 @@ func headOf(mem []byte) *uapi.RxeQueueBuf {
 	return (*uapi.RxeQueueBuf)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
-// sendElement views an element as a request and its one SGE. newRing has
-// checked that both fit; a stride that is a power of two above 128, behind a
+// sendElement views an element as a request and what is behind it. newRing has
+// checked that an SGE fits; a stride that is a power of two above 128, behind a
 // head of 384 bytes, keeps both aligned.
-func sendElement(elem []byte) (*uapi.RxeSendWQE, *uapi.RxeSGE) {
-	p := unsafe.Pointer(unsafe.SliceData(elem))
-	return (*uapi.RxeSendWQE)(p), (*uapi.RxeSGE)(unsafe.Add(p, unsafe.Sizeof(uapi.RxeSendWQE{})))
+func sendElement(elem []byte) (*uapi.RxeSendWQE, []byte) {
+	return (*uapi.RxeSendWQE)(unsafe.Pointer(unsafe.SliceData(elem))), elem[sendWQESize:]
+}
+
+// sgesOf views what is behind a request as SGEs.
+func sgesOf(behind []byte) []uapi.RxeSGE {
+	return unsafe.Slice((*uapi.RxeSGE)(unsafe.Pointer(unsafe.SliceData(behind))), len(behind)/sgeSize)
 }
 
 // Two views of the same struct.
@@ -43,11 +48,16 @@ func atomicView(wr *uapi.RxeSendWR) *uapi.RxeAtomicWR {
 	return (*uapi.RxeAtomicWR)(unsafe.Pointer(wr))
 }
 
-// recvElement views an element as memory for a message and its one SGE, of which the same holds with
+// recvElement views an element as memory for a message and what is behind it, of which the same holds with
 // a stride of 64.
-func recvElement(elem []byte) (*uapi.RxeRecvWQE, *uapi.RxeSGE) {
-	p := unsafe.Pointer(unsafe.SliceData(elem))
-	return (*uapi.RxeRecvWQE)(p), (*uapi.RxeSGE)(unsafe.Add(p, unsafe.Sizeof(uapi.RxeRecvWQE{})))
+func recvElement(elem []byte) (*uapi.RxeRecvWQE, []byte) {
+	return (*uapi.RxeRecvWQE)(unsafe.Pointer(unsafe.SliceData(elem))), elem[recvWQESize:]
+}
+
+// bytesAt views memory that Go does not manage, which the caller answers for.
+func bytesAt(address uint64, length uint32) []byte {
+	at := uintptr(address)
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&at)), length)
 }
 
 func completion(elem []byte) *uapi.WC {

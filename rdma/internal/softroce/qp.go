@@ -17,6 +17,7 @@ type qp struct {
 	handle     uint32
 	qpn        uint32
 	name       uint64 // in events
+	most       verbs.Limits
 	send, recv queue
 	requests   *rxe.SendQueue
 	receives   *rxe.RecvQueue
@@ -32,23 +33,24 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.backend != b || recv.backend != b {
 		return nil, unix.EINVAL
 	}
-	name := b.name()
+	name, most := b.name(), init.Limits()
 	resp, err := b.file.CreateRxeQP(uapi.CreateQP{
-		UserHandle:   name,
-		PDHandle:     uint32(init.PD),
-		SendCQHandle: send.handle,
-		RecvCQHandle: recv.handle,
-		MaxSendWR:    init.MaxSend,
-		MaxRecvWR:    init.MaxRecv,
-		MaxSendSGE:   1,
-		MaxRecvSGE:   1,
-		QPType:       uint8(init.Type),
+		UserHandle:    name,
+		PDHandle:      uint32(init.PD),
+		SendCQHandle:  send.handle,
+		RecvCQHandle:  recv.handle,
+		MaxSendWR:     init.MaxSend,
+		MaxRecvWR:     init.MaxRecv,
+		MaxSendSGE:    uint32(most.SGEs),
+		MaxRecvSGE:    uint32(most.SGEs),
+		MaxInlineData: init.MaxInline,
+		QPType:        uint8(init.Type),
 	})
 	if err != nil {
 		return nil, err
 	}
 	q := &qp{
-		backend: b, handle: resp.QPHandle, qpn: resp.QPN, name: name, send: queue{backend: b}, recv: queue{backend: b},
+		backend: b, handle: resp.QPHandle, qpn: resp.QPN, name: name, most: most, send: queue{backend: b}, recv: queue{backend: b},
 		doorbell: b.file.NewDoorbell(resp.QPHandle),
 	}
 	b.called(name, resp.QPN)
@@ -66,10 +68,10 @@ func (q *qp) mmap(where uapi.RxeCreateQPResp) (err error) {
 	if err := q.recv.mmap(where.RQMI); err != nil {
 		return err
 	}
-	if q.requests, err = rxe.NewSendQueue(q.send.mem); err != nil {
+	if q.requests, err = rxe.NewSendQueue(q.send.mem, q.most); err != nil {
 		return err
 	}
-	q.receives, err = rxe.NewRecvQueue(q.recv.mem)
+	q.receives, err = rxe.NewRecvQueue(q.recv.mem, q.most)
 	return err
 }
 
@@ -112,7 +114,7 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	room := min(q.requests.Free(), len(wrs))
 	for n < room && err == nil {
-		if err = wrs[n].Plain(); err == nil {
+		if err = wrs[n].Plain(q.most); err == nil {
 			q.put(&wrs[n])
 			n++
 		}
@@ -127,7 +129,7 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 func (q *qp) put(wr *verbs.WR) {
 	q.requests.Put(&rxe.Request{
 		ID: wr.ID, Opcode: uint32(wr.Op), Imm: wr.Imm, Signaled: wr.Signaled,
-		Addr: wr.SGEs[0].Addr, Length: wr.SGEs[0].Length, LKey: wr.SGEs[0].LKey,
+		Pieces: wr.SGEs, Inline: wr.Inline,
 		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey, CompareAdd: wr.CompareAdd, Swap: wr.Swap,
 	})
 }
@@ -137,8 +139,8 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	room := min(q.receives.Free(), len(wrs))
 	for n < room && err == nil {
 		w := &wrs[n]
-		if err = w.Plain(); err == nil {
-			q.receives.Put(&rxe.Receive{ID: w.ID, Addr: w.SGEs[0].Addr, Length: w.SGEs[0].Length, LKey: w.SGEs[0].LKey})
+		if err = w.Plain(q.most); err == nil {
+			q.receives.Put(&rxe.Receive{ID: w.ID, Pieces: w.SGEs})
 			n++
 		}
 	}

@@ -1,6 +1,6 @@
 // Package softroce carries verbs out on soft-RoCE devices: it asks the kernel in
 // the write ABI (package uverbs) and drives the queues of rdma_rxe itself (package
-// rxe). It does RDMA WRITE and READ, atomic operations and messages, of one piece of local memory.
+// rxe). It does RDMA WRITE and READ, atomic operations and messages.
 package softroce
 
 import (

@@ -4,8 +4,11 @@ package uapi
 // them in include/rdma/ib_verbs.h, user space in infiniband/verbs.h of
 // libibverbs with the prefix IBV instead of IB.
 
-// SendSignaled is a send flag of a work request. enum ib_send_flags, ib_verbs.h.
-const SendSignaled = 1 << 1
+// Send flags of a work request. enum ib_send_flags, ib_verbs.h.
+const (
+	SendSignaled = 1 << 1
+	SendInline   = 1 << 3
+)
 
 // EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h. What others there are, package
 // verbs has.

@@ -39,7 +39,8 @@ type RxeSGE struct {
 	LKey   uint32 `abi:"lkey"`
 }
 
-// RxeDMAInfo is struct rxe_dma_info, rdma_user_rxe.h, without its SGEs.
+// RxeDMAInfo is struct rxe_dma_info, rdma_user_rxe.h, without what is behind it: SGEs, or the bytes
+// themselves of a request that carries them inline.
 type RxeDMAInfo struct {
 	Length    uint32 `abi:"length"`
 	Resid     uint32 `abi:"resid"`
@@ -49,7 +50,7 @@ type RxeDMAInfo struct {
 	_         uint32
 }
 
-// RxeRecvWQE is struct rxe_recv_wqe, rdma_user_rxe.h, with one SGE behind it. NumSGE is reserved
+// RxeRecvWQE is struct rxe_recv_wqe, rdma_user_rxe.h, with SGEs behind it. NumSGE is reserved
 // since 2022; before, the kernel's own users filled it in.
 type RxeRecvWQE struct {
 	WRID   uint64 `abi:"wr_id"`
@@ -87,7 +88,7 @@ type RxeAtomicWR struct {
 	_          [88]byte
 }
 
-// RxeSendWQE is struct rxe_send_wqe, rdma_user_rxe.h, with one SGE behind it.
+// RxeSendWQE is struct rxe_send_wqe, rdma_user_rxe.h, with SGEs or bytes behind it.
 type RxeSendWQE struct {
 	WR          RxeSendWR  `abi:"wr"`
 	Status      uint32     `abi:"status"`

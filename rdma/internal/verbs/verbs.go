@@ -143,6 +143,13 @@ type QPInit struct {
 	SendCQ, RecvCQ CQ // of the same backend
 	MaxSend        uint32
 	MaxRecv        uint32
+	MaxSGE         uint32 // pieces of memory of a request, and of a receive; 0 is 1
+	MaxInline      uint32 // bytes that a request may carry inline
+}
+
+// Limits are what its requests and receives may be.
+func (i *QPInit) Limits() Limits {
+	return Limits{SGEs: max(1, int(i.MaxSGE)), Inline: uint64(i.MaxInline)}
 }
 
 // SGE is a piece of local memory. struct ib_uverbs_sge, ib_user_verbs.h.
@@ -164,9 +171,13 @@ type WR struct {
 	ID       uint64 // comes back in the completion
 	Op       Op
 	Signaled bool   // completes also when it succeeds
-	SGEs     []SGE  // one, as QPInit asks for room for no more: EINVAL else
+	SGEs     []SGE  // from 1 to QPInit.MaxSGE, one behind the other in the message: EINVAL else
 	Remote   Remote // of all but messages; a message of OpSend goes where the peer's next receive says
 	Imm      uint32 // of OpWriteImm and OpSendImm, in network byte order
+
+	// Inline has the bytes taken when the request is posted, by the processor: their memory need not be
+	// registered, and may change afterwards. Of writes and messages of QPInit.MaxInline bytes at most: EINVAL else.
+	Inline bool
 
 	// Of OpCompareSwap and OpFetchAdd, which change AtomicBytes of remote memory, a number in the byte order of the host,
 	// and have what it was before come into the local memory. The first makes it Swap if it is CompareAdd, the second adds
@@ -180,12 +191,18 @@ type WR struct {
 // struct ibv_recv_wr, verbs.h.
 type ReceiveWR struct {
 	ID   uint64 // comes back in the completion
-	SGEs []SGE  // one, as QPInit asks for room for no more: EINVAL else
+	SGEs []SGE  // from 1 to QPInit.MaxSGE, which a message fills in their order: EINVAL else
 }
 
-// Plain refuses all but one piece of memory.
-func (w *ReceiveWR) Plain() error {
-	if len(w.SGEs) != 1 {
+// Limits are what a queue pair was made for.
+type Limits struct {
+	SGEs   int
+	Inline uint64 // bytes
+}
+
+// Plain refuses what the queue pair is not made for.
+func (w *ReceiveWR) Plain(most Limits) error {
+	if len(w.SGEs) < 1 || len(w.SGEs) > most.SGEs {
 		return unix.EINVAL
 	}
 	return nil
@@ -198,17 +215,27 @@ const AtomicBytes = 8
 func (o Op) Atomic() bool { return o == OpCompareSwap || o == OpFetchAdd }
 
 // Plain refuses all but what the backends of today do, with the errno of the contract: a write, a
-// read, a message or an atomic operation of one piece of memory.
-func (w *WR) Plain() error {
+// read, a message or an atomic operation, of what the queue pair is made for.
+func (w *WR) Plain(most Limits) error {
 	switch {
 	case w.Op > OpFetchAdd, w.To != nil:
 		return unix.EOPNOTSUPP
-	case len(w.SGEs) != 1:
+	case len(w.SGEs) < 1, len(w.SGEs) > most.SGEs:
 		return unix.EINVAL
-	case w.Op.Atomic() && (w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):
+	case w.Op.Atomic() && (len(w.SGEs) != 1 || w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):
+		return unix.EINVAL
+	case w.Inline && (w.Op == OpRead || w.Op.Atomic() || w.Bytes() > most.Inline):
 		return unix.EINVAL
 	}
 	return nil
+}
+
+// Bytes is how many a request carries.
+func (w *WR) Bytes() (n uint64) {
+	for i := range w.SGEs {
+		n += uint64(w.SGEs[i].Length)
+	}
+	return n
 }
 
 // Datagram is where one request of a UD queue pair goes: member ud of

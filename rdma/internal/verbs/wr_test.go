@@ -23,17 +23,24 @@ func TestPlain(t *testing.T) {
 		"the next":      {func(w *WR) { w.Op = OpFetchAdd + 1 }, unix.EOPNOTSUPP},
 		"datagram":      {func(w *WR) { w.To = &Datagram{} }, unix.EOPNOTSUPP},
 		"no memory":     {func(w *WR) { w.SGEs = nil }, unix.EINVAL},
-		"two memories":  {func(w *WR) { w.SGEs = make([]SGE, 2) }, unix.EINVAL},
+		"two memories":  {func(w *WR) { w.SGEs = make([]SGE, 2) }, nil},
+		"three":         {func(w *WR) { w.SGEs = make([]SGE, 3) }, unix.EINVAL},
+		"two numbers":   {func(w *WR) { w.Op, w.SGEs = OpFetchAdd, []SGE{{Length: 8}, {Length: 8}} }, unix.EINVAL},
+		"inline":        {func(w *WR) { w.Inline, w.SGEs = true, []SGE{{Length: 60}, {Length: 4}} }, nil},
+		"a byte more":   {func(w *WR) { w.Inline, w.SGEs = true, []SGE{{Length: 60}, {Length: 5}} }, unix.EINVAL},
+		"inline read":   {func(w *WR) { w.Inline, w.Op = true, OpRead }, unix.EINVAL},
+		"inline number": {func(w *WR) { w.Inline, w.Op, w.SGEs = true, OpFetchAdd, []SGE{{Length: 8}} }, unix.EINVAL},
+		"sum of 32 bit": {func(w *WR) { w.Inline, w.SGEs = true, []SGE{{Length: 1<<32 - 1}, {Length: 1}} }, unix.EINVAL},
 		"no such thing": {func(w *WR) { w.Op = 1 << 31 }, unix.EOPNOTSUPP},
 	} {
 		w := good
 		c.change(&w)
-		if err := w.Plain(); !errors.Is(err, c.want) {
+		if err := w.Plain(Limits{SGEs: 2, Inline: 64}); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
 		}
 	}
-	for n, want := range []error{unix.EINVAL, nil, unix.EINVAL} {
-		if err := (&ReceiveWR{SGEs: make([]SGE, n)}).Plain(); !errors.Is(err, want) {
+	for n, want := range []error{unix.EINVAL, nil, nil, unix.EINVAL} {
+		if err := (&ReceiveWR{SGEs: make([]SGE, n)}).Plain(Limits{SGEs: 2}); !errors.Is(err, want) {
 			t.Errorf("a receive into %d memories: %v, want %v", n, err, want)
 		}
 	}

@@ -108,7 +108,7 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 	for n > 0 {
 		order.First, order.Messages = t.sent.Operations, min(n, max(1, orderBytes/t.pass.Size))
 		if t.config.Receives() {
-			order.Messages, order.Within = min(order.Messages, end.MostReceives(t.config.QueuePairs)), 0
+			order.Messages, order.Within = min(order.Messages, t.expectable()), 0
 			if err := receiver.Expect(ctx, order); err != nil {
 				return err
 			}
@@ -126,6 +126,15 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 		order.To = done.To
 	}
 	return nil
+}
+
+// expectable is how many messages an order has at most that takes as long as they do.
+func (t *transfer) expectable() int {
+	most := end.MostReceives(t.config.QueuePairs)
+	if t.config.RateLimit > 0 {
+		most = min(most, max(1, int(t.config.RateLimit/int64(t.pass.Size))))
+	}
+	return most
 }
 
 // explain adds what a receiver of this process knows of why nothing could be sent to it.

@@ -44,13 +44,18 @@ type Config struct {
 	Depth         int    // messages of each that are under way at most
 	Events        bool   // the ends sleep until the device tells of completions
 	MessageBytes  int    // that an RDMA operation carries
+	Pieces        int    // that each has of the local memory, one behind the other
+	Inline        int    // bytes; operations that carry no more have them inline
+	RateLimit     int64  // bytes a second at most; 0: as many as can be
 	Bidirectional bool   // passes from the target back into the source as well
 }
 
-// The queue of messages under way.
+// The queue of messages under way, and what a message can be asked to have.
 const (
 	DefaultDepth = end.DefaultDepth
 	MaxDepth     = end.MaxDepth
+	MaxPieces    = end.MaxPieces
+	MaxInline    = end.MaxInline
 )
 
 // VerbWrite is the verb of who chooses none.
@@ -61,6 +66,9 @@ func Verbs() []string { return end.Verbs() }
 
 // Atomic says whether a verb changes numbers, whose length is all that a message has.
 func Atomic(verb string) bool { return end.Atomic(verb) }
+
+// Sends says whether a verb has who has the bytes send them.
+func Sends(verb string) bool { return end.Sends(verb) }
 
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string { return end.Arrival(verb) }
@@ -81,7 +89,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}

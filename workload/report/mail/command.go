@@ -83,6 +83,9 @@ func RunFlags(r *record.Record) []string {
 	o := r.Settings
 	add(o.MessageBytes > 0 && o.MessageBytes != quickMessage, "--size", o.MessageBytes)
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
+	add(o.Pieces > 1, "--sge", o.Pieces)
+	add(o.Inline > 0, "--inline", o.Inline)
+	add(o.RateLimit > 0, "--rate-limit", o.RateLimit)
 	add(o.TxDepth > 0 && o.TxDepth != quickDepth, "--tx-depth", o.TxDepth)
 	add(o.Events, "--events")
 	add(o.Regions > 1, "--mr", o.Regions)

@@ -1,8 +1,6 @@
 package verbstest
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"umemstress/rdma/internal/verbs"
@@ -74,22 +72,24 @@ type qp struct {
 	send, recv *cq
 	max        int
 	maxRecv    int
+	most       verbs.Limits
 	state      verbs.QPState
 	dest       uint32
 	queue      []posted   // and not carried out
 	receives   []received // and not taken by a message
 }
 
-// posted is a request with its piece of memory, out of the caller's.
+// posted is a request with its pieces of memory, out of the caller's.
 type posted struct {
-	wr  verbs.WR
-	sge verbs.SGE
+	wr     verbs.WR
+	pieces pieces
+	inline []byte // what it carries
 }
 
 // received is memory for a message, the same.
 type received struct {
-	id  uint64
-	sge verbs.SGE
+	id     uint64
+	pieces pieces
 }
 
 func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -105,10 +105,10 @@ func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	send, ours := init.SendCQ.(*cq)
 	recv, oursToo := init.RecvCQ.(*cq)
 	_, domain := d.pds[init.PD]
-	if !ours || !oursToo || send.device != d || recv.device != d || !domain || init.MaxSend > maxWork || init.MaxRecv > maxWork {
+	if !ours || !oursToo || send.device != d || recv.device != d || !domain || init.MaxSend > maxWork || init.MaxRecv > maxWork || init.MaxSGE > maxPieces || init.MaxInline > maxInline {
 		return nil, unix.EINVAL
 	}
-	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend), maxRecv: int(init.MaxRecv)}
+	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend), maxRecv: int(init.MaxRecv), most: init.Limits()}
 	q.queue, q.receives = make([]posted, 0, q.max), make([]received, 0, q.maxRecv)
 	d.qps[q.qpn] = q
 	d.pds[q.pd]++
@@ -151,21 +151,12 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	if q.state < verbs.ReadyToSend {
 		return 0, unix.EINVAL
 	}
-	for n < len(wrs) && err == nil && len(q.queue) < q.max {
-		wr := wrs[n]
-		switch {
-		case wr.Op > verbs.OpFetchAdd, wr.To != nil:
-			err = unix.EOPNOTSUPP
-		case len(wr.SGEs) != 1:
-			err = unix.EINVAL
-		case wr.Op.Atomic() && (wr.SGEs[0].Length != verbs.AtomicBytes || wr.Remote.Addr%verbs.AtomicBytes != 0):
-			err = unix.EINVAL
-		default:
-			p := posted{wr, wr.SGEs[0]}
-			p.wr.SGEs = nil
-			q.queue = append(q.queue, p)
-			n++
+	for n < len(wrs) && len(q.queue) < q.max {
+		if err = wrs[n].Plain(q.most); err != nil {
+			break
 		}
+		q.queue = append(q.queue, newPosted(&wrs[n]))
+		n++
 	}
 	q.run()
 	return n, err
@@ -178,11 +169,10 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 		return 0, unix.EIO
 	}
 	for n < len(wrs) && len(q.receives) < q.maxRecv {
-		if len(wrs[n].SGEs) != 1 {
-			err = unix.EINVAL
+		if err = wrs[n].Plain(q.most); err != nil {
 			break
 		}
-		q.receives = append(q.receives, received{wrs[n].ID, wrs[n].SGEs[0]})
+		q.receives = append(q.receives, received{wrs[n].ID, newPieces(wrs[n].SGEs)})
 		n++
 	}
 	if q.state == verbs.ErrorState {
@@ -220,112 +210,6 @@ func receivedOf(wr *verbs.WR, bytes uint32) verbs.Completion {
 
 // takesReceive tells whether a request completes memory of its peer.
 func takesReceive(op verbs.Op) bool { return op != verbs.OpWrite && op != verbs.OpRead && !op.Atomic() }
-
-// run carries out what can be.
-func (q *qp) run() {
-	for len(q.queue) > 0 {
-		wr, sge := &q.queue[0].wr, q.queue[0].sge
-		status := verbs.StatusFlushed
-		if q.state == verbs.ReadyToSend {
-			peer := q.device.qps[q.dest]
-			if peer == nil || peer.state != verbs.ReadyToRecv && peer.state != verbs.ReadyToSend {
-				return
-			}
-			if takesReceive(wr.Op) && len(peer.receives) == 0 {
-				return
-			}
-			status = q.carryOut(wr, sge, peer)
-		}
-		if status != verbs.StatusSuccess {
-			q.fail()
-		}
-		if wr.Signaled || status != verbs.StatusSuccess {
-			c := verbs.Completion{ID: wr.ID, Status: status, QPN: q.qpn}
-			if wr.Op == verbs.OpRead && status == verbs.StatusSuccess {
-				c.ByteLen = sge.Length
-			}
-			q.send.add(c)
-		}
-		q.queue = append(q.queue[:0], q.queue[1:]...)
-	}
-}
-
-func (q *qp) carryOut(wr *verbs.WR, s verbs.SGE, peer *qp) verbs.Status {
-	local, access := verbs.Access(0), verbs.AccessRemoteWrite
-	switch {
-	case wr.Op == verbs.OpRead:
-		local, access = verbs.AccessLocalWrite, verbs.AccessRemoteRead
-	case wr.Op.Atomic():
-		local, access = verbs.AccessLocalWrite, verbs.AccessRemoteAtomic
-	}
-	here := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, local)
-	if here == nil {
-		return verbs.StatusLocalProtection
-	}
-	if wr.Op == verbs.OpSend || wr.Op == verbs.OpSendImm {
-		return peer.take(wr, here)
-	}
-	there := q.device.bytes(peer.pd, wr.Remote.RKey, wr.Remote.Addr, s.Length, access)
-	switch {
-	case there == nil:
-		peer.fail()
-		return verbs.StatusRemoteAccess
-	case wr.Op == verbs.OpRead:
-		copy(here, there)
-	case wr.Op.Atomic():
-		atomically(wr, here, there)
-	default:
-		copy(there, here)
-	}
-	if takesReceive(wr.Op) {
-		peer.receive(receivedOf(wr, s.Length))
-	}
-	return verbs.StatusSuccess
-}
-
-// atomically changes a number there, and leaves here what it was.
-func atomically(wr *verbs.WR, here, there []byte) {
-	was := binary.NativeEndian.Uint64(there)
-	binary.NativeEndian.PutUint64(here, was)
-	switch {
-	case wr.Op == verbs.OpFetchAdd:
-		binary.NativeEndian.PutUint64(there, was+wr.CompareAdd)
-	case was == wr.CompareAdd:
-		binary.NativeEndian.PutUint64(there, wr.Swap)
-	}
-}
-
-// take has a message arrive where the memory was queued first, and tells what its sender is told.
-func (q *qp) take(wr *verbs.WR, message []byte) verbs.Status {
-	s := q.receives[0].sge
-	there := q.device.bytes(q.pd, s.LKey, s.Addr, s.Length, verbs.AccessLocalWrite)
-	switch {
-	case there == nil:
-		q.receive(verbs.Completion{Status: verbs.StatusLocalProtection})
-		q.fail()
-		return verbs.StatusRemoteOperation
-	case len(message) > len(there):
-		q.receive(verbs.Completion{Status: verbs.StatusLocalLength})
-		q.fail()
-		return verbs.StatusRemoteInvalid
-	}
-	copy(there, message)
-	q.receive(receivedOf(wr, uint32(len(message))))
-	return verbs.StatusSuccess
-}
-
-// bytes finds registered memory, or nil.
-func (d *Device) bytes(pd verbs.Handle, key uint32, addr uint64, length uint32, access verbs.Access) []byte {
-	r := d.mrs[verbs.Handle(key)]
-	if r == nil || r.pd != pd || r.access&access != access {
-		return nil
-	}
-	start := verbs.AddressOf(r.mem)
-	if addr < start || addr-start > uint64(len(r.mem)) || uint64(length) > uint64(len(r.mem))-(addr-start) {
-		return nil
-	}
-	return r.mem[addr-start:][:length]
-}
 
 func (q *qp) Destroy() error {
 	d := q.device

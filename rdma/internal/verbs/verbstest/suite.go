@@ -61,6 +61,8 @@ func checks() []check {
 		{"read", testRead},
 		{"atomic operations", testAtomics},
 		{"keys", testKeys},
+		{"several pieces", testPieces},
+		{"inline", testInline},
 		{"only signaled", testSignaled},
 		{"poll", testPoll},
 		{"events", testEvents},

@@ -114,6 +114,21 @@ var defects = map[string]map[string]hooks{
 		})},
 		"regions stay": {deregister: func(verbs.Backend, verbs.Handle) error { return nil }},
 	},
+	"several pieces": {
+		"only the first": {post: changed(func(w *verbs.WR) { w.SGEs = w.SGEs[:1] })},
+		"the last first": {post: changed(func(w *verbs.WR) { slices.Reverse(w.SGEs) })},
+		"one receives": {receive: func(q verbs.QP, wrs []verbs.ReceiveWR) (int, error) {
+			wrs = slices.Clone(wrs)
+			for i := range wrs {
+				wrs[i].SGEs = wrs[i].SGEs[:1]
+			}
+			return q.PostReceives(wrs)
+		}},
+	},
+	"inline": {
+		"no memory of its own": {post: changed(func(w *verbs.WR) { w.Inline = false })},
+		"any length":           {post: changed(func(w *verbs.WR) { w.SGEs[0].Length = min(w.SGEs[0].Length, 24) })},
+	},
 	"only signaled": {"all signaled": {post: changed(func(w *verbs.WR) { w.Signaled = true })}},
 	"poll": {
 		"newest first": {poll: polled(func(wc []verbs.Completion) int { slices.Reverse(wc); return len(wc) })},

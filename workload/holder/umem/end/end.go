@@ -36,6 +36,9 @@ type Config struct {
 	Depth      int    // messages of each that are under way at most
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 	Events     bool   // it sleeps until the device tells of completions
+	Pieces     int    // that a message has of this end's region, one behind the other
+	Inline     int    // bytes; messages that are no longer go inline, if the verb can
+	RateLimit  int64  // bytes a second that are sent at most; 0: as many as can be
 }
 
 // End is one of the two ends. It is used by one at a time.
@@ -54,6 +57,7 @@ type End struct {
 	pass     holder.Pass
 	took     *latency.Histogram
 	ledger   *ledger // of who makes atomic operations
+	pace     *pace
 
 	completions [16]rdma.Completion
 }
@@ -79,7 +83,7 @@ type Piece struct {
 
 // Open opens the device and makes the queue pairs.
 func Open(c Config) (_ *End, err error) {
-	e := &End{config: c, verb: verbNamed(c.Verb), byNumber: map[uint32]*pair{}, took: latency.New()}
+	e := &End{config: c, verb: verbNamed(c.Verb), byNumber: map[uint32]*pair{}, took: latency.New(), pace: newPace(c.RateLimit)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -106,7 +110,7 @@ func Open(c Config) (_ *End, err error) {
 		return nil, err
 	}
 	for range c.QueuePairs {
-		p, err := newPair(e.pd, e.cq, e.verb, c.Depth, e.took)
+		p, err := newPair(e.pd, e.cq, c, e.took)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package end
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -216,5 +217,52 @@ func TestSlots(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A message's pieces are all of its bytes, each once and in order; none is empty but of a message that is.
+func TestDivide(t *testing.T) {
+	var more []rdma.Slice
+	for _, of := range []struct{ length, n, want int }{{64, 1, 1}, {64, 3, 3}, {5, 5, 5}, {3, 8, 3}, {1, 2, 1}, {0, 4, 1}, {65537, 32, 32}, {7, 0, 1}} {
+		whole := rdma.Slice{Offset: 100, Length: of.length}
+		first, rest := divide(whole, of.n, more)
+		at := 100
+		for i, piece := range append([]rdma.Slice{first}, rest...) {
+			if piece.Offset != at || piece.Length == 0 && of.length > 0 {
+				t.Errorf("%+v: piece %d is %+v, and not at %d", of, i, piece, at)
+			}
+			at += piece.Length
+		}
+		if at != 100+of.length || 1+len(rest) != of.want {
+			t.Errorf("%+v: %d pieces, %d bytes", of, 1+len(rest), at-100)
+		}
+		more = rest
+	}
+}
+
+// What is sent is no faster than the limit, whether a message is a part of what may go at once or many times that,
+// and not much slower.
+func TestPace(t *testing.T) {
+	const limit, total = 4 << 20, 2 << 20
+	for _, bytes := range []int{1024, 64 << 10, 1 << 20} {
+		e := &End{pace: newPace(limit)}
+		began := time.Now()
+		for range total / bytes {
+			if err := e.keepPace(t.Context(), bytes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		least := (total - float64(limit)*burstTime.Seconds()) / limit
+		if took := time.Since(began).Seconds(); took < 0.98*least || took > 20*least {
+			t.Errorf("messages of %d bytes: %.3f s, want %.3f", bytes, took, least)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&End{pace: newPace(1)}).keepPace(ctx, 100); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	if err := (&End{pace: newPace(0)}).keepPace(ctx, 1<<30); err != nil {
+		t.Errorf("without a limit: %v", err)
 	}
 }

@@ -62,6 +62,9 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 		if done.Messages == o.Messages || done.Messages > 0 && o.Within > 0 && time.Since(began) >= o.Within {
 			break
 		}
+		if err := e.keepPace(ctx, m.Length); err != nil {
+			return done, err
+		}
 		p := e.pairs[(o.First+uint64(done.Messages))%uint64(len(e.pairs))]
 		if len(p.batch) == cap(p.batch) {
 			if err := e.flush(ctx, p); err != nil {

@@ -20,6 +20,9 @@ type pair struct {
 	batch              []rdma.Request
 	receives           []rdma.Receive
 
+	pieces int // of a message
+	inline int // bytes of messages that go inline
+
 	since []time.Time        // when the batches were posted that are under way, the oldest first
 	took  *latency.Histogram // of batches, from then until their completion was seen
 
@@ -34,6 +37,10 @@ const (
 	DefaultDepth = 128
 	// MaxDepth is the longest queue that can be asked for.
 	MaxDepth = 1 << 14
+	// MaxPieces is how many pieces of memory a message can be asked to have, and MaxInline how many bytes of it inline.
+	// Devices have limits of their own: rdma_rxe 32, and 400 bytes.
+	MaxPieces = 32
+	MaxInline = 1 << 12
 	// receiveDepth is how many messages of a connection have a receive at most.
 	receiveDepth = 128
 	// ofReceive is set in the ID of a receive, whose completions come from the same queue as those of
@@ -45,9 +52,13 @@ const (
 // answers: two batches fit, so the queue does not run dry meanwhile.
 func batchLength(depth int) int { return max(1, depth/2) }
 
-func newPair(pd *rdma.PD, cq *rdma.CQ, v verb, depth int, took *latency.Histogram) (*pair, error) {
-	p := &pair{verb: v, depth: depth, batch: make([]rdma.Request, 0, batchLength(depth)), took: took}
-	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: depth, Atomics: v.atomic}
+func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, took *latency.Histogram) (*pair, error) {
+	v := verbNamed(c.Verb)
+	p := &pair{verb: v, depth: c.Depth, batch: make([]rdma.Request, 0, batchLength(c.Depth)), took: took, pieces: max(1, c.Pieces), inline: c.Inline}
+	if !v.sends() { // what comes in is not inline
+		p.inline = 0
+	}
+	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
 	if v.receives {
 		p.receives = make([]rdma.Receive, 0, receiveDepth)
 		config.MaxRecv = receiveDepth
@@ -60,7 +71,8 @@ func newPair(pd *rdma.PD, cq *rdma.CQ, v verb, depth int, took *latency.Histogra
 // queue adds a message to the batch, which has room: bytes of this end's region, and where
 // the other end has them.
 func (p *pair) queue(m holder.Message, mine rdma.Slice, addr uint64, key uint32) {
-	r := rdma.Request{ID: p.posted + uint64(len(p.batch)), Op: p.verb.op, Local: mine, RemoteAddr: addr, RKey: key}
+	r := rdma.Request{ID: p.posted + uint64(len(p.batch)), Op: p.verb.op, RemoteAddr: addr, RKey: key, Inline: m.Length <= p.inline}
+	r.Local, r.More = divide(mine, p.pieces, spare(p.batch, func(r *rdma.Request) []rdma.Slice { return r.More }))
 	r.Imm = immediate(r.ID)
 	if p.ledger != nil {
 		at := int(r.ID % uint64(len(p.finds)))
@@ -71,7 +83,36 @@ func (p *pair) queue(m holder.Message, mine rdma.Slice, addr uint64, key uint32)
 
 // expect notes that a message will be received there.
 func (p *pair) expect(mine rdma.Slice) {
-	p.receives = append(p.receives, rdma.Receive{ID: ofReceive | p.expected + uint64(len(p.receives)), Local: mine})
+	r := rdma.Receive{ID: ofReceive | p.expected + uint64(len(p.receives))}
+	r.Local, r.More = divide(mine, p.pieces, spare(p.receives, func(r *rdma.Receive) []rdma.Slice { return r.More }))
+	p.receives = append(p.receives, r)
+}
+
+// spare is what the next element had when it was used before.
+func spare[T any](batch []T, of func(*T) []rdma.Slice) []rdma.Slice {
+	if len(batch) == cap(batch) {
+		return nil
+	}
+	return of(&batch[:len(batch)+1][len(batch)])
+}
+
+// divide divides a message's memory into so many pieces, or one for each byte, and puts those behind the first
+// where those of an earlier message were.
+func divide(whole rdma.Slice, n int, more []rdma.Slice) (first rdma.Slice, _ []rdma.Slice) {
+	n = max(1, min(n, whole.Length))
+	each, more := whole.Length/n, more[:0]
+	first, rest := whole, whole
+	if n > 1 {
+		first.Length = each
+	}
+	for i := 1; i < n; i++ {
+		rest.Offset, rest.Length = whole.Offset+i*each, each
+		if i == n-1 {
+			rest.Length = whole.Length - i*each
+		}
+		more = append(more, rest)
+	}
+	return first, more
 }
 
 // immediate is what goes with a message of a verb that has one.

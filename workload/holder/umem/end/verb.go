@@ -53,5 +53,10 @@ func verbNamed(name string) verb {
 // Atomic says whether a verb changes numbers, of rdma.AtomicBytes each.
 func Atomic(verb string) bool { return verbNamed(verb).atomic }
 
+// Sends says whether a verb has who has the bytes send them, as they are.
+func Sends(verb string) bool { return verbNamed(verb).sends() }
+
+func (v verb) sends() bool { return v.op != rdma.OpRead && !v.atomic }
+
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string { return verbNamed(verb).arrival }

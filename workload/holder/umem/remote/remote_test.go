@@ -25,11 +25,11 @@ func TestOpenErrors(t *testing.T) {
 		{"umemstress-that-is-not-there", "not found", true},
 		{"echo 'Welcome to node2!'; cat", `does not begin as umemstress peer does, but with "Welcome to node2!"`, true},
 		{"echo '{}'; cat", "does not begin as", true},
-		{`echo '{"umemstress_peer":99,"version":"v9","host":"node2"}'; cat`, "the peer on node2 is umemstress v9, which speaks another version (99) than this one (2)", true},
-		{`echo '{"umemstress_peer":2,"host":"node2"}'`, "the peer on node2 has ended", false},
-		{`echo '{"umemstress_peer":2,"host":"node2"}'; read a; echo oops; cat`, `the peer on node2 answers what is none: "oops"`, false},
-		{`echo '{"umemstress_peer":2,"host":"node2"}'; read a; echo '{}'; cat`, "no device", false},
-		{`echo '{"umemstress_peer":2,"host":"node2"}'; read a; echo '{"error":{"text":"no RDMA device","lacks":true}}'; cat`, "the peer on node2: no RDMA device", true},
+		{`echo '{"umemstress_peer":99,"version":"v9","host":"node2"}'; cat`, "the peer on node2 is umemstress v9, which speaks another version (99) than this one (3)", true},
+		{`echo '{"umemstress_peer":3,"host":"node2"}'`, "the peer on node2 has ended", false},
+		{`echo '{"umemstress_peer":3,"host":"node2"}'; read a; echo oops; cat`, `the peer on node2 answers what is none: "oops"`, false},
+		{`echo '{"umemstress_peer":3,"host":"node2"}'; read a; echo '{}'; cat`, "no device", false},
+		{`echo '{"umemstress_peer":3,"host":"node2"}'; read a; echo '{"error":{"text":"no RDMA device","lacks":true}}'; cat`, "the peer on node2: no RDMA device", true},
 		{"head -c 20000000 /dev/zero", "does not begin as", true},
 	} {
 		began := time.Now()
@@ -69,7 +69,7 @@ func served(t *testing.T, lines string) (string, error) {
 	var said bytes.Buffer
 	err := Serve(t.Context(), strings.NewReader(lines), &said, Config{Device: "nosuch0", Version: "test", Backend: "auto"})
 	greeted, rest, _ := strings.Cut(said.String(), "\n")
-	if !strings.HasPrefix(greeted, `{"umemstress_peer":2,"version":"test","host":"`) {
+	if !strings.HasPrefix(greeted, `{"umemstress_peer":3,"version":"test","host":"`) {
 		t.Errorf("greeted with %q", greeted)
 	}
 	return rest, err
@@ -116,7 +116,11 @@ func TestServeRefuses(t *testing.T) {
 		{request{Fill: &payload.Recipe{}}, errOrder.Error()},
 		{request{Open: &openRequest{Verb: "write", QueuePairs: 0}}, "0 queue pairs: from 1 to 1024"},
 		{request{Open: &openRequest{Verb: "write", QueuePairs: 1}}, "0 messages under way: from 1 to 16384"},
-		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1}}, "nosuch0"},
+		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1}}, "messages of 0 pieces"},
+		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1, Pieces: 33}}, "messages of 33 pieces"},
+		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1, Pieces: 1, Inline: -1}}, "-1 bytes inline"},
+		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1, Pieces: 1, RateLimit: -1}}, "-1 bytes a second"},
+		{request{Open: &openRequest{Verb: "write", QueuePairs: 1, Depth: 1, Pieces: 1}}, "nosuch0"},
 	} {
 		if _, err := p.ask(t.Context(), of.request); err == nil || !strings.Contains(err.Error(), of.says) {
 			t.Errorf("%+v: %v, want %q", of.request, err, of.says)
@@ -173,7 +177,7 @@ func TestLastLine(t *testing.T) {
 
 // Whatever comes, the peer answers each line or ends, and neither hangs nor dies.
 func FuzzServe(f *testing.F) {
-	f.Add([]byte(`{"open":{"verb":"write","queue_pairs":1,"tx_depth":1}}` + "\n" + `{"send":{"to":-1}}` + "\n"))
+	f.Add([]byte(`{"open":{"verb":"write","queue_pairs":1,"tx_depth":1,"sge":1}}` + "\n" + `{"send":{"to":-1}}` + "\n"))
 	f.Add([]byte(`{"register":{"bytes":9223372036854775807}}` + "\n"))
 	f.Add([]byte("\n{}\n[]\n"))
 	f.Add([]byte(`{"fill":{"seed":1,"page_bytes":-1}}`))

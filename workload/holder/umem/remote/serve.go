@@ -171,6 +171,9 @@ func (s *server) open(r openRequest) (reply, error) {
 	if r.Depth < 1 || r.Depth > end.MaxDepth {
 		return reply{}, fmt.Errorf("%d messages under way: from 1 to %d can be asked for", r.Depth, end.MaxDepth)
 	}
+	if r.Pieces < 1 || r.Pieces > end.MaxPieces || r.Inline < 0 || r.Inline > end.MaxInline || r.RateLimit < 0 {
+		return reply{}, fmt.Errorf("messages of %d pieces, %d bytes inline, %d bytes a second: that cannot be asked for", r.Pieces, r.Inline, r.RateLimit)
+	}
 	var err error
 	if s.end, err = end.Open(r.config(s.config)); err != nil {
 		return reply{}, err

@@ -17,7 +17,7 @@ import (
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 2
+const protocol = 3
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -52,6 +52,9 @@ type openRequest struct {
 	QueuePairs int    `json:"queue_pairs"`
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
+	Pieces     int    `json:"sge"`
+	Inline     int    `json:"inline"`
+	RateLimit  int64  `json:"rate_limit"`
 	MTU        int    `json:"mtu"` // as of rdma.PathConfig, and so on
 	SL         int    `json:"sl"`
 	TClass     int    `json:"tclass"`
@@ -100,7 +103,8 @@ func newFailure(err error) *failure {
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events, Backend: own.Backend, Device: own.Device,
+		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events,
+		Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
