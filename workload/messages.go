@@ -3,6 +3,7 @@ package workload
 import (
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/memory"
 )
 
 // slowestMessage is how long a message may take by --rate-limit, in seconds: who waits for it gives up after more.
@@ -26,6 +27,18 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--inline %d: what --verb %s brings is asked for, and not sent; give another verb", o.Inline, o.Verb)
 	case o.Inline > 0 && o.Inline < o.MessageBytes:
 		return fault.Usagef("--inline %d: messages have %d bytes, which go the usual way; give a --size of at most %d", o.Inline, o.MessageBytes, o.Inline)
+	case o.Access == AccessRead && !rdma:
+		return fault.Usagef("--access read: the holder %s has no memory regions; give --holder rdma", o.Scenario.Holder)
+	case o.Access == AccessRead && umem.Atomic(o.Verb):
+		return fault.Usagef("--access read: --verb %s brings nothing back from the file; give another verb", o.Verb)
+	case o.Access == AccessRead && o.Bidirectional:
+		return fault.Usagef("--access read: the device brings every pass back anyway; leave --bidirectional out")
+	case o.Access == AccessRead && o.Scenario.Mutation != "none":
+		return fault.Usagef("--access read: it shows what a region without write access loses, which a mutation hides; leave --mutation %s out", o.Scenario.Mutation)
+	case o.HugePages && !rdma:
+		return fault.Usagef("--use_hugepages: the holder %s reads from elsewhere; give --holder rdma", o.Scenario.Holder)
+	case o.HugePages && o.AnonBytes%memory.HugeBytes != 0:
+		return fault.Usagef("--anon-size %d: give a multiple of %d with --use_hugepages", o.AnonBytes, memory.HugeBytes)
 	case o.RateLimit < 0:
 		return fault.Usagef("--rate-limit %d: give bytes a second", o.RateLimit)
 	case o.RateLimit > 0 && !rdma:

@@ -33,6 +33,12 @@ const (
 	MutatorChild = "child" // another process, which has nothing mapped or pinned
 )
 
+// What the device may do with the file's region.
+const (
+	AccessWrite = "write" // what the verb takes
+	AccessRead  = "read"  // no more than that: the run itself writes, and the device reads
+)
+
 // Options say what a run does. Start from Preset.
 type Options struct {
 	Scenario   scenario.Scenario
@@ -55,6 +61,7 @@ type Options struct {
 	TxDepth       int           // messages of each that are under way at most
 	Events        bool          // completions are slept for until the device tells of them, where else they are polled for
 	Regions       int           // memory regions that the file's region is registered as
+	Access        string        // what the device may do with these: AccessWrite or AccessRead
 	OnDemand      bool          // these are paged on demand and not pinned
 	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
@@ -69,6 +76,7 @@ type Options struct {
 	FileOffset int64  // of the region in its file; negative: chosen, see geometry
 	FileLength int64  // of the file; 0: chosen, see geometry
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
+	HugePages  bool   // it is of huge pages of 2 MiB
 	Seed       uint64 // of the payload
 	Check      string // whether what arrives is compared with it: CheckOn or CheckOff
 	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
@@ -98,6 +106,7 @@ func quick() Options {
 		QueuePairs:   1,
 		TxDepth:      umem.DefaultDepth,
 		Regions:      1,
+		Access:       AccessWrite,
 		Release:      umem.ReleaseDereg,
 		Connection:   "RC",
 		Verb:         umem.VerbWrite,
@@ -160,6 +169,7 @@ func (o Options) validate() error {
 	}{
 		{"connection", o.Connection, []string{"RC"}},
 		{"verb", o.Verb, umem.Verbs()},
+		{"access", o.Access, []string{AccessWrite, AccessRead}},
 		{"release", o.Release, umem.Releases()},
 		{"backend", o.Backend, rdmaBackends()},
 		{"check", o.Check, []string{CheckOn, CheckOff}},
@@ -298,6 +308,8 @@ func (o Options) settings() record.Settings {
 		TxDepth:       o.TxDepth,
 		Events:        o.Events,
 		Regions:       o.Regions,
+		HugePages:     o.HugePages,
+		Access:        o.Access,
 		OnDemand:      o.OnDemand,
 		Release:       o.Release,
 		MTU:           o.MTU,

@@ -92,7 +92,11 @@ func (r *run) mapRegions() (err error) {
 			return err
 		}
 	}
-	if r.anon, err = memory.MapAnonymous(int(r.options.AnonBytes)); err != nil {
+	mapAnonymous := memory.MapAnonymous
+	if r.options.HugePages {
+		mapAnonymous = memory.MapHuge
+	}
+	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
 		return err
 	}
 	r.record.Regions = []record.Region{describe(record.RegionFile, r.region)}

@@ -37,17 +37,25 @@ func rdmaBackends() (names []string) {
 	return names
 }
 
+// rdmaArrival says how bytes arrive with the holder rdma.
+func rdmaArrival(o Options) string {
+	if o.Access == AccessRead {
+		return umem.StoresArrive
+	}
+	return umem.Arrival(o.Verb)
+}
+
 // holderKinds are all holders. Adding one takes a folder and an entry here.
 func holderKinds() []holderKind {
 	return []holderKind{
-		{Holder: umem.Facts(), arrival: func(o Options) string { return umem.Arrival(o.Verb) }, open: func(ctx context.Context, o Options) (holder.Holder, error) {
+		{Holder: umem.Facts(), arrival: rdmaArrival, open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(ctx, umem.Config{
 				Backend: o.Backend, Device: o.Device, Peer: o.Peer,
 				Path: rdma.PathConfig{
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
 				},
-				Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Release: o.Release, QueuePairs: o.QueuePairs, Depth: o.TxDepth, Events: o.Events, Bidirectional: o.Bidirectional,
+				Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, ReadOnly: o.Access == AccessRead, HugePages: o.HugePages, Release: o.Release, QueuePairs: o.QueuePairs, Depth: o.TxDepth, Events: o.Events, Bidirectional: o.Bidirectional,
 				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit,
 			})
 		}},

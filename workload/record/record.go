@@ -79,6 +79,8 @@ type Settings struct {
 	TxDepth       int    `json:"tx_depth,omitempty"`       // messages of a queue pair that are under way at most; 0 of old: 128
 	Events        bool   `json:"events,omitempty"`         // completions were slept for
 	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
+	HugePages     bool   `json:"hugepages,omitempty"`      // of the anonymous region, of 2 MiB
+	Access        string `json:"access,omitempty"`         // what the device may do with them; empty of old: write
 	OnDemand      bool   `json:"on_demand,omitempty"`      // they were not pinned
 	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
 	MTU           int    `json:"mtu,omitempty"`            // bytes; 0: the port's

@@ -118,7 +118,7 @@ func registered(region record.Region, s record.Settings) string {
 		"exit":     "by the end of the process that had them",
 		"kill":     "by a kill of the process that had them",
 	}[s.Release]
-	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" && !s.OnDemand {
+	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" && !s.OnDemand && s.Access != "read" {
 		return ""
 	}
 	as := "one memory region"
@@ -127,6 +127,9 @@ func registered(region record.Region, s record.Settings) string {
 	}
 	if s.OnDemand {
 		as += ", paged on demand"
+	}
+	if s.Access == "read" {
+		as += ", which the device may only read"
 	}
 	return fmt.Sprintf(", as %s, released %s", as, cmp.Or(how, "one after the other"))
 }

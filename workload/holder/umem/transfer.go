@@ -18,6 +18,7 @@ type transfer struct {
 	config         end.Config // of the target
 	pass           holder.Pass
 	bidirectional  bool
+	stores         func() (record.Traffic, error) // a pass that the processor makes; nil: it is the devices' to make
 	stop           holder.StopRule
 	counter        *holder.Progress
 	took           *latency.Histogram          // nil: nobody asks
@@ -69,7 +70,7 @@ func (t *transfer) send(ctx context.Context) error {
 		if first := t.forwarded == 0; !first && t.stop.Messages > 0 {
 			n = min(n, t.stop.Messages-t.forwarded)
 		}
-		if err := t.messages(ctx, n, false); err != nil {
+		if err := t.forward(ctx, n); err != nil {
 			return err
 		}
 		t.forwarded += n
@@ -85,6 +86,22 @@ func (t *transfer) send(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// forward brings the first messages of a pass into the target. Where the device may only read that, the processor
+// brings all, and the device reads them at once: so that it has used the region even if there is one pass.
+func (t *transfer) forward(ctx context.Context, n int) error {
+	if t.stores == nil {
+		return t.messages(ctx, n, false)
+	}
+	stored, err := t.stores()
+	t.sent.Operations += stored.Operations
+	t.sent.Bytes += stored.Bytes
+	t.counter.Add(int(stored.Operations), stored.Bytes)
+	if err != nil {
+		return err
+	}
+	return t.messages(ctx, t.pass.Count(), true)
 }
 
 // pause has somebody look at what has arrived before the next pass brings the same bytes again. It is

@@ -26,7 +26,7 @@ type registration struct {
 	ends           end.Config // of the target
 	target, source side
 	pass           holder.Pass
-	from           *memory.Region
+	from, to       *memory.Region
 	pinnedBefore   uint64 // bytes of this process that were pinned before
 }
 
@@ -39,6 +39,8 @@ type Config struct {
 	Verb          string // how bytes move: one of Verbs
 	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
 	OnDemand      bool   // they are not pinned, but paged on demand
+	HugePages     bool   // of the source, wherever it is
+	ReadOnly      bool   // the device may not write to them: the process itself does, and it reads
 	Release       string // how they are released: one of Releases
 	QueuePairs    int    // connections that share the traffic
 	Depth         int    // messages of each that are under way at most
@@ -73,6 +75,9 @@ func Sends(verb string) bool { return end.Sends(verb) }
 // Arrival says how bytes arrive that a verb carries, as in "bytes that arrive by ...".
 func Arrival(verb string) string { return end.Arrival(verb) }
 
+// StoresArrive is how bytes arrive in a region that the device may only read.
+const StoresArrive = "stores of the run itself, which the device reads"
+
 // Facts is what is known of the holder rdma.
 func Facts() scenario.Holder {
 	return scenario.Holder{
@@ -89,7 +94,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}
@@ -162,7 +167,7 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 	if h.byProcess() {
 		memory.Show(target.Bytes) // what the child has unmapped, a strip is to find mapped here
 	}
-	h.from = source
+	h.from, h.to = source, target
 	h.pass = holder.Pass{Size: h.config.MessageBytes, Target: target.Length, Source: source.Length, Piece: mine.PieceBytes}
 	if err := h.target.Begin(ctx, theirs, h.pass); err != nil {
 		return err
@@ -179,6 +184,10 @@ func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traf
 		source: h.source, target: h.target, config: h.ends, pass: h.pass,
 		bidirectional: h.config.Bidirectional, stop: step.Stop, counter: step.Progress,
 		took: step.Latency, overwriting: step.Overwriting,
+	}
+	if h.config.ReadOnly {
+		t.bidirectional = false // each pass is
+		t.stores = func() (record.Traffic, error) { return holder.StoreThrough(ctx, h.from, h.to, h.pass.Size) }
 	}
 	return t.run(ctx)
 }

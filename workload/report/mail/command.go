@@ -89,6 +89,8 @@ func RunFlags(r *record.Record) []string {
 	add(o.TxDepth > 0 && o.TxDepth != quickDepth, "--tx-depth", o.TxDepth)
 	add(o.Events, "--events")
 	add(o.Regions > 1, "--mr", o.Regions)
+	add(o.HugePages, "--use_hugepages")
+	add(o.Access == "read", "--access", o.Access)
 	add(o.OnDemand, "--odp")
 	add(o.Release != "" && o.Release != "dereg", "--release", o.Release)
 	add(o.MTU > 0, "--mtu", o.MTU)

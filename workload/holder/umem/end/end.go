@@ -35,6 +35,8 @@ type Config struct {
 	QueuePairs int    // connections that share the traffic
 	Depth      int    // messages of each that are under way at most
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
+	HugePages  bool   // the source's region is of huge pages, wherever it is
+	ReadOnly   bool   // the device may read the target's region alone
 	Events     bool   // it sleeps until the device tells of completions
 	Pieces     int    // that a message has of this end's region, one behind the other
 	Inline     int    // bytes; messages that are no longer go inline, if the verb can
@@ -161,6 +163,9 @@ func (e *End) Connect(other Place) error {
 // be called.
 func (e *End) Register(mapping []byte, n int) (Region, error) {
 	access := e.verb.access
+	if e.config.ReadOnly && e.config.Side == Target {
+		access = rdma.AccessRemoteRead
+	}
 	if e.config.OnDemand {
 		access |= rdma.AccessOnDemand
 	}

@@ -23,6 +23,7 @@ type End struct {
 	device record.Device
 	place  end.Place
 	filled payload.Recipe // of what the region there has
+	huge   bool           // that is of huge pages
 }
 
 // open has the process begin, and open its device.
@@ -32,7 +33,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 	if err == nil {
 		answer, err = p.line.ask(ctx, request{Open: &openRequest{
 			Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events,
-			Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit,
+			ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit,
 			MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 		}})
 	}
@@ -42,7 +43,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	p.device, p.place = *answer.Device, *answer.Place
+	p.device, p.place, p.huge = *answer.Device, *answer.Place, c.HugePages && !p.line.child
 	return p, nil
 }
 
@@ -62,7 +63,7 @@ func (p *End) Connect(ctx context.Context, to end.Place) error {
 // long as the source by another host.
 func (p *End) Register(ctx context.Context, region *memory.Region, n int) (end.Region, error) {
 	p.line.bytes = region.Length
-	asked := registerRequest{Bytes: region.Length, Regions: n}
+	asked := registerRequest{Bytes: region.Length, Regions: n, Huge: p.huge}
 	if p.line.child {
 		asked.Offset, asked.Path = region.Offset, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), region.File.Fd())
 	}

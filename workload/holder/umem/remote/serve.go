@@ -204,7 +204,10 @@ func (s *server) register(r registerRequest) (reply, error) {
 
 // mapped maps a region of this process's own or, for who started it as a child, a file's.
 func (s *server) mapped(r registerRequest) (*memory.Region, error) {
-	if !s.config.child() {
+	switch {
+	case !s.config.child() && r.Huge:
+		return memory.MapHuge(int(r.Bytes))
+	case !s.config.child():
 		return memory.MapAnonymous(int(r.Bytes))
 	}
 	f, err := os.OpenFile(r.Path, os.O_RDWR, 0)

@@ -52,6 +52,7 @@ type openRequest struct {
 	QueuePairs int    `json:"queue_pairs"`
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
+	ReadOnly   bool   `json:"read_only"`
 	Pieces     int    `json:"sge"`
 	Inline     int    `json:"inline"`
 	RateLimit  int64  `json:"rate_limit"`
@@ -66,6 +67,7 @@ type registerRequest struct {
 	Regions int    `json:"regions"`        // that it is registered as
 	Path    string `json:"path,omitempty"` // of the file that has it, from Offset on; a child's alone
 	Offset  int64  `json:"offset,omitempty"`
+	Huge    bool   `json:"huge,omitempty"` // in huge pages
 }
 
 type beginRequest struct {
@@ -104,7 +106,7 @@ func newFailure(err error) *failure {
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
 		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events,
-		Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
+		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
