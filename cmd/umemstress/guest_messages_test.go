@@ -9,24 +9,22 @@ import (
 
 // However the bytes of a message are put together here and taken apart there, what is lost is the same.
 func TestMessagesOfPieces(t *testing.T) {
-	for _, backend := range []string{"uverbs", "ibverbs"} {
-		for _, of := range [][]string{
-			{"--sge", "3", "--size", "5000", "--verb", "write"},
-			{"--sge", "32", "--verb", "read"},
-			{"--sge", "7", "--size", "65535", "--verb", "send"},
-			{"--inline", "64", "--size", "64", "--verb", "write"},
-			{"--inline", "400", "--size", "256", "--verb", "send-imm", "--sge", "2"},
-		} {
-			r, _ := ran(t, append(of, "--backend", backend, "--bidirectional", "-q", "2", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-			if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 {
-				t.Errorf("%s %q: %s (%s), want %s; %q", backend, of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements)
-			}
-			if s := r.Settings; s.Pieces+s.Inline < 3 {
-				t.Errorf("%s %q: run.json has %+v", backend, of, s)
-			}
-			if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {
-				t.Errorf("%s %q: what arrived: %+v", backend, of, a)
-			}
+	for _, of := range [][]string{
+		{"--backend", "uverbs", "--sge", "3", "--size", "5000", "--verb", "write"},
+		{"--backend", "ibverbs", "--sge", "32", "--verb", "read"},
+		{"--backend", "ibverbs", "--sge", "7", "--size", "65535", "--verb", "send"},
+		{"--backend", "ibverbs", "--inline", "64", "--size", "64", "--verb", "write"},
+		{"--backend", "uverbs", "--inline", "400", "--size", "256", "--verb", "send-imm", "--sge", "2"},
+	} {
+		r, _ := ran(t, append(of, "--bidirectional", "-q", "2", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 {
+			t.Errorf("%q: %s (%s), want %s; %q", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements)
+		}
+		if s := r.Settings; s.Pieces+s.Inline < 3 {
+			t.Errorf("%q: run.json has %+v", of, s)
+		}
+		if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {
+			t.Errorf("%q: what arrived: %+v", of, a)
 		}
 	}
 }
