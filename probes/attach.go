@@ -28,6 +28,7 @@ const (
 	reasonNoMulti     = "the kernel has no kprobe-multi (Linux 5.18 with CONFIG_FPROBE=y)"
 	reasonNoKprobes   = "the kernel has no kprobes (CONFIG_KPROBES=y, CONFIG_KPROBE_EVENTS=y)"
 	reasonNoReturns   = "not used where a return is watched: room for few of them (up to Linux 6.13), or tracing of every task (since)"
+	reasonParameters  = "the function has fewer parameters in this kernel, or the kernel does not say how many"
 	reasonPerPage     = "not beside the release of RDMA regions, which calls it for each page in this kernel"
 	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
@@ -65,6 +66,10 @@ func (a *attacher) attach(h hook) (Attachment, links) {
 		}
 		if !a.haveStruct(s.takes) {
 			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: "the kernel has no struct " + s.takes})
+			continue
+		}
+		if s.parameters > 0 && a.parameters(s.module, s.symbol) < s.parameters {
+			result.Denied = append(result.Denied, Denial{Symbol: s.symbol, Reason: reasonParameters})
 			continue
 		}
 		if a.umem && s.unless != "" && !a.haveFunction(s.unless) {
@@ -116,6 +121,25 @@ func (a *attacher) haveFunction(name string) bool {
 	defer a.loading.Unlock()
 	var found *btf.Func
 	return types.TypeByName(name, &found) == nil
+}
+
+// parameters tells how many a module's function has; 0: the module has no types, or is not there.
+func (a *attacher) parameters(module, function string) int {
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	types, err := a.cache.Module(module)
+	if err != nil {
+		return 0
+	}
+	var found *btf.Func
+	if types.TypeByName(function, &found) != nil {
+		return 0
+	}
+	proto, ok := found.Type.(*btf.FuncProto)
+	if !ok {
+		return 0
+	}
+	return len(proto.Params)
 }
 
 // has tells whether the site has programs for a method.

@@ -109,7 +109,22 @@ const (
 	dirtyKindKIND_PINNED   dirtyKind = 4
 	dirtyKindKIND_REFUSED  dirtyKind = 5
 	dirtyKindKIND_RELEASED dirtyKind = 6
+	dirtyKindKIND_NUMBERED dirtyKind = 7
 )
+
+type dirtyNumberEvent struct {
+	_      structs.HostLayout
+	Event  dirtyEvent
+	Region struct {
+		_        structs.HostLayout
+		Address  uint64
+		Length   uint64
+		PinnedNs uint64
+		Access   uint32
+		Number   uint32
+		Rdma     [32]int8
+	}
+}
 
 type dirtyOwner struct {
 	_       structs.HostLayout
@@ -128,11 +143,12 @@ type dirtyPin struct {
 		Length   uint64
 		PinnedNs uint64
 		Access   uint32
-		Pad      uint32
+		Number   uint32
 		Rdma     [32]int8
 	}
-	Host  uint64
-	Pages uint64
+	Host   uint64
+	Pages  uint64
+	Second uint64
 }
 
 type dirtyPinEvent struct {
@@ -144,12 +160,18 @@ type dirtyPinEvent struct {
 		Length   uint64
 		PinnedNs uint64
 		Access   uint32
-		Pad      uint32
+		Number   uint32
 		Rdma     [32]int8
 	}
 	Error int32
 	Pad   uint32
 	Names [8][40]int8
+}
+
+type dirtyRegistration struct {
+	_     structs.HostLayout
+	Umem  uint64
+	Entry uint64
 }
 
 type dirtyRelease struct {
@@ -190,7 +212,7 @@ type dirtyReleaseEvent struct {
 		Length   uint64
 		PinnedNs uint64
 		Access   uint32
-		Pad      uint32
+		Number   uint32
 		Rdma     [32]int8
 	}
 	Bufferless  uint64
@@ -208,6 +230,7 @@ const (
 	dirtyStatePAGE_DETACHED    dirtyState = 4
 	dirtyStateRELEASE_EXITING  dirtyState = 8
 	dirtyStateRELEASE_UNSEEN   dirtyState = 16
+	dirtyStateREGION_NUMBERED  dirtyState = 32
 )
 
 type dirtyStripping struct {
@@ -245,6 +268,7 @@ const (
 	dirtyMapPinning                   = "pinning"
 	dirtyMapPins                      = "pins"
 	dirtyMapReaders                   = "readers"
+	dirtyMapRegistering               = "registering"
 	dirtyMapReleases                  = "releases"
 	dirtyMapStacks                    = "stacks"
 	dirtyMapStrippings                = "strippings"
@@ -263,6 +287,10 @@ const (
 	dirtyProgDroppedKprobe            = "dropped_kprobe"
 	dirtyProgExt4FolioFentry          = "ext4_folio_fentry"
 	dirtyProgExt4FolioKprobe          = "ext4_folio_kprobe"
+	dirtyProgFramesEnterKprobe        = "frames_enter_kprobe"
+	dirtyProgFramesEnterWriteKprobe   = "frames_enter_write_kprobe"
+	dirtyProgFramesLeaveKprobe        = "frames_leave_kprobe"
+	dirtyProgFramesLeaveMappedKprobe  = "frames_leave_mapped_kprobe"
 	dirtyProgFuseAioEnterFentry       = "fuse_aio_enter_fentry"
 	dirtyProgFuseAioEnterKprobe       = "fuse_aio_enter_kprobe"
 	dirtyProgFuseCallEnterFentry      = "fuse_call_enter_fentry"
@@ -280,6 +308,10 @@ const (
 	dirtyProgNfsLeaveKprobe           = "nfs_leave_kprobe"
 	dirtyProgNfsReaderFentry          = "nfs_reader_fentry"
 	dirtyProgNfsReaderKprobe          = "nfs_reader_kprobe"
+	dirtyProgNumberEnterKprobe        = "number_enter_kprobe"
+	dirtyProgNumberLeaveKprobe        = "number_leave_kprobe"
+	dirtyProgPairEnterKprobe          = "pair_enter_kprobe"
+	dirtyProgPairLeaveKprobe          = "pair_leave_kprobe"
 	dirtyProgPauseFentry              = "pause_fentry"
 	dirtyProgPauseKprobe              = "pause_kprobe"
 	dirtyProgPinnedPagesEnterKprobe   = "pinned_pages_enter_kprobe"
@@ -332,6 +364,7 @@ const (
 	dirtyVarNoCount                   = "no_count"
 	dirtyVarNoPin                     = "no_pin"
 	dirtyVarNoRelease                 = "no_release"
+	dirtyVarNumberEventType           = "number_event_type"
 	dirtyVarPinEventType              = "pin_event_type"
 	dirtyVarPinningNow                = "pinning_now"
 	dirtyVarRegionsPinned             = "regions_pinned"
@@ -404,6 +437,10 @@ type dirtyProgramSpecs struct {
 	DroppedKprobe            *ebpf.ProgramSpec `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry          *ebpf.ProgramSpec `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.ProgramSpec `ebpf:"ext4_folio_kprobe"`
+	FramesEnterKprobe        *ebpf.ProgramSpec `ebpf:"frames_enter_kprobe"`
+	FramesEnterWriteKprobe   *ebpf.ProgramSpec `ebpf:"frames_enter_write_kprobe"`
+	FramesLeaveKprobe        *ebpf.ProgramSpec `ebpf:"frames_leave_kprobe"`
+	FramesLeaveMappedKprobe  *ebpf.ProgramSpec `ebpf:"frames_leave_mapped_kprobe"`
 	FuseAioEnterFentry       *ebpf.ProgramSpec `ebpf:"fuse_aio_enter_fentry"`
 	FuseAioEnterKprobe       *ebpf.ProgramSpec `ebpf:"fuse_aio_enter_kprobe"`
 	FuseCallEnterFentry      *ebpf.ProgramSpec `ebpf:"fuse_call_enter_fentry"`
@@ -421,6 +458,10 @@ type dirtyProgramSpecs struct {
 	NfsLeaveKprobe           *ebpf.ProgramSpec `ebpf:"nfs_leave_kprobe"`
 	NfsReaderFentry          *ebpf.ProgramSpec `ebpf:"nfs_reader_fentry"`
 	NfsReaderKprobe          *ebpf.ProgramSpec `ebpf:"nfs_reader_kprobe"`
+	NumberEnterKprobe        *ebpf.ProgramSpec `ebpf:"number_enter_kprobe"`
+	NumberLeaveKprobe        *ebpf.ProgramSpec `ebpf:"number_leave_kprobe"`
+	PairEnterKprobe          *ebpf.ProgramSpec `ebpf:"pair_enter_kprobe"`
+	PairLeaveKprobe          *ebpf.ProgramSpec `ebpf:"pair_leave_kprobe"`
 	PauseFentry              *ebpf.ProgramSpec `ebpf:"pause_fentry"`
 	PauseKprobe              *ebpf.ProgramSpec `ebpf:"pause_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.ProgramSpec `ebpf:"pinned_pages_enter_kprobe"`
@@ -474,6 +515,7 @@ type dirtyMapSpecs struct {
 	Pinning     *ebpf.MapSpec `ebpf:"pinning"`
 	Pins        *ebpf.MapSpec `ebpf:"pins"`
 	Readers     *ebpf.MapSpec `ebpf:"readers"`
+	Registering *ebpf.MapSpec `ebpf:"registering"`
 	Releases    *ebpf.MapSpec `ebpf:"releases"`
 	Stacks      *ebpf.MapSpec `ebpf:"stacks"`
 	Strippings  *ebpf.MapSpec `ebpf:"strippings"`
@@ -499,6 +541,7 @@ type dirtyVariableSpecs struct {
 	NoCount          *ebpf.VariableSpec `ebpf:"no_count"`
 	NoPin            *ebpf.VariableSpec `ebpf:"no_pin"`
 	NoRelease        *ebpf.VariableSpec `ebpf:"no_release"`
+	NumberEventType  *ebpf.VariableSpec `ebpf:"number_event_type"`
 	PinEventType     *ebpf.VariableSpec `ebpf:"pin_event_type"`
 	PinningNow       *ebpf.VariableSpec `ebpf:"pinning_now"`
 	RegionsPinned    *ebpf.VariableSpec `ebpf:"regions_pinned"`
@@ -545,6 +588,7 @@ type dirtyMaps struct {
 	Pinning     *ebpf.Map `ebpf:"pinning"`
 	Pins        *ebpf.Map `ebpf:"pins"`
 	Readers     *ebpf.Map `ebpf:"readers"`
+	Registering *ebpf.Map `ebpf:"registering"`
 	Releases    *ebpf.Map `ebpf:"releases"`
 	Stacks      *ebpf.Map `ebpf:"stacks"`
 	Strippings  *ebpf.Map `ebpf:"strippings"`
@@ -563,6 +607,7 @@ func (m *dirtyMaps) Close() error {
 		m.Pinning,
 		m.Pins,
 		m.Readers,
+		m.Registering,
 		m.Releases,
 		m.Stacks,
 		m.Strippings,
@@ -589,6 +634,7 @@ type dirtyVariables struct {
 	NoCount          *ebpf.Variable `ebpf:"no_count"`
 	NoPin            *ebpf.Variable `ebpf:"no_pin"`
 	NoRelease        *ebpf.Variable `ebpf:"no_release"`
+	NumberEventType  *ebpf.Variable `ebpf:"number_event_type"`
 	PinEventType     *ebpf.Variable `ebpf:"pin_event_type"`
 	PinningNow       *ebpf.Variable `ebpf:"pinning_now"`
 	RegionsPinned    *ebpf.Variable `ebpf:"regions_pinned"`
@@ -623,6 +669,10 @@ type dirtyPrograms struct {
 	DroppedKprobe            *ebpf.Program `ebpf:"dropped_kprobe"`
 	Ext4FolioFentry          *ebpf.Program `ebpf:"ext4_folio_fentry"`
 	Ext4FolioKprobe          *ebpf.Program `ebpf:"ext4_folio_kprobe"`
+	FramesEnterKprobe        *ebpf.Program `ebpf:"frames_enter_kprobe"`
+	FramesEnterWriteKprobe   *ebpf.Program `ebpf:"frames_enter_write_kprobe"`
+	FramesLeaveKprobe        *ebpf.Program `ebpf:"frames_leave_kprobe"`
+	FramesLeaveMappedKprobe  *ebpf.Program `ebpf:"frames_leave_mapped_kprobe"`
 	FuseAioEnterFentry       *ebpf.Program `ebpf:"fuse_aio_enter_fentry"`
 	FuseAioEnterKprobe       *ebpf.Program `ebpf:"fuse_aio_enter_kprobe"`
 	FuseCallEnterFentry      *ebpf.Program `ebpf:"fuse_call_enter_fentry"`
@@ -640,6 +690,10 @@ type dirtyPrograms struct {
 	NfsLeaveKprobe           *ebpf.Program `ebpf:"nfs_leave_kprobe"`
 	NfsReaderFentry          *ebpf.Program `ebpf:"nfs_reader_fentry"`
 	NfsReaderKprobe          *ebpf.Program `ebpf:"nfs_reader_kprobe"`
+	NumberEnterKprobe        *ebpf.Program `ebpf:"number_enter_kprobe"`
+	NumberLeaveKprobe        *ebpf.Program `ebpf:"number_leave_kprobe"`
+	PairEnterKprobe          *ebpf.Program `ebpf:"pair_enter_kprobe"`
+	PairLeaveKprobe          *ebpf.Program `ebpf:"pair_leave_kprobe"`
 	PauseFentry              *ebpf.Program `ebpf:"pause_fentry"`
 	PauseKprobe              *ebpf.Program `ebpf:"pause_kprobe"`
 	PinnedPagesEnterKprobe   *ebpf.Program `ebpf:"pinned_pages_enter_kprobe"`
@@ -695,6 +749,10 @@ func (p *dirtyPrograms) Close() error {
 		p.DroppedKprobe,
 		p.Ext4FolioFentry,
 		p.Ext4FolioKprobe,
+		p.FramesEnterKprobe,
+		p.FramesEnterWriteKprobe,
+		p.FramesLeaveKprobe,
+		p.FramesLeaveMappedKprobe,
 		p.FuseAioEnterFentry,
 		p.FuseAioEnterKprobe,
 		p.FuseCallEnterFentry,
@@ -712,6 +770,10 @@ func (p *dirtyPrograms) Close() error {
 		p.NfsLeaveKprobe,
 		p.NfsReaderFentry,
 		p.NfsReaderKprobe,
+		p.NumberEnterKprobe,
+		p.NumberLeaveKprobe,
+		p.PairEnterKprobe,
+		p.PairLeaveKprobe,
 		p.PauseFentry,
 		p.PauseKprobe,
 		p.PinnedPagesEnterKprobe,

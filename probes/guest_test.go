@@ -55,12 +55,12 @@ func TestMain(m *testing.M) {
 		holdUntilKilled(role)
 	}
 	// Of the modules that hooks are in, these are not there by themselves.
-	if out, err := exec.Command("modprobe", "-a", "vmw_vmci", "nfsv3", "fuse", "videobuf2_v4l2").CombinedOutput(); err != nil {
+	if out, err := exec.Command("modprobe", "-a", "vmw_vmci", "nfsv3", "fuse", "videobuf2_v4l2", "videobuf2_memops").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "modprobe: %v: %s", err, out)
 		os.Exit(1)
 	}
 	code := leaktest.Run(m)
-	for _, module := range []string{"vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc", "fuse", "videobuf2_v4l2", "videobuf2_common", "videodev", "mc"} { // kmod leaves what a module needed that needs others
+	for _, module := range []string{"vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc", "fuse", "videobuf2_memops", "videobuf2_v4l2", "videobuf2_common", "videodev", "mc"} { // kmod leaves what a module needed that needs others
 		if out, err := exec.Command("modprobe", "-r", module).CombinedOutput(); err != nil {
 			if strings.Contains(string(out), "builtin") { // as newer kernels have FUSE
 				continue

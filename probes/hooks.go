@@ -41,6 +41,9 @@ type site struct {
 	// calls this site's for each page, and a session that watches both takes another site.
 	unless string
 	also   *site // where more programs are attached, in the same way
+	// parameters are how many the function has to have at least, by the types of its module: in other
+	// kernels it has fewer.
+	parameters int
 
 	fentry, fexit     string // direct calls through a BPF trampoline; need the function's BTF
 	kprobe, kretprobe string // kprobe-multi and perf kprobes alike
@@ -66,6 +69,8 @@ type table struct {
 	dirtied hook
 	// submitted has, by holder, where a direct read begins that another task may complete.
 	submitted map[string]hook
+	// pinned has, by holder, where one pins that is not RDMA, but keeps its pages as long.
+	pinned map[string]hook
 	// kinds has the hooks of what else is told of, beside the releases.
 	kinds map[event.Kind][]hook
 	// methods returns those for functions, in the order in which they are tried.
@@ -74,7 +79,7 @@ type table struct {
 
 func stock() table {
 	return table{
-		releases: stockReleases(), dirtied: stockDirtied(), submitted: stockSubmitted(), kinds: stockKinds(),
+		releases: stockReleases(), dirtied: stockDirtied(), submitted: stockSubmitted(), pinned: stockPinned(), kinds: stockKinds(),
 		methods: methods,
 	}
 }
@@ -232,6 +237,12 @@ func (t table) hooksFor(holders []string, kinds []event.Kind) []hook {
 	}
 	if wantsRegions(holders, kinds) {
 		hooks = append(hooks, t.hooksOf(event.Pinned)...)
+	}
+	for _, holder := range holders {
+		if h, pins := t.pinned[holder]; pins && slices.Contains(kinds, event.Pinned) {
+			h.kind = event.Pinned
+			hooks = append(hooks, h)
+		}
 	}
 	for _, kind := range []event.Kind{event.Stripped, event.Dropped} {
 		if slices.Contains(kinds, kind) {

@@ -37,6 +37,31 @@ func stockSubmitted() map[string]hook {
 	}
 }
 
+// stockPinned is called once for each queue pair or buffer, and never for a direct read, as what
+// really pins would be (get_user_pages_fast, pin_user_pages_fast).
+func stockPinned() map[string]hook {
+	return map[string]hook{
+		event.HolderVMCI: {
+			purpose: "pin of a VMCI queue pair", module: "vmw_vmci", optional: true, loses: losesPins,
+			without: "no VMCI queue pair is seen to be pinned",
+			sites: []site{
+				{symbol: "qp_host_get_user_memory", kernels: "all, where not inlined", kprobe: "pair_enter_kprobe", kretprobe: "pair_leave_kprobe"},
+			},
+		},
+		event.HolderV4L2: {
+			purpose: "pin of a V4L2 buffer", module: "videobuf2_memops", optional: true, loses: losesPins,
+			without: "no V4L2 buffer is seen to be pinned or refused",
+			sites: []site{
+				{
+					symbol: "vb2_create_framevec", kernels: "6.2 and newer", takes: ofFindVMA, parameters: 3,
+					kprobe: "frames_enter_write_kprobe", kretprobe: "frames_leave_mapped_kprobe",
+				},
+				{symbol: "vb2_create_framevec", kernels: "up to 6.1", kprobe: "frames_enter_kprobe", kretprobe: "frames_leave_kprobe"},
+			},
+		},
+	}
+}
+
 // stockKinds has what tells of regions under event.Pinned.
 func stockKinds() map[event.Kind][]hook {
 	return map[event.Kind][]hook{
@@ -55,6 +80,11 @@ func stockKinds() map[event.Kind][]hook {
 				purpose: "list of RDMA regions", module: "ib_core", optional: true, loses: losesPins,
 				without: "a region that was pinned before is only recognised when it is released",
 				sites:   []site{{symbol: "rdma_restrack_get", kernels: "4.17 and newer", kprobe: "listed_kprobe"}},
+			},
+			{
+				purpose: "number of an RDMA region", module: "ib_core", optional: true, loses: losesPins,
+				without: "the number by which the kernel lists a region is not told",
+				sites:   []site{{symbol: "rdma_restrack_add", kernels: "5.0 and newer", kprobe: "number_enter_kprobe", kretprobe: "number_leave_kprobe"}},
 			},
 			// Direct reads pass it, too, so that the return alone is the better place.
 			{

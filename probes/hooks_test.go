@@ -172,6 +172,15 @@ func TestDecodeMatchesRegions(t *testing.T) {
 	if got := decode(t, listed); !reflect.DeepEqual(got, wantListed) {
 		t.Errorf("decoded %+v from %+v", got, listed)
 	}
+	number := uint32(6)
+	with := *region
+	with.MRN = &number
+	named := dirtyNumberEvent{Event: in.Event, Region: in.Region}
+	named.Event.Kind, named.Event.State, named.Region.Number = dirtyKindKIND_NUMBERED, dirtyStateREGION_NUMBERED, number
+	wantNamed := event.Event{Kind: event.Numbered, Holder: event.HolderUmem, Pages: 4, Region: &with}
+	if got := decode(t, named); !reflect.DeepEqual(got, wantNamed) {
+		t.Errorf("decoded %+v from %+v", got, named)
+	}
 	in.Event.Kind, in.Error = dirtyKindKIND_REFUSED, -14
 	want.Kind, want.Errno = event.Refused, 14
 	if got := decode(t, in); !reflect.DeepEqual(got, want) {

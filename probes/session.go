@@ -158,6 +158,8 @@ func configure(spec *ebpf.CollectionSpec, opts Options, cache *btf.Cache) error 
 		setUmemOffsets(values, cache)
 	} else {
 		spec.Maps[dirtyMapPins].MaxEntries = 1
+	}
+	if !slices.Contains(opts.Kinds, event.Pinned) && !wantsRegions(opts.Holders, opts.Kinds) {
 		spec.Maps[dirtyMapPinning].MaxEntries = 1
 	}
 	for name, value := range values {

@@ -246,7 +246,7 @@ func TestObserve(t *testing.T) {
 		}
 	}
 	pin := o.await(t, of("pinned"))
-	if pin.Pages != pages || pin.RDMADevice == "" || pin.Filesystem != "ext4" || pin.Bytes != pages<<12 {
+	if pin.Pages != pages || pin.RDMADevice == "" || pin.Filesystem != "ext4" || pin.Bytes != pages<<12 || pin.MRN == nil {
 		t.Errorf("%+v", pin)
 	}
 	provokeIt(t, server.Process.Pid, file)
@@ -254,8 +254,8 @@ func TestObserve(t *testing.T) {
 		t.Fatal(err)
 	}
 	released := o.await(t, of("released"))
-	if released.Why != "dereg" || released.Pages != pages || released.UnannouncedPages != pages || released.SinceBefore {
-		t.Errorf("%+v", released)
+	if released.Why != "dereg" || released.Pages != pages || released.UnannouncedPages != pages || released.SinceBefore || released.MRN == nil || *released.MRN != *pin.MRN {
+		t.Errorf("%+v, of %+v", released, pin)
 	}
 	dirtied := o.await(t, of("dirtied"))
 	if dirtied.Pages != pages || !dirtied.Unannounced || dirtied.Detached || dirtied.RDMADevice != pin.RDMADevice {
@@ -318,7 +318,7 @@ func TestObserveLate(t *testing.T) {
 	time.Sleep(time.Second) // its traffic flows
 	o := beginService(t, "--pid", strconv.Itoa(server.Process.Pid))
 	pin := o.await(t, func(l observe.Line) bool { return l.Event == "pinned" })
-	if !pin.SinceBefore || pin.Path != file.Name() || pin.Pages != 32 || pin.Filesystem != "ext4" || pin.RDMADevice == "" || pin.Owner.Comm != "ib_write_bw" || pin.Owner.Cgroup == "" {
+	if !pin.SinceBefore || pin.Path != file.Name() || pin.Pages != 32 || pin.Filesystem != "ext4" || pin.RDMADevice == "" || pin.Owner.Comm != "ib_write_bw" || pin.Owner.Cgroup == "" || pin.MRN == nil {
 		t.Errorf("%+v", pin)
 	}
 	provokeIt(t, server.Process.Pid, file)

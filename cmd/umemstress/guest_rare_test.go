@@ -47,9 +47,11 @@ func killedIn(t *testing.T, phase string, flags ...string) {
 }
 
 // observed is what an observer is told of the release of a run's holder, whose pages are counted as
-// dirtied without buffers, where such a run ends in loss, and else as not announced.
+// dirtied without buffers, where such a run ends in loss, and else as not announced. That they were pinned
+// was told before, in the same name, and of the same pages.
 func observed(t *testing.T, holder string, ends record.Verdict) observe.Line {
 	t.Helper()
+	const pages = 512
 	o := beginObserving(t, "--fs", "ext4")
 	stdout, stderr, code := outcome(t, small("--holder", holder, "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))...)
 	if code != ends.ExitCode() {
@@ -59,12 +61,35 @@ func observed(t *testing.T, holder string, ends record.Verdict) observe.Line {
 	if line.Bufferless != (ends == record.DataLost) || !line.Unannounced || line.Owner == nil || line.Owner.PID == 0 {
 		t.Errorf("%+v", line)
 	}
+	pin, told := o.find(func(l observe.Line) bool { return l.Event == string(event.Pinned) })
+	if !told || pin.Holder != holder || pin.Owner == nil || *pin.Owner != *line.Owner || pin.Inode != line.Inode || pin.Device != line.Device ||
+		pin.Path == "" || pin.Address == "" || pin.MRN != nil || pin.SinceBefore || !pin.Time.Before(line.Time) {
+		t.Errorf("pinned: %+v, and then dirtied: %+v", pin, line)
+	}
+	if got := o.pinnedOf(pages); got != pages {
+		t.Errorf("%d pages were pinned, want %d:\n%s", got, pages, o.told())
+	}
 	summary, _ := o.end(t)
+	if summary.Lost.Any() || summary.Pinned+summary.Refused != 0 { // the sums are of RDMA regions
+		t.Errorf("%+v", summary)
+	}
 	i := slices.IndexFunc(summary.Sums, func(s observe.Sum) bool { return s.Holder == holder })
-	if i < 0 || summary.Sums[i].Unannounced != 512 || ends == record.DataLost && summary.Sums[i].Bufferless != 512 {
-		t.Errorf("%+v, want 512 pages of %s, in a run that ends %s", summary.Sums, holder, ends)
+	if i < 0 || summary.Sums[i].Unannounced != pages || ends == record.DataLost && summary.Sums[i].Bufferless != pages {
+		t.Errorf("%+v, want %d pages of %s, in a run that ends %s", summary.Sums, pages, holder, ends)
 	}
 	return line
+}
+
+// pinnedOf is how many of a file's first pages were told to be pinned. A buffer may begin in them and
+// end behind, and one may be queued in the place of another.
+func (o *observation) pinnedOf(pages uint64) int {
+	found := map[uint64]bool{}
+	for _, l := range o.all(string(event.Pinned)) {
+		for page := *l.FirstPage; page < min(*l.FirstPage+l.Pages, pages); page++ {
+			found[page] = true
+		}
+	}
+	return len(found)
 }
 
 // noModules wants modules gone, soon, and does each time what is to help.

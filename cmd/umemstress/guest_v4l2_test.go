@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
@@ -79,14 +80,25 @@ func TestV4L2Killed(t *testing.T) {
 	noModules(t, modulesOfV4L2, nothing)
 }
 
-// Who observes a machine with V4L2 is told of its buffers, and whose they are.
+// Who observes a machine with V4L2 is told of its buffers, and whose they are; of one that the kernel
+// refuses, with the file that it would have been in.
 func TestV4L2Observed(t *testing.T) {
-	if *expectVerdict != string(record.DataLost) {
-		t.Skip("this kernel takes no buffers from pinned pages, or refuses the pin: use 5.10")
-	}
 	haveModules(t, modulesOfV4L2)
-	if line := observed(t, "v4l2", record.DataLost); line.Actor == nil || line.Actor.PID != line.Owner.PID {
-		t.Errorf("%+v", line)
+	ends := record.Verdict(*expectVerdict)
+	if ends != record.Refused {
+		if line := observed(t, "v4l2", ends); line.Actor == nil || line.Actor.PID != line.Owner.PID {
+			t.Errorf("%+v", line)
+		}
+		return
+	}
+	o := beginObserving(t, "--fs", "ext4")
+	r, _ := ran(t, "--holder", "v4l2", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))
+	l := o.await(t, func(l observe.Line) bool { return l.Event == "refused" })
+	if r.Verdict != ends || l.Holder != "v4l2" || l.Error != "EFAULT" || l.Filesystem != "ext4" || l.Inode == 0 || l.Owner == nil || l.Owner.PID == 0 || l.Bytes == 0 {
+		t.Errorf("%s (%s); %+v", r.Verdict, r.Reason, l)
+	}
+	if summary, code := o.end(t); code != exit.Clean || summary.Pinned+summary.Refused != 0 || summary.Lost.Any() {
+		t.Errorf("exit code %d, %+v", code, summary)
 	}
 }
 

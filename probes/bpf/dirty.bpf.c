@@ -24,8 +24,11 @@
 #include "run.h"
 #include "folio.h"
 #include "release.h"
-#include "queue.h"
 #include "pin.h"
+#include "reader.h"
+#include "restrack.h"
+#include "queue.h"
+#include "vmci.h"
 #include "fuse.h"
 #include "lost.h"
 

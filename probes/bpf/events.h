@@ -19,9 +19,10 @@ enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */
 	KIND_STRIPPED = 2, /* struct event: the buffers of a pinned page, or of a folio's, are gone */
 	KIND_DROPPED = 3,  /* struct event: writeback found a dirty page without buffers and dropped it */
-	KIND_PINNED = 4,   /* struct pin_event: a region was pinned; RELEASE_UNSEEN: it is one of a list */
-	KIND_REFUSED = 5,  /* struct pin_event: the kernel refused to pin one */
-	KIND_RELEASED = 6, /* struct release_event: a region was released */
+	KIND_PINNED = 4,   /* struct pin_event: memory was pinned for long; RELEASE_UNSEEN: it is one of a list */
+	KIND_REFUSED = 5,  /* struct pin_event: the kernel refused to pin some */
+	KIND_RELEASED = 6, /* struct release_event: an RDMA region was released */
+	KIND_NUMBERED = 7, /* struct number_event: the kernel gave an RDMA region that was pinned its number */
 };
 
 /* Of pages; and of a region, how it ended. */
@@ -31,6 +32,7 @@ enum state {
 	PAGE_DETACHED = 4,    /* taken out of its file, which is no longer known; excludes the others */
 	RELEASE_EXITING = 8,  /* of KIND_RELEASED: its process ended, of the signal if that is not 0 */
 	RELEASE_UNSEEN = 16,  /* nobody saw it pinned: before the session began, or when the table of pins was full */
+	REGION_NUMBERED = 32, /* its number is known */
 };
 
 #define FILESYSTEM_NAME 16
@@ -61,13 +63,13 @@ struct event {
 	char filesystem[FILESYSTEM_NAME]; /* file_system_type.name */
 };
 
-/* An RDMA region. */
+/* Memory that is pinned for long: an RDMA region or, without the last two, that of another holder. */
 struct region {
 	__u64 address; /* in the owner's memory */
 	__u64 length;
 	__u64 pinned_ns; /* 0: not seen */
-	__u32 access;    /* IB_ACCESS_* */
-	__u32 pad;
+	__u32 access;    /* IB_ACCESS_*; of another holder IB_ACCESS_LOCAL_WRITE or nothing */
+	__u32 number;    /* of REGION_NUMBERED: rdma_restrack_entry.id */
 	char rdma[RDMA_NAME]; /* ib_device.name */
 };
 
@@ -89,9 +91,15 @@ struct release_event {
 	__u32 pad;
 };
 
+struct number_event {
+	struct event event; /* of the pin */
+	struct region region;
+};
+
 /* So that the object has their types, from which those in Go are made. */
 struct pin_event *pin_event_type __attribute__((unused));
 struct release_event *release_event_type __attribute__((unused));
+struct number_event *number_event_type __attribute__((unused));
 
 /* A process that holds pages. */
 struct owner {
@@ -101,12 +109,19 @@ struct owner {
 	char comm[16]; /* of the thread group's leader */
 };
 
-/* A region that is pinned, or being pinned. */
+/* Memory that is pinned, or being pinned. */
 struct pin {
 	struct event event; /* of its first page that is a file's; device and inode are 0 if none is */
 	struct region region;
 	__u64 host;   /* its inode, for as long as the pages are certain to be pinned */
-	__u64 pages;  /* where pointers to the pages of a part are being written */
+	__u64 pages;  /* where pointers to the pages of a part are being written, or the first queue of a pair */
+	__u64 second; /* queue */
+};
+
+/* A region that a thread has pinned and that has no number yet. */
+struct registration {
+	__u64 umem;
+	__u64 entry; /* struct rdma_restrack_entry; 0 until it is being given one */
 };
 
 struct tally {
@@ -205,7 +220,7 @@ struct {
 	__type(value, struct release);
 } releases SEC(".maps");
 
-/* Regions being pinned, by thread id, and pinned ones, by struct ib_umem. */
+/* Memory being pinned, by thread id, and RDMA regions that are, by struct ib_umem. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -219,6 +234,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct pin);
 } pins SEC(".maps");
+
+/* By thread id. Memory is pinned for what gets no number, too, so that entries stay behind. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct registration);
+} registering SEC(".maps");
 
 /* Pages that are pinned, and are being stripped of their buffers, by thread id. */
 struct {
@@ -279,7 +302,7 @@ struct {
  * the memory that it is in, which disturbs nothing. */
 struct tally totals[HOLDERS];
 
-/* Regions of files, since a session began. */
+/* RDMA regions, since a session began: of files, but for those that were refused. */
 __u64 regions_pinned;
 __u64 regions_refused;
 __u64 regions_released;

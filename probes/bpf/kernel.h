@@ -173,8 +173,10 @@ enum rdma_restrack_type {
 };
 
 struct rdma_restrack_entry {
+	_Bool valid;
 	enum rdma_restrack_type type;
 	struct task_struct *task; /* 0: of the kernel's own */
+	__u32 id;
 } __core;
 
 struct ib_mr {
@@ -182,6 +184,11 @@ struct ib_mr {
 	__u64 iova;
 	__u64 length;
 	struct rdma_restrack_entry res;
+} __core;
+
+/* include/linux/mutex.h, mutex_types.h: only its size is of use */
+struct mutex {
+	int unused[1];
 } __core;
 
 /* include/linux/types.h */

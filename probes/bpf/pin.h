@@ -6,18 +6,16 @@
  * window that may be bound for them. */
 #define WRITABLE_ACCESS (1 | 2 | 8 | 16)
 
-/* struct ib_umem *ib_umem_get(struct ib_device *, unsigned long addr, size_t, int access),
- * and __ib_umem_get_va. Registrations are rare, so that a kprobe serves. */
-SEC("kprobe")
-int umem_get_enter_kprobe(struct pt_regs *ctx)
+/* begin_pin notes that the current process is about to pin some of its memory. 0: it is no process,
+ * whose memory is of no file, or there is no room. */
+static __always_inline struct pin *begin_pin(void *ctx, enum holder holder, __u64 address, __u64 length, __u32 access)
 {
-	struct ib_device *device = (void *)PT_REGS_PARM1(ctx);
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct owner self = {};
 	struct pin *pin;
 
-	if (!current_owner(&self, HOLDER_UMEM))
-		return 0; /* regions of the kernel's own are of no file */
+	if (!current_owner(&self, holder))
+		return 0;
 	if (!bpf_map_update_elem(&pinning, &tid, &no_pin, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&pinning_now, 1);
 	} else {
@@ -28,14 +26,25 @@ int umem_get_enter_kprobe(struct pt_regs *ctx)
 	pin = bpf_map_lookup_elem(&pinning, &tid);
 	if (!pin)
 		return 0;
-	pin->event.holder = HOLDER_UMEM;
+	pin->event.holder = holder;
 	set_actor(&pin->event);
 	set_owner(&pin->event, &self);
 	pin->event.stack = take_stack(ctx); /* at the return, it would end there on 5.10 */
-	pin->region.address = PT_REGS_PARM2(ctx);
-	pin->region.length = PT_REGS_PARM3(ctx);
-	pin->region.access = PT_REGS_PARM4(ctx);
-	if (bpf_core_type_exists(struct ib_device))
+	pin->region.address = address;
+	pin->region.length = length;
+	pin->region.access = access;
+	return pin;
+}
+
+/* struct ib_umem *ib_umem_get(struct ib_device *, unsigned long addr, size_t, int access),
+ * and __ib_umem_get_va. Registrations are rare, so that a kprobe serves. */
+SEC("kprobe")
+int umem_get_enter_kprobe(struct pt_regs *ctx)
+{
+	struct ib_device *device = (void *)PT_REGS_PARM1(ctx);
+	struct pin *pin = begin_pin(ctx, HOLDER_UMEM, PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx));
+
+	if (pin && bpf_core_type_exists(struct ib_device))
 		bpf_probe_read_kernel_str(pin->region.rdma, RDMA_NAME, &device->name);
 	return 0;
 }
@@ -50,24 +59,37 @@ static __always_inline struct pin *current_pin(void)
 	return bpf_map_lookup_elem(&pinning, &tid);
 }
 
-/* pinned_pages notes that a part of the region has been pinned, and the file of the first
- * page that is one's. */
-static __always_inline int pinned_pages(struct pin *pin, __u64 pages, int got)
+/* note_page notes the file of the first page that is one's. */
+static __always_inline void note_page(struct pin *pin, unsigned long page)
 {
-	unsigned long page = 0;
 	struct inode *host;
 
-	if (got <= 0)
-		return 0;
-	pin->event.pages += got;
-	if (pin->host || bpf_probe_read_kernel(&page, sizeof(page), (void *)pages))
-		return 0;
+	if (pin->host)
+		return;
 	host = host_of(page);
 	if (!host)
-		return 0;
+		return;
 	pin->host = (__u64)host;
 	name_inode(&pin->event, host);
 	pin->event.index = index_of(page);
+}
+
+/* note_pages is given where the pointer to a page is. */
+static __always_inline void note_pages(struct pin *pin, __u64 pages)
+{
+	unsigned long page = 0;
+
+	if (!bpf_probe_read_kernel(&page, sizeof(page), (void *)pages))
+		note_page(pin, page);
+}
+
+/* pinned_pages notes that a part of the region has been pinned. */
+static __always_inline int pinned_pages(struct pin *pin, __u64 pages, int got)
+{
+	if (got <= 0)
+		return 0;
+	pin->event.pages += got;
+	note_pages(pin, pages);
 	return 0;
 }
 
@@ -134,7 +156,8 @@ static __always_inline void tell_pin(const struct pin *pin, enum kind kind, __s3
 
 	if (!passes(&pin->event))
 		return;
-	__sync_fetch_and_add(kind == KIND_PINNED ? &regions_pinned : &regions_refused, 1);
+	if (pin->event.holder == HOLDER_UMEM)
+		__sync_fetch_and_add(kind == KIND_PINNED ? &regions_pinned : &regions_refused, 1);
 	told = bpf_ringbuf_reserve(&events, sizeof(*told), 0);
 	if (!told) {
 		__sync_fetch_and_add(&lost_events, 1);
@@ -153,33 +176,63 @@ static __always_inline void tell_pin(const struct pin *pin, enum kind kind, __s3
 
 static __always_inline int is_error(__s64 umem) { return umem < 0 && umem >= -4095; }
 
+/* forget_pin ends what begin_pin began. */
+static __always_inline void forget_pin(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&pinning, &tid);
+	__sync_fetch_and_add(&pinning_now, -1);
+}
+
+static __always_inline void stamp(struct pin *pin)
+{
+	pin->event.time_ns = bpf_ktime_get_ns();
+	pin->event.folios = 0;
+	pin->region.pinned_ns = pin->event.time_ns;
+}
+
+/* at_risk says whether somebody writes to a file's pages by the pin. */
+static __always_inline int at_risk(const struct pin *pin)
+{
+	return pin->region.access & WRITABLE_ACCESS && of_file(&pin->event);
+}
+
+/* tell_outcome is called at the return of what pins: the answer is an error, or none. */
+static __always_inline void tell_outcome(struct pin *pin, __s64 answer)
+{
+	struct owner owner = {};
+
+	if (is_error(answer)) {
+		tell_pin(pin, KIND_REFUSED, answer);
+	} else if (at_risk(pin)) {
+		owner.process = pin->event.owner;
+		owner.holder = pin->event.holder;
+		owner.cgroup = pin->event.cgroup;
+		__builtin_memcpy(owner.comm, pin->event.owner_comm, sizeof(owner.comm));
+		owns(&owner, pin->event.inode, pin->event.device);
+		tell_pin(pin, KIND_PINNED, 0);
+	}
+}
+
 /* umem_got is called at the return of a registration. */
 static __always_inline int umem_got(struct pin *pin, __s64 umem)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct owner owner = {};
+	struct registration of = {.umem = umem};
 
-	pin->event.time_ns = bpf_ktime_get_ns();
-	pin->event.folios = 0;
-	pin->region.pinned_ns = pin->event.time_ns;
-	if (is_error(umem)) {
-		tell_pin(pin, KIND_REFUSED, umem);
-	} else {
+	stamp(pin);
+	bpf_map_delete_elem(&registering, &tid);
+	if (!is_error(umem)) {
 		/* Also one of anonymous memory, so that its release is known for what
 		 * it is. */
 		if (bpf_map_update_elem(&pins, &umem, pin, BPF_ANY))
 			__sync_fetch_and_add(&lost_pins, 1);
-		if (pin->region.access & WRITABLE_ACCESS && of_file(&pin->event)) {
-			owner.process = pin->event.owner;
-			owner.holder = HOLDER_UMEM;
-			owner.cgroup = pin->event.cgroup;
-			__builtin_memcpy(owner.comm, pin->event.owner_comm, sizeof(owner.comm));
-			owns(&owner, pin->event.inode, pin->event.device);
-			tell_pin(pin, KIND_PINNED, 0);
-		}
+		else if (at_risk(pin))
+			bpf_map_update_elem(&registering, &tid, &of, BPF_ANY);
 	}
-	bpf_map_delete_elem(&pinning, &tid);
-	__sync_fetch_and_add(&pinning_now, -1);
+	tell_outcome(pin, umem);
+	forget_pin();
 	return 0;
 }
 
@@ -204,24 +257,28 @@ static long note_place(struct task_struct *task, struct vm_area_struct *vma, str
 
 /* Since 5.17, which has a helper for it, the file at the address that is refused is asked for
  * while it is mapped: who is refused memory often ends at once, and its maps with it. */
+static __always_inline void note_refused(struct pin *pin)
+{
+	struct place place = {.address = pin->region.address};
+
+	bpf_find_vma(bpf_get_current_task_btf(), place.address, note_place, &place, 0);
+	if (place.host) {
+		name_inode(&pin->event, place.host);
+		pin->event.index = place.index;
+		pin->host = (__u64)place.host;
+	}
+}
+
 SEC("kretprobe")
 int umem_get_leave_mapped_kprobe(struct pt_regs *ctx)
 {
 	__s64 umem = PT_REGS_RC(ctx);
 	struct pin *pin = current_pin();
-	struct place place = {};
 
 	if (!pin)
 		return 0;
-	if (is_error(umem) && !pin->host) {
-		place.address = pin->region.address;
-		bpf_find_vma(bpf_get_current_task_btf(), place.address, note_place, &place, 0);
-		if (place.host) {
-			name_inode(&pin->event, place.host);
-			pin->event.index = place.index;
-			pin->host = (__u64)place.host;
-		}
-	}
+	if (is_error(umem) && !pin->host)
+		note_refused(pin);
 	return umem_got(pin, umem);
 }
 
@@ -231,53 +288,6 @@ int umem_get_leave_kprobe(struct pt_regs *ctx)
 	struct pin *pin = current_pin();
 
 	return pin ? umem_got(pin, PT_REGS_RC(ctx)) : 0;
-}
-
-/* int rdma_restrack_get(struct rdma_restrack_entry *): of each region while somebody asks for
- * the list of them (RDMA_NLDEV_CMD_RES_MR_GET), which itself does not say where they are. The
- * address is that of the region to the device, and in its owner's memory unless it was
- * registered with another one (IBV_ACCESS_ZERO_BASED, ibv_reg_mr_iova). */
-SEC("kprobe")
-int listed_kprobe(struct pt_regs *ctx)
-{
-	struct rdma_restrack_entry *entry = (void *)PT_REGS_PARM1(ctx);
-	struct pin_event *told;
-	struct task_struct *task;
-	struct ib_mr *mr;
-
-	if (!listing)
-		return 0;
-	if (!bpf_core_type_exists(struct ib_mr) ||
-	    BPF_CORE_READ(entry, type) != bpf_core_enum_value(enum rdma_restrack_type, RDMA_RESTRACK_MR))
-		return 0;
-	task = BPF_CORE_READ(entry, task);
-	if (!task)
-		return 0;
-	mr = (void *)entry - bpf_core_field_offset(struct ib_mr, res);
-	told = bpf_ringbuf_reserve(&events, sizeof(*told), 0);
-	if (!told) {
-		__sync_fetch_and_add(&lost_events, 1);
-		return 0;
-	}
-	__builtin_memset(told, 0, sizeof(*told));
-	told->event.time_ns = bpf_ktime_get_ns();
-	told->event.kind = KIND_PINNED;
-	told->event.holder = HOLDER_UMEM;
-	told->event.state = RELEASE_UNSEEN;
-	told->event.stack = NO_STACK;
-	told->event.owner = BPF_CORE_READ(task, tgid);
-	told->event.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	BPF_CORE_READ_INTO(&told->event.owner_comm, task, group_leader, comm);
-	told->event.pid = told->event.tid = told->event.owner; /* by whose call, nobody knows any more */
-	__builtin_memcpy(told->event.comm, told->event.owner_comm, sizeof(told->event.comm));
-	told->region.address = BPF_CORE_READ(mr, iova);
-	told->region.length = BPF_CORE_READ(mr, length);
-	bpf_probe_read_kernel_str(told->region.rdma, RDMA_NAME, BPF_CORE_READ(mr, device)->name);
-	if (passes(&told->event))
-		bpf_ringbuf_submit(told, 0);
-	else
-		bpf_ringbuf_discard(told, 0);
-	return 0;
 }
 
 /* tell_released is called at the end of a umem's release, while its task has the region's
@@ -291,7 +301,7 @@ static __always_inline void tell_released(struct release *release)
 	struct release_event *told;
 	const struct event *of;
 
-	if (pin && !(of_file(&pin->event) && pin->region.access & WRITABLE_ACCESS))
+	if (pin && !at_risk(pin))
 		goto forget;
 	if (!pin && !release->seen.dirtied)
 		return;
@@ -311,7 +321,7 @@ static __always_inline void tell_released(struct release *release)
 	told->event.tid = release->run.tid;
 	__builtin_memcpy(told->event.comm, release->run.comm, sizeof(told->event.comm));
 	told->event.stack = release->stack;
-	told->event.state = 0;
+	told->event.state = pin ? pin->event.state & REGION_NUMBERED : 0;
 	told->event.pages = release->seen.dirtied;
 	told->event.folios = release->seen.dirtied_folios;
 	told->bufferless = release->seen.bufferless;
@@ -334,62 +344,6 @@ static __always_inline void tell_released(struct release *release)
 	bpf_ringbuf_submit(told, 0);
 forget:
 	bpf_map_delete_elem(&pins, &umem);
-}
-
-/* void bio_set_pages_dirty(struct bio *): a direct read into memory is about to be
- * submitted. Nearly all are into anonymous memory, whose pages are nobody's to lose; the
- * first one tells. */
-static __always_inline int submitted(struct bio *bio)
-{
-	struct bio_vec *first = BPF_CORE_READ(bio, bi_io_vec);
-	struct inode *host = host_of((unsigned long)BPF_CORE_READ(first, bv_page));
-	struct owner reader = {};
-	struct event file = {};
-	__u64 key = (__u64)bio;
-
-	if (!host || !current_owner(&reader, HOLDER_DIO)) {
-		bpf_map_delete_elem(&readers, &key); /* of an earlier bio in the same place */
-		return 0;
-	}
-	bpf_map_update_elem(&readers, &key, &reader, BPF_ANY);
-	name_inode(&file, host);
-	owns(&reader, file.inode, file.device);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(reader_fentry, struct bio *bio)
-{
-	return submitted(bio);
-}
-
-SEC("kprobe")
-int reader_kprobe(struct pt_regs *ctx)
-{
-	return submitted((void *)PT_REGS_PARM1(ctx));
-}
-
-/* ssize_t nfs_file_direct_read(struct kiocb *, ...), in the name of whoever reads. */
-static __always_inline int submitted_nfs(struct kiocb *iocb)
-{
-	__u64 key = (__u64)BPF_CORE_READ(iocb, ki_filp, f_inode);
-	struct owner reader = {};
-
-	if (current_owner(&reader, HOLDER_NFS))
-		bpf_map_update_elem(&readers, &key, &reader, BPF_ANY);
-	return 0;
-}
-
-SEC("fentry")
-int BPF_PROG(nfs_reader_fentry, void *iocb)
-{
-	return submitted_nfs(iocb);
-}
-
-SEC("kprobe")
-int nfs_reader_kprobe(struct pt_regs *ctx)
-{
-	return submitted_nfs((void *)PT_REGS_PARM1(ctx));
 }
 
 #endif

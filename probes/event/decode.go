@@ -12,6 +12,7 @@ const (
 	RecordSize        = 128 // struct event
 	PinRecordSize     = RecordSize + regionSize + 8 + pathNames*pathName
 	ReleaseRecordSize = RecordSize + regionSize + 32
+	NumberRecordSize  = RecordSize + regionSize
 
 	regionSize = 64
 	pathNames  = 8
@@ -26,7 +27,8 @@ const (
 	statePages       = stateBufferless | stateUnannounced | stateDetached
 	stateExiting     = 1 << 3
 	stateUnseen      = 1 << 4
-	stateReleased    = stateExiting | stateUnseen
+	stateNumbered    = 1 << 5
+	stateReleased    = stateExiting | stateUnseen | stateNumbered
 )
 
 // holders names the values of enum holder.
@@ -45,9 +47,10 @@ var bodies = map[uint32]body{
 	1: {Dirtied, RecordSize, statePages, decodeRun},
 	2: {Stripped, RecordSize, 0, decodeFolio},
 	3: {Dropped, RecordSize, 0, decodeFolio},
-	4: {Pinned, PinRecordSize, stateUnseen, decodePin},
+	4: {Pinned, PinRecordSize, stateUnseen | stateNumbered, decodePin},
 	5: {Refused, PinRecordSize, 0, decodePin},
 	6: {Released, ReleaseRecordSize, stateReleased, decodeRelease},
+	7: {Numbered, NumberRecordSize, stateNumbered, decodeNumber},
 }
 
 // A record is what the ring holds. All its numbers are in the machine's order, and the machine
@@ -134,9 +137,14 @@ func decodeFolio(_ record, e *Event) error {
 	return nil
 }
 
+// pinners are the holders that a kind is told of, of those kinds that have a region.
+var pinners = map[Kind][]string{
+	Pinned: {HolderUmem, HolderVMCI, HolderV4L2}, Refused: {HolderUmem, HolderV4L2}, Released: {HolderUmem}, Numbered: {HolderUmem},
+}
+
 // decodeRegion reads what records of regions begin with.
 func decodeRegion(r record, e *Event) error {
-	if e.Holder != HolderUmem {
+	if !slices.Contains(pinners[e.Kind], e.Holder) {
 		return fmt.Errorf("a region of the holder %q", e.Holder)
 	}
 	device, ended := r.text(RecordSize+32, 32)
@@ -146,6 +154,23 @@ func decodeRegion(r record, e *Event) error {
 	e.Region = &Region{
 		Address: r.u64(RecordSize), Length: r.u64(RecordSize + 8), PinnedNS: r.u64(RecordSize + 16),
 		Access: r.u32(RecordSize + 24), Device: device,
+	}
+	if r.u32(16)&stateNumbered != 0 {
+		number := r.u32(RecordSize + 28)
+		e.Region.MRN = &number
+	}
+	if e.Holder != HolderUmem && (device != "" || e.Region.MRN != nil) {
+		return fmt.Errorf("a region of the holder %q on the RDMA device %q", e.Holder, device)
+	}
+	return nil
+}
+
+func decodeNumber(r record, e *Event) error {
+	if err := decodeRegion(r, e); err != nil {
+		return err
+	}
+	if e.Region.MRN == nil {
+		return fmt.Errorf("no number")
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func sampleOf(kind Kind) []byte {
 	switch kind {
 	case Stripped, Dropped:
 		binary.LittleEndian.PutUint64(r[48:], 1)
-	case Pinned, Refused, Released:
+	case Pinned, Refused, Released, Numbered:
 		binary.LittleEndian.PutUint64(r[128:], 0x7f0000000000)
 		binary.LittleEndian.PutUint64(r[136:], 64<<20)
 		binary.LittleEndian.PutUint64(r[144:], 1000)
@@ -59,6 +59,9 @@ func sampleOf(kind Kind) []byte {
 		copy(r[240:], "dir")
 	case Refused:
 		binary.LittleEndian.PutUint32(r[192:], math.MaxUint32-13) // -EFAULT
+	case Numbered:
+		binary.LittleEndian.PutUint32(r[16:], stateNumbered)
+		binary.LittleEndian.PutUint32(r[156:], 4)
 	case Released:
 		binary.LittleEndian.PutUint32(r[16:], stateExiting)
 		binary.LittleEndian.PutUint64(r[192:], 16384)
@@ -70,7 +73,9 @@ func sampleOf(kind Kind) []byte {
 }
 
 // kinds are all kinds.
-func kinds() []Kind { return []Kind{Dirtied, Stripped, Dropped, Pinned, Refused, Released} }
+func kinds() []Kind {
+	return []Kind{Dirtied, Stripped, Dropped, Pinned, Refused, Released, Numbered}
+}
 
 func TestDecode(t *testing.T) {
 	run := Event{
@@ -92,6 +97,11 @@ func TestDecode(t *testing.T) {
 		case Pinned:
 			want = region
 			want.Names = []string{"region", "dir"}
+		case Numbered:
+			number, numbered := uint32(4), *region.Region
+			numbered.MRN = &number
+			want = region
+			want.Region = &numbered
 		case Refused:
 			want = region
 			want.Errno = 14
@@ -231,6 +241,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"the least of all":      {of(Refused, 192, 1<<31, 4), "refused: the answer -2147483648"},
 		"more than dirtied":     {of(Released, 192, 16385, 8), "released: 16385 pages of 16384"},
 		"a signal, alive":       {of(Released, 16, 0, 4), "released: signal 9, exiting: false"},
+		"released by another":   {of(Released, 12, 4, 4), "released: a region of the holder \"vmci\""},
+		"refused by VMCI":       {of(Refused, 12, 4, 4), "refused: a region of the holder \"vmci\""},
+		"a buffer's device":     {of(Pinned, 12, 7, 4), "pinned: a region of the holder \"v4l2\" on the RDMA device \"rxe0\""},
+		"a number of nothing":   {of(Numbered, 16, 0, 4), "numbered: no number"},
+		"refused with a number": {of(Refused, 16, stateNumbered, 4), "refused in the unknown state 0x20"},
 		"no such signal":        {of(Released, 216, 128, 4), "released: signal 128"},
 	} {
 		_, err := Decode(c.record)
@@ -254,7 +269,8 @@ func encode(e Event) []byte {
 			binary.LittleEndian.PutUint32(r[12:], number)
 		}
 	}
-	bits := []bool{e.Bufferless, e.Unannounced, e.Detached, e.End != nil && e.End.Exiting, e.End != nil && e.End.Unseen}
+	unseen := e.End != nil && e.End.Unseen || e.Kind == Pinned && e.Region.PinnedNS == 0
+	bits := []bool{e.Bufferless, e.Unannounced, e.Detached, e.End != nil && e.End.Exiting, unseen, e.Region != nil && e.Region.MRN != nil}
 	for bit, is := range bits {
 		if is {
 			r[16] |= 1 << bit
@@ -279,6 +295,9 @@ func encode(e Event) []byte {
 		binary.LittleEndian.PutUint64(r[136:], e.Region.Length)
 		binary.LittleEndian.PutUint64(r[144:], e.Region.PinnedNS)
 		binary.LittleEndian.PutUint32(r[152:], e.Region.Access)
+		if e.Region.MRN != nil {
+			binary.LittleEndian.PutUint32(r[156:], *e.Region.MRN)
+		}
 		copy(r[160:192], e.Region.Device)
 	}
 	if e.Kind == Pinned || e.Kind == Refused {
@@ -314,7 +333,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		if e.Index+e.Pages < e.Index || len(e.Comm) > 16 || len(e.Owner.Comm) > 16 || len(e.Filesystem) > 15 ||
-			e.Detached && (e.Bufferless || e.Unannounced || e.Inode != Inode{}) || (e.Region != nil) != slices.Contains([]Kind{Pinned, Refused, Released}, e.Kind) {
+			e.Detached && (e.Bufferless || e.Unannounced || e.Inode != Inode{}) || (e.Region != nil) != slices.Contains([]Kind{Pinned, Refused, Released, Numbered}, e.Kind) {
 			t.Errorf("accepted %+v from % x", e, data)
 		}
 		again := encode(e)
@@ -334,6 +353,19 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if _, err := Decode(r); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Of VMCI and V4L2 there is memory pinned as well, which has no RDMA device.
+func TestDecodePinners(t *testing.T) {
+	for number, want := range map[uint32]string{4: HolderVMCI, 7: HolderV4L2} {
+		r := sampleOf(Pinned)
+		binary.LittleEndian.PutUint32(r[12:], number)
+		clear(r[160:192])
+		e, err := Decode(r)
+		if err != nil || e.Holder != want || e.Region == nil || e.Region.Length != 64<<20 || e.Region.Device != "" || e.Region.MRN != nil {
+			t.Errorf("%s: %+v, %v", want, e, err)
 		}
 	}
 }

@@ -24,10 +24,13 @@ const (
 	// pages or folios alone, and of one process and file no more than 64 times: the counts
 	// and the acts have all of them.
 	Dropped Kind = "dropped"
-	// Pinned: an RDMA region was registered that may be written to, in memory that is a
-	// file's.
+	// Pinned: memory that is a file's was pinned for as long as its holder likes, and may be written to by
+	// that: an RDMA region, a VMCI queue pair or a V4L2 buffer.
 	Pinned Kind = "pinned"
-	// Refused: the kernel refused to register an RDMA region.
+	// Numbered: an RDMA region that was Pinned a moment ago has got its number, Region.MRN, by which
+	// 'rdma resource show mr' has it. Region is else as it was then.
+	Numbered Kind = "numbered"
+	// Refused: the kernel refused to pin memory for an RDMA region, or a V4L2 buffer.
 	Refused Kind = "refused"
 	// Released: a region ended, of a file, or one that dirtied pages of one.
 	Released Kind = "released"
@@ -70,13 +73,14 @@ type Owner struct {
 	Cgroup uint64 `json:"cgroup"` // its id in the unified hierarchy
 }
 
-// Region is an RDMA region.
+// Region is memory that is pinned for long.
 type Region struct {
-	Address  uint64 `json:"address"` // in its owner's memory
-	Length   uint64 `json:"length"`  // bytes
-	PinnedNS uint64 `json:"pinned_ns"`
-	Access   uint32 `json:"access"` // IB_ACCESS_*, include/rdma/ib_verbs.h
-	Device   string `json:"device"` // "" where the kernel did not tell
+	Address  uint64  `json:"address"` // in its owner's memory
+	Length   uint64  `json:"length"`  // bytes
+	PinnedNS uint64  `json:"pinned_ns"`
+	Access   uint32  `json:"access"`        // IB_ACCESS_*, include/rdma/ib_verbs.h; of other holders 1 if it may be written to
+	Device   string  `json:"device"`        // of RDMA; "" where the kernel did not tell
+	MRN      *uint32 `json:"mrn,omitempty"` // the kernel's number of an RDMA region; nil: not known
 }
 
 // End is how a region was released, and what that dirtied.
@@ -203,7 +207,7 @@ type Act struct {
 type Totals struct {
 	// Holders has a Count of no file for each holder, and "" for what no holder is known of.
 	Holders map[string]Count `json:"holders"`
-	// Regions of files that were seen to be registered, refused and released.
+	// RDMA regions of files that were seen to be registered and released, and of any memory that were refused.
 	Pinned   uint64 `json:"pinned_regions"`
 	Refused  uint64 `json:"refused_regions"`
 	Released uint64 `json:"released_regions"`

@@ -13,7 +13,7 @@ const pageShift = 12
 // which pages of it, by the maps of its owner. It is false of memory whose writing would be no
 // file's, and of a region that was seen being pinned before the kernel listed it.
 func (r *registry) locate(e *event.Event) bool {
-	if slices.ContainsFunc(r.covered, func(c region) bool { return c.owner.PID == e.Owner.PID && c.at == e.Region.Address }) {
+	if slices.ContainsFunc(r.covered, func(c region) bool { return c.is(*e) }) {
 		return false
 	}
 	from, to := e.Region.Address, e.Region.Address+e.Region.Length

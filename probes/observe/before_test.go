@@ -78,9 +78,12 @@ func TestRunLate(t *testing.T) {
 	stripped := event.Event{Kind: event.Stripped, Inode: event.Inode{Device: 7<<20 | 3, Number: 13}, Filesystem: "ext4", Index: 1, Pages: 1, Folios: 1, PID: 7, Comm: "kswapd0"}
 	beyond := stripped
 	beyond.Index = 9
+	number := uint32(3)
+	first := listed(40, 0x7f0000200000, 8192)
+	first.Region.MRN = &number
 	released := listed(40, 0x7f0000200000, 8192)
 	released.Kind, released.Inode, released.Index, released.Region.Device, released.End = event.Released, stripped.Inode, 1, "", &event.End{Unseen: true}
-	source := &recording{events: []event.Event{listed(40, 0x7f0000200000, 8192), listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
+	source := &recording{events: []event.Event{first, listed(40, 0x7f0000200000, 8192), stripped, beyond, released, listed(40, 0x7f0000400000, 8192), listed(40, 0x7f0000800000, 8192)}}
 	proc := procOf(t, map[string]string{"40": withMemory(t)}, mounts)
 	lines, summary, err := observed(t, Config{Source: source, Proc: proc})
 	if got := eventsOf(lines); err != nil || !reflect.DeepEqual(got, []string{Started, "pinned", "stripped", "stripped", "released", Ended}) || summary.Events != 4 {
@@ -92,11 +95,11 @@ func TestRunLate(t *testing.T) {
 	if l := lines[3]; l.Owner != nil || l.Holder != "" {
 		t.Errorf("a page beyond the region: %+v", l)
 	}
-	if l := lines[4]; !l.SinceBefore || l.RDMADevice != "rxe0" || l.Path != "/data/other" {
+	if l := lines[4]; !l.SinceBefore || l.RDMADevice != "rxe0" || l.MRN == nil || *l.MRN != number || l.Path != "/data/other" {
 		t.Errorf("its release: %+v", l)
 	}
 	l := lines[1]
-	if !l.SinceBefore || l.Path != "/data/other" || l.Device != "7:3" || l.Inode != 13 || l.Pages != 2 || l.Filesystem != "ext4" || l.Owner.Comm != "pinner" || l.Bytes != 8192 {
+	if !l.SinceBefore || l.MRN == nil || *l.MRN != number || l.Path != "/data/other" || l.Device != "7:3" || l.Inode != 13 || l.Pages != 2 || l.Filesystem != "ext4" || l.Owner.Comm != "pinner" || l.Bytes != 8192 {
 		t.Errorf("%+v", l)
 	}
 	want := []event.Event{{Inode: event.Inode{Device: 7<<20 | 3, Number: 13}, Holder: event.HolderUmem, Owner: event.Owner{PID: 40, Comm: "pinner", Cgroup: 7}}}

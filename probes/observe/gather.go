@@ -14,7 +14,8 @@ const (
 )
 
 // A gatherer makes one event of those of consecutive pages: reclaim strips a region, and
-// writeback drops it, page by page, and a direct read releases it bio by bio.
+// writeback drops it, page by page, and a direct read releases it bio by bio. And it makes one of a
+// pin and the number that its region gets.
 type gatherer struct {
 	waiting []gathered // oldest first
 	deliver func(event.Event)
@@ -27,9 +28,17 @@ type gathered struct {
 
 // add takes an event. One that is about the file of those that wait comes behind them.
 func (g *gatherer) add(e event.Event, now time.Time) {
+	if e.Kind == event.Numbered {
+		g.number(e)
+		return
+	}
 	if !comesInParts(e) {
-		g.flush(func(w gathered) bool { return w.Inode == e.Inode || w.TID == e.TID })
-		g.deliver(e)
+		g.flush(func(w gathered) bool { return comesBehind(w.Event, e) })
+		if getsNumber(e) {
+			g.wait(e, now)
+		} else {
+			g.deliver(e)
+		}
 		return
 	}
 	for i := range g.waiting {
@@ -40,11 +49,46 @@ func (g *gatherer) add(e event.Event, now time.Time) {
 			return
 		}
 	}
+	g.wait(e, now)
+}
+
+func (g *gatherer) wait(e event.Event, now time.Time) {
 	if len(g.waiting) == maxGathered {
 		g.deliver(g.waiting[0].Event)
 		g.waiting = g.waiting[1:]
 	}
 	g.waiting = append(g.waiting, gathered{e, now.Add(gatherFor)})
+}
+
+// comesBehind says whether what waits is to be told before b: what is of b's thread or file. A pin that
+// waits for its number is in no hurry while others pin the same file.
+func comesBehind(waits, b event.Event) bool {
+	switch {
+	case waits.TID == b.TID:
+		return true
+	case waits.Inode != b.Inode:
+		return false
+	case getsNumber(waits):
+		return b.Kind == event.Dirtied || b.Kind == event.Released && b.Owner.PID == waits.Owner.PID
+	}
+	return true
+}
+
+// getsNumber says whether the kernel may be about to tell the number of what was pinned: it gives one
+// to an RDMA region once its driver is done with it, within the same call.
+func getsNumber(e event.Event) bool {
+	return e.Kind == event.Pinned && e.Holder == event.HolderUmem && e.Region.PinnedNS != 0 && e.Region.MRN == nil
+}
+
+// number delivers the pin that the number is of, if that waits yet.
+func (g *gatherer) number(e event.Event) {
+	g.flush(func(w gathered) bool {
+		is := w.Kind == event.Pinned && w.TID == e.TID && w.Region.PinnedNS == e.Region.PinnedNS
+		if is {
+			w.Region.MRN = e.Region.MRN
+		}
+		return is
+	})
 }
 
 // comesInParts says whether others may continue the event. Of other holders than direct reads

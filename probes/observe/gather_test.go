@@ -96,3 +96,53 @@ func TestGatherOrderAndBound(t *testing.T) {
 		t.Errorf("the last one told is %+v", last)
 	}
 }
+
+// A pin waits for its region's number, for no other's, and no longer than promised; what its thread or
+// its file is told of next comes behind it.
+func TestGatherNumbers(t *testing.T) {
+	pin := func(pinnedNS uint64) event.Event {
+		e := pinned(40, 0x7f0000001000, 12)
+		e.TID, e.Region.PinnedNS = 41, pinnedNS
+		return e
+	}
+	numbered := func(pinnedNS uint64, number uint32) event.Event {
+		e := pin(pinnedNS)
+		e.Kind, e.Region.MRN = event.Numbered, &number
+		return e
+	}
+	five := uint32(5)
+	with := pin(1)
+	with.Region.MRN = &five
+	other, otherNumbered := pin(2), numbered(2, 5)
+	other.TID, otherNumbered.TID = 42, 42
+	dirtied := page(event.Dirtied, 0)
+	dirtied.Holder, dirtied.Inode = event.HolderUmem, pin(1).Inode
+	before, buffer := pin(0), pin(1)
+	buffer.Holder, buffer.Region.Device = event.HolderV4L2, ""
+	released := pin(1)
+	released.Kind = event.Released
+	begun := time.Now()
+	for name, c := range map[string]struct{ given, want []event.Event }{
+		"its number":              {[]event.Event{pin(1), numbered(1, 5)}, []event.Event{with}},
+		"another's":               {[]event.Event{pin(1), numbered(2, 5)}, nil},
+		"a number alone":          {[]event.Event{numbered(1, 5)}, nil},
+		"its release":             {[]event.Event{pin(1), released}, []event.Event{pin(1), released}},
+		"the next of its thread":  {[]event.Event{pin(1), pin(2), numbered(2, 5)}, []event.Event{pin(1), func() event.Event { e := pin(2); e.Region.MRN = &five; return e }()}},
+		"amid others of its file": {[]event.Event{pin(1), other, numbered(1, 5), otherNumbered}, []event.Event{with, func() event.Event { e := other; e.Region = otherNumbered.Region; return e }()}},
+		"what another dirties":    {[]event.Event{pin(1), dirtied}, []event.Event{pin(1), dirtied}},
+		"pinned before":           {[]event.Event{before}, []event.Event{before}},
+		"one that gets no number": {[]event.Event{buffer}, []event.Event{buffer}},
+	} {
+		g, told := gathering()
+		for _, e := range c.given {
+			g.add(e, begun)
+		}
+		if !reflect.DeepEqual(*told, c.want) {
+			t.Errorf("%s: told %+v, want %+v", name, *told, c.want)
+		}
+		g.pass(begun.Add(gatherFor))
+		if len(g.waiting) != 0 {
+			t.Errorf("%s: %+v wait for longer than promised", name, g.waiting)
+		}
+	}
+}

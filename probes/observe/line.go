@@ -45,13 +45,14 @@ type Line struct {
 	Unannounced bool `json:"unannounced,omitempty"`
 	Detached    bool `json:"detached,omitempty"`
 
-	RDMADevice  string `json:"rdma_device,omitempty"`
-	Address     string `json:"address,omitempty"` // of the region, in its owner's memory
-	Bytes       uint64 `json:"bytes,omitempty"`   // of the region
-	Error       string `json:"error,omitempty"`   // of refused: the kernel's answer
-	Why         string `json:"why,omitempty"`     // of released: dereg, exit or signal
-	Signal      string `json:"signal,omitempty"`
-	SinceBefore bool   `json:"since_before,omitempty"` // of pinned and released: it was pinned before observe began
+	RDMADevice  string  `json:"rdma_device,omitempty"`
+	MRN         *uint32 `json:"mrn,omitempty"`     // of pinned and released: the kernel's number of the RDMA region
+	Address     string  `json:"address,omitempty"` // of the region, in its owner's memory
+	Bytes       uint64  `json:"bytes,omitempty"`   // of the region
+	Error       string  `json:"error,omitempty"`   // of refused: the kernel's answer
+	Why         string  `json:"why,omitempty"`     // of released: dereg, exit or signal
+	Signal      string  `json:"signal,omitempty"`
+	SinceBefore bool    `json:"since_before,omitempty"` // of pinned and released: it was pinned before observe began
 
 	BufferlessPages  uint64 `json:"bufferless_pages,omitempty"`
 	UnannouncedPages uint64 `json:"unannounced_pages,omitempty"`
@@ -112,7 +113,7 @@ func line(e event.Event, at time.Time) Line {
 		l.FirstPage = &e.Index
 	}
 	if r := e.Region; r != nil {
-		l.RDMADevice, l.Address, l.Bytes = r.Device, fmt.Sprintf("%#x", r.Address), r.Length
+		l.RDMADevice, l.MRN, l.Address, l.Bytes = r.Device, r.MRN, fmt.Sprintf("%#x", r.Address), r.Length
 		l.SinceBefore = r.PinnedNS == 0 && e.Kind == event.Pinned
 	}
 	if e.Errno != 0 {

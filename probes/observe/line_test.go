@@ -46,6 +46,17 @@ func TestText(t *testing.T) {
 			t.Errorf("%s\n got %q\nwant %q", kind, got, want)
 		}
 	}
+	numbered := sample(event.Pinned)
+	number := uint32(0)
+	numbered.Region.MRN = &number
+	if l := line(numbered, at); !strings.Contains(l.Text(), ": 32 pages pinned, rdma rxe0, mrn 0, by") {
+		t.Errorf("%+v: %s", l, l.Text())
+	}
+	buffer := sample(event.Pinned)
+	buffer.Holder, buffer.Region.Device = event.HolderV4L2, ""
+	if l := line(buffer, at); !strings.HasSuffix(l.Text(), ": 32 pages pinned, v4l2, by kswapd0[7]\n") {
+		t.Errorf("%+v: %s", l, l.Text())
+	}
 	before := sample(event.Pinned)
 	before.Region.PinnedNS = 0
 	if l := line(before, at); !l.SinceBefore || !strings.Contains(l.Text(), ": 32 pages pinned, before observe began, rdma rxe0") {
@@ -89,6 +100,8 @@ func TestFilter(t *testing.T) {
 	l.Path, l.RDMADevice = "/data/pool/f", "rxe0"
 	read := l
 	read.Holder, read.RDMADevice = "dio", ""
+	pair := read
+	pair.Holder = "vmci"
 	detached := Line{Event: "dirtied", Holder: "rdma", Detached: true, Actor: &Process{PID: 40, Comm: "ib_write_bw"}}
 	for name, c := range map[string]struct {
 		filter Filter
@@ -114,6 +127,7 @@ func TestFilter(t *testing.T) {
 		"device":                      {Filter{RDMADevice: "rxe0"}, l, true},
 		"another device":              {Filter{RDMADevice: "mlx5_0"}, l, false},
 		"device of a read":            {Filter{RDMADevice: "rxe0"}, read, false},
+		"device of a queue pair":      {Filter{RDMADevice: "rxe0"}, pair, false},
 		"one of two is wrong":         {Filter{Comm: "ib_*", Filesystem: "xfs"}, l, false},
 	} {
 		if got := c.filter.wants(&c.line); got != c.want {

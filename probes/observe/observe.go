@@ -298,6 +298,9 @@ func (o *observer) complete(e event.Event, l *Line) {
 	if l.RDMADevice == "" && e.Holder == event.HolderUmem {
 		l.RDMADevice = o.registry.pinnedAt(e).device
 	}
+	if e.Kind == event.Released && l.MRN == nil {
+		l.MRN = o.registry.number(e)
+	}
 	if l.Owner != nil {
 		l.Owner.Cgroup = o.cgroups.path(e.Owner.Cgroup)
 	}

@@ -26,11 +26,27 @@ type registry struct {
 // A region is pages of a file that somebody pinned.
 type region struct {
 	owner  event.Owner
+	holder string
 	first  uint64
 	pages  uint64
 	file   event.Inode
-	device string // RDMA
-	at     uint64 // its address
+	device string  // RDMA
+	mrn    *uint32 // RDMA
+	at     uint64  // its address
+	length uint64
+}
+
+func regionOf(e event.Event) region {
+	return region{e.Owner, e.Holder, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.MRN, e.Region.Address, e.Region.Length}
+}
+
+// is says whether the event is of the region, as far as it tells: a program may register one piece of
+// memory several times.
+func (c region) is(e event.Event) bool {
+	if c.owner.PID != e.Owner.PID || c.at != e.Region.Address || c.length != e.Region.Length {
+		return false
+	}
+	return c.mrn == nil || e.Region.MRN == nil || *c.mrn == *e.Region.MRN && (c.device == e.Region.Device || c.device == "" || e.Region.Device == "")
 }
 
 // maxRegions is how many are remembered, as many as the kernel's side has room for (the map pins).
@@ -45,11 +61,14 @@ func (r *registry) learn(e event.Event) {
 	if e.Inode == (event.Inode{}) {
 		return
 	}
+	if e.Holder != event.HolderUmem {
+		r.forget(e) // nobody tells that it ends: a buffer may be pinned in one place again and again
+	}
 	if len(r.covered) == maxRegions {
 		r.covered = slices.Delete(r.covered, 0, 1)
 		r.dropped++
 	}
-	r.covered = append(r.covered, region{e.Owner, e.Index, e.Pages, e.Inode, e.Region.Device, e.Region.Address})
+	r.covered = append(r.covered, regionOf(e))
 	r.remember(e.Inode, r.at(e))
 }
 
@@ -66,11 +85,11 @@ func (r *registry) remember(file event.Inode, path string) {
 	r.paths[file] = path
 }
 
-// forget drops a region that was released.
+// forget drops a region that was released: one, where several are alike.
 func (r *registry) forget(e event.Event) {
-	r.covered = slices.DeleteFunc(r.covered, func(c region) bool {
-		return c.owner.PID == e.Owner.PID && c.at == e.Region.Address && c.file == e.Inode
-	})
+	if i := slices.IndexFunc(r.covered, func(c region) bool { return c.is(e) && c.file == e.Inode }); i >= 0 {
+		r.covered = slices.Delete(r.covered, i, i+1)
+	}
 }
 
 // path is that of an event's file: remembered, or as its owner has it mapped.
@@ -109,12 +128,27 @@ func (r *registry) pinnedAt(e event.Event) (found region) {
 	return found
 }
 
+// number is that of a region that was pinned before, whose release does not tell it; nil: not known, or
+// it can be one of several.
+func (r *registry) number(e event.Event) (found *uint32) {
+	for _, c := range r.covered {
+		if !c.is(e) || c.file != e.Inode {
+			continue
+		}
+		if found != nil || c.mrn == nil {
+			return nil
+		}
+		found = c.mrn
+	}
+	return found
+}
+
 // name fills in who holds a page that the kernel's side knows of nobody to hold: it may be told
 // of regions that were pinned before only after that.
 func (r *registry) name(e *event.Event) {
 	for _, c := range r.covered {
 		if c.file == e.Inode && c.first <= e.Index && e.Index < c.first+c.pages {
-			e.Owner, e.Holder = c.owner, event.HolderUmem
+			e.Owner, e.Holder = c.owner, c.holder
 		}
 	}
 }

@@ -3,6 +3,7 @@ package observe
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"umemstress/probes/event"
@@ -166,5 +167,59 @@ func TestRegistryIsBounded(t *testing.T) {
 	}
 	if len(r.paths) != maxPaths || len(r.covered) != maxRegions || r.dropped != 100 {
 		t.Errorf("%d paths, %d regions", len(r.paths), len(r.covered))
+	}
+}
+
+// One piece of memory may be several regions, of which each ends for itself; which of them did, where their
+// releases do not tell, is not guessed.
+func TestRegionsOfOnePiece(t *testing.T) {
+	r := newRegistry(procOf(t, nil, mounts))
+	of := func(length uint64, number uint32) event.Event {
+		e := pinned(40, 0x7f0000001000, 12)
+		e.Region.Length, e.Region.MRN = length, &number
+		return e
+	}
+	release := func(length uint64) event.Event {
+		e := of(length, 0)
+		e.Kind, e.Region.Device, e.Region.MRN = event.Released, "", nil
+		return e
+	}
+	for _, e := range []event.Event{of(4096, 1), of(8192, 2), of(8192, 3)} {
+		if slices.ContainsFunc(r.covered, func(c region) bool { return c.is(e) }) {
+			t.Errorf("%+v is taken for another", e)
+		}
+		r.learn(e)
+	}
+	if got := r.number(release(4096)); got == nil || *got != 1 {
+		t.Errorf("the number of the first is %v", got)
+	}
+	if got := r.number(release(8192)); got != nil {
+		t.Errorf("%d, though it can be either", *got)
+	}
+	r.forget(of(8192, 2))
+	if got := r.number(release(8192)); got == nil || *got != 3 {
+		t.Errorf("the number of the last is %v", got)
+	}
+	r.forget(release(8192))
+	if len(r.covered) != 1 || *r.covered[0].mrn != 1 {
+		t.Errorf("left: %+v", r.covered)
+	}
+}
+
+// A buffer that is pinned in one place each time that it is queued, and whose end nobody tells, is
+// remembered once; what becomes of its pages is told under its holder.
+func TestRegistryOfBuffers(t *testing.T) {
+	r := newRegistry(procOf(t, nil, mounts))
+	buffer := pinned(41, 0x7f0000001000, 12)
+	buffer.Holder, buffer.Region.Device = event.HolderV4L2, ""
+	for range 2 * maxRegions {
+		r.learn(buffer)
+	}
+	if len(r.covered) != 1 || r.dropped != 0 {
+		t.Errorf("%d regions, %d dropped", len(r.covered), r.dropped)
+	}
+	stripped := event.Event{Kind: event.Stripped, Inode: buffer.Inode, Index: 7}
+	if r.name(&stripped); stripped.Holder != event.HolderV4L2 || stripped.Owner.PID != 41 {
+		t.Errorf("%+v", stripped)
 	}
 }

@@ -99,6 +99,9 @@ func (l Line) facts() (facts []string) {
 	}
 	say(l.Folios > 0 && l.Folios < l.Pages, "in %s", count(l.Folios, "folio"))
 	say(l.Holder == "rdma" && l.RDMADevice != "", "rdma %s", printable(l.RDMADevice))
+	if l.MRN != nil {
+		say(true, "mrn %d", *l.MRN)
+	}
 	say(l.Holder != "" && l.RDMADevice == "", "%s", l.Holder)
 	say(l.Actor != nil && (l.Owner == nil || l.Actor.PID != l.Owner.PID), "by %s", l.actorText())
 	return facts

@@ -26,7 +26,7 @@ func (f Filter) wants(l *Line) bool {
 		f.Filesystem != "" && l.Filesystem != "" && f.Filesystem != l.Filesystem,
 		f.Path != "" && l.Path != "" && !matches(f.Path, l.Path) && !below(f.Path, l.Path),
 		f.RDMADevice != "" && l.RDMADevice != "" && f.RDMADevice != l.RDMADevice,
-		f.RDMADevice != "" && (l.Holder == holderWords[event.HolderDIO] || l.Holder == holderWords[event.HolderVMWritev]):
+		f.RDMADevice != "" && l.Holder != "" && l.Holder != holderWords[event.HolderUmem]:
 		return false
 	}
 	return true
