@@ -29,7 +29,7 @@ BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-
 BENCH_PACKAGES := bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs pair everything ordinary soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs pair everything ordinary lockdown soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
 # The second can load rdma-core's library, and is what the first goes on as where a device wants
@@ -134,7 +134,7 @@ kernels: build lab-packages
 		$(UMEM) lab kernels | grep -Eq "^$$k +[0-9]" || $(UMEM) lab kernels --fetch $$k >/dev/null || exit 1; \
 	done
 
-parts: guest everything-few ordinary lint unit lab-test pair subset faults-few bench-once
+parts: guest everything-few ordinary lockdown lint unit lab-test pair subset faults-few bench-once
 
 ifndef READY
 HOST_NEEDS  := build test-packages
@@ -227,6 +227,10 @@ million: $(GUEST_NEEDS)
 
 ordinary: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 10m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestOrdinaryWork$$' -test.timeout=9m -ordinary 2m
+
+# A kernel that is locked down stays it, so that the guest is of no use to others.
+lockdown: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 5m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestLockdown$$' -test.timeout=4m -expect-verdict data-lost -lock-down
 
 # The tests of one package after those of another: each has guests of its own.
 lab-test: $(HOST_NEEDS)

@@ -32,6 +32,7 @@ const (
 	reasonPerPage     = "not beside the release of RDMA regions, which calls it for each page in this kernel"
 	reasonSkipped     = "not tried first: this kernel preempts tasks inside fentry programs, and skips the programs for others meanwhile"
 	reasonNoPrivilege = "not permitted (it takes root, or CAP_BPF and CAP_PERFMON, and no kernel lockdown)"
+	reasonLockdown    = "the kernel is locked down for confidentiality, and lets no probe read its memory, whoever asks"
 	reasonParanoid    = "perf_event_open is not permitted (where kernel.perf_event_paranoid is above 2, as on Debian, it takes CAP_SYS_ADMIN)"
 	reasonEvenRoot    = "not permitted, though this is root: kernel lockdown, a container that withholds it, or a kernel that has none"
 )
@@ -352,10 +353,14 @@ var (
 )
 
 // reason puts an error in a reader's words.
-func reason(method Method, err error) string { return reasonFor(os.Geteuid(), method, err) }
+func reason(method Method, err error) string {
+	return reasonFor(os.Geteuid(), lockedDown(os.DirFS("/sys")), method, err)
+}
 
-func reasonFor(uid int, method Method, err error) string {
+func reasonFor(uid int, locked bool, method Method, err error) string {
 	switch {
+	case locked && (errors.Is(err, unix.EPERM) || errors.As(err, new(*ebpf.VerifierError))):
+		return reasonLockdown
 	case errors.Is(err, unix.EPERM) && uid == 0:
 		return reasonEvenRoot
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && uid != 0:

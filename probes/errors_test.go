@@ -92,20 +92,55 @@ func TestReason(t *testing.T) {
 		{RawTracepoint, wrap(unix.ENOENT), "somewhere: no such file or directory"},
 		{Kprobe, wrap(unix.EBUSY), "somewhere: device or resource busy"},
 	} {
-		if got := reasonFor(1000, c.method, c.err); got != c.want {
+		if got := reasonFor(1000, false, c.method, c.err); got != c.want {
 			t.Errorf("%s, %v: %q, want %q", c.method, c.err, got, c.want)
 		}
 	}
 	// Root is not told to become root.
-	if got := reasonFor(0, Kprobe, wrap(unix.EPERM)); got != reasonEvenRoot || strings.Contains(got, "takes root") {
+	if got := reasonFor(0, false, Kprobe, wrap(unix.EPERM)); got != reasonEvenRoot || strings.Contains(got, "takes root") {
 		t.Errorf("root: %q", got)
 	}
 	// It may have too few capabilities all the same, which is not the verifier's EACCES.
-	if got := reasonFor(0, Kprobe, wrap(unix.EACCES)); got != reasonParanoid {
+	if got := reasonFor(0, false, Kprobe, wrap(unix.EACCES)); got != reasonParanoid {
 		t.Errorf("perf: %q", got)
 	}
-	if got := reasonFor(0, Kprobe, &ebpf.VerifierError{Cause: unix.EACCES}); got == reasonParanoid {
+	if got := reasonFor(0, false, Kprobe, &ebpf.VerifierError{Cause: unix.EACCES}); got == reasonParanoid {
 		t.Errorf("the verifier: %q", got)
+	}
+}
+
+// A kernel in lockdown for confidentiality is named, with the way out, whatever it says itself: what its
+// programs may no longer call it does not know. Lockdown for integrity is none of ours.
+func TestLockdown(t *testing.T) {
+	at := func(level string) fs.FS {
+		return fstest.MapFS{"kernel/security/lockdown": {Data: []byte(level + "\n")}, "module/ext4/refcnt": {}}
+	}
+	for level, want := range map[string]bool{"none integrity [confidentiality]": true, "none [integrity] confidentiality": false, "[none] integrity confidentiality": false} {
+		if got := lockedDown(at(level)); got != want {
+			t.Errorf("%s: %v", level, got)
+		}
+	}
+	if lockedDown(fstest.MapFS{}) {
+		t.Error("locked down, though nothing says so")
+	}
+	h := hook{purpose: "page dirtied in ext4", module: "ext4", without: "nothing is seen"}
+	a := Attachment{Denied: []Denial{{"ext4_set_page_dirty", Kprobe, "invalid argument: unknown func bpf_probe_read_kernel#113"}}}
+	err := missing(h, a, []Attachment{a}, at("none integrity [confidentiality]"))
+	var l *LacksError
+	if !errors.As(err, &l) || !l.HostLacks() || len(l.Attachments) != 1 || err.Error() != "probes: "+reasonLockdown+" ("+remedyLockdown+")" {
+		t.Errorf("%v", err)
+	}
+	unknown := &ebpf.VerifierError{Cause: unix.EINVAL}
+	for _, err := range []error{unix.EPERM, unknown} {
+		if got := reasonFor(0, true, Kprobe, err); got != reasonLockdown {
+			t.Errorf("%v: %q", err, got)
+		}
+	}
+	if got := reasonFor(0, true, Kprobe, unix.ENOENT); got != reasonNoFunction {
+		t.Errorf("no function: %q", got)
+	}
+	if got := reasonFor(0, false, Kprobe, unknown); got == reasonLockdown {
+		t.Errorf("%q, though it is not locked down", got)
 	}
 }
 

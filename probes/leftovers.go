@@ -62,6 +62,9 @@ func removeLeftovers() {
 	for _, tracefs := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
 		path := filepath.Join(tracefs, "kprobe_events")
 		events, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrPermission) {
+			return // the other one is the same; and to look for it there has the kernel mount it
+		}
 		if err != nil {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // A Feature is something that the probes can use of the kernel.
@@ -35,13 +36,16 @@ func Supported() []Feature {
 		if f.Available = err == nil; !f.Available {
 			f.Reason = reason(Method(name), err)
 			f.Denied = f.Reason == reasonNoPrivilege || f.Reason == reasonEvenRoot
+			if f.Reason == reasonLockdown {
+				f.Remedy = remedyLockdown
+			}
 		}
 		list = append(list, f)
 	}
 	add(featureBTF, "no probes", tryBTF)
 	add(featureRing, "no probes", func() error { return features.HaveMapType(ebpf.RingBuf) })
 	add(string(Fentry), "probes cost more, if there is "+string(Kprobe), tryFentry)
-	add(string(KprobeMulti), "nothing, if there is "+string(Fentry)+" or "+string(Kprobe), features.HaveBPFLinkKprobeMulti)
+	add(string(KprobeMulti), "nothing, if there is "+string(Fentry)+" or "+string(Kprobe), tryKprobeMulti)
 	add(string(Kprobe), "no probes in modules before Linux 5.11, so none of RDMA regions, and on 5.10 none of direct reads", tryKprobe)
 	return list
 }
@@ -78,11 +82,22 @@ func tryKprobe() error {
 		func(prog *ebpf.Program) (link.Link, error) { return link.Kprobe(testFunction, prog, nil) })
 }
 
-// tryProgram loads a program that does nothing, and attaches it.
+// tryKprobeMulti is content with a program that reads nothing, which a kernel in lockdown runs.
+func tryKprobeMulti() error {
+	if lockedDown(os.DirFS("/sys")) {
+		return unix.EPERM
+	}
+	return features.HaveBPFLinkKprobeMulti()
+}
+
+// tryProgram loads a program that reads the kernel's memory, as all of ours do, and attaches it.
 func tryProgram(spec ebpf.ProgramSpec, attach func(*ebpf.Program) (link.Link, error)) error {
 	spec.Name = "umemstress_try"
 	spec.License = "GPL"
-	spec.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	spec.Instructions = asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.RFP), asm.Add.Imm(asm.R1, -8), asm.Mov.Imm(asm.R2, 8), asm.Mov.Imm(asm.R3, 0), asm.FnProbeReadKernel.Call(),
+		asm.Mov.Imm(asm.R0, 0), asm.Return(),
+	}
 	prog, err := ebpf.NewProgram(&spec)
 	if err != nil {
 		return err
