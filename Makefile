@@ -7,7 +7,8 @@
 # make faults  kills, damage and full disks at random, for up to half an hour
 # make crashes the crash of the report, 10 times with one thread, 10 with the whole guest, and
 #              10 in each of two ways of a program that nobody here wrote, with an observer beside it
-# make soak    an observer beside ordinary work for hours, and a million pages released at once
+# make soak    an observer beside ordinary work for hours, a million pages released at once, and
+#              10,000 processes that pin at once
 # make fixes   kernels built from source, with a fix and without it
 # make install [DESTDIR= PREFIX=/usr/local]   the command, man pages, completions, a systemd unit; make uninstall
 # make deb     the same as a Debian package, bin/umemstress_*.deb
@@ -29,7 +30,7 @@ BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-
 BENCH_PACKAGES := bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev
 
-.PHONY: build run test kernels parts lint unit guest guest-programs pair everything ordinary lockdown soak soak-all million lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
+.PHONY: build run test kernels parts lint unit guest guest-programs pair everything ordinary lockdown soak soak-all million crowd lab-test subset matrix faults faults-all faults-guests faults-few faults-host crashes fixes bench bench-once generate check-generate clean
 .PHONY: lab-packages test-packages build-packages bench-packages
 
 # The second can load rdma-core's library, and is what the first goes on as where a device wants
@@ -167,6 +168,7 @@ guest-programs: build test-packages
 		$(GO) test -c -tags $$tags -o $(TESTS)/$$(echo $$p | tr / +).test ./$$p || exit 1; \
 	done
 	@cp $(UMEM)-ibverbs $(TESTS)/
+	@cc -O2 -o $(TESTS)/crowd cmd/umemstress/testdata/crowd.c -libverbs
 
 # What each kernel is known to do: see soft-roce/guest-tests.
 GUEST_KERNELS := 5.10 6.1 6.12
@@ -215,7 +217,7 @@ SOAK_KERNELS := 5.10 6.1 6.12 sid
 soak: kernels guest-programs
 	$(MAKE) -j2 --output-sync=target READY=yes soak-all
 
-soak-all: million $(SOAK_KERNELS:%=soak-%)
+soak-all: million crowd $(SOAK_KERNELS:%=soak-%)
 
 soak-5.10: SOAK := 30m
 .PHONY: $(SOAK_KERNELS:%=soak-%)
@@ -224,6 +226,10 @@ $(SOAK_KERNELS:%=soak-%): soak-%: $(GUEST_NEEDS)
 
 million: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel 5.10 --cpus 1 --memory 6144 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestMillionPages$$' -test.timeout=29m
+
+# Of 10,000 processes each takes a tenth of a MiB or more.
+crowd: $(GUEST_NEEDS)
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --memory 4096 --timeout 20m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestObserveCrowd$$' -test.timeout=19m
 
 ordinary: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel 5.10 --cpus 1 --timeout 10m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestOrdinaryWork$$' -test.timeout=9m -ordinary 2m

@@ -47,7 +47,7 @@ func TestObserveNumbers(t *testing.T) {
 	if *expectVerdict == "refused" {
 		return // nothing is pinned that could have one
 	}
-	_, mem := mappedFile(t, 16)
+	file, mem := mappedFile(t, 16)
 	pd := protectionDomain(t)
 	var held []*rdma.MR
 	register := func(memory []byte) {
@@ -67,6 +67,9 @@ func TestObserveNumbers(t *testing.T) {
 	}
 	listed := lengthsByNumber(t)
 	late := beginObserving(t)
+	if err := file.Sync(); err != nil { // so that there is something to dirty
+		t.Fatal(err)
+	}
 	for _, mr := range held {
 		if err := mr.Close(); err != nil {
 			t.Fatal(err)
@@ -108,8 +111,8 @@ func TestObserveNumbers(t *testing.T) {
 		if len(pinned) != files || pins != files+many {
 			t.Errorf("%s: %d pins, of which %d are %d", who, pins, files, pinned)
 		}
-		// Of what was pinned before, those are told that dirtied a page that no other had dirtied before.
-		told := who == "first" && len(released) == files || who == "late" && 0 < len(released) && len(released) < files
+		// Of what was pinned before, those are told that dirtied a page: at least the ones that did before another.
+		told := len(released) == files || who == "late" && len(released) >= 4
 		stray := slices.ContainsFunc(released, func(n uint32) bool { return !slices.Contains(pinned, n) })
 		if !told || stray || releases != len(released)+many {
 			t.Errorf("%s: %d releases, of which before the others %d", who, releases, released)
