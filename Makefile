@@ -306,8 +306,10 @@ WITHIN  := 200ms
 crashes: $(TESTS)/host-faults
 	cd soft-roce/faults && $(abspath $<) -test.timeout 28m -test.run '^TestCrash' -faults.crashes $(CRASHES) -faults.within $(WITHIN) $(FAULTS_FLAGS)
 
-# That a fix makes the difference: one kernel with it and one without it, otherwise the same.
-fixes: build build-packages
+# That a fix makes the difference: one kernel with it and one without it, otherwise the same. Before
+# that, what builds them, and a step of a bisection: each in minutes the first time, and then in less.
+fixes: build test-packages build-packages
+	$(GO) test -tags lab -count=1 -timeout 60m -v -run '^TestLab(Build|BisectStep)$$' ./cmd/umemstress
 	$(UMEM) lab build --source 5.10
 	$(UMEM) lab build --source 5.10 --without-fix cc5095747edf
 	$(call expect,12,data-lost,5.10-built,--preset quick)
