@@ -27,7 +27,7 @@ func (s Suite) ktap(b *bytes.Buffer) {
 	fmt.Fprintf(b, indent+"KTAP version 1\n"+indent+"# Subtest: %s\n"+indent+"1..%d\n", description(s.Name), len(s.Cases))
 	for i, c := range s.Cases {
 		for _, l := range c.diagnostics() {
-			fmt.Fprintf(b, indent+"# %s\n", line(l))
+			fmt.Fprintf(b, indent+"# %s\n", diagnostic(l))
 		}
 		b.WriteString(indent + resultLine(c.Outcome, i+1, c.Name, c.Why))
 	}
@@ -57,14 +57,23 @@ func resultLine(outcome Outcome, number int, name, why string) string {
 	case Errored:
 		word, directive = "not ok", "ERROR"
 	}
-	tail := strings.TrimSpace(directive + " " + line(why))
+	tail := strings.TrimSpace(directive + " " + description(why))
 	if tail != "" {
 		tail = " # " + tail
 	}
 	return fmt.Sprintf("%s %d %s%s\n", word, number, description(name), tail)
 }
 
-// description can have any characters but # and those that break lines.
+// diagnostic is any line but the one that names a subtest.
+func diagnostic(text string) string {
+	if text = line(text); strings.HasPrefix(text, "Subtest:") {
+		return "> " + text
+	}
+	return text
+}
+
+// description can have any characters but # and those that break lines. So can what follows a
+// result: its readers look for a directive behind any # of the line.
 func description(name string) string {
 	return strings.TrimSpace(strings.ReplaceAll(line(name), "#", "_"))
 }
