@@ -109,7 +109,7 @@ func TestMirrorInterrupted(t *testing.T) {
 	}
 }
 
-// Builds of one source take turns.
+// Builds of one source take turns, and who waits is told so.
 func TestPlaceIsLocked(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "5.10")
 	first, err := openPlace(t.Context(), dir, host.Log(nil))
@@ -122,14 +122,25 @@ func TestPlaceIsLocked(t *testing.T) {
 		second.close()
 		t.Error("two build in one place")
 	}
+	log, told := logtest.NewNullLogger()
 	got := make(chan error)
 	go func() {
-		second, err := openPlace(t.Context(), dir, host.Log(nil))
+		second, err := openPlace(t.Context(), dir, log)
 		if err == nil {
 			err = second.close()
 		}
 		got <- err
 	}()
+	for told.LastEntry() == nil {
+		select {
+		case err := <-got:
+			t.Fatalf("it does not wait: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if said := told.LastEntry().Message; !strings.Contains(said, "another build of this source is going on in "+dir) {
+		t.Error(said)
+	}
 	if err := first.close(); err != nil {
 		t.Fatal(err)
 	}
