@@ -308,8 +308,12 @@ crashes: $(TESTS)/host-faults
 
 # That a fix makes the difference: one kernel with it and one without it, otherwise the same. Before
 # that, what builds them, and a step of a bisection: each in minutes the first time, and then in less.
+# Last, since the source is there: that KUnit's own parser reads our KTAP.
+KUNIT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/umemstress/build/6.12/source/tree/tools/testing/kunit/kunit.py
+
 fixes: build test-packages build-packages
-	$(GO) test -tags lab -count=1 -timeout 60m -v -run '^TestLab(Build|BisectStep)$$' ./cmd/umemstress
+	$(call install,python3)
+	$(GO) test -tags lab -count=1 -timeout 60m -v -run '^TestLab(Build|BuildRuns|BisectStep)$$' ./cmd/umemstress
 	$(UMEM) lab build --source 5.10
 	$(UMEM) lab build --source 5.10 --without-fix cc5095747edf
 	$(call expect,12,data-lost,5.10-built,--preset quick)
@@ -322,6 +326,7 @@ fixes: build test-packages build-packages
 	$(UMEM) lab build --source 6.12 --without-fix 8ac268436e6d --without-fix d824ec2a1546
 	$(call expect,0,refused,6.12-built,--preset quick)
 	$(call expect,12,data-lost,6.12-without-8ac268436e6d-without-d824ec2a1546,--preset quick)
+	$(GO) test -tags lab -count=1 -v -run '^TestKUnitReadsKTAP$$' ./workload/report/ci -args -kunit $(KUNIT)
 
 # Every figure is of one guest, each side of a ratio in turn with the other.
 bench: build guest-programs $(TESTS)/pin
