@@ -38,6 +38,9 @@ func TestLive(t *testing.T) {
 
 // What the host lacks is passed over: without mkfs.xfs, XFS is, and the next one is the worst.
 func TestLiveWithoutXFS(t *testing.T) {
+	if *expectVerdict != "clean" {
+		return // 6.1 passes more over than others, and is enough
+	}
 	const mkfs = "/usr/sbin/mkfs.xfs"
 	if err := os.Rename(mkfs, mkfs+".away"); err != nil {
 		t.Fatal(err)
