@@ -112,8 +112,9 @@ func orders(n int) func(func([]int) bool) {
 	}
 }
 
-func TestConcurrentUseAndClose(t *testing.T) {
-	f, ctx := newFake()
+// newQP is a queue pair of a new device's, with what it takes.
+func newQP(t *testing.T, ctx *Context) (*PD, *CQ, *QP) {
+	t.Helper()
 	pd, err := ctx.AllocPD()
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +127,12 @@ func TestConcurrentUseAndClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pd, cq, qp
+}
+
+func TestConcurrentUseAndClose(t *testing.T) {
+	f, ctx := newFake()
+	pd, cq, qp := newQP(t, ctx)
 	mr, err := pd.RegisterMR(make([]byte, 8), AccessLocalWrite)
 	if err != nil {
 		t.Fatal(err)

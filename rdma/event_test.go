@@ -20,18 +20,7 @@ func watched(t *testing.T) (*fake, *Context, *CQ) {
 	if err := os.MkdirAll(filepath.Join(ctx.device.sysfs, "class/infiniband_verbs", ctx.device.Uverbs), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	pd, err := ctx.AllocPD()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cq, err := ctx.CreateCQ(4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	qp, err := pd.CreateQP(QPConfig{SendCQ: cq})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, cq, qp := newQP(t, ctx)
 	if err := ctx.Alive(); err != nil {
 		t.Fatalf("before anything was told: %v", err)
 	}

@@ -157,7 +157,7 @@ func TestFUSEObserved(t *testing.T) {
 	if modules := modulesOfFUSE(); modules != nil {
 		haveModules(t, modules)
 	}
-	observed(t, "fuse", endsOfFUSE())
+	observed(t, "fuse", false, endsOfFUSE())
 }
 
 // What the host lacks of FUSE is said in one sentence.

@@ -116,7 +116,7 @@ func TestNFSKilled(t *testing.T) {
 // Who observes a machine that has NFS is told whose reads they are, and not of the worker alone.
 func TestNFSObserved(t *testing.T) {
 	haveModules(t, modulesOfNFS)
-	if line := observed(t, "nfs", record.DataLost); line.Actor == nil || line.Actor.PID == line.Owner.PID {
+	if line := observed(t, "nfs", false, record.DataLost); line.Actor == nil || line.Actor.PID == line.Owner.PID {
 		t.Errorf("%+v", line)
 	}
 }

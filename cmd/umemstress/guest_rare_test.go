@@ -48,8 +48,9 @@ func killedIn(t *testing.T, phase string, flags ...string) {
 
 // observed is what an observer is told of the release of a run's holder, whose pages are counted as
 // dirtied without buffers, where such a run ends in loss, and else as not announced. That a holder which
-// pins for long has pinned them was told before, in the same name, and of the same pages.
-func observed(t *testing.T, holder string, ends record.Verdict) observe.Line {
+// pins them for long has done so was told before, in the same name, and of the same pages; of one that pins
+// them for a moment nothing was.
+func observed(t *testing.T, holder string, long bool, ends record.Verdict) observe.Line {
 	t.Helper()
 	const pages = 512
 	o := beginObserving(t, "--fs", "ext4")
@@ -61,7 +62,7 @@ func observed(t *testing.T, holder string, ends record.Verdict) observe.Line {
 	if line.Bufferless != (ends == record.DataLost) || !line.Unannounced || line.Owner == nil || line.Owner.PID == 0 {
 		t.Errorf("%+v", line)
 	}
-	if holder == "vmci" || holder == "v4l2" {
+	if long {
 		o.wantPinned(t, line, pages)
 	} else if got := o.pinnedOf(pages); got != 0 {
 		t.Errorf("%d pages were told to be pinned, for a moment:\n%s", got, o.told())
@@ -100,6 +101,22 @@ func (o *observation) pinnedOf(pages uint64) int {
 		}
 	}
 	return len(found)
+}
+
+// wantAgreed wants the channels to agree, to the page, on what became of all pages of a run: each was dirtied
+// with nobody told, and lost where the verdict says that.
+func wantAgreed(t *testing.T, r record.Record) {
+	t.Helper()
+	const pages = 512
+	probes, disk, cache := r.Channels.Probes, r.Channels.Disk, r.Channels.Cache
+	rise, _ := r.Channels.WarningRise()
+	lost := uint64(0)
+	if r.Verdict == record.DataLost {
+		lost = pages
+	}
+	if probes.UnannouncedPages != pages || probes.BufferlessPages != lost || disk.StalePages != lost || disk.OldPages != lost || rise != lost || cache.StalePages != 0 || cache.CheckedPages != pages {
+		t.Errorf("the channels disagree: probes %+v, disk %+v, cache %+v, warning_count %d", probes, disk, cache, rise)
+	}
 }
 
 // noModules wants modules gone, soon, and does each time what is to help.

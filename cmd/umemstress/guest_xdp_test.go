@@ -24,16 +24,7 @@ func TestXDP(t *testing.T) {
 	if want == record.Refused {
 		return
 	}
-	const pages = 512
-	probes, disk, cache := r.Channels.Probes, r.Channels.Disk, r.Channels.Cache
-	rise, _ := r.Channels.WarningRise()
-	lost := uint64(0)
-	if want == record.DataLost {
-		lost = pages
-	}
-	if probes.UnannouncedPages != pages || probes.BufferlessPages != lost || disk.StalePages != lost || disk.OldPages != lost || rise != lost || cache.StalePages != 0 || cache.CheckedPages != pages {
-		t.Errorf("the channels disagree: probes %+v, disk %+v, cache %+v, warning_count %d", probes, disk, cache, rise)
-	}
+	wantAgreed(t, r)
 	events := readFile(t, filepath.Join(dir, "events.jsonl"))
 	for _, want := range []string{"xdp_put_umem+0x", "xp_release_deferred+0x", `"comm":"kworker/`} {
 		if !strings.Contains(events, want) {
