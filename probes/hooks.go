@@ -1,7 +1,9 @@
 package probes
 
 import (
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -25,6 +27,9 @@ type hook struct {
 	optional bool
 	// rare hooks are in a module that few machines have, and that those load when they start.
 	rare bool
+	// protocol names that of sockets without which the kernel has none of the sites' functions: it is
+	// either built in or not there (net/core/sock.c, proto_register).
+	protocol string
 	// loses says where calls are counted that its programs missed; nil: as releases.
 	loses func(*event.Lost) *uint64
 }
@@ -149,6 +154,12 @@ func stockReleases() map[string]hook {
 			without: "no page can be told to have been dirtied by the release of a V4L2 buffer",
 			sites:   []site{callSite("__vb2_queue_free", "all", "queue")},
 		},
+		event.HolderXDP: {
+			purpose:  "release of the umem of AF_XDP sockets",
+			protocol: "XDP",
+			without:  "no page can be told to have been dirtied by the release of a umem of AF_XDP",
+			sites:    []site{xdpSite()},
+		},
 	}
 }
 
@@ -165,6 +176,16 @@ func vmwritevSite() site {
 		fentry: "pause_fentry", fexit: "resume_fexit", kprobe: "pause_kprobe", kretprobe: "resume_kprobe",
 	}
 	s.also = &remote
+	return s
+}
+
+// xdpSite is where each socket lets go, and the worker that does so for one that was never bound.
+func xdpSite() site {
+	s := callSite("xdp_put_umem", "all", "xdp")
+	s.takes = "xdp_umem"
+	worker := callSite("xdp_umem_release_deferred", "all", "xdp")
+	worker.fentry, worker.kprobe = "xdp_work_enter_fentry", "xdp_work_enter_kprobe"
+	s.also = &worker
 	return s
 }
 
@@ -268,16 +289,22 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP}
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have
-// and that is not loaded. To wait for such a one would keep privileges of a session that goes on for long.
+// and that is not loaded, nor of sockets that the kernel was built without. To wait for such a one would keep privileges of a session that goes on for long.
 func HoldersHere() []string {
 	return slices.DeleteFunc(Holders(), func(holder string) bool {
 		release := stockReleases()[holder]
-		return release.rare && findModule(release.module) == module{}
+		return release.rare && findModule(release.module) == module{} || release.protocol != "" && !haveProtocol(release.protocol)
 	})
+}
+
+// haveProtocol tells whether the kernel has sockets of the protocol; so it does where it does not say.
+func haveProtocol(name string) bool {
+	text, err := os.ReadFile("/proc/net/protocols")
+	return err != nil || slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, name+" ") })
 }
 
 func knownHolder(holder string) bool { return slices.Contains(Holders(), holder) }

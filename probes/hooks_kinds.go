@@ -37,7 +37,7 @@ func stockSubmitted() map[string]hook {
 	}
 }
 
-// stockPinned is called once for each queue pair or buffer, and never for a direct read, as what
+// stockPinned is called once for each queue pair, buffer or umem, and never for a direct read, as what
 // really pins would be (get_user_pages_fast, pin_user_pages_fast).
 func stockPinned() map[string]hook {
 	return map[string]hook{
@@ -46,6 +46,14 @@ func stockPinned() map[string]hook {
 			without: "no VMCI queue pair is seen to be pinned",
 			sites: []site{
 				{symbol: "qp_host_get_user_memory", kernels: "all, where not inlined", kprobe: "pair_enter_kprobe", kretprobe: "pair_leave_kprobe"},
+			},
+		},
+		event.HolderXDP: {
+			purpose: "registration of a umem of AF_XDP", optional: true, loses: losesPins,
+			without: "no umem of AF_XDP is seen to be pinned or refused, nor whose it is",
+			sites: []site{
+				{symbol: "xdp_umem_create", kernels: "5.17 and newer", takes: ofFindVMA, kprobe: "xdp_create_enter_kprobe", kretprobe: "xdp_create_leave_mapped_kprobe"},
+				{symbol: "xdp_umem_create", kernels: "up to 5.16", takes: "xdp_umem", kprobe: "xdp_create_enter_kprobe", kretprobe: "xdp_create_leave_kprobe"},
 			},
 		},
 		event.HolderV4L2: {

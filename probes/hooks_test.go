@@ -21,7 +21,7 @@ func TestHolders(t *testing.T) {
 	if releases := stock().releases; len(Holders()) != len(releases) {
 		t.Errorf("%d holders for %d hooks", len(Holders()), len(releases))
 	}
-	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV, dirtyHolderHOLDER_VMCI, dirtyHolderHOLDER_NFS, dirtyHolderHOLDER_FUSE, dirtyHolderHOLDER_V4L2} {
+	for _, holder := range []dirtyHolder{dirtyHolderHOLDER_UMEM, dirtyHolderHOLDER_DIO, dirtyHolderHOLDER_VMWRITEV, dirtyHolderHOLDER_VMCI, dirtyHolderHOLDER_NFS, dirtyHolderHOLDER_FUSE, dirtyHolderHOLDER_V4L2, dirtyHolderHOLDER_XDP} {
 		if e := decode(t, dirtyEvent{Kind: dirtyKindKIND_DIRTIED, Pages: 1, Folios: 1, Holder: holder}); !knownHolder(e.Holder) {
 			t.Errorf("no session can watch holder %q", e.Holder)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/probes/event"
 	"umemstress/probes/observe"
 	"umemstress/workload/record"
@@ -76,6 +77,20 @@ func observed(t *testing.T, holder string, long bool, ends record.Verdict) obser
 		t.Errorf("%+v, want %d pages of %s, in a run that ends %s", summary.Sums, pages, holder, ends)
 	}
 	return line
+}
+
+// observedRefused observes a run that the kernel refuses to pin a file for.
+func observedRefused(t *testing.T, holder string) {
+	t.Helper()
+	o := beginObserving(t, "--fs", "ext4")
+	r, _ := ran(t, "--holder", holder, "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))
+	l := o.await(t, func(l observe.Line) bool { return l.Event == "refused" && l.Error == "EFAULT" }) // not the ENOMEM of a part
+	if r.Verdict != record.Refused || l.Holder != holder || l.Filesystem != "ext4" || l.Inode == 0 || l.Owner == nil || l.Owner.PID == 0 || l.Bytes == 0 {
+		t.Errorf("%s (%s); %+v", r.Verdict, r.Reason, l)
+	}
+	if summary, code := o.end(t); code != exit.Clean || summary.Pinned+summary.Refused != 0 || summary.Lost.Any() {
+		t.Errorf("exit code %d, %+v", code, summary)
+	}
 }
 
 // wantPinned wants the pin of what was dirtied told, all of it.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
-	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
@@ -82,15 +81,7 @@ func TestV4L2Observed(t *testing.T) {
 		}
 		return
 	}
-	o := beginObserving(t, "--fs", "ext4")
-	r, _ := ran(t, "--holder", "v4l2", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))
-	l := o.await(t, func(l observe.Line) bool { return l.Event == "refused" })
-	if r.Verdict != ends || l.Holder != "v4l2" || l.Error != "EFAULT" || l.Filesystem != "ext4" || l.Inode == 0 || l.Owner == nil || l.Owner.PID == 0 || l.Bytes == 0 {
-		t.Errorf("%s (%s); %+v", r.Verdict, r.Reason, l)
-	}
-	if summary, code := o.end(t); code != exit.Clean || summary.Pinned+summary.Refused != 0 || summary.Lost.Any() {
-		t.Errorf("exit code %d, %+v", code, summary)
-	}
+	observedRefused(t, "v4l2")
 }
 
 // With a vivid of somebody else's, which has two devices: the first captures into memory in one

@@ -26,10 +26,23 @@ func TestXDP(t *testing.T) {
 	}
 	wantAgreed(t, r)
 	events := readFile(t, filepath.Join(dir, "events.jsonl"))
-	for _, want := range []string{"xdp_put_umem+0x", "xp_release_deferred+0x", `"comm":"kworker/`} {
+	for _, want := range []string{`"holder":"xdp"`, "xdp_put_umem+0x", "xp_release_deferred+0x", `"comm":"kworker/`} {
 		if !strings.Contains(events, want) {
 			t.Errorf("no %q in the events: %s", want, events)
 		}
+	}
+}
+
+// Who observes is told of the umem, and that it is the program's, though a worker of the kernel lets go of
+// it; of one that the kernel refuses, with the file that it would have been in.
+func TestXDPObserved(t *testing.T) {
+	ends := record.Verdict(*expectVerdict)
+	if ends == record.Refused {
+		observedRefused(t, "xdp")
+		return
+	}
+	if line := observed(t, "xdp", true, ends); line.Actor == nil || line.Actor.PID == line.Owner.PID {
+		t.Errorf("%+v", line)
 	}
 }
 

@@ -29,6 +29,7 @@
 #include "restrack.h"
 #include "queue.h"
 #include "vmci.h"
+#include "xdp.h"
 #include "fuse.h"
 #include "lost.h"
 

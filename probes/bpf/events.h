@@ -12,8 +12,9 @@ enum holder {
 	HOLDER_NFS = 5,      /* direct read from NFS: nfs_direct_read_completion */
 	HOLDER_FUSE = 6,     /* direct read from FUSE: fuse_release_user_pages, or fuse_direct_io */
 	HOLDER_V4L2 = 7,     /* buffers of a V4L2 queue: __vb2_queue_free */
+	HOLDER_XDP = 8,      /* umem of AF_XDP sockets: xdp_put_umem */
 };
-#define HOLDERS 8
+#define HOLDERS 9
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */
@@ -253,8 +254,8 @@ struct {
 
 /* Who submitted a direct read, by struct bio: a worker may complete it. Of one from NFS, by the
  * inode that is read, so that of several who read it the last one is taken; of one from FUSE, which
- * its server completes, by struct fuse_args. Evicted ones are
- * released in the name of their file's owner. */
+ * its server completes, by struct fuse_args; and who registered a umem of AF_XDP, by struct xdp_umem. Evicted
+ * ones are released in the name of their file's owner. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

@@ -186,6 +186,18 @@ struct ib_mr {
 	struct rdma_restrack_entry res;
 } __core;
 
+/* include/linux/workqueue.h, workqueue_types.h: only where it is is of use */
+struct work_struct {
+	int unused[1];
+} __core;
+
+/* include/net/xdp_sock.h */
+struct xdp_umem {
+	__u32 npgs;
+	struct page **pgs;
+	struct work_struct work;
+} __core;
+
 /* include/linux/mutex.h, mutex_types.h: only its size is of use */
 struct mutex {
 	int unused[1];

@@ -32,7 +32,7 @@ const (
 )
 
 // holders names the values of enum holder.
-var holders = map[uint32]string{0: "", 1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2}
+var holders = map[uint32]string{0: "", 1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP}
 
 // A body is what a kind of record has.
 type body struct {
@@ -139,7 +139,7 @@ func decodeFolio(_ record, e *Event) error {
 
 // pinners are the holders that a kind is told of, of those kinds that have a region.
 var pinners = map[Kind][]string{
-	Pinned: {HolderUmem, HolderVMCI, HolderV4L2}, Refused: {HolderUmem, HolderV4L2}, Released: {HolderUmem}, Numbered: {HolderUmem},
+	Pinned: {HolderUmem, HolderVMCI, HolderV4L2, HolderXDP}, Refused: {HolderUmem, HolderV4L2, HolderXDP}, Released: {HolderUmem}, Numbered: {HolderUmem},
 }
 
 // decodeRegion reads what records of regions begin with.

@@ -162,7 +162,7 @@ func TestDecodeDetached(t *testing.T) {
 }
 
 func TestDecodeHolders(t *testing.T) {
-	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2} {
+	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP} {
 		r := sample()
 		binary.LittleEndian.PutUint32(r[12:], value)
 		if e, err := Decode(r); err != nil || e.Holder != want {
@@ -357,9 +357,9 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// Of VMCI and V4L2 there is memory pinned as well, which has no RDMA device.
+// Of VMCI, V4L2 and AF_XDP there is memory pinned as well, which has no RDMA device.
 func TestDecodePinners(t *testing.T) {
-	for number, want := range map[uint32]string{4: HolderVMCI, 7: HolderV4L2} {
+	for number, want := range map[uint32]string{4: HolderVMCI, 7: HolderV4L2, 8: HolderXDP} {
 		r := sampleOf(Pinned)
 		binary.LittleEndian.PutUint32(r[12:], number)
 		clear(r[160:192])

@@ -25,12 +25,12 @@ const (
 	// and the acts have all of them.
 	Dropped Kind = "dropped"
 	// Pinned: memory that is a file's was pinned for as long as its holder likes, and may be written to by
-	// that: an RDMA region, a VMCI queue pair or a V4L2 buffer.
+	// that: an RDMA region, a VMCI queue pair, a V4L2 buffer or the umem of AF_XDP sockets.
 	Pinned Kind = "pinned"
 	// Numbered: an RDMA region that was Pinned a moment ago has got its number, Region.MRN, by which
 	// 'rdma resource show mr' has it. Region is else as it was then.
 	Numbered Kind = "numbered"
-	// Refused: the kernel refused to pin memory for an RDMA region, or a V4L2 buffer.
+	// Refused: the kernel refused to pin memory for an RDMA region, a V4L2 buffer or the umem of AF_XDP sockets.
 	Refused Kind = "refused"
 	// Released: a region ended, of a file, or one that dirtied pages of one.
 	Released Kind = "released"
@@ -55,6 +55,8 @@ const (
 	HolderFUSE = "fuse"
 	// HolderV4L2 is a queue of V4L2 whose buffers are a program's memory: __vb2_queue_free.
 	HolderV4L2 = "v4l2"
+	// HolderXDP is the umem of AF_XDP sockets: xdp_put_umem.
+	HolderXDP = "xdp"
 )
 
 // Inode names a file in the kernel's words. A block device itself has its own

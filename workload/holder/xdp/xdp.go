@@ -27,7 +27,7 @@ import (
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "xdp", What: "the umem of an AF_XDP socket over the mapping, into which the kernel copies packets"},
-		Does:   "packets of AF_XDP", OneWay: true, Remaps: true, Probed: event.HolderVMWritev, PinsCounted: true, PinsAs: "rdma",
+		Does:   "packets of AF_XDP", OneWay: true, Remaps: true, Probed: event.HolderXDP, PinsCounted: true, PinsAs: "rdma",
 	}
 }
 
