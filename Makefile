@@ -228,7 +228,7 @@ $(SOAK_KERNELS:%=soak-%): soak-%: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel $* --cpus 1 --timeout 60m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^Test(ObserveTruth|OrdinaryWork)$$' -test.timeout=59m -ordinary $(SOAK)
 
 million: $(GUEST_NEEDS)
-	$(UMEM) lab exec --kernel 5.10 --cpus 1 --memory 6144 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^TestMillionPages$$' -test.timeout=29m
+	$(UMEM) lab exec --kernel 5.10 --cpus 1 --memory 6144 --timeout 30m -- $(TESTS)/cmd+umemstress.test -test.v -test.run='^Test(MillionPages|HundredThousandRegions)$$' -test.timeout=29m
 
 # Of 10,000 processes each takes a tenth of a MiB or more.
 crowd: $(GUEST_NEEDS)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"umemstress/probes/observe"
 	"umemstress/rdma"
+	"umemstress/workload/record"
 )
 
 // A million pages without buffers, released in one go, are counted one by one, and none is lost
@@ -76,6 +78,21 @@ func TestMillionPages(t *testing.T) {
 	}
 	if peak > maxResident {
 		t.Errorf("the observer took %d bytes", peak)
+	}
+}
+
+// A hundred thousand regions of a page are pinned and let go of one after the other by one run, and each
+// page is found lost by whoever looks.
+func TestHundredThousandRegions(t *testing.T) {
+	const regions = 100_000
+	r, _ := ran(t, "--file-size", strconv.Itoa(regions<<12), "--mr", strconv.Itoa(regions), "-o", filepath.Join(t.TempDir(), "evidence"))
+	rise, _ := r.Channels.WarningRise()
+	for _, p := range r.Phases {
+		t.Logf("%s: %.1f s", p.Name, p.Seconds)
+	}
+	if r.Verdict != record.DataLost || len(r.Disagreements) > 0 || r.CleanupError != "" || rise != regions ||
+		r.Channels.Probes.BufferlessPages != regions || r.Channels.Disk.StalePages != regions {
+		t.Errorf("%s (%s): probes %+v, disk %+v, warning_count %d; %q; %s", r.Verdict, r.Reason, r.Channels.Probes, r.Channels.Disk, rise, r.Disagreements, r.CleanupError)
 	}
 }
 
