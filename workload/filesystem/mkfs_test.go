@@ -109,7 +109,9 @@ func featuresOf(t *testing.T, dumpe2fs, image string) []string {
 	t.Helper()
 	out, err := exec.Command(dumpe2fs, "-h", image).Output()
 	if err != nil {
-		t.Fatal(err)
+		// In a guest it once died of SIGSEGV, which the kernel says more of.
+		log, _ := exec.Command("dmesg").Output()
+		t.Fatalf("dumpe2fs: %v; the kernel's log ends %q", err, log[max(0, len(log)-1000):])
 	}
 	_, line, _ := strings.Cut(string(out), "Filesystem features:")
 	line, _, _ = strings.Cut(line, "\n")
