@@ -117,6 +117,9 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		rtr.AH.HopLimit, rtr.AH.TrafficClass = hopLimit, path.TrafficClass
 	}
 	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
+	if transport == UC {
+		init.Access &^= verbs.AccessRemoteRead // which it does not carry
+	}
 	if transport == RC {
 		rtr.Mask |= verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer
 		rtr.MaxDestRDAtomic, rtr.MinRNRTimer = maxRDAtomic, minRNRTimer

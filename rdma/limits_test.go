@@ -142,6 +142,9 @@ func TestConnectSteps(t *testing.T) {
 		if rts.State != verbs.ReadyToSend || rts.SQPSN != 0x123456 {
 			t.Errorf("RTS: %+v", rts)
 		}
+		if got := init.Access&verbs.AccessRemoteRead != 0; got != transport.Does(OpRead) {
+			t.Errorf("%v: INIT with access %#x", transport, init.Access)
+		}
 		// An unreliable connection must not be given what makes one reliable.
 		const reliable = verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
 		if got := rts.Mask & reliable; got != 0 != (transport == RC) {

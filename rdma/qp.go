@@ -33,6 +33,13 @@ func (t QPType) String() string {
 	return fmt.Sprintf("queue pair type %d", uint8(t))
 }
 
+// Does says whether a queue pair of that type has an operation.
+func (t QPType) Does(op Op) bool { return verbs.QPType(t).Does(verbs.Op(op)) }
+
+// Reliable says whether a request's completion tells that its bytes have arrived. Of one of another type it
+// tells that they were sent: what the network loses, or the peer has no receive for, is dropped.
+func (t QPType) Reliable() bool { return t == RC }
+
 // QPConfig says what a queue pair is to be. The zero value of everything but
 // SendCQ has a meaning.
 type QPConfig struct {
@@ -199,7 +206,11 @@ func (qp *QP) Post(w Request) error {
 // gets more requests than MaxSend.
 func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
-		if err := qp.config.check(&ws[i].Local, ws[i].More); err != nil {
+		err := qp.config.check(&ws[i].Local, ws[i].More)
+		if err == nil && !qp.config.Type.Does(ws[i].Op) {
+			err = fmt.Errorf("%v queue pairs carry no operation that is answered: reads and atomic operations take RC", qp.config.Type)
+		}
+		if err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
 		}
 	}

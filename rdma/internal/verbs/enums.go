@@ -24,6 +24,10 @@ const (
 	UD QPType = 4 // unreliable datagram
 )
 
+// Does says whether a transport carries an operation (InfiniBand Architecture Specification, volume 1,
+// table 38): what is answered takes a reliable one.
+func (t QPType) Does(op Op) bool { return t != UC || op != OpRead && !op.Atomic() }
+
 // QPState is a queue pair's state. enum ib_qp_state, ib_verbs.h.
 type QPState uint8
 

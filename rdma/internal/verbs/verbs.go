@@ -105,7 +105,10 @@ type QP interface {
 	// Requests complete in the order they were posted. One that fails, and every
 	// one behind it, completes even if it is not signaled; those behind with
 	// StatusFlushed, which a driver may also say of a request that is itself at fault
-	// here, not at the peer.
+	// here, not at the peer. On an unreliable connection one is done when its bytes are
+	// on their way, and nobody is told that the peer had no receive for it, that its key gives
+	// access to nothing, or that a packet was lost: it is dropped there as a whole, and those
+	// behind it go on. QPType.Does says which requests there are: EINVAL else.
 	Post(wrs []WR) (n int, err error)
 	// PostReceives queues memory for messages that the peer sends, as Post does requests, from the
 	// state Init on. Each message takes the memory that was queued first, and completes it with the
@@ -149,7 +152,7 @@ type QPInit struct {
 
 // Limits are what its requests and receives may be.
 func (i *QPInit) Limits() Limits {
-	return Limits{SGEs: max(1, int(i.MaxSGE)), Inline: uint64(i.MaxInline)}
+	return Limits{Type: i.Type, SGEs: max(1, int(i.MaxSGE)), Inline: uint64(i.MaxInline)}
 }
 
 // SGE is a piece of local memory. struct ib_uverbs_sge, ib_user_verbs.h.
@@ -196,6 +199,7 @@ type ReceiveWR struct {
 
 // Limits are what a queue pair was made for.
 type Limits struct {
+	Type   QPType
 	SGEs   int
 	Inline uint64 // bytes
 }
@@ -215,12 +219,12 @@ const AtomicBytes = 8
 func (o Op) Atomic() bool { return o == OpCompareSwap || o == OpFetchAdd }
 
 // Plain refuses all but what the backends of today do, with the errno of the contract: a write, a
-// read, a message or an atomic operation, of what the queue pair is made for.
+// read, a message or an atomic operation, of what the queue pair is made for and its transport has.
 func (w *WR) Plain(most Limits) error {
 	switch {
 	case w.Op > OpFetchAdd, w.To != nil:
 		return unix.EOPNOTSUPP
-	case len(w.SGEs) < 1, len(w.SGEs) > most.SGEs:
+	case len(w.SGEs) < 1, len(w.SGEs) > most.SGEs, !most.Type.Does(w.Op):
 		return unix.EINVAL
 	case w.Op.Atomic() && (len(w.SGEs) != 1 || w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):
 		return unix.EINVAL

@@ -39,6 +39,19 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, c.want)
 		}
 	}
+	for op := OpWrite; op <= OpFetchAdd; op++ {
+		w := WR{Op: op, SGEs: []SGE{{Length: AtomicBytes}}}
+		want := error(nil)
+		if op == OpRead || op.Atomic() {
+			want = unix.EINVAL
+		}
+		if err := w.Plain(Limits{Type: UC, SGEs: 1}); !errors.Is(err, want) {
+			t.Errorf("operation %d on an unreliable connection: %v, want %v", op, err, want)
+		}
+		if err := w.Plain(Limits{Type: RC, SGEs: 1}); err != nil {
+			t.Errorf("operation %d: %v", op, err)
+		}
+	}
 	for n, want := range []error{unix.EINVAL, nil, nil, unix.EINVAL} {
 		if err := (&ReceiveWR{SGEs: make([]SGE, n)}).Plain(Limits{SGEs: 2}); !errors.Is(err, want) {
 			t.Errorf("a receive into %d memories: %v, want %v", n, err, want)

@@ -80,13 +80,17 @@ func (q *qp) run() {
 		status := verbs.StatusFlushed
 		if q.state == verbs.ReadyToSend {
 			peer := q.device.qps[q.dest]
-			if peer == nil || peer.state != verbs.ReadyToRecv && peer.state != verbs.ReadyToSend {
+			switch hears := peer.hears(p.wr.Op); {
+			case hears:
+				status = q.carryOut(p, peer)
+			case q.most.Type == verbs.RC: // it is tried again
 				return
+			default:
+				status = verbs.StatusSuccess
 			}
-			if takesReceive(p.wr.Op) && len(peer.receives) == 0 {
-				return
+			if q.most.Type != verbs.RC && status != verbs.StatusLocalProtection { // nobody tells
+				status = verbs.StatusSuccess
 			}
-			status = q.carryOut(p, peer)
 		}
 		if status != verbs.StatusSuccess {
 			q.fail()
@@ -100,6 +104,14 @@ func (q *qp) run() {
 		}
 		q.queue = append(q.queue[:0], q.queue[1:]...)
 	}
+}
+
+// hears says whether a request finds what it needs of a queue pair, which may not be there.
+func (q *qp) hears(op verbs.Op) bool {
+	if q == nil || q.state != verbs.ReadyToRecv && q.state != verbs.ReadyToSend {
+		return false
+	}
+	return !takesReceive(op) || len(q.receives) > 0
 }
 
 func (q *qp) carryOut(p *posted, peer *qp) verbs.Status {
@@ -124,6 +136,8 @@ func (q *qp) carryOut(p *posted, peer *qp) verbs.Status {
 	}
 	there := q.device.bytes(peer.pd, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
 	switch {
+	case there == nil && q.most.Type == verbs.UC:
+		return verbs.StatusRemoteAccess // which drops it alone
 	case there == nil:
 		peer.fail()
 		return verbs.StatusRemoteAccess

@@ -99,7 +99,7 @@ func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if err != nil {
 		return nil, err
 	}
-	if init.Type != verbs.RC {
+	if init.Type != verbs.RC && init.Type != verbs.UC {
 		return nil, unix.EOPNOTSUPP
 	}
 	send, ours := init.SendCQ.(*cq)

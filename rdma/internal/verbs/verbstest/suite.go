@@ -78,6 +78,8 @@ func checks() []check {
 		{"immediates", testImmediates},
 		{"full receive queue", testFullReceives},
 		{"flush of receives", testReceivesFlushed},
+		{"unreliable connection", testUnreliable},
+		{"dropped", testDropped},
 		{"allocations", testAllocations},
 		{"several goroutines", testGoroutines},
 		{"removal", testRemoval},
@@ -182,7 +184,12 @@ func (r *rig) must(err error) {
 
 func (r *rig) newQP() verbs.QP {
 	r.Helper()
-	q, err := r.backend.CreateQP(verbs.QPInit{PD: r.pd, Type: verbs.RC, SendCQ: r.cq, RecvCQ: r.cq, MaxSend: depth, MaxRecv: depth})
+	return r.newQPOf(verbs.RC)
+}
+
+func (r *rig) newQPOf(transport verbs.QPType) verbs.QP {
+	r.Helper()
+	q, err := r.backend.CreateQP(verbs.QPInit{PD: r.pd, Type: transport, SendCQ: r.cq, RecvCQ: r.cq, MaxSend: depth, MaxRecv: depth})
 	r.must(err)
 	return q
 }

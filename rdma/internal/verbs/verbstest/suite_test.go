@@ -237,6 +237,35 @@ var defects = map[string]map[string]hooks{
 		}},
 	},
 	"flush of receives": {"not done": {modify: func(q verbs.QP, a verbs.QPAttr) error { return onlyTo(q, a, verbs.ReadyToSend) }}},
+	"unreliable connection": {
+		"a read is a write": {post: changed(func(w *verbs.WR) {
+			if w.Op == verbs.OpRead {
+				w.Op = verbs.OpWrite
+			}
+		})},
+		"only the first packet": {post: changed(func(w *verbs.WR) { w.SGEs[0].Length = min(w.SGEs[0].Length, 4096) })},
+		"no immediates":         {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.WithImm, c.Imm = false, 0 }) })},
+	},
+	"dropped": {
+		"told as failed": {poll: polled(func(wc []verbs.Completion) int {
+			return each(wc, func(c *verbs.Completion) {
+				if c.ID == 1 {
+					c.Status = verbs.StatusRemoteAccess
+				}
+			})
+		})},
+		"what is behind it, too": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
+			if len(wrs) == 1 {
+				return 1, nil
+			}
+			return q.Post(wrs)
+		}},
+		"anywhere": {registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, a verbs.Access) (verbs.MR, error) {
+			mr, err := b.RegisterMR(pd, mem, a)
+			mr.RKey ^= 0xff00
+			return mr, err
+		}},
+	},
 	"allocations": {"allocates": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
 		allocated = new(int)
 		return q.Post(wrs)
