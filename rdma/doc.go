@@ -31,7 +31,8 @@
 // [Error.HostLacks] is for what the host is missing; a pin that the kernel
 // refuses is [ErrPinRefused]; a device that was removed is [ErrDeviceGone], and a port
 // that goes down under traffic [ErrPortDown].
-// Completions have errors of their own, of type *[CompletionError].
+// Completions have errors of their own, of type *[CompletionError]. On an unreliable
+// connection ([UC]) they tell that bytes were sent, and nobody tells that they were dropped.
 //
 // Everything may be closed in any order, and closing the context closes all. What
 // is still open when the process dies, the kernel closes.

@@ -1,6 +1,9 @@
 package workload
 
 import (
+	"slices"
+	"strings"
+
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
@@ -13,6 +16,13 @@ const slowestMessage = 10
 func (o Options) validateMessages() error {
 	rdma := o.Scenario.Holder == "rdma"
 	switch {
+	case o.Connection != umem.ConnectionRC && !rdma:
+		return fault.Usagef("--connection %s: the holder %s has no queue pairs; give --holder rdma", o.Connection, o.Scenario.Holder)
+	case !umem.Carries(o.Connection, o.Verb):
+		return fault.Usagef("--connection %s: it has no --verb %s; choose %s, or give --connection %s", o.Connection, o.Verb, strings.Join(carriedBy(o.Connection), " or "), umem.ConnectionRC)
+	// A write that was dropped shows in the bytes alone, and would pass for one that the disk has lost.
+	case !umem.Reliable(o.Connection) && !umem.Received(o.Verb) && o.Check == CheckOff:
+		return fault.Usagef("--check off: what --connection %s drops of --verb %s is told from a loss by the check alone; leave it out, or give --verb write-imm", o.Connection, o.Verb)
 	case o.Pieces < 1 || o.Pieces > umem.MaxPieces:
 		return fault.Usagef("--sge %d: give from 1 to %d pieces of memory of a message", o.Pieces, umem.MaxPieces)
 	case o.Pieces > 1 && !rdma:
@@ -47,4 +57,9 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--rate-limit %d: a message of %d bytes would take more than %d s; give at least %d, or a smaller --size", o.RateLimit, o.MessageBytes, slowestMessage, (o.MessageBytes+slowestMessage-1)/slowestMessage)
 	}
 	return nil
+}
+
+// carriedBy are the verbs of a connection.
+func carriedBy(connection string) []string {
+	return slices.DeleteFunc(umem.Verbs(), func(verb string) bool { return !umem.Carries(connection, verb) })
 }

@@ -67,7 +67,7 @@ type Options struct {
 	Iterations    int           // messages a write phase; 0: one pass over the file region
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
 	Bidirectional bool          // passes from the file into the anonymous region as well
-	Connection    string        // "RC"
+	Connection    string        // of the queue pairs: one of umem.Connections
 	Verb          string        // one of umem.Verbs
 
 	File       string // a new file on the user's file system; empty: a scratch file system
@@ -108,7 +108,7 @@ func quick() Options {
 		Regions:      1,
 		Access:       AccessWrite,
 		Release:      umem.ReleaseDereg,
-		Connection:   "RC",
+		Connection:   umem.ConnectionRC,
 		Verb:         umem.VerbWrite,
 		FileBytes:    64 << 20,
 		FileOffset:   -1,
@@ -167,7 +167,7 @@ func (o Options) validate() error {
 		flag, value string
 		choices     []string
 	}{
-		{"connection", o.Connection, []string{"RC"}},
+		{"connection", o.Connection, umem.Connections()},
 		{"verb", o.Verb, umem.Verbs()},
 		{"access", o.Access, []string{AccessWrite, AccessRead}},
 		{"release", o.Release, umem.Releases()},

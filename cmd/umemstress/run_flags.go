@@ -15,6 +15,7 @@ import (
 	"umemstress/cmd/umemstress/internal/perftable"
 	"umemstress/cmd/umemstress/internal/status"
 	"umemstress/workload"
+	"umemstress/workload/holder/umem"
 	"umemstress/workload/scenario"
 	"umemstress/workload/witness"
 )
@@ -187,7 +188,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.IntVarP(&o.Iterations, "iters", "n", o.Iterations, "messages in each write phase (default: one pass over the file region)")
 	flags.IntVarP(&f.seconds, "duration", "D", int(o.Duration/time.Second), "seconds that each write phase repeats its pass; traffic then goes on through clean and strip")
 	flags.BoolVarP(&o.Bidirectional, "bidirectional", "b", o.Bidirectional, "passes from the file into the anonymous region as well")
-	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "connection type: RC")
+	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "type of the queue pairs: RC, or UC, which has no read, cas and fadd, and drops what is lost")
 	flags.StringVar(&o.V4L2Device, "v4l2-dev", o.V4L2Device, "capture device that the holder v4l2 takes pictures from, such as /dev/video0 (default: one of the driver vivid)")
 	flags.StringVar(&o.DIOSource, "dio-source", o.DIOSource, "slow block device or file that the holder dio reads from, and leaves as it is (default: a device of its own)")
 	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate; cas and fadd, compare-and-swap and fetch-and-add of 8 bytes")
@@ -249,8 +250,18 @@ func (f *optionFlags) finish() (workload.Options, error) {
 			return o, exit.Usagef("--rate-limit %w", err)
 		}
 	}
+	o.Connection = connectionNamed(o.Connection)
 	o.Tool = version
 	mayDie := o.AllowCrash
 	o.Attach = func(holder string) (witness.Observer, error) { return attachProbes(holder, mayDie) }
 	return o, nil
+}
+
+// connectionNamed takes a type of queue pairs in small letters, too.
+func connectionNamed(name string) string {
+	all := umem.Connections()
+	if at := slices.IndexFunc(all, func(c string) bool { return strings.EqualFold(c, name) }); at >= 0 {
+		return all[at]
+	}
+	return name
 }

@@ -35,6 +35,11 @@ func TestJudgeCorrupt(t *testing.T) {
 			t.Errorf("%s: %q", name, r.Consequences)
 		}
 	}
+	unreliable := record("ext4", "done", "nothing", "nothing", "intact", "absent")
+	unreliable.Channels.Arrival, unreliable.Settings.Connection = corrupt, "UC"
+	if _, why := Judge(unreliable); !strings.Contains(why, "corrupted or, as UC repeats nothing, dropped in flight") {
+		t.Errorf("over a connection that repeats nothing: %s", why)
+	}
 	r := record("ext4", "done", "nothing", "nothing", "intact", "absent")
 	r.Channels.Arrival = ArrivalChannel{State: StateOK, CheckedPages: 16, Looks: 2}
 	if v, why := Judge(r); v != Clean {

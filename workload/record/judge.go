@@ -41,10 +41,15 @@ type testimony struct {
 	process  Process
 	file     File
 	gone     string // in what the kernel ended a thread of the run; "": in nothing
+
+	orDropped string // what else may be of bytes in flight
 }
 
 func testimonyOf(r *Record) testimony {
 	w := testimony{Channels: r.Channels, settled: r.Answers(), scenario: r.Scenario, pageSize: r.Host.PageSize, pages: r.regionPages(), process: r.process(), file: r.File, gone: r.gone()}
+	if c := r.Settings.Connection; c != "" && c != "RC" {
+		w.orDropped = fmt.Sprintf(" or, as %s repeats nothing, dropped", c)
+	}
 	if r.Facts != nil {
 		w.facts = *r.Facts
 	}
@@ -266,8 +271,8 @@ func (w testimony) corrupt() string {
 	if a.FirstCorrupt != nil {
 		where = fmt.Sprintf(", the first at byte %d of the region", *a.FirstCorrupt)
 	}
-	return fmt.Sprintf("traffic corrupt: %d bytes of %d pages arrived other than they were sent%s; they were corrupted in flight, by what holds, its device or the link, so that of these pages the disk proves nothing",
-		a.CorruptBytes, a.CorruptPages, where)
+	return fmt.Sprintf("traffic corrupt: %d bytes of %d pages arrived other than they were sent%s; they were corrupted%s in flight, by what holds, its device or the link, so that of these pages the disk proves nothing",
+		a.CorruptBytes, a.CorruptPages, where, w.orDropped)
 }
 
 // judgeUnharmed is reached when the bytes are right.

@@ -148,6 +148,9 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 // expectable is how many messages an order has at most that takes as long as they do.
 func (t *transfer) expectable() int {
 	most := end.MostReceives(t.config.QueuePairs)
+	if !t.config.Acknowledged() { // nothing else keeps what is under way within bounds
+		most = min(most, t.config.QueuePairs*t.config.Depth)
+	}
 	if t.config.RateLimit > 0 {
 		most = min(most, max(1, int(t.config.RateLimit/int64(t.pass.Size))))
 	}

@@ -36,7 +36,8 @@ type Config struct {
 	Device        string // empty: the first with an active port
 	Path          rdma.PathConfig
 	Peer          string // command that starts 'umemstress peer' where the source is; empty: it is here
-	Verb          string // how bytes move: one of Verbs
+	Connection    string // of the queue pairs: one of Connections
+	Verb          string // how bytes move: one of Verbs, which the connection Carries
 	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
 	OnDemand      bool   // they are not pinned, but paged on demand
 	HugePages     bool   // of the source, wherever it is
@@ -66,6 +67,21 @@ const VerbWrite = end.VerbWrite
 // Verbs are the names of all.
 func Verbs() []string { return end.Verbs() }
 
+// ConnectionRC is the connection of who chooses none.
+const ConnectionRC = end.ConnectionRC
+
+// Connections are the names of all.
+func Connections() []string { return end.Connections() }
+
+// Carries says whether a connection has a verb.
+func Carries(connection, verb string) bool { return end.Carries(connection, verb) }
+
+// Reliable says whether a connection repeats what is lost.
+func Reliable(connection string) bool { return end.Reliable(connection) }
+
+// Received says whether a verb has a receive for each message.
+func Received(verb string) bool { return end.Received(verb) }
+
 // Atomic says whether a verb changes numbers, whose length is all that a message has.
 func Atomic(verb string) bool { return end.Atomic(verb) }
 
@@ -94,7 +110,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}

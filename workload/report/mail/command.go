@@ -99,6 +99,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.PKeyIndex > 0, "--pkey-index", o.PKeyIndex)
 	add(o.Iterations > 0, "--iters", o.Iterations)
 	add(o.Seconds > 0, "--duration", o.Seconds)
+	add(o.Connection != "" && o.Connection != "RC", "--connection", o.Connection)
 	add(o.Verb != "" && o.Verb != "write", "--verb", o.Verb)
 	add(o.Bidirectional, "--bidirectional")
 	add(o.Seed != quickSeed, "--seed", o.Seed)

@@ -244,7 +244,9 @@ var defects = map[string]map[string]hooks{
 			}
 		})},
 		"only the first packet": {post: changed(func(w *verbs.WR) { w.SGEs[0].Length = min(w.SGEs[0].Length, 4096) })},
-		"no immediates":         {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.WithImm, c.Imm = false, 0 }) })},
+		"no immediates": {poll: polled(func(wc []verbs.Completion) int {
+			return each(wc, func(c *verbs.Completion) { c.WithImm, c.Imm = false, 0 })
+		})},
 	},
 	"dropped": {
 		"told as failed": {poll: polled(func(wc []verbs.Completion) int {

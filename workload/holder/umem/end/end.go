@@ -31,6 +31,7 @@ type Config struct {
 	Backend    string // how verbs reach the device: one of rdma.Backends
 	Device     string // empty: the first with an active port
 	Path       rdma.PathConfig
+	Connection string // of its queue pairs: one of Connections
 	Verb       string // how bytes move: one of Verbs
 	QueuePairs int    // connections that share the traffic
 	Depth      int    // messages of each that are under way at most
@@ -210,8 +211,12 @@ func (c Config) Sends(back bool) bool {
 	return source != back != (verbNamed(c.Verb).op == rdma.OpRead)
 }
 
-// Receives says whether the verb wants receives posted by the end that does not send.
-func (c Config) Receives() bool { return verbNamed(c.Verb).receives }
+// Receives says whether the end that does not send has receives posted: of each message, or, where nobody
+// acknowledges, of the last ones of an order, which tell that all have come that do.
+func (c Config) Receives() bool { return verbNamed(c.Verb).receives || !c.Acknowledged() }
+
+// Acknowledged says whether the end that sends knows what has arrived.
+func (c Config) Acknowledged() bool { return c.transport().Reliable() }
 
 // Answers says whether an end's queue pairs keep a region that was read from (struct resp_res,
 // rdma_rxe of 5.10: seen to stay pinned after its release).
@@ -249,11 +254,22 @@ const stuckAfter = 30 * time.Second
 // progress waits for completions and takes them into account. A device that is
 // removed meanwhile ends the wait.
 func (e *End) progress(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, stuckAfter)
+	err := e.progressWithin(ctx, stuckAfter)
+	if errors.Is(err, errSilence) {
+		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, e.info.Name)
+	}
+	return err
+}
+
+// errSilence is of a time in which no completion came.
+var errSilence = errors.New("no RDMA completion came")
+
+func (e *End) progressWithin(ctx context.Context, silence time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	n, err := e.cq.Wait(bounded, e.completions[:])
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, e.info.Name)
+		return errSilence
 	}
 	if err != nil {
 		return err

@@ -38,11 +38,12 @@ func TestComplete(t *testing.T) {
 
 // Receives have completions of their own on the same queue pair, with what was sent along.
 func TestArrive(t *testing.T) {
-	p := &pair{posted: 8, expected: 9, verb: verbNamed("send-imm")}
+	p := &pair{posted: 8, verb: verbNamed("send-imm"), inbox: newInbox(Config{Verb: "send-imm"}, nil)}
+	p.inbox.expected = 9
 	e := &End{byNumber: map[uint32]*pair{17: p}}
 	for id := range uint64(8) {
-		if err := e.complete(&rdma.Completion{QPN: 17, ID: ofReceive | id, WithImm: true, Imm: immediate(id)}); err != nil || p.received != id+1 || p.sent != 0 {
-			t.Errorf("%v, %d received, %d sent", err, p.received, p.sent)
+		if err := e.complete(&rdma.Completion{QPN: 17, ID: ofReceive | id, WithImm: true, Imm: immediate(id)}); err != nil || p.inbox.received != id+1 || p.sent != 0 {
+			t.Errorf("%v, %d received, %d sent", err, p.inbox.received, p.sent)
 		}
 	}
 	if err := e.complete(&rdma.Completion{QPN: 17, ID: ofReceive | 8, WithImm: true, Imm: immediate(7)}); err == nil {
@@ -132,7 +133,7 @@ func TestLedger(t *testing.T) {
 			binary.NativeEndian.PutUint64(mine.Bytes, ^generation<<17)
 			binary.NativeEndian.PutUint64(mine.Bytes[8:], generation*0x0102030405060708)
 			for m := range (holder.Pass{Size: 8, Target: 32, Source: 16}).Messages() {
-				p.queue(m, rdma.Slice{}, 0, 0)
+				p.queue(m, rdma.Slice{}, 0, 0, false)
 			}
 			for i, r := range p.batch { // what a device does
 				at := there.Bytes[8*i:]
@@ -159,7 +160,7 @@ func TestLedger(t *testing.T) {
 			}
 		}
 		for m := range (holder.Pass{Size: 8, Target: 32, Source: 16}).Messages() {
-			p.queue(m, rdma.Slice{}, 0, 0)
+			p.queue(m, rdma.Slice{}, 0, 0, false)
 		}
 		for i, r := range p.batch {
 			copy(l.results.Bytes[r.Local.Offset:], there.Bytes[8*i:][:8])
@@ -207,7 +208,7 @@ func TestSlots(t *testing.T) {
 			p.posted, p.batch = first, p.batch[:0]
 			taken := map[int]bool{}
 			for range depth + batchLength(depth) {
-				p.queue(holder.Message{Length: 8}, rdma.Slice{}, 0, 0)
+				p.queue(holder.Message{Length: 8}, rdma.Slice{}, 0, 0, false)
 				taken[p.batch[len(p.batch)-1].Local.Offset] = true
 			}
 			if len(taken) != slots(depth) {

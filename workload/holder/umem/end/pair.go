@@ -14,11 +14,10 @@ type pair struct {
 	qp   *rdma.QP
 	verb verb
 
-	posted, sent       uint64 // messages that this end has asked for, and those that are done
-	expected, received uint64 // messages that have a receive, and those that are here
-	depth              int    // messages that are under way at most
-	batch              []rdma.Request
-	receives           []rdma.Receive
+	posted, sent uint64 // messages that this end has asked for, and those that are done
+	depth        int    // messages that are under way at most
+	batch        []rdma.Request
+	inbox        *inbox
 
 	pieces int // of a message
 	inline int // bytes of messages that go inline
@@ -41,11 +40,6 @@ const (
 	// Devices have limits of their own: rdma_rxe 32, and 400 bytes.
 	MaxPieces = 32
 	MaxInline = 1 << 12
-	// receiveDepth is how many messages of a connection have a receive at most.
-	receiveDepth = 128
-	// ofReceive is set in the ID of a receive, whose completions come from the same queue as those of
-	// requests.
-	ofReceive = 1 << 63
 )
 
 // batchLength is how many messages one doorbell announces and one completion
@@ -58,34 +52,33 @@ func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, took *latency.Histogram) (*pair
 	if !v.sends() { // what comes in is not inline
 		p.inline = 0
 	}
-	config := rdma.QPConfig{Type: rdma.RC, SendCQ: cq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
-	if v.receives {
-		p.receives = make([]rdma.Receive, 0, receiveDepth)
+	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
+	if c.Receives() {
 		config.MaxRecv = receiveDepth
 	}
 	var err error
-	p.qp, err = pd.CreateQP(config)
+	if p.qp, err = pd.CreateQP(config); err == nil {
+		p.inbox = newInbox(c, p.qp.PostReceives)
+	}
 	return p, err
 }
 
 // queue adds a message to the batch, which has room: bytes of this end's region, and where
-// the other end has them.
-func (p *pair) queue(m holder.Message, mine rdma.Slice, addr uint64, key uint32) {
+// the other end has them. One that takes a receive there, of a verb whose messages do not, has an immediate.
+func (p *pair) queue(m holder.Message, mine rdma.Slice, addr uint64, key uint32, takesReceive bool) {
 	r := rdma.Request{ID: p.posted + uint64(len(p.batch)), Op: p.verb.op, RemoteAddr: addr, RKey: key, Inline: m.Length <= p.inline}
 	r.Local, r.More = divide(mine, p.pieces, spare(p.batch, func(r *rdma.Request) []rdma.Slice { return r.More }))
-	r.Imm = immediate(r.ID)
+	if takesReceive {
+		r.Imm = p.inbox.announce()
+		if !p.verb.receives {
+			r.Op = rdma.OpWriteImm
+		}
+	}
 	if p.ledger != nil {
 		at := int(r.ID % uint64(len(p.finds)))
 		p.finds[at] = p.ledger.fill(&r, m, p.slot+at)
 	}
 	p.batch = append(p.batch, r)
-}
-
-// expect notes that a message will be received there.
-func (p *pair) expect(mine rdma.Slice) {
-	r := rdma.Receive{ID: ofReceive | p.expected + uint64(len(p.receives))}
-	r.Local, r.More = divide(mine, p.pieces, spare(p.receives, func(r *rdma.Receive) []rdma.Slice { return r.More }))
-	p.receives = append(p.receives, r)
 }
 
 // spare is what the next element had when it was used before.
@@ -115,9 +108,6 @@ func divide(whole rdma.Slice, n int, more []rdma.Slice) (first rdma.Slice, _ []r
 	return first, more
 }
 
-// immediate is what goes with a message of a verb that has one.
-func immediate(id uint64) uint32 { return uint32(id) ^ 0xa5a5a5a5 }
-
 // canPost says whether the batch fits behind what is under way.
 func (p *pair) canPost() bool { return int(p.posted-p.sent)+len(p.batch) <= p.depth }
 
@@ -145,17 +135,6 @@ func (p *pair) time(c *rdma.Completion) error {
 	return nil
 }
 
-// postReceives makes what is expected ready.
-func (p *pair) postReceives() error {
-	if len(p.receives) == 0 {
-		return nil
-	}
-	n, err := p.qp.PostReceives(p.receives)
-	p.expected += uint64(n)
-	p.receives = p.receives[:0]
-	return err
-}
-
 // complete takes a completion into account.
 func (p *pair) complete(c *rdma.Completion) error {
 	if c.ID&ofReceive == 0 {
@@ -169,13 +148,5 @@ func (p *pair) complete(c *rdma.Completion) error {
 		p.sent = c.ID + 1
 		return err
 	}
-	id := c.ID &^ ofReceive
-	p.received = id + 1
-	if err := c.Err(); err != nil {
-		return err
-	}
-	if c.WithImm != p.verb.imm || c.WithImm && c.Imm != immediate(id) {
-		return fmt.Errorf("the completion of message %d on queue pair %d has not the immediate that was sent with it", id, c.QPN)
-	}
-	return nil
+	return p.inbox.take(c)
 }

@@ -36,6 +36,39 @@ var carriers = []verb{
 	{name: "fadd", arrival: "RDMA atomic operations", op: rdma.OpFetchAdd, access: remote | rdma.AccessRemoteAtomic, atomic: true},
 }
 
+// transports are those of queue pairs.
+var transports = []rdma.QPType{rdma.RC, rdma.UC}
+
+// ConnectionRC is the connection of who chooses none.
+const ConnectionRC = "RC"
+
+// Connections are the names of all.
+func Connections() (names []string) {
+	for _, t := range transports {
+		names = append(names, t.String())
+	}
+	return names
+}
+
+// transportNamed is rdma.RC of a name that is none.
+func transportNamed(name string) rdma.QPType {
+	at := slices.IndexFunc(transports, func(t rdma.QPType) bool { return t.String() == name })
+	return transports[max(at, 0)]
+}
+
+func (c Config) transport() rdma.QPType { return transportNamed(c.Connection) }
+
+// Carries says whether a connection has a verb.
+func Carries(connection, verb string) bool {
+	return transportNamed(connection).Does(verbNamed(verb).op)
+}
+
+// Reliable says whether a connection repeats what is lost.
+func Reliable(connection string) bool { return transportNamed(connection).Reliable() }
+
+// Received says whether a verb has a receive for each message.
+func Received(verb string) bool { return verbNamed(verb).receives }
+
 // Verbs are the names of all.
 func Verbs() (names []string) {
 	for _, v := range carriers {

@@ -110,6 +110,8 @@ func (l *line) failed(f *failure) error {
 		return refusedError{text}
 	case f.Lacks:
 		return fault.Lacksf("%s", text)
+	case f.Dropped:
+		return fault.Ineffectivef("%s", text)
 	}
 	return errors.New(text)
 }

@@ -168,6 +168,9 @@ func (s *server) open(r openRequest) (reply, error) {
 	if r.QueuePairs < 1 || r.QueuePairs > maxQueuePairs {
 		return reply{}, fmt.Errorf("%d queue pairs: from 1 to %d can be asked for", r.QueuePairs, maxQueuePairs)
 	}
+	if !end.Carries(r.Connection, r.Verb) {
+		return reply{}, fmt.Errorf("%q over %q: that cannot be asked for", r.Verb, r.Connection)
+	}
 	if r.Depth < 1 || r.Depth > end.MaxDepth {
 		return reply{}, fmt.Errorf("%d messages under way: from 1 to %d can be asked for", r.Depth, end.MaxDepth)
 	}

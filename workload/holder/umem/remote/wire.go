@@ -11,13 +11,14 @@ import (
 	"umemstress/rdma"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/internal/fault"
 	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 3
+const protocol = 4
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -48,6 +49,7 @@ type request struct {
 }
 
 type openRequest struct {
+	Connection string `json:"connection"`
 	Verb       string `json:"verb"`
 	QueuePairs int    `json:"queue_pairs"`
 	Depth      int    `json:"tx_depth"`
@@ -92,6 +94,7 @@ type failure struct {
 	Text    string `json:"text"`
 	Lacks   bool   `json:"lacks,omitempty"`   // the host lacks something
 	Refused bool   `json:"refused,omitempty"` // rdma.ErrPinRefused
+	Dropped bool   `json:"dropped,omitempty"` // messages did not arrive
 }
 
 func newFailure(err error) *failure {
@@ -99,13 +102,13 @@ func newFailure(err error) *failure {
 		return nil
 	}
 	var lacks interface{ HostLacks() bool }
-	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused)}
+	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused), Dropped: fault.IsIneffective(err)}
 }
 
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: own.side(), Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events,
+		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events,
 		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,

@@ -1,0 +1,78 @@
+//go:build guest
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"umemstress/workload/record"
+)
+
+// A connection that nobody acknowledges loses the same as one that is, and the run knows when the bytes are there.
+func TestUnreliable(t *testing.T) {
+	for _, of := range [][]string{
+		{"--backend", "uverbs", "--verb", "write", "-q", "3", "--size", "5000"},
+		{"--backend", "ibverbs", "--verb", "write", "--release", "exit"},
+		{"--backend", "uverbs", "--verb", "send", "-q", "2", "--events"},
+		{"--backend", "ibverbs", "--verb", "send-imm", "-q", "2", "--sge", "3"},
+		{"--backend", "uverbs", "--verb", "write-imm", "-n", "100"},
+	} {
+		r, _ := ran(t, append(of, "--connection", "uc", "--bidirectional", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Connection != "UC" {
+			t.Errorf("%q: %s (%s), want %s; %q; over %s", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings.Connection)
+		}
+		if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {
+			t.Errorf("%q: what arrived: %+v", of, a)
+		}
+	}
+}
+
+// What the network drops is told of within seconds, whether it is all or some, and is no loss of the file's.
+func TestUnreliableDropped(t *testing.T) {
+	twoHosts(t)
+	scenario, _ := granted()
+	dropped := func(what string, flags ...string) {
+		t.Helper()
+		r, code := ran(t, append(flags, "--scenario", scenario, "--connection", "UC", "--ib-dev", hereDevice, "--peer", peerCommand(t), "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if code != record.Inconclusive.ExitCode() || r.Verdict != record.Inconclusive || !strings.Contains(r.Reason, "were dropped on their way: an unreliable connection repeats nothing") {
+			t.Errorf("%s: exit code %d, %s (%s)", what, code, r.Verdict, r.Reason)
+		}
+	}
+	permanentNeighbours(t)
+	loses(t, "100%")
+	dropped("all writes", "--verb", "write")
+	dropped("all messages", "--verb", "send")
+	loses(t, "20%")
+	dropped("some messages", "--verb", "send-imm", "--size", "4096")
+	dropped("some messages, and others in their place", "--verb", "send", "--size", "4096", "-q", "2")
+}
+
+// loses has the network between the two hosts lose packets, both ways.
+func loses(t *testing.T, share string) {
+	t.Helper()
+	for _, dev := range []string{hereNetDev, thereNetDev} {
+		if out, err := exec.Command("tc", "qdisc", "replace", "dev", dev, "root", "netem", "loss", share).CombinedOutput(); err != nil {
+			t.Fatalf("have %s lose %s of its packets: %v: %s", dev, share, err, out)
+		}
+	}
+}
+
+// permanentNeighbours has the two hosts know each other without a packet, as connecting takes.
+func permanentNeighbours(t *testing.T) {
+	t.Helper()
+	for i, dev := range []string{thereNetDev, hereNetDev} {
+		other, err := net.InterfaceByName([]string{hereNetDev, thereNetDev}[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := fmt.Sprintf("10.77.0.%d", i+1)
+		if out, err := exec.Command("ip", "neigh", "replace", address, "lladdr", other.HardwareAddr.String(), "dev", dev, "nud", "permanent").CombinedOutput(); err != nil {
+			t.Fatalf("have %s know %s: %v: %s", dev, address, err, out)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package end
+
+import (
+	"strings"
+	"testing"
+
+	"umemstress/rdma"
+	"umemstress/workload/holder"
+	"umemstress/workload/internal/fault"
+)
+
+// What an unreliable connection has dropped shows in the immediate of what comes next, and is no result of the run;
+// any other immediate than that is a mistake of somebody's.
+func TestDropped(t *testing.T) {
+	for _, connection := range Connections() {
+		b := newInbox(Config{Connection: connection, Verb: "send-imm"}, nil)
+		b.expected = 9
+		take := func(id, message uint64) error {
+			return b.take(&rdma.Completion{QPN: 17, ID: ofReceive | id, WithImm: true, Imm: immediate(message)})
+		}
+		if err := take(0, 0); err != nil || b.missing() != 8 {
+			t.Errorf("%s: %v, %d missing", connection, err, b.missing())
+		}
+		err := take(1, 4)
+		if dropped := fault.IsIneffective(err); err == nil || dropped != !Reliable(connection) || dropped != strings.Contains(err.Error(), "3 messages, or more, were dropped") {
+			t.Errorf("%s: three messages are missing: %v", connection, err)
+		}
+		for _, message := range []uint64{0, 1 << 31} { // one that was here, one that nobody expects
+			if err := take(1, message); err == nil || fault.IsIneffective(err) {
+				t.Errorf("%s: message %d in place of 1: %v", connection, message, err)
+			}
+		}
+	}
+}
+
+// Of a write that nobody acknowledges, the last one of each queue pair takes a receive, which both ends know alike: the
+// number of pairs is no divisor of that of the messages, which the pass may end.
+func TestTakesReceive(t *testing.T) {
+	for verb, want := range map[string]map[string]string{
+		"RC": {VerbWrite: ".......", "send": "xxxxxxx"}, "UC": {VerbWrite: "....xxx", "write-imm": "xxxxxxx"},
+	} {
+		for name, want := range want {
+			c := Config{Connection: verb, Verb: name}
+			e := &End{config: c, verb: verbNamed(name), pairs: make([]*pair, 3), pass: holder.Pass{Size: 4096, Target: 7 * 4096, Source: 4096}}
+			n, got := e.count(Order{Messages: 100}), ""
+			for i := range n {
+				got += map[bool]string{true: "x", false: "."}[e.takesReceive(i, n)]
+			}
+			if got != want {
+				t.Errorf("%s %s: %s, want %s", verb, name, got, want)
+			}
+			if short := e.count(Order{To: 4096, Messages: 2}); short != 2 {
+				t.Errorf("an order of 2 messages has %d", short)
+			}
+		}
+	}
+}
+
+// A batch has the immediates that the other end looks for, and a plain write that takes a receive has one.
+func TestAnnounced(t *testing.T) {
+	p := &pair{verb: verbNamed(VerbWrite), depth: 8, batch: make([]rdma.Request, 0, 8), inbox: newInbox(Config{Connection: "UC"}, nil)}
+	for i := range 4 {
+		p.queue(holder.Message{Length: 8}, rdma.Slice{}, 0, 0, i%2 == 1)
+	}
+	for i, want := range []rdma.Request{{Op: rdma.OpWrite}, {Op: rdma.OpWriteImm, Imm: immediate(0)}, {Op: rdma.OpWrite}, {Op: rdma.OpWriteImm, Imm: immediate(1)}} {
+		if got := p.batch[i]; got.Op != want.Op || got.Imm != want.Imm {
+			t.Errorf("message %d: operation %d with %#x, want %d with %#x", i, got.Op, got.Imm, want.Op, want.Imm)
+		}
+	}
+}
