@@ -61,7 +61,7 @@ func objects() (int, error) {
 	for _, device := range list {
 		for kind, count := range device.RdmaResourceSummaryEntries {
 			switch strings.TrimRight(kind, "\x00") {
-			case "pd", "cq", "qp", "mr":
+			case "pd", "cq", "qp", "mr", "srq":
 				n += count
 			}
 		}

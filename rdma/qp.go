@@ -48,6 +48,7 @@ type QPConfig struct {
 	RecvCQ  *CQ  // nil is SendCQ
 	MaxSend int  // requests under way at most; 0 is 128. A device may grant more.
 	MaxRecv int  // receive requests; 0 is 1
+	SRQ     *SRQ // where its receives come from; nil: it has its own
 	Atomics bool // the peer may do atomic operations here, which not every device can
 	// Pieces of memory of a request, and of a receive, at most; 0 is 1.
 	MaxPieces int
@@ -71,11 +72,9 @@ type QP struct {
 	mu   sync.Mutex
 	pair verbs.QP // nil once destroyed
 	// What PostAll gives to pair: requests, each of its own elements of sges, as many as config says.
-	wrs  []verbs.WR
-	sges []verbs.SGE
-	// The same of PostReceives.
-	receives    []verbs.ReceiveWR
-	receiveSGEs []verbs.SGE
+	wrs      []verbs.WR
+	sges     []verbs.SGE
+	receives receives // the same of PostReceives
 }
 
 // CreateQP makes a queue pair, which can do nothing before [QP.Connect].
@@ -110,9 +109,12 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	}
 	ctx := pd.object.ctx
 	needs := []*object{pd.object, cfg.SendCQ.object, cfg.RecvCQ.object}
+	if cfg.SRQ != nil {
+		needs = append(needs, cfg.SRQ.object)
+	}
 	for _, n := range needs {
 		if n.ctx != ctx {
-			return nil, &Error{Op: "create", Object: what, reason: errors.New("its completion queue is of another context")}
+			return nil, &Error{Op: "create", Object: what, reason: errors.New("one of its queues is of another context")}
 		}
 	}
 	qp := &QP{config: cfg}
@@ -122,6 +124,7 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 			PD: pd.handle, Type: verbs.QPType(cfg.Type), SendCQ: cfg.SendCQ.queue, RecvCQ: cfg.RecvCQ.queue,
 			MaxSend: uint32(cfg.MaxSend), MaxRecv: uint32(cfg.MaxRecv),
 			MaxSGE: uint32(cfg.MaxPieces), MaxInline: uint32(cfg.MaxInline),
+			SRQ: cfg.SRQ.shared(),
 		})
 		if err != nil {
 			return newCreateQPError(what, cfg, err)
@@ -134,7 +137,9 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	qp.object = o
 	qp.address = Address{QPN: qp.pair.Number(), PSN: rand.Uint32() & max24}
 	qp.room(cfg.MaxSend)
-	qp.receiveRoom(cfg.MaxRecv)
+	if qp.receives.pieces = cfg.pieces(); cfg.SRQ == nil {
+		qp.receives.room(cfg.MaxRecv)
+	}
 	return qp, nil
 }
 
@@ -206,7 +211,7 @@ func (qp *QP) Post(w Request) error {
 // gets more requests than MaxSend.
 func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
-		err := qp.config.check(&ws[i].Local, ws[i].More)
+		err := checkPieces(&ws[i].Local, ws[i].More, qp.config.pieces())
 		if err == nil && !qp.config.Type.Does(ws[i].Op) {
 			err = fmt.Errorf("%v queue pairs carry no operation that is answered: reads and atomic operations take RC", qp.config.Type)
 		}
@@ -223,7 +228,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 	wrs := qp.wrs[:len(ws)]
 	for i := range ws {
 		w := &ws[i]
-		wrs[i].SGEs = qp.config.fill(qp.sges, i, &w.Local, w.More)
+		wrs[i].SGEs = fillPieces(qp.sges, i, qp.config.pieces(), &w.Local, w.More)
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled, wrs[i].Inline = w.ID, verbs.Op(w.Op), w.Signaled, w.Inline
 		wrs[i].Imm = networkOrder(w.Imm)
 		wrs[i].CompareAdd, wrs[i].Swap = w.CompareAdd, w.Swap

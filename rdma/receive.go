@@ -2,6 +2,7 @@ package rdma
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"umemstress/rdma/internal/verbs"
@@ -20,22 +21,18 @@ type Receive struct {
 // sends: rdma_rxe of 5.10 tries a message that finds none again without a pause. It allocates
 // nothing unless it fails, or gets more receives than MaxRecv.
 func (qp *QP) PostReceives(rs []Receive) (int, error) {
-	for i := range rs {
-		if err := qp.config.check(&rs[i].Local, rs[i].More); err != nil {
-			return 0, &Error{Op: "post", Object: fmt.Sprintf("receive %d", rs[i].ID), reason: err}
-		}
+	if qp.config.SRQ != nil {
+		return 0, &Error{Op: "post to", Object: fmt.Sprintf("queue pair %d", qp.address.QPN), reason: errors.New("it shares its receives: post them to its shared receive queue")}
+	}
+	if err := checkReceives(rs, qp.config.pieces()); err != nil {
+		return 0, err
 	}
 	qp.mu.Lock()
 	defer qp.mu.Unlock()
 	if qp.pair == nil {
 		return 0, closedError("post to", "queue pair")
 	}
-	qp.receiveRoom(len(rs))
-	wrs := qp.receives[:len(rs)]
-	for i := range rs {
-		wrs[i].SGEs, wrs[i].ID = qp.config.fill(qp.receiveSGEs, i, &rs[i].Local, rs[i].More), rs[i].ID
-	}
-	n, err := qp.pair.PostReceives(wrs)
+	n, err := qp.pair.PostReceives(qp.receives.fill(rs))
 	if err != nil {
 		return n, newPostError(qp.address, err)
 	}
@@ -45,12 +42,38 @@ func (qp *QP) PostReceives(rs []Receive) (int, error) {
 	return n, nil
 }
 
-// receiveRoom makes room for n receives to be posted at once.
-func (qp *QP) receiveRoom(n int) {
-	if n <= len(qp.receives) {
-		return
+// checkReceives refuses memory that is none, or has more pieces than the queue was made for.
+func checkReceives(rs []Receive, pieces int) error {
+	for i := range rs {
+		if err := checkPieces(&rs[i].Local, rs[i].More, pieces); err != nil {
+			return &Error{Op: "post", Object: fmt.Sprintf("receive %d", rs[i].ID), reason: err}
+		}
 	}
-	qp.receives, qp.receiveSGEs = make([]verbs.ReceiveWR, n), make([]verbs.SGE, n*qp.config.pieces())
+	return nil
+}
+
+// receives are what PostReceives gives to a queue: requests, each of its own elements of sges, as many as pieces says.
+type receives struct {
+	wrs    []verbs.ReceiveWR
+	sges   []verbs.SGE
+	pieces int
+}
+
+// room makes room for n receives to be posted at once.
+func (r *receives) room(n int) {
+	if n > len(r.wrs) {
+		r.wrs, r.sges = make([]verbs.ReceiveWR, n), make([]verbs.SGE, n*r.pieces)
+	}
+}
+
+// fill makes requests of receives.
+func (r *receives) fill(rs []Receive) []verbs.ReceiveWR {
+	r.room(len(rs))
+	wrs := r.wrs[:len(rs)]
+	for i := range rs {
+		wrs[i].SGEs, wrs[i].ID = fillPieces(r.sges, i, r.pieces, &rs[i].Local, rs[i].More), rs[i].ID
+	}
+	return wrs
 }
 
 // networkOrder turns an immediate's bytes around, there and back, where the processor has them the

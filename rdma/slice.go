@@ -40,10 +40,10 @@ func (l *Slice) sge() verbs.SGE {
 // pieces is how many a request has at most.
 func (c *QPConfig) pieces() int { return max(1, c.MaxPieces) }
 
-// check refuses pieces that are none of their regions, or too many.
-func (c *QPConfig) check(first *Slice, more []Slice) error {
-	if 1+len(more) > c.pieces() {
-		return fmt.Errorf("it has %d pieces of memory, and the queue pair was made for %d", 1+len(more), c.pieces())
+// checkPieces refuses pieces that are none of their regions, or too many.
+func checkPieces(first *Slice, more []Slice, most int) error {
+	if 1+len(more) > most {
+		return fmt.Errorf("it has %d pieces of memory, and the queue was made for %d", 1+len(more), most)
 	}
 	if err := first.check(); err != nil {
 		return err
@@ -56,9 +56,9 @@ func (c *QPConfig) check(first *Slice, more []Slice) error {
 	return nil
 }
 
-// fill puts the pieces of the i-th request where it has its place.
-func (c *QPConfig) fill(all []verbs.SGE, i int, first *Slice, more []Slice) []verbs.SGE {
-	mine := all[i*c.pieces():][:1+len(more)]
+// fillPieces puts the pieces of the i-th request where it has its place.
+func fillPieces(all []verbs.SGE, i, most int, first *Slice, more []Slice) []verbs.SGE {
+	mine := all[i*most:][:1+len(more)]
 	mine[0] = first.sge()
 	for j := range more {
 		mine[1+j] = more[j].sge()

@@ -23,6 +23,7 @@ type backend struct {
 	regions map[uintptr]struct{}
 	queues  map[*cq]struct{}
 	pairs   map[*qp]struct{}
+	shared  map[*srq]struct{}
 }
 
 // Open opens the device of that name, such as mlx5_0. An error is an errno, or one of ErrLibrary,
@@ -39,7 +40,7 @@ func Open(name string) (verbs.Backend, error) {
 	b := &backend{
 		library: l, address: address, context: at[context](address),
 		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{},
-		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{},
+		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{}, shared: map[*srq]struct{}{},
 	}
 	if b.context.PollCQ == 0 || b.context.PostSend == 0 || b.context.PostRecv == 0 {
 		return nil, errors.Join(unix.EPROTO, b.Close())
@@ -79,6 +80,9 @@ func (l *library) openNamed(name string) (address uintptr, err error) {
 func (b *backend) Close() error {
 	var errs []error
 	for q := range b.pairs {
+		errs = append(errs, unlessGone(q.Destroy()))
+	}
+	for q := range b.shared {
 		errs = append(errs, unlessGone(q.Destroy()))
 	}
 	for region := range b.regions {

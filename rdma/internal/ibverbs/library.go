@@ -34,6 +34,7 @@ type library struct {
 	createChannel, destroyChannel uintptr
 	getCQEvent, ackCQEvents       uintptr
 	createQP, modifyQP, destroyQP uintptr
+	createSRQ, destroySRQ         uintptr
 	errnoLocation                 uintptr // of the libc that the library is linked to
 }
 
@@ -64,6 +65,9 @@ var load = sync.OnceValues(func() (*library, error) {
 		"ibv_destroy_comp_channel": &l.destroyChannel,
 		"ibv_get_cq_event":         &l.getCQEvent,
 		"ibv_ack_cq_events":        &l.ackCQEvents,
+
+		"ibv_create_srq":  &l.createSRQ,
+		"ibv_destroy_srq": &l.destroySRQ,
 
 		"ibv_modify_qp":    &l.modifyQP,
 		"ibv_destroy_qp":   &l.destroyQP,

@@ -14,7 +14,7 @@ type qp struct {
 	address  uintptr // of its struct ibv_qp
 	number   uint32
 	requests *list[sendWR]
-	receives *list[recvWR]
+	receives *list[recvWR] // nil: they are shared with others
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -28,6 +28,10 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, unix.EINVAL
 	}
 	most := init.Limits()
+	shared, err := b.sharedBy(init)
+	if err != nil {
+		return nil, err
+	}
 	attr := qpInitAttr{
 		SendCQ: send.address, RecvCQ: recv.address, QPType: uint32(init.Type),
 		Cap: qpCap{
@@ -35,8 +39,10 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 			MaxSendSGE: uint32(most.SGEs), MaxRecvSGE: uint32(most.SGEs), MaxInlineData: init.MaxInline,
 		},
 	}
+	if shared != nil {
+		attr.SRQ, attr.Cap.MaxRecvWR, attr.Cap.MaxRecvSGE = shared.address, 0, 0
+	}
 	var address uintptr
-	var err error
 	l := b.library
 	lend(&attr, func(a uintptr) { address, err = l.make(l.createQP, domain, a) })
 	if err != nil {
@@ -47,7 +53,7 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, unix.EPROTO
 	}
 	q := &qp{backend: b, address: address, number: is.QPNum}
-	if q.requests, err = newList(address, attr.Cap.MaxSendWR, most, (*sendWR).links); err == nil {
+	if q.requests, err = newList(address, attr.Cap.MaxSendWR, most, (*sendWR).links); err == nil && shared == nil {
 		q.receives, err = newList(address, attr.Cap.MaxRecvWR, most, (*recvWR).links)
 	}
 	if err != nil {
@@ -105,6 +111,9 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 
 // PostReceives gives the provider memory for messages in the same way.
 func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
+	if q.receives == nil {
+		return 0, unix.EINVAL
+	}
 	return postAll(q.receives, q.backend.context.PostRecv, wrs, putReceive)
 }
 
@@ -148,8 +157,8 @@ func putPieces(to []sge, from []verbs.SGE) (n int32) {
 // covers says whether a queue pair has been granted what was asked for.
 func (c *qpCap) covers(init verbs.QPInit) bool {
 	pieces := uint32(init.Limits().SGEs)
-	return c.MaxSendWR >= init.MaxSend && c.MaxRecvWR >= init.MaxRecv &&
-		c.MaxSendSGE >= pieces && c.MaxRecvSGE >= pieces && c.MaxInlineData >= init.MaxInline
+	receives := init.SRQ != nil || c.MaxRecvWR >= init.MaxRecv && c.MaxRecvSGE >= pieces
+	return receives && c.MaxSendWR >= init.MaxSend && c.MaxSendSGE >= pieces && c.MaxInlineData >= init.MaxInline
 }
 
 func (q *qp) Destroy() error {

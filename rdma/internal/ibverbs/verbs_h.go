@@ -32,7 +32,9 @@ type context struct {
 	_           [88]byte
 	PollCQ      uintptr `abi:"ops.poll_cq"`
 	ReqNotifyCQ uintptr `abi:"ops.req_notify_cq"`
-	_           [96]byte
+	_           [56]byte
+	PostSRQRecv uintptr `abi:"ops.post_srq_recv"`
+	_           [32]byte
 	PostSend    uintptr `abi:"ops.post_send"`
 	PostRecv    uintptr `abi:"ops.post_recv"`
 	_           [40]byte
@@ -69,6 +71,24 @@ type compChannel struct {
 	Context uintptr `abi:"context"`
 	FD      int32   `abi:"fd"`
 	RefCnt  int32   `abi:"refcnt"`
+}
+
+// struct ibv_srq, to its last member that is used.
+type sharedQueue struct {
+	Context uintptr `abi:"context"`
+	_       [8]byte
+	PD      uintptr `abi:"pd"`
+	Handle  uint32  `abi:"handle"`
+	_       uint32
+}
+
+// struct ibv_srq_init_attr, with struct ibv_srq_attr as its second member.
+type srqInitAttr struct {
+	SRQContext uintptr `abi:"srq_context"`
+	MaxWR      uint32  `abi:"attr.max_wr"`
+	MaxSGE     uint32  `abi:"attr.max_sge"`
+	SRQLimit   uint32  `abi:"attr.srq_limit"`
+	_          uint32
 }
 
 // struct ibv_qp, to its last member that is used.

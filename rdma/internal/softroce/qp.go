@@ -20,7 +20,7 @@ type qp struct {
 	most       verbs.Limits
 	send, recv queue
 	requests   *rxe.SendQueue
-	receives   *rxe.RecvQueue
+	receives   *receives // nil: they are shared with others
 	doorbell   *uverbs.Doorbell
 }
 
@@ -33,8 +33,12 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.backend != b || recv.backend != b {
 		return nil, unix.EINVAL
 	}
+	shared, err := b.shared(init.SRQ)
+	if err != nil {
+		return nil, err
+	}
 	name, most := b.name(), init.Limits()
-	resp, err := b.file.CreateRxeQP(uapi.CreateQP{
+	request := uapi.CreateQP{
 		UserHandle:    name,
 		PDHandle:      uint32(init.PD),
 		SendCQHandle:  send.handle,
@@ -45,7 +49,11 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		MaxRecvSGE:    uint32(most.SGEs),
 		MaxInlineData: init.MaxInline,
 		QPType:        uint8(init.Type),
-	})
+	}
+	if shared != nil {
+		request.IsSRQ, request.SRQHandle, request.MaxRecvWR = 1, shared.handle, 0
+	}
+	resp, err := b.file.CreateRxeQP(request)
 	if err != nil {
 		return nil, err
 	}
@@ -54,24 +62,24 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		doorbell: b.file.NewDoorbell(resp.QPHandle),
 	}
 	b.called(name, resp.QPN)
-	if err := q.mmap(resp.Driver); err != nil {
+	if err := q.mmap(resp.Driver, shared == nil); err != nil {
 		return nil, errors.Join(err, q.Destroy())
 	}
 	return q, nil
 }
 
-// mmap maps both queues.
-func (q *qp) mmap(where uapi.RxeCreateQPResp) (err error) {
+// mmap maps the queues that it has of its own.
+func (q *qp) mmap(where uapi.RxeCreateQPResp, receives bool) (err error) {
 	if err := q.send.mmap(where.SQMI); err != nil {
+		return err
+	}
+	if q.requests, err = rxe.NewSendQueue(q.send.mem, q.most); err != nil || !receives {
 		return err
 	}
 	if err := q.recv.mmap(where.RQMI); err != nil {
 		return err
 	}
-	if q.requests, err = rxe.NewSendQueue(q.send.mem, q.most); err != nil {
-		return err
-	}
-	q.receives, err = rxe.NewRecvQueue(q.recv.mem, q.most)
+	q.receives, err = newReceives(q.recv.mem, q.most)
 	return err
 }
 
@@ -134,18 +142,11 @@ func (q *qp) put(wr *verbs.WR) {
 	})
 }
 
-// PostReceives needs no doorbell: the kernel looks when a message comes.
-func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
-	room := min(q.receives.Free(), len(wrs))
-	for n < room && err == nil {
-		w := &wrs[n]
-		if err = w.Plain(q.most); err == nil {
-			q.receives.Put(&rxe.Receive{ID: w.ID, Pieces: w.SGEs})
-			n++
-		}
+func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (int, error) {
+	if q.receives == nil {
+		return 0, unix.EINVAL
 	}
-	q.receives.Publish()
-	return n, err
+	return q.receives.post(wrs)
 }
 
 func (q *qp) Destroy() error {

@@ -16,6 +16,8 @@ const (
 	CmdModifyQP          = 26
 	CmdDestroyQP         = 27
 	CmdPostSend          = 28
+	CmdCreateSRQ         = 32
+	CmdDestroySRQ        = 35
 )
 
 // Work request opcodes. enum ib_uverbs_wr_opcode, ib_user_verbs.h.
@@ -256,6 +258,36 @@ type DestroyQP struct {
 
 // DestroyQPResp is struct ib_uverbs_destroy_qp_resp, ib_user_verbs.h.
 type DestroyQPResp struct {
+	EventsReported uint32 `abi:"events_reported"`
+}
+
+// CreateSRQ is struct ib_uverbs_create_srq, ib_user_verbs.h.
+type CreateSRQ struct {
+	Response   Pointer `abi:"response"`
+	UserHandle uint64  `abi:"user_handle"`
+	PDHandle   uint32  `abi:"pd_handle"`
+	MaxWR      uint32  `abi:"max_wr"`
+	MaxSGE     uint32  `abi:"max_sge"`
+	SRQLimit   uint32  `abi:"srq_limit"`
+}
+
+// CreateSRQResp is struct ib_uverbs_create_srq_resp, ib_user_verbs.h.
+type CreateSRQResp struct {
+	SRQHandle uint32 `abi:"srq_handle"`
+	MaxWR     uint32 `abi:"max_wr"`
+	MaxSGE    uint32 `abi:"max_sge"`
+	SRQN      uint32 `abi:"srqn"`
+}
+
+// DestroySRQ is struct ib_uverbs_destroy_srq, ib_user_verbs.h.
+type DestroySRQ struct {
+	Response  Pointer `abi:"response"`
+	SRQHandle uint32  `abi:"srq_handle"`
+	_         uint32
+}
+
+// DestroySRQResp is struct ib_uverbs_destroy_srq_resp, ib_user_verbs.h.
+type DestroySRQResp struct {
 	EventsReported uint32 `abi:"events_reported"`
 }
 

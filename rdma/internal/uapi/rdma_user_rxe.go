@@ -20,6 +20,14 @@ type RxeCreateQPResp struct {
 	SQMI MMInfo `abi:"sq_mi"`
 }
 
+// RxeCreateSRQResp is the driver's part behind CreateSRQResp.
+// struct rxe_create_srq_resp, rdma_user_rxe.h.
+type RxeCreateSRQResp struct {
+	MI     MMInfo `abi:"mi"`
+	SRQNum uint32 `abi:"srq_num"`
+	_      uint32
+}
+
 // RxeQueueBuf is the head of a queue shared with the kernel; the elements
 // follow it. struct rxe_queue_buf, rdma_user_rxe.h.
 type RxeQueueBuf struct {

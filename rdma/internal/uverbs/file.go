@@ -91,6 +91,12 @@ func (f *File) DestroyCQ(handle uint32) error {
 	return call(f, uapi.CmdDestroyCQ, uapi.DestroyCQ{Response: uapi.PointerTo(resp), CQHandle: handle}, resp)
 }
 
+// DestroySRQ removes a shared receive queue; EBUSY while a queue pair uses it.
+func (f *File) DestroySRQ(handle uint32) error {
+	resp := new(uapi.DestroySRQResp)
+	return call(f, uapi.CmdDestroySRQ, uapi.DestroySRQ{Response: uapi.PointerTo(resp), SRQHandle: handle}, resp)
+}
+
 // ModifyQP changes what req.AttrMask names.
 func (f *File) ModifyQP(req uapi.ModifyQP) error {
 	return call(f, uapi.CmdModifyQP, req, none)

@@ -28,6 +28,20 @@ func (f *File) CreateRxeCQ(entries uint32, channel int) (RxeCQ, error) {
 	return *resp, err
 }
 
+// RxeSRQ is a shared receive queue of rdma_rxe.
+type RxeSRQ struct {
+	uapi.CreateSRQResp
+	Driver uapi.RxeCreateSRQResp
+}
+
+// CreateRxeSRQ makes a shared receive queue; req.Response is filled in.
+func (f *File) CreateRxeSRQ(req uapi.CreateSRQ) (RxeSRQ, error) {
+	resp := new(RxeSRQ)
+	req.Response = uapi.PointerTo(resp)
+	err := call(f, uapi.CmdCreateSRQ, req, resp)
+	return *resp, err
+}
+
 // CreateRxeQP makes a queue pair; req.Response is filled in.
 func (f *File) CreateRxeQP(req uapi.CreateQP) (RxeQP, error) {
 	resp := new(RxeQP)

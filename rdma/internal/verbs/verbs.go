@@ -64,6 +64,8 @@ type Backend interface {
 	CreateCQ(entries uint32) (CQ, error)
 	// CreateEventCQ makes one with a completion channel of its own.
 	CreateEventCQ(entries uint32) (EventCQ, error)
+	// CreateSRQ makes a shared receive queue.
+	CreateSRQ(SRQInit) (SRQ, error)
 	// CreateQP makes a queue pair in the state Reset.
 	CreateQP(QPInit) (QP, error)
 
@@ -116,7 +118,7 @@ type QP interface {
 	// immediate (OpWriteImm) takes some, too, and leaves it as it is. A queue pair
 	// in the error state flushes what is queued. Queue it before the message comes: the sender is to
 	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
-	// one processor does nothing else.
+	// one processor does nothing else. EINVAL of a queue pair that shares its receives.
 	PostReceives(wrs []ReceiveWR) (n int, err error)
 	// Destroy drops requests under way without a completion.
 	Destroy() error
@@ -145,7 +147,8 @@ type QPInit struct {
 	Type           QPType
 	SendCQ, RecvCQ CQ // of the same backend
 	MaxSend        uint32
-	MaxRecv        uint32
+	MaxRecv        uint32 // does not count with SRQ
+	SRQ            SRQ    // of the same backend and domain, where its receives come from; nil: it has its own
 	MaxSGE         uint32 // pieces of memory of a request, and of a receive; 0 is 1
 	MaxInline      uint32 // bytes that a request may carry inline
 }

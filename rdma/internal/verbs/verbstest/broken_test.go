@@ -23,6 +23,8 @@ type hooks struct {
 	post       func(verbs.QP, []verbs.WR) (int, error)
 	receive    func(verbs.QP, []verbs.ReceiveWR) (int, error)
 	destroyQP  func(verbs.QP) error
+	share      func(verbs.SRQ, []verbs.ReceiveWR) (int, error)
+	destroySRQ func(verbs.SRQ) error
 }
 
 func (b broken) QueryPort(port uint8) (verbs.PortAttr, error) {
@@ -135,11 +137,41 @@ func (b broken) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 			*q = ours.CQ
 		}
 	}
+	if ours, is := init.SRQ.(brokenSRQ); is {
+		init.SRQ = ours.SRQ
+	}
 	q, err := b.Backend.CreateQP(init)
 	if err != nil {
 		return nil, err
 	}
 	return brokenQP{q, b.hooks}, nil
+}
+
+type brokenSRQ struct {
+	verbs.SRQ
+	*hooks
+}
+
+func (b broken) CreateSRQ(init verbs.SRQInit) (verbs.SRQ, error) {
+	q, err := b.Backend.CreateSRQ(init)
+	if err != nil {
+		return nil, err
+	}
+	return brokenSRQ{q, b.hooks}, nil
+}
+
+func (q brokenSRQ) PostReceives(wrs []verbs.ReceiveWR) (int, error) {
+	if q.share != nil {
+		return q.share(q.SRQ, wrs)
+	}
+	return q.SRQ.PostReceives(wrs)
+}
+
+func (q brokenSRQ) Destroy() error {
+	if q.destroySRQ != nil {
+		return q.destroySRQ(q.SRQ)
+	}
+	return q.SRQ.Destroy()
 }
 
 func (q brokenQP) Modify(attr verbs.QPAttr) error {

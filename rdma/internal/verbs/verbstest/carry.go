@@ -111,7 +111,7 @@ func (q *qp) hears(op verbs.Op) bool {
 	if q == nil || q.state != verbs.ReadyToRecv && q.state != verbs.ReadyToSend {
 		return false
 	}
-	return !takesReceive(op) || len(q.receives) > 0
+	return !takesReceive(op) || len(q.receives.waiting) > 0
 }
 
 func (q *qp) carryOut(p *posted, peer *qp) verbs.Status {
@@ -168,7 +168,7 @@ func atomically(wr *verbs.WR, here, there []byte) {
 
 // take has a message arrive where the memory was queued first, and tells what its sender is told.
 func (q *qp) take(wr *verbs.WR, message *found, length uint32) verbs.Status {
-	p := &q.receives[0].pieces
+	p := &q.receives.waiting[0].pieces
 	there, ok := q.device.find(q.pd, p, verbs.AccessLocalWrite)
 	switch {
 	case !ok:

@@ -29,6 +29,7 @@ type Device struct {
 	pds     map[verbs.Handle]int // with the number of users
 	mrs     map[verbs.Handle]*region
 	cqs     map[*cq]int
+	srqs    map[*srq]int
 	qps     map[uint32]*qp
 }
 
@@ -45,7 +46,7 @@ func (d *Device) Open() verbs.Backend {
 	defer d.mu.Unlock()
 	if d.pds == nil {
 		d.pds, d.mrs = map[verbs.Handle]int{}, map[verbs.Handle]*region{}
-		d.cqs, d.qps = map[*cq]int{}, map[uint32]*qp{}
+		d.cqs, d.qps, d.srqs = map[*cq]int{}, map[uint32]*qp{}, map[*srq]int{}
 	}
 	o := &opened{device: d}
 	d.users = append(d.users, o)
@@ -61,13 +62,14 @@ func (d *Device) Remove() {
 	clear(d.mrs)
 	clear(d.cqs)
 	clear(d.qps)
+	clear(d.srqs)
 }
 
 // Held is how many objects live.
 func (d *Device) Held() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps)
+	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps) + len(d.srqs)
 }
 
 // ask begins every request; its caller unlocks.

@@ -71,12 +71,13 @@ type qp struct {
 	pd         verbs.Handle
 	send, recv *cq
 	max        int
-	maxRecv    int
 	most       verbs.Limits
 	state      verbs.QPState
 	dest       uint32
-	queue      []posted   // and not carried out
-	receives   []received // and not taken by a message
+	queue      []posted // and not carried out
+	own        receives
+	receives   *receives // its own, or those that it shares
+	shared     *srq      // whose they are
 }
 
 // posted is a request with its pieces of memory, out of the caller's.
@@ -84,12 +85,6 @@ type posted struct {
 	wr     verbs.WR
 	pieces pieces
 	inline []byte // what it carries
-}
-
-// received is memory for a message, the same.
-type received struct {
-	id     uint64
-	pieces pieces
 }
 
 func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -108,8 +103,16 @@ func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if !ours || !oursToo || send.device != d || recv.device != d || !domain || init.MaxSend > maxWork || init.MaxRecv > maxWork || init.MaxSGE > maxPieces || init.MaxInline > maxInline {
 		return nil, unix.EINVAL
 	}
-	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend), maxRecv: int(init.MaxRecv), most: init.Limits()}
-	q.queue, q.receives = make([]posted, 0, q.max), make([]received, 0, q.maxRecv)
+	q := &qp{device: d, qpn: d.number(), pd: init.PD, send: send, recv: recv, max: int(init.MaxSend), most: init.Limits()}
+	q.queue = make([]posted, 0, q.max)
+	if q.receives = &q.own; init.SRQ == nil {
+		q.own = newReceives(init.MaxRecv, q.most)
+	} else if q.shared = d.ours(init.SRQ); q.shared == nil {
+		return nil, unix.EINVAL
+	} else {
+		q.receives = &q.shared.receives
+		d.srqs[q.shared]++
+	}
 	d.qps[q.qpn] = q
 	d.pds[q.pd]++
 	d.cqs[q.send]++
@@ -168,13 +171,10 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	if q.device.removed {
 		return 0, unix.EIO
 	}
-	for n < len(wrs) && len(q.receives) < q.maxRecv {
-		if err = wrs[n].Plain(q.most); err != nil {
-			break
-		}
-		q.receives = append(q.receives, received{wrs[n].ID, newPieces(wrs[n].SGEs)})
-		n++
+	if q.shared != nil {
+		return 0, unix.EINVAL
 	}
+	n, err = q.own.post(wrs)
 	if q.state == verbs.ErrorState {
 		q.fail()
 	}
@@ -184,19 +184,19 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	return n, err
 }
 
-// fail puts a queue pair into the error state, and flushes the memory for messages.
+// fail puts a queue pair into the error state, and flushes the memory for messages that is its own.
 func (q *qp) fail() {
 	q.state = verbs.ErrorState
-	for len(q.receives) > 0 {
+	for len(q.own.waiting) > 0 {
 		q.receive(verbs.Completion{Status: verbs.StatusFlushed})
 	}
 }
 
 // receive completes the memory that was queued first.
 func (q *qp) receive(c verbs.Completion) {
-	c.ID, c.QPN = q.receives[0].id, q.qpn
+	c.ID, c.QPN = q.receives.waiting[0].id, q.qpn
 	q.recv.add(c)
-	q.receives = append(q.receives[:0], q.receives[1:]...)
+	q.receives.waiting = append(q.receives.waiting[:0], q.receives.waiting[1:]...)
 }
 
 // received is the completion of what a request brought.
@@ -233,4 +233,7 @@ func (q *qp) drop() {
 	d.pds[q.pd]--
 	d.cqs[q.send]--
 	d.cqs[q.recv]--
+	if q.shared != nil {
+		d.srqs[q.shared]--
+	}
 }

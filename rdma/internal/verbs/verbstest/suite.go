@@ -78,6 +78,8 @@ func checks() []check {
 		{"immediates", testImmediates},
 		{"full receive queue", testFullReceives},
 		{"flush of receives", testReceivesFlushed},
+		{"shared receives", testShared},
+		{"shared receives in use", testSharedInUse},
 		{"unreliable connection", testUnreliable},
 		{"dropped", testDropped},
 		{"allocations", testAllocations},

@@ -237,6 +237,29 @@ var defects = map[string]map[string]hooks{
 		}},
 	},
 	"flush of receives": {"not done": {modify: func(q verbs.QP, a verbs.QPAttr) error { return onlyTo(q, a, verbs.ReadyToSend) }}},
+	"shared receives": {
+		"the last memory first": {share: func(q verbs.SRQ, wrs []verbs.ReceiveWR) (int, error) {
+			wrs = slices.Clone(wrs)
+			slices.Reverse(wrs)
+			return q.PostReceives(wrs)
+		}},
+		"the first piece alone": {share: func(q verbs.SRQ, wrs []verbs.ReceiveWR) (int, error) {
+			wrs = slices.Clone(wrs)
+			for i := range wrs {
+				wrs[i].SGEs = wrs[i].SGEs[:1]
+			}
+			return q.PostReceives(wrs)
+		}},
+		"told as one queue pair's": {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.QPN = 1 }) })},
+	},
+	"shared receives in use": {
+		"its users are ignored": {destroySRQ: func(q verbs.SRQ) error { return excused(q.Destroy(), unix.EBUSY) }},
+		"receives of its own":   {receive: func(verbs.QP, []verbs.ReceiveWR) (int, error) { return 1, nil }},
+		"says that all fit": {share: func(q verbs.SRQ, wrs []verbs.ReceiveWR) (int, error) {
+			_, err := q.PostReceives(wrs)
+			return len(wrs), err
+		}},
+	},
 	"unreliable connection": {
 		"a read is a write": {post: changed(func(w *verbs.WR) {
 			if w.Op == verbs.OpRead {
