@@ -23,6 +23,10 @@ func (o Options) validateMessages() error {
 	// A write that was dropped shows in the bytes alone, and would pass for one that the disk has lost.
 	case !umem.Reliable(o.Connection) && !umem.Received(o.Verb) && o.Check == CheckOff:
 		return fault.Usagef("--check off: what --connection %s drops of --verb %s is told from a loss by the check alone; leave it out, or give --verb write-imm", o.Connection, o.Verb)
+	case o.SRQ && !rdma:
+		return fault.Usagef("--srq: the holder %s has no queue pairs; give --holder rdma", o.Scenario.Holder)
+	case o.SRQ && !umem.Received(o.Verb):
+		return fault.Usagef("--srq: --verb %s takes no receives; give --verb send, send-imm or write-imm", o.Verb)
 	case o.Pieces < 1 || o.Pieces > umem.MaxPieces:
 		return fault.Usagef("--sge %d: give from 1 to %d pieces of memory of a message", o.Pieces, umem.MaxPieces)
 	case o.Pieces > 1 && !rdma:

@@ -58,6 +58,7 @@ type Options struct {
 	Inline        int           // bytes; operations that carry no more have them inline
 	RateLimit     int64         // bytes a second at most; 0: as many as can be
 	QueuePairs    int           // connections that share the traffic
+	SRQ           bool          // and their receives: one queue has them
 	TxDepth       int           // messages of each that are under way at most
 	Events        bool          // completions are slept for until the device tells of them, where else they are polled for
 	Regions       int           // memory regions that the file's region is registered as
@@ -305,6 +306,7 @@ func (o Options) settings() record.Settings {
 		Inline:        o.Inline,
 		RateLimit:     o.RateLimit,
 		QueuePairs:    o.QueuePairs,
+		SRQ:           o.SRQ,
 		TxDepth:       o.TxDepth,
 		Events:        o.Events,
 		Regions:       o.Regions,

@@ -32,6 +32,24 @@ func TestUnreliable(t *testing.T) {
 	}
 }
 
+// Queue pairs that have their receives in common bring the same bytes to the same places, whichever way, and lose the same.
+func TestSharedReceives(t *testing.T) {
+	for _, of := range [][]string{
+		{"--backend", "uverbs", "--verb", "send", "--size", "5000", "--bidirectional"},
+		{"--backend", "ibverbs", "--verb", "send-imm", "--sge", "3", "--events", "--bidirectional"},
+		{"--backend", "uverbs", "--verb", "write-imm", "--connection", "UC", "--release", "kill"},
+		{"--backend", "ibverbs", "--verb", "send", "--connection", "UC", "-n", "200", "--size", "16384"},
+	} {
+		r, _ := ran(t, append(of, "--srq", "-q", "3", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || !r.Settings.SRQ {
+			t.Errorf("%q: %s (%s), want %s; %q", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements)
+		}
+		if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {
+			t.Errorf("%q: what arrived: %+v", of, a)
+		}
+	}
+}
+
 // What the network drops is told of within seconds, whether it is all or some, and is no loss of the file's.
 func TestUnreliableDropped(t *testing.T) {
 	twoHosts(t)

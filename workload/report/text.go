@@ -107,6 +107,9 @@ func trafficLine(r *record.Record) string {
 	if c := r.Settings.Connection; r.Scenario.Holder == "rdma" && c != "" && c != "RC" {
 		of += " over " + c
 	}
+	if r.Settings.SRQ {
+		of += ", received from a shared receive queue"
+	}
 	line := fmt.Sprintf("%d operations%s, %d bytes in %.2f s", t.Operations, of, t.Bytes, t.Seconds)
 	if t.Attempts > 0 {
 		line += fmt.Sprintf("; %d of %d calls held their pages all the while", t.Held, t.Attempts)

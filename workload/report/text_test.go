@@ -84,8 +84,8 @@ func TestTextOfTraffic(t *testing.T) {
 	if usual := text(); !strings.Contains(usual, "8 operations, ") || strings.Contains(usual, "memory regions") {
 		t.Error(usual)
 	}
-	r.Settings = record.Settings{Connection: "UC", Verb: "send", Regions: 64, Release: "parallel"}
-	if other := text(); !strings.Contains(other, "8 operations of send over UC, ") || strings.Count(other, "as 64 memory regions, released by several threads at once") != 1 {
+	r.Settings = record.Settings{Connection: "UC", SRQ: true, Verb: "send", Regions: 64, Release: "parallel"}
+	if other := text(); !strings.Contains(other, "8 operations of send over UC, received from a shared receive queue, ") || strings.Count(other, "as 64 memory regions, released by several threads at once") != 1 {
 		t.Error(other)
 	}
 }

@@ -25,6 +25,7 @@ type transfer struct {
 	overwriting    func(context.Context) error // before a further pass; nil: nobody minds
 
 	sent      record.Traffic
+	orders    uint64        // that were given
 	forwarded int           // messages of sent from the source to the target
 	paused    time.Duration // of overwriting
 }
@@ -124,6 +125,7 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 	order := end.Order{Within: orderTime}
 	for n > 0 {
 		order.First, order.Messages = t.sent.Operations, min(n, max(1, orderBytes/t.pass.Size))
+		order.Turn, t.orders = t.orders, t.orders+1
 		if t.config.Receives() {
 			order.Messages, order.Within = min(order.Messages, t.expectable()), 0
 			if err := receiver.Expect(ctx, order); err != nil {
@@ -147,9 +149,13 @@ func (t *transfer) messages(ctx context.Context, n int, back bool) error {
 
 // expectable is how many messages an order has at most that takes as long as they do.
 func (t *transfer) expectable() int {
-	most := end.MostReceives(t.config.QueuePairs)
+	most := t.config.MostReceives()
 	if !t.config.Acknowledged() { // nothing else keeps what is under way within bounds
-		most = min(most, t.config.QueuePairs*t.config.Depth)
+		pairs := t.config.QueuePairs
+		if t.config.SRQ { // of which one is used at a time
+			pairs = 1
+		}
+		most = min(most, pairs*t.config.Depth)
 	}
 	if t.config.RateLimit > 0 {
 		most = min(most, max(1, int(t.config.RateLimit/int64(t.pass.Size))))

@@ -44,6 +44,7 @@ type Config struct {
 	ReadOnly      bool   // the device may not write to them: the process itself does, and it reads
 	Release       string // how they are released: one of Releases
 	QueuePairs    int    // connections that share the traffic
+	SRQ           bool   // and their receives: one queue has them
 	Depth         int    // messages of each that are under way at most
 	Events        bool   // the ends sleep until the device tells of completions
 	MessageBytes  int    // that an RDMA operation carries
@@ -110,7 +111,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}

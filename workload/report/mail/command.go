@@ -83,6 +83,7 @@ func RunFlags(r *record.Record) []string {
 	o := r.Settings
 	add(o.MessageBytes > 0 && o.MessageBytes != quickMessage, "--size", o.MessageBytes)
 	add(o.QueuePairs > 1, "--qp", o.QueuePairs)
+	add(o.SRQ, "--srq")
 	add(o.Pieces > 1, "--sge", o.Pieces)
 	add(o.Inline > 0, "--inline", o.Inline)
 	add(o.RateLimit > 0, "--rate-limit", o.RateLimit)

@@ -89,11 +89,12 @@ func TestLeftClean(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	for verb, wants := range map[string][]string{
 		"read": {"[BUG] ext4: RDMA READ into mmap lost", "Fill it by RDMA READs of an anonymous region.", "Send RDMA READs of new bytes.", "--verb read"},
-		"send": {"[BUG] ext4: RDMA SEND into mmap lost", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it.", "--verb send", "--connection UC"},
+		"send": {"[BUG] ext4: RDMA SEND into mmap lost", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it.", "--verb send", "--connection UC", "--srq"},
 	} {
 		r := lost()
 		r.Scenario.Holder, r.Device = "rdma", record.Device{Name: "rxe0", Driver: "rdma_rxe", Backend: "uverbs"}
 		r.Settings.Verb, r.Settings.Connection = verb, map[string]string{"read": "RC", "send": "UC"}[verb]
+		r.Settings.SRQ = verb == "send"
 		m, err := FromRun(r, nil)
 		if err != nil {
 			t.Fatal(err)

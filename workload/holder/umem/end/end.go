@@ -34,6 +34,7 @@ type Config struct {
 	Connection string // of its queue pairs: one of Connections
 	Verb       string // how bytes move: one of Verbs
 	QueuePairs int    // connections that share the traffic
+	SRQ        bool   // and their receives: one queue has them
 	Depth      int    // messages of each that are under way at most
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 	HugePages  bool   // the source's region is of huge pages, wherever it is
@@ -55,6 +56,7 @@ type End struct {
 	path     rdma.Path
 	pairs    []*pair
 	byNumber map[uint32]*pair
+	inboxes  []*inbox // of the pairs, or the one that they share
 	mine     pieces
 	theirs   Region
 	pass     holder.Pass
@@ -112,15 +114,34 @@ func Open(c Config) (_ *End, err error) {
 	if e.path, err = e.context.Path(c.Path); err != nil {
 		return nil, err
 	}
-	for range c.QueuePairs {
-		p, err := newPair(e.pd, e.cq, c, e.took)
-		if err != nil {
-			return nil, err
+	if err := e.makePairs(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *End) makePairs() (err error) {
+	c := e.config
+	var srq *rdma.SRQ
+	if c.SRQ {
+		if srq, err = e.pd.CreateSRQ(rdma.SRQConfig{MaxRecv: receiveDepth, MaxPieces: c.Pieces}); err != nil {
+			return err
 		}
+		e.inboxes = append(e.inboxes, newInbox(c, srq.PostReceives))
+	}
+	for range c.QueuePairs {
+		p, err := newPair(e.pd, e.cq, c, srq, e.took)
+		if err != nil {
+			return err
+		}
+		if srq == nil {
+			e.inboxes = append(e.inboxes, newInbox(c, p.qp.PostReceives))
+		}
+		p.inbox = e.inboxes[len(e.inboxes)-1]
 		e.pairs = append(e.pairs, p)
 		e.byNumber[p.qp.Address().QPN] = p
 	}
-	return e, nil
+	return nil
 }
 
 // Device is the RDMA device.

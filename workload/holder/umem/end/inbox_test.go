@@ -43,7 +43,7 @@ func TestTakesReceive(t *testing.T) {
 			c := Config{Connection: verb, Verb: name}
 			e := &End{config: c, verb: verbNamed(name), pairs: make([]*pair, 3), pass: holder.Pass{Size: 4096, Target: 7 * 4096, Source: 4096}}
 			n, got := e.count(Order{Messages: 100}), ""
-			for i := range n {
+			for i := range e.pass.Count() {
 				got += map[bool]string{true: "x", false: "."}[e.takesReceive(i, n)]
 			}
 			if got != want {
@@ -53,6 +53,24 @@ func TestTakesReceive(t *testing.T) {
 				t.Errorf("an order of 2 messages has %d", short)
 			}
 		}
+	}
+}
+
+// Messages that take receives in common go through one queue pair until the next order, and both ends choose the same; others
+// through all in turn.
+func TestPairOfMessage(t *testing.T) {
+	for srq, want := range map[bool]string{false: "1201201", true: "2222222"} {
+		e := &End{config: Config{SRQ: srq, QueuePairs: 3}, pairs: []*pair{{depth: 0}, {depth: 1}, {depth: 2}}}
+		got := ""
+		for n := range 7 {
+			got += string(rune('0' + e.pair(Order{First: 4, Turn: 5}, n).depth))
+		}
+		if got != want {
+			t.Errorf("receives in common %v: through %s, want %s", srq, got, want)
+		}
+	}
+	if one, each := (Config{SRQ: true, QueuePairs: 3}).MostReceives(), (Config{QueuePairs: 3}).MostReceives(); one != receiveDepth || each != 3*receiveDepth {
+		t.Errorf("%d and %d messages can be expected", one, each)
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 type Order struct {
 	// First is the number of the first message among all of both directions, which says through
 	// which queue pairs they go.
-	First    uint64        `json:"first"`
+	First uint64 `json:"first"`
+	// Turn is the number of the order, which says through which queue pair all go that take receives in common: these are
+	// taken in the order in which messages come, which they keep within a queue pair alone.
+	Turn     uint64        `json:"turn"`
 	To       int64         `json:"to"`        // where the first is of the target's region, in bytes
 	Messages int           `json:"messages"`  // at most; they end with the pass
 	Within   time.Duration `json:"within_ns"` // no more are begun then; 0: it does not matter
@@ -36,8 +39,22 @@ type Done struct {
 	To       int64  `json:"to"` // where the next message is; at the end of the target's region the pass is over
 }
 
-// MostReceives is how many messages an end with so many queue pairs can expect at once.
-func MostReceives(queuePairs int) int { return queuePairs * receiveDepth }
+// MostReceives is how many messages an end so opened can expect at once.
+func (c Config) MostReceives() int {
+	if c.SRQ {
+		return receiveDepth
+	}
+	return c.QueuePairs * receiveDepth
+}
+
+// pair is through which queue pair the n-th message of an order goes.
+func (e *End) pair(o Order, n int) *pair {
+	at := o.First + uint64(n)
+	if e.config.SRQ {
+		at = o.Turn
+	}
+	return e.pairs[at%uint64(len(e.pairs))]
+}
 
 // Send sends messages, and returns when they are done as far as this end knows.
 func (e *End) Send(ctx context.Context, o Order) (Done, error) {
@@ -66,7 +83,7 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 		if err := e.keepPace(ctx, m.Length); err != nil {
 			return done, err
 		}
-		p := e.pairs[(o.First+uint64(done.Messages))%uint64(len(e.pairs))]
+		p := e.pair(o, done.Messages)
 		if len(p.batch) == cap(p.batch) {
 			if err := e.flush(ctx, p); err != nil {
 				return done, err
@@ -84,12 +101,12 @@ func (e *End) send(ctx context.Context, o Order) (Done, error) {
 	return done, nil
 }
 
-// Expect makes receives ready for messages, which are no more than MostReceives.
+// Expect makes receives ready for messages, which are no more than Config.MostReceives.
 func (e *End) Expect(o Order) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if most := MostReceives(len(e.pairs)); o.Messages > most {
+	if most := e.config.MostReceives(); o.Messages > most {
 		return fmt.Errorf("%d messages cannot be expected at once, but %d", o.Messages, most)
 	}
 	n, count := 0, e.count(o)
@@ -98,20 +115,28 @@ func (e *End) Expect(o Order) error {
 			break
 		}
 		if e.takesReceive(n, count) {
-			e.pairs[(o.First+uint64(n))%uint64(len(e.pairs))].inbox.expect(e.mine.slice(e.offset(m), m.Length))
+			e.pair(o, n).inbox.expect(e.mine.slice(e.offset(m), m.Length))
 		}
 		n++
 	}
-	for _, p := range e.pairs {
-		if err := p.inbox.ready(); err != nil {
+	for _, b := range e.inboxes {
+		if err := b.ready(); err != nil {
 			return e.explain(err)
 		}
 	}
 	return nil
 }
 
-// count is how many messages an order is that is carried out wholly.
-func (e *End) count(o Order) (n int) {
+// marks says whether the last messages of an order take a receive, and no others: nobody acknowledges what arrives, nor
+// does the verb tell of it.
+func (e *End) marks() bool { return !e.config.Acknowledged() && !e.verb.receives }
+
+// count is how many messages an order is at most or, where it matters which are the last, exactly.
+func (e *End) count(o Order) int {
+	if !e.marks() {
+		return o.Messages
+	}
+	n := 0
 	for range e.pass.From(o.To) {
 		if n == o.Messages {
 			break
@@ -122,12 +147,9 @@ func (e *End) count(o Order) (n int) {
 }
 
 // takesReceive says whether the n-th of so many messages of an order does: each, where the verb has it, or the last
-// one of each queue pair, where nobody acknowledges. They go through the queue pairs in turn.
+// one of each queue pair. They go through the queue pairs in turn.
 func (e *End) takesReceive(n, of int) bool {
-	if e.config.Acknowledged() || e.verb.receives {
-		return e.verb.receives
-	}
-	return n+len(e.pairs) >= of
+	return e.verb.receives || e.marks() && n+len(e.pairs) >= of
 }
 
 // droppedAfter is how long no message may arrive of those that were sent, where nothing repeats them: longer than
@@ -156,8 +178,8 @@ func (e *End) Await(ctx context.Context) error {
 
 // missing is how many messages are expected and not here.
 func (e *End) missing() (n uint64) {
-	for _, p := range e.pairs {
-		n += p.inbox.missing()
+	for _, b := range e.inboxes {
+		n += b.missing()
 	}
 	return n
 }

@@ -46,20 +46,17 @@ const (
 // answers: two batches fit, so the queue does not run dry meanwhile.
 func batchLength(depth int) int { return max(1, depth/2) }
 
-func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, took *latency.Histogram) (*pair, error) {
+func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, srq *rdma.SRQ, took *latency.Histogram) (p *pair, err error) {
 	v := verbNamed(c.Verb)
-	p := &pair{verb: v, depth: c.Depth, batch: make([]rdma.Request, 0, batchLength(c.Depth)), took: took, pieces: max(1, c.Pieces), inline: c.Inline}
+	p = &pair{verb: v, depth: c.Depth, batch: make([]rdma.Request, 0, batchLength(c.Depth)), took: took, pieces: max(1, c.Pieces), inline: c.Inline}
 	if !v.sends() { // what comes in is not inline
 		p.inline = 0
 	}
-	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
+	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, SRQ: srq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
 	if c.Receives() {
 		config.MaxRecv = receiveDepth
 	}
-	var err error
-	if p.qp, err = pd.CreateQP(config); err == nil {
-		p.inbox = newInbox(c, p.qp.PostReceives)
-	}
+	p.qp, err = pd.CreateQP(config)
 	return p, err
 }
 

@@ -32,7 +32,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 	var answer reply
 	if err == nil {
 		answer, err = p.line.ask(ctx, request{Open: &openRequest{
-			Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, Depth: c.Depth, Events: c.Events,
+			Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
 			ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit,
 			MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 		}})

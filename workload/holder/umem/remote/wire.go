@@ -52,6 +52,7 @@ type openRequest struct {
 	Connection string `json:"connection"`
 	Verb       string `json:"verb"`
 	QueuePairs int    `json:"queue_pairs"`
+	SRQ        bool   `json:"srq"`
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
 	ReadOnly   bool   `json:"read_only"`
@@ -108,7 +109,7 @@ func newFailure(err error) *failure {
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, Depth: r.Depth, Events: r.Events,
+		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Events: r.Events,
 		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
