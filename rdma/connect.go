@@ -30,7 +30,7 @@ func (qp *QP) Connect(remote Address, path Path) error {
 		gid = path.GID.Addr
 	}
 	remote.LID = cmp.Or(remote.LID, path.LID)
-	steps, err := connectSteps(qp.address.PSN, remote, gid, path, qp.config.Type)
+	steps, to, err := connectSteps(qp.address.PSN, remote, gid, path, qp.config.Type)
 	if err != nil {
 		return newConnectError(qp.address, remote, gid, err)
 	}
@@ -50,6 +50,12 @@ func (qp *QP) Connect(remote Address, path Path) error {
 		if err := qp.pair.Modify(step); err != nil {
 			return newConnectError(qp.address, remote, gid, err)
 		}
+	}
+	if qp.config.Type != UD {
+		return nil
+	}
+	if err := qp.sendTo(remote.QPN, to); err != nil {
+		return newConnectError(qp.address, remote, gid, err)
 	}
 	return nil
 }
@@ -74,11 +80,11 @@ const (
 	maxGIDIndex = math.MaxUint8
 )
 
-// connectSteps are the changes of a queue pair to INIT, RTR and RTS.
-func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transport QPType) ([]verbs.QPAttr, error) {
+// connectSteps are the changes of a queue pair to INIT, RTR and RTS, and the way to the other one.
+func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transport QPType) ([]verbs.QPAttr, verbs.AH, error) {
 	mtu, ok := verbs.MTUOf(path.MTU)
 	if !ok {
-		return nil, fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096", path.MTU)
+		return nil, verbs.AH{}, fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096", path.MTU)
 	}
 	for _, n := range []struct {
 		what       string
@@ -91,7 +97,7 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		{"packet sequence number", int(remote.PSN), 0, max24},
 	} {
 		if n.n < n.from || n.n > n.upTo {
-			return nil, limitError(n.what, n.n, n.from, n.upTo)
+			return nil, verbs.AH{}, limitError(n.what, n.n, n.from, n.upTo)
 		}
 	}
 	port := uint8(path.Port)
@@ -117,6 +123,11 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		rtr.AH.HopLimit, rtr.AH.TrafficClass = hopLimit, path.TrafficClass
 	}
 	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
+	if transport == UD {
+		steps := datagramSteps(init, psn)
+		rtr.AH.SGID, rtr.AH.DMAC = sourceOf(path, gid)
+		return steps, rtr.AH, nil
+	}
 	if transport == UC {
 		init.Access &^= verbs.AccessRemoteRead // which it does not carry
 	}
@@ -126,7 +137,7 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		rts.Mask |= verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
 		rts.Timeout, rts.RetryCount, rts.RNRRetry, rts.MaxRDAtomic = ackTimeout, retryCount, rnrRetry, maxRDAtomic
 	}
-	return []verbs.QPAttr{init, rtr, rts}, nil
+	return []verbs.QPAttr{init, rtr, rts}, rtr.AH, nil
 }
 
 func newConnectError(local, remote Address, gid netip.Addr, err error) error {

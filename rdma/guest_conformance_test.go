@@ -30,11 +30,12 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	mtu, _ := verbs.MTUOf(path.MTU)
+	gid := path.GID.Addr.As16()
 	for _, backend := range []Backend{Uverbs, IBVerbs} {
 		t.Run(string(backend), func(t *testing.T) {
 			verbstest.Run(t, verbstest.Target{
 				Open:      opener(d, backend),
-				AH:        verbs.AH{Global: true, DGID: path.GID.Addr.As16(), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
+				AH:        verbs.AH{Global: true, DGID: gid, SGID: gid, DMAC: ownMAC(path), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
 				MTU:       mtu,
 				Held:      objects,
 				File:      mappedFile(t, 64<<10),

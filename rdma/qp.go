@@ -21,6 +21,9 @@ type QPType uint8
 const (
 	RC = QPType(verbs.RC) // reliable connection
 	UC = QPType(verbs.UC) // unreliable connection
+	// Unreliable datagrams: messages of at most the bytes of a packet. Connect says where all of a queue pair go, and what
+	// is received has GRHBytes in front of it.
+	UD = QPType(verbs.UD)
 )
 
 func (t QPType) String() string {
@@ -29,6 +32,8 @@ func (t QPType) String() string {
 		return "RC"
 	case UC:
 		return "UC"
+	case UD:
+		return "UD"
 	}
 	return fmt.Sprintf("queue pair type %d", uint8(t))
 }
@@ -68,9 +73,11 @@ type QP struct {
 	object  *object
 	config  QPConfig
 	address Address
+	domain  verbs.Handle
 
 	mu   sync.Mutex
-	pair verbs.QP // nil once destroyed
+	pair verbs.QP        // nil once destroyed
+	to   *verbs.Datagram // where all datagrams go; nil of another type, or not connected
 	// What PostAll gives to pair: requests, each of its own elements of sges, as many as config says.
 	wrs      []verbs.WR
 	sges     []verbs.SGE
@@ -117,7 +124,7 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 			return nil, &Error{Op: "create", Object: what, reason: errors.New("one of its queues is of another context")}
 		}
 	}
-	qp := &QP{config: cfg}
+	qp := &QP{config: cfg, domain: pd.handle}
 	o, err := ctx.create(label{text: what}, needs, qp.destroy, func() (err error) {
 		// create keeps both queues from ending.
 		qp.pair, err = ctx.backend.CreateQP(verbs.QPInit{
@@ -213,7 +220,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 	for i := range ws {
 		err := checkPieces(&ws[i].Local, ws[i].More, qp.config.pieces())
 		if err == nil && !qp.config.Type.Does(ws[i].Op) {
-			err = fmt.Errorf("%v queue pairs carry no operation that is answered: reads and atomic operations take RC", qp.config.Type)
+			err = fmt.Errorf("%v queue pairs have no such operation", qp.config.Type)
 		}
 		if err != nil {
 			return 0, &Error{Op: "post", Object: fmt.Sprintf("request %d", ws[i].ID), reason: err}
@@ -230,7 +237,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 		w := &ws[i]
 		wrs[i].SGEs = fillPieces(qp.sges, i, qp.config.pieces(), &w.Local, w.More)
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled, wrs[i].Inline = w.ID, verbs.Op(w.Op), w.Signaled, w.Inline
-		wrs[i].Imm = networkOrder(w.Imm)
+		wrs[i].Imm, wrs[i].To = networkOrder(w.Imm), qp.to
 		wrs[i].CompareAdd, wrs[i].Swap = w.CompareAdd, w.Swap
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}
@@ -267,7 +274,11 @@ func (qp *QP) Close() error { return qp.object.close() }
 func (qp *QP) destroy() error {
 	qp.mu.Lock()
 	defer qp.mu.Unlock()
-	pair := qp.pair
-	qp.pair = nil
-	return pair.Destroy()
+	pair, to := qp.pair, qp.to
+	qp.pair, qp.to = nil, nil
+	err := pair.Destroy()
+	if to != nil {
+		err = errors.Join(err, qp.object.ctx.backend.DestroyAH(to.AH))
+	}
+	return err
 }

@@ -24,8 +24,8 @@ type Headers struct {
 // the member in a tag abi.
 type Struct struct {
 	Is any // a value of the Go type
-	// Also is a value of another Go type for it, with another member of its union; nil: there is none.
-	Also any
+	// Also are values of other Go types for it, with other members of its union.
+	Also []any
 	// Prefix: the type ends with the last member that is used. Its size is not C's.
 	Prefix bool
 }
@@ -37,9 +37,9 @@ func (h Headers) Compare(t *testing.T, structs map[string]Struct, values map[str
 	want := map[string]uint64{}
 	for c, s := range structs {
 		expect(t, want, c, reflect.TypeOf(s.Is), s.Prefix)
-		if s.Also != nil {
-			expect(t, want, c, reflect.TypeOf(s.Also), s.Prefix)
-			if is, also := reflect.TypeOf(s.Is).Size(), reflect.TypeOf(s.Also).Size(); is != also {
+		for _, other := range s.Also {
+			expect(t, want, c, reflect.TypeOf(other), s.Prefix)
+			if is, also := reflect.TypeOf(s.Is).Size(), reflect.TypeOf(other).Size(); is != also {
 				t.Errorf("%s has %d bytes by one type and %d by the other", c, is, also)
 			}
 		}
@@ -79,9 +79,7 @@ func expect(t *testing.T, want map[string]uint64, c string, typ reflect.Type, pr
 func Compared(structs map[string]Struct) int {
 	n := len(structs)
 	for _, s := range structs {
-		if s.Also != nil {
-			n++
-		}
+		n += len(s.Also)
 	}
 	return n
 }

@@ -24,6 +24,7 @@ type backend struct {
 	queues  map[*cq]struct{}
 	pairs   map[*qp]struct{}
 	shared  map[*srq]struct{}
+	ways    map[uintptr]struct{} // address handles
 }
 
 // Open opens the device of that name, such as mlx5_0. An error is an errno, or one of ErrLibrary,
@@ -40,7 +41,7 @@ func Open(name string) (verbs.Backend, error) {
 	b := &backend{
 		library: l, address: address, context: at[context](address),
 		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{},
-		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{}, shared: map[*srq]struct{}{},
+		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{}, shared: map[*srq]struct{}{}, ways: map[uintptr]struct{}{},
 	}
 	if b.context.PollCQ == 0 || b.context.PostSend == 0 || b.context.PostRecv == 0 {
 		return nil, errors.Join(unix.EPROTO, b.Close())
@@ -81,6 +82,9 @@ func (b *backend) Close() error {
 	var errs []error
 	for q := range b.pairs {
 		errs = append(errs, unlessGone(q.Destroy()))
+	}
+	for way := range b.ways {
+		errs = append(errs, unlessGone(b.DestroyAH(verbs.Handle(way))))
 	}
 	for q := range b.shared {
 		errs = append(errs, unlessGone(q.Destroy()))

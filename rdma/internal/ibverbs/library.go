@@ -35,6 +35,7 @@ type library struct {
 	getCQEvent, ackCQEvents       uintptr
 	createQP, modifyQP, destroyQP uintptr
 	createSRQ, destroySRQ         uintptr
+	createAH, destroyAH           uintptr
 	errnoLocation                 uintptr // of the libc that the library is linked to
 }
 
@@ -66,6 +67,8 @@ var load = sync.OnceValues(func() (*library, error) {
 		"ibv_get_cq_event":         &l.getCQEvent,
 		"ibv_ack_cq_events":        &l.ackCQEvents,
 
+		"ibv_create_ah":   &l.createAH,
+		"ibv_destroy_ah":  &l.destroyAH,
 		"ibv_create_srq":  &l.createSRQ,
 		"ibv_destroy_srq": &l.destroySRQ,
 

@@ -13,11 +13,17 @@ func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
 // addressOf is the address of a struct that stays where it is.
 func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
-// Two views of the same struct.
-var _ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(atomicWR{})]byte{}
+// Views of the same struct.
+var (
+	_ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(atomicWR{})]byte{}
+	_ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(datagramWR{})]byte{}
+)
 
 // atomicView is the same memory with another member of its union.
 func atomicView(wr *sendWR) *atomicWR { return (*atomicWR)(unsafe.Pointer(wr)) }
+
+// datagramView is the same.
+func datagramView(wr *sendWR) *datagramWR { return (*datagramWR)(unsafe.Pointer(wr)) }
 
 // arena is memory that Go neither moves nor frees: n structs of each of the kinds, one kind
 // after another.

@@ -14,11 +14,12 @@ type qp struct {
 	address  uintptr // of its struct ibv_qp
 	number   uint32
 	requests *list[sendWR]
-	receives *list[recvWR] // nil: they are shared with others
+	receives *list[recvWR]                                       // nil: they are shared with others
+	put      func(*sendWR, []sge, *verbs.WR, verbs.Limits) error // putRequest, made once: posting allocates nothing
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
-	if init.Type != verbs.RC && init.Type != verbs.UC {
+	if init.Type < verbs.RC || init.Type > verbs.UD {
 		return nil, unix.EOPNOTSUPP
 	}
 	send, ours := init.SendCQ.(*cq)
@@ -53,6 +54,7 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 		return nil, unix.EPROTO
 	}
 	q := &qp{backend: b, address: address, number: is.QPNum}
+	q.put = q.putRequest
 	if q.requests, err = newList(address, attr.Cap.MaxSendWR, most, (*sendWR).links); err == nil && shared == nil {
 		q.receives, err = newList(address, attr.Cap.MaxRecvWR, most, (*recvWR).links)
 	}
@@ -78,14 +80,12 @@ func (q *qp) Modify(attr verbs.QPAttr) error {
 // modifyRequest fills in everything; the library looks at what the mask names.
 func modifyRequest(attr verbs.QPAttr) qpAttr {
 	r := qpAttr{
-		QPState:       uint32(attr.State),
-		QPAccessFlags: uint32(attr.Access),
-		PKeyIndex:     attr.PKeyIndex,
-		PortNum:       attr.Port,
-		AHAttr: ahAttr{
-			DLID: attr.AH.DLID, SL: attr.AH.SL, TrafficClass: attr.AH.TrafficClass, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
-			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
-		},
+		QPState:         uint32(attr.State),
+		QPAccessFlags:   uint32(attr.Access),
+		PKeyIndex:       attr.PKeyIndex,
+		PortNum:         attr.Port,
+		AHAttr:          ahAttrOf(attr.AH),
+		QKey:            attr.QKey,
 		PathMTU:         uint32(attr.PathMTU),
 		DestQPNum:       attr.DestQPN,
 		RQPSN:           attr.RQPSN,
@@ -97,16 +97,13 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 		MaxRDAtomic:     attr.MaxRDAtomic,
 		MaxDestRDAtomic: attr.MaxDestRDAtomic,
 	}
-	if attr.AH.Global {
-		r.AHAttr.IsGlobal = 1
-	}
 	return r
 }
 
 // Post gives the requests to the provider in one list, which it makes known to the device at once.
 // Only what there is no memory for goes in another.
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
-	return postAll(q.requests, q.backend.context.PostSend, wrs, putRequest)
+	return postAll(q.requests, q.backend.context.PostSend, wrs, q.put)
 }
 
 // PostReceives gives the provider memory for messages in the same way.
@@ -117,7 +114,7 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	return postAll(q.receives, q.backend.context.PostRecv, wrs, putReceive)
 }
 
-func putRequest(to *sendWR, pieces []sge, wr *verbs.WR, most verbs.Limits) error {
+func (q *qp) putRequest(to *sendWR, pieces []sge, wr *verbs.WR, most verbs.Limits) error {
 	if err := wr.Plain(most); err != nil {
 		return err
 	}
@@ -127,6 +124,15 @@ func putRequest(to *sendWR, pieces []sge, wr *verbs.WR, most verbs.Limits) error
 	}
 	if wr.Inline {
 		to.SendFlags |= sendInline
+	}
+	if wr.To != nil {
+		if !known(q.backend, q.backend.ways, uintptr(wr.To.AH)) { // the library would follow any address
+			return unix.EINVAL
+		}
+		datagram := datagramView(to)
+		datagram.AH, datagram.RemoteQPN, datagram.RemoteQKey = uintptr(wr.To.AH), wr.To.QPN, wr.To.QKey
+		to.NumSGE = putPieces(pieces, wr.SGEs)
+		return nil
 	}
 	to.RemoteAddr = wr.Remote.Addr
 	if wr.Op.Atomic() {

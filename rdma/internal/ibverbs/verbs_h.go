@@ -73,6 +73,14 @@ type compChannel struct {
 	RefCnt  int32   `abi:"refcnt"`
 }
 
+// struct ibv_ah
+type addressHandle struct {
+	Context uintptr `abi:"context"`
+	PD      uintptr `abi:"pd"`
+	Handle  uint32  `abi:"handle"`
+	_       uint32
+}
+
 // struct ibv_srq, to its last member that is used.
 type sharedQueue struct {
 	Context uintptr `abi:"context"`
@@ -208,6 +216,21 @@ type atomicWR struct {
 	Swap       uint64  `abi:"wr.atomic.swap"`
 	RKey       uint32  `abi:"wr.atomic.rkey"`
 	_          [60]byte
+}
+
+// struct ibv_send_wr, with the member ud.
+type datagramWR struct {
+	WRID       uint64  `abi:"wr_id"`
+	Next       uintptr `abi:"next"`
+	SGList     uintptr `abi:"sg_list"`
+	NumSGE     int32   `abi:"num_sge"`
+	Opcode     uint32  `abi:"opcode"`
+	SendFlags  uint32  `abi:"send_flags"`
+	ImmData    uint32  `abi:"imm_data"`
+	AH         uintptr `abi:"wr.ud.ah"`
+	RemoteQPN  uint32  `abi:"wr.ud.remote_qpn"`
+	RemoteQKey uint32  `abi:"wr.ud.remote_qkey"`
+	_          [72]byte
 }
 
 // struct ibv_recv_wr

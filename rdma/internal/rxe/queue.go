@@ -122,7 +122,9 @@ type Request struct {
 	RKey       uint32
 	Signaled   bool
 
-	CompareAdd, Swap uint64 // of atomic operations
+	Way              *uapi.RxeAV // of datagrams; nil: it is none
+	QPN, QKey        uint32      // of the queue pair that they go to
+	CompareAdd, Swap uint64      // of atomic operations
 }
 
 func (w *Request) atomic() bool {
@@ -145,6 +147,10 @@ func (q *SendQueue) Put(w *Request) {
 	if w.atomic() {
 		wr := atomicView(&wqe.WR)
 		wr.CompareAdd, wr.Swap, wr.RKey = w.CompareAdd, w.Swap, w.RKey
+	}
+	if w.Way != nil {
+		wr := datagramView(&wqe.WR)
+		wr.RemoteQPN, wr.RemoteQKey, wr.AV = w.QPN, w.QKey, *w.Way
 	}
 	if w.Signaled {
 		wqe.WR.SendFlags = uapi.SendSignaled

@@ -40,12 +40,20 @@ func sgesOf(behind []byte) []uapi.RxeSGE {
 	return unsafe.Slice((*uapi.RxeSGE)(unsafe.Pointer(unsafe.SliceData(behind))), len(behind)/sgeSize)
 }
 
-// Two views of the same struct.
-var _ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeAtomicWR{})]byte{}
+// Views of the same struct.
+var (
+	_ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeAtomicWR{})]byte{}
+	_ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeDatagramWR{})]byte{}
+)
 
 // atomicView is the same memory with another member of its union.
 func atomicView(wr *uapi.RxeSendWR) *uapi.RxeAtomicWR {
 	return (*uapi.RxeAtomicWR)(unsafe.Pointer(wr))
+}
+
+// datagramView is the same.
+func datagramView(wr *uapi.RxeSendWR) *uapi.RxeDatagramWR {
+	return (*uapi.RxeDatagramWR)(unsafe.Pointer(wr))
 }
 
 // recvElement views an element as memory for a message and what is behind it, of which the same holds with

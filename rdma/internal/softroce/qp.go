@@ -25,7 +25,7 @@ type qp struct {
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
-	if init.Type != verbs.RC && init.Type != verbs.UC {
+	if init.Type < verbs.RC || init.Type > verbs.UD {
 		return nil, unix.EOPNOTSUPP
 	}
 	send, ours := init.SendCQ.(*cq)
@@ -102,6 +102,7 @@ func modifyRequest(handle uint32, attr verbs.QPAttr) uapi.ModifyQP {
 			DLID: attr.AH.DLID, SL: attr.AH.SL, TrafficClass: attr.AH.TrafficClass, DGID: attr.AH.DGID, SGIDIndex: attr.AH.SGIDIndex,
 			HopLimit: attr.AH.HopLimit, PortNum: attr.AH.Port,
 		},
+		Qkey:            attr.QKey,
 		PathMTU:         uint8(attr.PathMTU),
 		DestQPNum:       attr.DestQPN,
 		RQPSN:           attr.RQPSN,
@@ -123,7 +124,9 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	room := min(q.requests.Free(), len(wrs))
 	for n < room && err == nil {
 		if err = wrs[n].Plain(q.most); err == nil {
-			q.put(&wrs[n])
+			err = q.put(&wrs[n])
+		}
+		if err == nil {
 			n++
 		}
 	}
@@ -134,12 +137,20 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 	return n, errors.Join(err, q.doorbell.Ring())
 }
 
-func (q *qp) put(wr *verbs.WR) {
-	q.requests.Put(&rxe.Request{
+func (q *qp) put(wr *verbs.WR) error {
+	r := rxe.Request{
 		ID: wr.ID, Opcode: uint32(wr.Op), Imm: wr.Imm, Signaled: wr.Signaled,
 		Pieces: wr.SGEs, Inline: wr.Inline,
 		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey, CompareAdd: wr.CompareAdd, Swap: wr.Swap,
-	})
+	}
+	if wr.To != nil {
+		if r.Way = q.backend.way(wr.To.AH); r.Way == nil {
+			return unix.EINVAL
+		}
+		r.QPN, r.QKey = wr.To.QPN, wr.To.QKey
+	}
+	q.requests.Put(&r)
+	return nil
 }
 
 func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (int, error) {

@@ -17,13 +17,13 @@ func TestModifyRequest(t *testing.T) {
 		Mask: 1, State: 2, Access: 3, PKeyIndex: 4, Port: 5,
 		AH:      verbs.AH{DLID: 22, SL: 23, TrafficClass: 24, Global: true, DGID: [16]byte{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, Port: 10},
 		PathMTU: 11, DestQPN: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCount: 16, RNRRetry: 17,
-		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
+		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20, QKey: 24,
 	}
 	want := uapi.ModifyQP{
 		QPHandle: 21, AttrMask: 1, QPState: 2, QPAccessFlags: 3, PkeyIndex: 4, PortNum: 5,
 		Dest:    uapi.QPDest{DLID: 22, SL: 23, TrafficClass: 24, DGID: [16]uint8{0: 6, 15: 7}, SGIDIndex: 8, HopLimit: 9, PortNum: 10, IsGlobal: 1},
 		PathMTU: 11, DestQPNum: 12, RQPSN: 13, SQPSN: 14, Timeout: 15, RetryCnt: 16, RNRRetry: 17,
-		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20,
+		MinRNRTimer: 18, MaxRDAtomic: 19, MaxDestRDAtomic: 20, Qkey: 24,
 	}
 	if got := modifyRequest(21, attr); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -48,8 +48,8 @@ func TestOpenSaysTheErrno(t *testing.T) {
 }
 
 func TestRefusedQueuePairs(t *testing.T) {
-	if _, err := (&backend{}).CreateQP(verbs.QPInit{Type: verbs.UD}); err != unix.EOPNOTSUPP {
-		t.Errorf("a queue pair of type UD: %v", err)
+	if _, err := (&backend{}).CreateQP(verbs.QPInit{Type: 9}); err != unix.EOPNOTSUPP {
+		t.Errorf("a queue pair of type 9: %v", err)
 	}
 	if _, err := (&backend{}).CreateQP(verbs.QPInit{Type: verbs.RC, SendCQ: &cq{}, RecvCQ: &cq{}}); err != unix.EINVAL {
 		t.Errorf("queues of another backend: %v", err)

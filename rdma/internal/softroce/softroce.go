@@ -23,6 +23,7 @@ var (
 	_ = [1]struct{}{}[verbs.EventDeviceFatal-uapi.EventDeviceFatal]
 	_ = [1]struct{}{}[verbs.RC-uapi.QPTypeRC]
 	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
+	_ = [1]struct{}{}[verbs.UD-uapi.QPTypeUD]
 	_ = [1]struct{}{}[verbs.OpWrite-uapi.WROpRDMAWrite]
 	_ = [1]struct{}{}[verbs.OpRead-uapi.WROpRDMARead]
 	_ = [1]struct{}{}[verbs.OpCompareSwap-uapi.WROpAtomicCmpAndSwp]
@@ -40,6 +41,7 @@ type backend struct {
 	channels map[int]struct{}    // that are open
 	pairs    map[uint64]uint32   // the numbers of queue pairs, by how the kernel names them in events
 	named    uint64              // how many had a name
+	ways     map[verbs.Handle]*uapi.RxeAV
 }
 
 // Open opens the device node of a soft-RoCE device, such as
@@ -49,7 +51,7 @@ func Open(node string) (verbs.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &backend{file: file, queues: map[*queue]struct{}{}, channels: map[int]struct{}{}, pairs: map[uint64]uint32{}}, nil
+	return &backend{file: file, queues: map[*queue]struct{}{}, channels: map[int]struct{}{}, pairs: map[uint64]uint32{}, ways: map[verbs.Handle]*uapi.RxeAV{}}, nil
 }
 
 // Close unmaps the queues and closes the channels that are left, because these keep the file open, and

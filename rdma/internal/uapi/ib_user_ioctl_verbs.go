@@ -13,4 +13,5 @@ const (
 const (
 	QPTypeRC = 2
 	QPTypeUC = 3
+	QPTypeUD = 4
 )

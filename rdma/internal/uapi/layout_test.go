@@ -50,7 +50,8 @@ var structs = map[string]abitest.Struct{
 	"struct rxe_queue_buf":                      {Is: RxeQueueBuf{}},
 	"struct rxe_sge":                            {Is: RxeSGE{}},
 	"struct rxe_recv_wqe":                       {Is: RxeRecvWQE{}},
-	"struct rxe_send_wr":                        {Is: RxeSendWR{}, Also: RxeAtomicWR{}},
+	"struct rxe_send_wr":                        {Is: RxeSendWR{}, Also: []any{RxeAtomicWR{}, RxeDatagramWR{}}},
+	"struct rxe_av":                             {Is: RxeAV{}},
 	"struct rxe_send_wqe":                       {Is: RxeSendWQE{}},
 	"struct rxe_dma_info":                       {Is: RxeDMAInfo{}},
 }
@@ -87,6 +88,9 @@ var values = map[string]uint64{
 	"IB_UVERBS_ACCESS_REMOTE_ATOMIC":        AccessRemoteAtomic,
 	"IB_UVERBS_QPT_RC":                      QPTypeRC,
 	"IB_UVERBS_QPT_UC":                      QPTypeUC,
+	"IB_UVERBS_QPT_UD":                      QPTypeUD,
+	"RXE_NETWORK_TYPE_IPV4":                 RxeNetworkTypeIPv4,
+	"RXE_NETWORK_TYPE_IPV6":                 RxeNetworkTypeIPv6,
 }
 
 func TestLayoutMatchesKernelHeaders(t *testing.T) {

@@ -96,6 +96,45 @@ type RxeAtomicWR struct {
 	_          [88]byte
 }
 
+// RxeAV is struct rxe_av, rdma_user_rxe.h: the way of a datagram, of whose two addresses one is of a sockaddr_in or a
+// sockaddr_in6 each.
+type RxeAV struct {
+	PortNum      uint8     `abi:"port_num"`
+	NetworkType  uint8     `abi:"network_type"`
+	DMAC         [6]uint8  `abi:"dmac"`
+	DGID         [16]uint8 `abi:"grh.dgid"`
+	FlowLabel    uint32    `abi:"grh.flow_label"`
+	SGIDIndex    uint8     `abi:"grh.sgid_index"`
+	HopLimit     uint8     `abi:"grh.hop_limit"`
+	TrafficClass uint8     `abi:"grh.traffic_class"`
+	_            uint8
+	SGIDAddr     [28]uint8 `abi:"sgid_addr"`
+	DGIDAddr     [28]uint8 `abi:"dgid_addr"`
+}
+
+// Of RxeAV.NetworkType. rdma_user_rxe.h.
+const (
+	RxeNetworkTypeIPv4 = 1
+	RxeNetworkTypeIPv6 = 2
+)
+
+// RxeDatagramWR is struct rxe_send_wr, rdma_user_rxe.h, with the ud member of its union. The kernel takes AV where AHNum
+// is 0; before Linux 5.16, which has AHNum, AV lay at the same place, outside of the struct.
+type RxeDatagramWR struct {
+	WRID       uint64 `abi:"wr_id"`
+	NumSGE     uint32 `abi:"reserved"`
+	Opcode     uint32 `abi:"opcode"`
+	SendFlags  uint32 `abi:"send_flags"`
+	ImmData    uint32 `abi:"ex.imm_data"`
+	RemoteQPN  uint32 `abi:"wr.ud.remote_qpn"`
+	RemoteQKey uint32 `abi:"wr.ud.remote_qkey"`
+	PKeyIndex  uint16 `abi:"wr.ud.pkey_index"`
+	_          uint16
+	AHNum      uint32 `abi:"wr.ud.ah_num"`
+	_          [4]uint32
+	AV         RxeAV `abi:"wr.ud.av"`
+}
+
 // RxeSendWQE is struct rxe_send_wqe, rdma_user_rxe.h, with SGEs or bytes behind it.
 type RxeSendWQE struct {
 	WR          RxeSendWR  `abi:"wr"`

@@ -21,6 +21,12 @@ var (
 	_ [8]byte   = [unsafe.Sizeof(CreateCQResp{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(DestroyCQ{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(DestroyCQResp{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(CreateSRQ{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(CreateSRQResp{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(DestroySRQ{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(DestroySRQResp{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(RxeCreateSRQResp{})]byte{}
+	_ [88]byte  = [unsafe.Sizeof(RxeAV{})]byte{}
 	_ [56]byte  = [unsafe.Sizeof(CreateQP{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(CreateQPResp{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(QPDest{})]byte{}

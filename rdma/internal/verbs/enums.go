@@ -26,7 +26,15 @@ const (
 
 // Does says whether a transport carries an operation (InfiniBand Architecture Specification, volume 1,
 // table 38): what is answered takes a reliable one.
-func (t QPType) Does(op Op) bool { return t != UC || op != OpRead && !op.Atomic() }
+func (t QPType) Does(op Op) bool {
+	switch t {
+	case UC:
+		return op != OpRead && !op.Atomic()
+	case UD:
+		return op == OpSend || op == OpSendImm
+	}
+	return true
+}
 
 // QPState is a queue pair's state. enum ib_qp_state, ib_verbs.h.
 type QPState uint8
@@ -49,6 +57,7 @@ const (
 	AttrAccess          AttrMask = 1 << 3
 	AttrPKeyIndex       AttrMask = 1 << 4
 	AttrPort            AttrMask = 1 << 5
+	AttrQKey            AttrMask = 1 << 6
 	AttrAH              AttrMask = 1 << 7
 	AttrPathMTU         AttrMask = 1 << 8
 	AttrTimeout         AttrMask = 1 << 9

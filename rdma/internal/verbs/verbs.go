@@ -66,6 +66,9 @@ type Backend interface {
 	CreateEventCQ(entries uint32) (EventCQ, error)
 	// CreateSRQ makes a shared receive queue.
 	CreateSRQ(SRQInit) (SRQ, error)
+	// CreateAH makes an address handle, which datagrams are sent by; it is not destroyed under one that is under way.
+	CreateAH(pd Handle, to AH) (Handle, error)
+	DestroyAH(Handle) error
 	// CreateQP makes a queue pair in the state Reset.
 	CreateQP(QPInit) (QP, error)
 
@@ -190,7 +193,7 @@ type WR struct {
 	// CompareAdd to it. The remote address is a multiple of AtomicBytes, and so is the length: EINVAL else.
 	CompareAdd, Swap uint64
 
-	To *Datagram // of queue pairs of type UD
+	To *Datagram // of queue pairs of type UD, and of no others
 }
 
 // ReceiveWR is memory for a message. struct ib_uverbs_recv_wr, ib_user_verbs.h;
@@ -225,8 +228,10 @@ func (o Op) Atomic() bool { return o == OpCompareSwap || o == OpFetchAdd }
 // read, a message or an atomic operation, of what the queue pair is made for and its transport has.
 func (w *WR) Plain(most Limits) error {
 	switch {
-	case w.Op > OpFetchAdd, w.To != nil:
+	case w.Op > OpFetchAdd, w.To != nil && most.Type != UD:
 		return unix.EOPNOTSUPP
+	case w.To == nil && most.Type == UD:
+		return unix.EINVAL
 	case len(w.SGEs) < 1, len(w.SGEs) > most.SGEs, !most.Type.Does(w.Op):
 		return unix.EINVAL
 	case w.Op.Atomic() && (len(w.SGEs) != 1 || w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):
@@ -243,28 +248,6 @@ func (w *WR) Bytes() (n uint64) {
 		n += uint64(w.SGEs[i].Length)
 	}
 	return n
-}
-
-// Datagram is where one request of a UD queue pair goes: member ud of
-// struct ib_uverbs_send_wr, with the address that its ah stands for.
-type Datagram struct {
-	AH   AH
-	QPN  uint32 // 24 bits
-	QKey uint32
-}
-
-// AH is the way to another port. struct ib_uverbs_qp_dest and ib_uverbs_ah_attr,
-// ib_user_verbs.h; struct ibv_ah_attr, verbs.h.
-type AH struct {
-	DLID   uint16 // the other port's within its subnet; 0 on RoCE
-	SL     uint8  // service level, 4 bits
-	Port   uint8  // the local one
-	Global bool   // what follows counts, as RoCE has it, and InfiniBand beyond a subnet
-
-	DGID         [16]byte
-	SGIDIndex    uint8 // in the port's table, whose further entries cannot be used
-	HopLimit     uint8
-	TrafficClass uint8
 }
 
 // Completion tells how a request ended. struct ib_uverbs_wc, ib_user_verbs.h;
@@ -291,6 +274,7 @@ type QPAttr struct {
 	AH              AH
 	PathMTU         MTU
 	DestQPN         uint32 // 24 bits, as are the sequence numbers
+	QKey            uint32 // of UD: what datagrams are to have
 	RQPSN           uint32 // first packet that it expects
 	SQPSN           uint32 // first packet that it sends
 	Timeout         uint8  // 4.096 µs << Timeout for an answer; 0 is without end

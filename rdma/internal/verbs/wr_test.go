@@ -48,6 +48,18 @@ func TestPlain(t *testing.T) {
 		if err := w.Plain(Limits{Type: UC, SGEs: 1}); !errors.Is(err, want) {
 			t.Errorf("operation %d on an unreliable connection: %v, want %v", op, err, want)
 		}
+		want = unix.EINVAL
+		if op == OpSend || op == OpSendImm {
+			want = nil
+		}
+		w.To = &Datagram{}
+		if err := w.Plain(Limits{Type: UD, SGEs: 1}); !errors.Is(err, want) {
+			t.Errorf("operation %d as a datagram: %v, want %v", op, err, want)
+		}
+		w.To = nil
+		if err := w.Plain(Limits{Type: UD, SGEs: 1}); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("operation %d, a datagram to nobody: %v", op, err)
+		}
 		if err := w.Plain(Limits{Type: RC, SGEs: 1}); err != nil {
 			t.Errorf("operation %d: %v", op, err)
 		}

@@ -65,6 +65,9 @@ func (f *found) scatter(from []byte) {
 func newPosted(wr *verbs.WR) posted {
 	p := posted{wr: *wr, pieces: newPieces(wr.SGEs)}
 	p.wr.SGEs = nil
+	if wr.To != nil {
+		p.to, p.wr.To = *wr.To, nil
+	}
 	if wr.Inline {
 		for _, s := range wr.SGEs {
 			p.inline = append(p.inline, memoryAt(s.Addr, s.Length)...)
@@ -80,6 +83,11 @@ func (q *qp) run() {
 		status := verbs.StatusFlushed
 		if q.state == verbs.ReadyToSend {
 			peer := q.device.qps[q.dest]
+			if q.most.Type == verbs.UD {
+				if peer = q.device.qps[p.to.QPN]; peer != nil && peer.key != p.to.QKey {
+					peer = nil
+				}
+			}
 			switch hears := peer.hears(p.wr.Op); {
 			case hears:
 				status = q.carryOut(p, peer)
@@ -170,6 +178,9 @@ func atomically(wr *verbs.WR, here, there []byte) {
 func (q *qp) take(wr *verbs.WR, message *found, length uint32) verbs.Status {
 	p := &q.receives.waiting[0].pieces
 	there, ok := q.device.find(q.pd, p, verbs.AccessLocalWrite)
+	if q.most.Type == verbs.UD {
+		length += verbs.GRHBytes
+	}
 	switch {
 	case !ok:
 		q.receive(verbs.Completion{Status: verbs.StatusLocalProtection})
@@ -180,9 +191,12 @@ func (q *qp) take(wr *verbs.WR, message *found, length uint32) verbs.Status {
 		q.fail()
 		return verbs.StatusRemoteInvalid
 	}
-	if message.n == 1 {
+	switch {
+	case q.most.Type == verbs.UD:
+		there.scatter(append(make([]byte, verbs.GRHBytes), bytes.Join(message.mem[:message.n], nil)...))
+	case message.n == 1:
 		there.scatter(message.mem[0])
-	} else {
+	default:
 		there.scatter(bytes.Join(message.mem[:message.n], nil))
 	}
 	q.receive(receivedOf(wr, length))

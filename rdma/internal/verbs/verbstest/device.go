@@ -30,6 +30,7 @@ type Device struct {
 	mrs     map[verbs.Handle]*region
 	cqs     map[*cq]int
 	srqs    map[*srq]int
+	ahs     map[verbs.Handle]bool
 	qps     map[uint32]*qp
 }
 
@@ -47,6 +48,7 @@ func (d *Device) Open() verbs.Backend {
 	if d.pds == nil {
 		d.pds, d.mrs = map[verbs.Handle]int{}, map[verbs.Handle]*region{}
 		d.cqs, d.qps, d.srqs = map[*cq]int{}, map[uint32]*qp{}, map[*srq]int{}
+		d.ahs = map[verbs.Handle]bool{}
 	}
 	o := &opened{device: d}
 	d.users = append(d.users, o)
@@ -63,13 +65,14 @@ func (d *Device) Remove() {
 	clear(d.cqs)
 	clear(d.qps)
 	clear(d.srqs)
+	clear(d.ahs)
 }
 
 // Held is how many objects live.
 func (d *Device) Held() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps) + len(d.srqs)
+	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps) + len(d.srqs) + len(d.ahs)
 }
 
 // ask begins every request; its caller unlocks.

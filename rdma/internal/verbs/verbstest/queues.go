@@ -74,14 +74,16 @@ type qp struct {
 	most       verbs.Limits
 	state      verbs.QPState
 	dest       uint32
+	key        uint32   // of datagrams
 	queue      []posted // and not carried out
 	own        receives
 	receives   *receives // its own, or those that it shares
 	shared     *srq      // whose they are
 }
 
-// posted is a request with its pieces of memory, out of the caller's.
+// posted is a request with its pieces of memory and its way, out of the caller's.
 type posted struct {
+	to     verbs.Datagram
 	wr     verbs.WR
 	pieces pieces
 	inline []byte // what it carries
@@ -94,7 +96,7 @@ func (o *opened) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	if err != nil {
 		return nil, err
 	}
-	if init.Type != verbs.RC && init.Type != verbs.UC {
+	if init.Type < verbs.RC || init.Type > verbs.UD {
 		return nil, unix.EOPNOTSUPP
 	}
 	send, ours := init.SendCQ.(*cq)
@@ -139,6 +141,9 @@ func (q *qp) Modify(attr verbs.QPAttr) error {
 	if attr.Mask&verbs.AttrDestQPN != 0 {
 		q.dest = attr.DestQPN
 	}
+	if attr.Mask&verbs.AttrQKey != 0 {
+		q.key = attr.QKey
+	}
 	for _, other := range q.device.qps {
 		other.run()
 	}
@@ -155,7 +160,10 @@ func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
 		return 0, unix.EINVAL
 	}
 	for n < len(wrs) && len(q.queue) < q.max {
-		if err = wrs[n].Plain(q.most); err != nil {
+		if err = wrs[n].Plain(q.most); err == nil && wrs[n].To != nil && !q.device.ahs[wrs[n].To.AH] {
+			err = unix.EINVAL
+		}
+		if err != nil {
 			break
 		}
 		q.queue = append(q.queue, newPosted(&wrs[n]))

@@ -82,6 +82,7 @@ func checks() []check {
 		{"shared receives in use", testSharedInUse},
 		{"unreliable connection", testUnreliable},
 		{"dropped", testDropped},
+		{"datagrams", testDatagrams},
 		{"allocations", testAllocations},
 		{"several goroutines", testGoroutines},
 		{"removal", testRemoval},

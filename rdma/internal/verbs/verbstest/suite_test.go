@@ -14,7 +14,7 @@ import (
 func targetOf(d *Device) Target {
 	return Target{
 		Open: func() (verbs.Backend, error) { return d.Open(), nil },
-		AH:   verbs.AH{Port: 1},
+		AH:   verbs.AH{Port: 1, Global: true},
 		MTU:  3,
 		Held: func() (int, error) { return d.Held(), nil },
 		Removable: func(testing.TB) (func() (verbs.Backend, error), func() <-chan error) {
@@ -290,6 +290,30 @@ var defects = map[string]map[string]hooks{
 			mr.RKey ^= 0xff00
 			return mr, err
 		}},
+	},
+	"datagrams": {
+		"all to one": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
+			wrs = slices.Clone(wrs)
+			for i := range wrs {
+				if wrs[i].To != nil {
+					wrs[i].To = wrs[0].To
+				}
+			}
+			return q.Post(wrs)
+		}},
+		"any key": {post: changed(func(w *verbs.WR) {
+			if w.To != nil {
+				w.To.QKey = qKey
+			}
+		})},
+		"no header": {poll: polled(func(wc []verbs.Completion) int {
+			return each(wc, func(c *verbs.Completion) { c.ByteLen -= min(c.ByteLen, verbs.GRHBytes) })
+		})},
+		"a write is a message": {post: changed(func(w *verbs.WR) {
+			if w.Op == verbs.OpWrite {
+				w.Op = verbs.OpSend
+			}
+		})},
 	},
 	"allocations": {"allocates": {post: func(q verbs.QP, wrs []verbs.WR) (int, error) {
 		allocated = new(int)
