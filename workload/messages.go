@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -8,6 +9,17 @@ import (
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
 )
+
+const (
+	maxMTU   = 4096 // bytes
+	usualMTU = 1024 // of a port of Ethernet, whose packets have 1,500
+)
+
+// IsDatagrams says whether messages over a connection have at most the bytes of a packet.
+func IsDatagrams(connection string) bool { return umem.Datagrams(connection) }
+
+// DatagramBytes is how many a message has where nobody says otherwise, over packets of so many: 0 where the port chooses.
+func DatagramBytes(mtu int) int { return cmp.Or(mtu, usualMTU) }
 
 // slowestMessage is how long a message may take by --rate-limit, in seconds: who waits for it gives up after more.
 const slowestMessage = 10
@@ -20,6 +32,10 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--connection %s: the holder %s has no queue pairs; give --holder rdma", o.Connection, o.Scenario.Holder)
 	case !umem.Carries(o.Connection, o.Verb):
 		return fault.Usagef("--connection %s: it has no --verb %s; choose %s, or give --connection %s", o.Connection, o.Verb, strings.Join(carriedBy(o.Connection), " or "), umem.ConnectionRC)
+	case umem.Datagrams(o.Connection) && o.MessageBytes > cmp.Or(o.MTU, maxMTU):
+		return fault.Usagef("--size %d: a message over %s has at most the bytes of a packet, %d; give --size %d", o.MessageBytes, o.Connection, cmp.Or(o.MTU, maxMTU), DatagramBytes(o.MTU))
+	case umem.Datagrams(o.Connection) && o.Pieces == umem.MaxPieces:
+		return fault.Usagef("--sge %d: a datagram that is received has its header in one piece more; give at most %d with --connection %s", o.Pieces, umem.MaxPieces-1, o.Connection)
 	// A write that was dropped shows in the bytes alone, and would pass for one that the disk has lost.
 	case !umem.Reliable(o.Connection) && !umem.Received(o.Verb) && o.Check == CheckOff:
 		return fault.Usagef("--check off: what --connection %s drops of --verb %s is told from a loss by the check alone; leave it out, or give --verb write-imm", o.Connection, o.Verb)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,16 @@ func TestUnreliable(t *testing.T) {
 		{"--backend", "uverbs", "--verb", "send", "-q", "2", "--events"},
 		{"--backend", "ibverbs", "--verb", "send-imm", "-q", "2", "--sge", "3"},
 		{"--backend", "uverbs", "--verb", "write-imm", "-n", "100"},
+		{"--backend", "uverbs", "--verb", "send", "--connection", "UD", "-q", "3"},
+		{"--backend", "ibverbs", "--verb", "send-imm", "--connection", "UD", "--sge", "3", "--size", "1000", "--release", "kill"},
+		{"--backend", "ibverbs", "--verb", "send", "--connection", "UD", "-q", "2", "--srq", "--events"},
 	} {
-		r, _ := ran(t, append(of, "--connection", "uc", "--bidirectional", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Connection != "UC" {
+		want := "UC"
+		if slices.Contains(of, "UD") {
+			want = "UD"
+		}
+		r, _ := ran(t, append([]string{"--connection", "uc", "--bidirectional"}, append(of, "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.Connection != want {
 			t.Errorf("%q: %s (%s), want %s; %q; over %s", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings.Connection)
 		}
 		if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {
@@ -53,20 +61,25 @@ func TestSharedReceives(t *testing.T) {
 // What the network drops is told of within seconds, whether it is all or some, and is no loss of the file's.
 func TestUnreliableDropped(t *testing.T) {
 	twoHosts(t)
-	scenario, _ := granted()
+	scenario, want := granted()
 	dropped := func(what string, flags ...string) {
 		t.Helper()
-		r, code := ran(t, append(flags, "--scenario", scenario, "--connection", "UC", "--ib-dev", hereDevice, "--peer", peerCommand(t), "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		r, code := ran(t, append([]string{"--connection", "UC"}, append(flags, "--scenario", scenario, "--ib-dev", hereDevice, "--peer", peerCommand(t), "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
 		if code != record.Inconclusive.ExitCode() || r.Verdict != record.Inconclusive || !strings.Contains(r.Reason, "were dropped on their way: an unreliable connection repeats nothing") {
 			t.Errorf("%s: exit code %d, %s (%s)", what, code, r.Verdict, r.Reason)
 		}
 	}
 	permanentNeighbours(t)
+	// Nothing is lost of datagrams that go from one host to the other.
+	if r, _ := ran(t, "--connection", "UD", "--verb", "send", "--bidirectional", "--size", "2048", "--scenario", scenario, "--ib-dev", hereDevice, "--peer", peerCommand(t, "--backend", "ibverbs"), "-o", filepath.Join(t.TempDir(), "evidence")); string(r.Verdict) != want || r.Channels.Arrival.CorruptPages > 0 {
+		t.Errorf("datagrams: %s (%s), want %s", r.Verdict, r.Reason, want)
+	}
 	loses(t, "100%")
 	dropped("all writes", "--verb", "write")
 	dropped("all messages", "--verb", "send")
 	loses(t, "20%")
 	dropped("some messages", "--verb", "send-imm", "--size", "4096")
+	dropped("some datagrams", "--connection", "UD", "--verb", "send")
 	dropped("some messages, and others in their place", "--verb", "send", "--size", "4096", "-q", "2")
 }
 

@@ -78,6 +78,9 @@ func (f *runFlags) options() (workload.Options, error) {
 	if workload.MovesNumbers(o.Verb) && !f.given.Changed("size") {
 		o.MessageBytes = workload.AtomicBytes
 	}
+	if workload.IsDatagrams(o.Connection) && !f.given.Changed("size") {
+		o.MessageBytes = workload.DatagramBytes(o.MTU)
+	}
 	return o, err
 }
 
@@ -189,7 +192,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.IntVarP(&o.Iterations, "iters", "n", o.Iterations, "messages in each write phase (default: one pass over the file region)")
 	flags.IntVarP(&f.seconds, "duration", "D", int(o.Duration/time.Second), "seconds that each write phase repeats its pass; traffic then goes on through clean and strip")
 	flags.BoolVarP(&o.Bidirectional, "bidirectional", "b", o.Bidirectional, "passes from the file into the anonymous region as well")
-	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "type of the queue pairs: RC, or UC, which has no read, cas and fadd, and drops what is lost")
+	flags.StringVarP(&o.Connection, "connection", "c", o.Connection, "type of the queue pairs: RC; UC, which has no read, cas and fadd, and drops what is lost; UD, which has send and send-imm alone, in packets")
 	flags.StringVar(&o.V4L2Device, "v4l2-dev", o.V4L2Device, "capture device that the holder v4l2 takes pictures from, such as /dev/video0 (default: one of the driver vivid)")
 	flags.StringVar(&o.DIOSource, "dio-source", o.DIOSource, "slow block device or file that the holder dio reads from, and leaves as it is (default: a device of its own)")
 	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate; cas and fadd, compare-and-swap and fetch-and-add of 8 bytes")

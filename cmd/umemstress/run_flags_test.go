@@ -64,3 +64,13 @@ func TestFlagsExclude(t *testing.T) {
 		}
 	}
 }
+
+// Datagrams have no more than the bytes of a packet, and their name is taken in small letters.
+func TestDatagramFlags(t *testing.T) {
+	for want, args := range map[int][]string{1024: {}, 2048: {"--mtu", "2048"}, 100: {"--size", "100", "--preset", "customer"}} {
+		o, err := parseRunFlags(t, append([]string{"-c", "ud", "--verb", "send"}, args...)...)
+		if err != nil || o.Connection != "UD" || o.MessageBytes != want || o.Validate() != nil {
+			t.Errorf("%q: messages of %d bytes over %s, %v, %v", args, o.MessageBytes, o.Connection, err, o.Validate())
+		}
+	}
+}

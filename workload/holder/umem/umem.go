@@ -77,6 +77,9 @@ func Connections() []string { return end.Connections() }
 // Carries says whether a connection has a verb.
 func Carries(connection, verb string) bool { return end.Carries(connection, verb) }
 
+// Datagrams says whether messages over a connection have at most the bytes of a packet.
+func Datagrams(connection string) bool { return end.Datagrams(connection) }
+
 // Reliable says whether a connection repeats what is lost.
 func Reliable(connection string) bool { return end.Reliable(connection) }
 

@@ -12,6 +12,7 @@ import (
 
 	"umemstress/rdma"
 	"umemstress/workload/holder"
+	"umemstress/workload/internal/fault"
 	"umemstress/workload/latency"
 	"umemstress/workload/record"
 )
@@ -57,6 +58,8 @@ type End struct {
 	pairs    []*pair
 	byNumber map[uint32]*pair
 	inboxes  []*inbox // of the pairs, or the one that they share
+	headers  *headers // of datagrams that are received
+	mtu      int      // bytes of a packet, of both ends
 	mine     pieces
 	theirs   Region
 	pass     holder.Pass
@@ -122,12 +125,17 @@ func Open(c Config) (_ *End, err error) {
 
 func (e *End) makePairs() (err error) {
 	c := e.config
-	var srq *rdma.SRQ
-	if c.SRQ {
-		if srq, err = e.pd.CreateSRQ(rdma.SRQConfig{MaxRecv: receiveDepth, MaxPieces: c.Pieces}); err != nil {
+	if Datagrams(c.Connection) {
+		if e.headers, err = newHeaders(e.pd); err != nil {
 			return err
 		}
-		e.inboxes = append(e.inboxes, newInbox(c, srq.PostReceives))
+	}
+	var srq *rdma.SRQ
+	if c.SRQ {
+		if srq, err = e.pd.CreateSRQ(rdma.SRQConfig{MaxRecv: receiveDepth, MaxPieces: c.receivePieces()}); err != nil {
+			return err
+		}
+		e.inboxes = append(e.inboxes, newInbox(c, e.headers, srq.PostReceives))
 	}
 	for range c.QueuePairs {
 		p, err := newPair(e.pd, e.cq, c, srq, e.took)
@@ -135,7 +143,7 @@ func (e *End) makePairs() (err error) {
 			return err
 		}
 		if srq == nil {
-			e.inboxes = append(e.inboxes, newInbox(c, p.qp.PostReceives))
+			e.inboxes = append(e.inboxes, newInbox(c, e.headers, p.qp.PostReceives))
 		}
 		p.inbox = e.inboxes[len(e.inboxes)-1]
 		e.pairs = append(e.pairs, p)
@@ -173,6 +181,7 @@ func (e *End) Connect(other Place) error {
 	}
 	path := e.path
 	path.MTU = min(path.MTU, other.MTU)
+	e.mtu = path.MTU
 	for i, p := range e.pairs {
 		if err := p.qp.Connect(other.Addresses[i], path); err != nil {
 			return err
@@ -221,6 +230,9 @@ func (e *End) Begin(theirs Region, pass holder.Pass) error {
 	if e.verb.atomic && (pass.Size != rdma.AtomicBytes || pass.Target%rdma.AtomicBytes != 0 || pass.Source%rdma.AtomicBytes != 0 || pass.Piece%rdma.AtomicBytes != 0) {
 		return fmt.Errorf("a pass of numbers of %d bytes cannot be %+v", rdma.AtomicBytes, pass)
 	}
+	if Datagrams(e.config.Connection) && pass.Size > e.mtu {
+		return fault.Lacksf("messages of %d bytes do not go over %s: a datagram has at most the %d bytes of a packet there; give --size %d", pass.Size, e.info.Name, e.mtu, e.mtu)
+	}
 	e.theirs, e.pass = theirs, pass
 	return e.ledger.begin(pass.Target)
 }
@@ -265,7 +277,7 @@ func (e *End) Close() error {
 	if e.context == nil {
 		return nil
 	}
-	return errors.Join(e.context.Close(), e.ledger.close())
+	return errors.Join(e.context.Close(), e.ledger.close(), e.headers.close())
 }
 
 // stuckAfter is how long nothing may arrive. Retries of a lossy link take

@@ -38,7 +38,7 @@ func TestComplete(t *testing.T) {
 
 // Receives have completions of their own on the same queue pair, with what was sent along.
 func TestArrive(t *testing.T) {
-	p := &pair{posted: 8, verb: verbNamed("send-imm"), inbox: newInbox(Config{Verb: "send-imm"}, nil)}
+	p := &pair{posted: 8, verb: verbNamed("send-imm"), inbox: newInbox(Config{Verb: "send-imm"}, nil, nil)}
 	p.inbox.expected = 9
 	e := &End{byNumber: map[uint32]*pair{17: p}}
 	for id := range uint64(8) {

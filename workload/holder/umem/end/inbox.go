@@ -15,6 +15,7 @@ type inbox struct {
 	expected, received uint64 // messages that have a receive, and those that are here
 	batch              []rdma.Receive
 
+	headers  *headers
 	pieces   int  // of a message
 	imm      bool // each has an immediate
 	reliable bool // none is dropped
@@ -28,9 +29,9 @@ const (
 	ofReceive = 1 << 63
 )
 
-func newInbox(c Config, post func([]rdma.Receive) (int, error)) *inbox {
+func newInbox(c Config, h *headers, post func([]rdma.Receive) (int, error)) *inbox {
 	v := verbNamed(c.Verb)
-	return &inbox{post: post, pieces: max(1, c.Pieces), imm: v.imm || !v.receives, reliable: c.transport().Reliable()}
+	return &inbox{post: post, headers: h, pieces: max(1, c.Pieces), imm: v.imm || !v.receives, reliable: c.transport().Reliable()}
 }
 
 // immediate is what goes with the n-th message that takes a receive, where the verb has one.
@@ -46,6 +47,7 @@ func (b *inbox) announce() uint32 {
 func (b *inbox) expect(mine rdma.Slice) {
 	r := rdma.Receive{ID: ofReceive | b.expected + uint64(len(b.batch))}
 	r.Local, r.More = divide(mine, b.pieces, spare(b.batch, func(r *rdma.Receive) []rdma.Slice { return r.More }))
+	b.headers.put(&r)
 	b.batch = append(b.batch, r)
 }
 

@@ -13,7 +13,7 @@ import (
 // any other immediate than that is a mistake of somebody's.
 func TestDropped(t *testing.T) {
 	for _, connection := range Connections() {
-		b := newInbox(Config{Connection: connection, Verb: "send-imm"}, nil)
+		b := newInbox(Config{Connection: connection, Verb: "send-imm"}, nil, nil)
 		b.expected = 9
 		take := func(id, message uint64) error {
 			return b.take(&rdma.Completion{QPN: 17, ID: ofReceive | id, WithImm: true, Imm: immediate(message)})
@@ -76,7 +76,7 @@ func TestPairOfMessage(t *testing.T) {
 
 // A batch has the immediates that the other end looks for, and a plain write that takes a receive has one.
 func TestAnnounced(t *testing.T) {
-	p := &pair{verb: verbNamed(VerbWrite), depth: 8, batch: make([]rdma.Request, 0, 8), inbox: newInbox(Config{Connection: "UC"}, nil)}
+	p := &pair{verb: verbNamed(VerbWrite), depth: 8, batch: make([]rdma.Request, 0, 8), inbox: newInbox(Config{Connection: "UC"}, nil, nil)}
 	for i := range 4 {
 		p.queue(holder.Message{Length: 8}, rdma.Slice{}, 0, 0, i%2 == 1)
 	}
@@ -84,5 +84,50 @@ func TestAnnounced(t *testing.T) {
 		if got := p.batch[i]; got.Op != want.Op || got.Imm != want.Imm {
 			t.Errorf("message %d: operation %d with %#x, want %d with %#x", i, got.Op, got.Imm, want.Op, want.Imm)
 		}
+	}
+}
+
+// The header of a datagram goes elsewhere, in front of all pieces of the region, also where the memory of an earlier receive
+// is used again; a message that does not fit in a packet is refused before it is sent.
+func TestDatagramReceives(t *testing.T) {
+	c := Config{Connection: "UD", Verb: "send", Pieces: 3}
+	h := &headers{mr: &rdma.MR{}}
+	posted := 0
+	b := newInbox(c, h, func(rs []rdma.Receive) (int, error) {
+		for _, r := range rs {
+			posted++
+			if r.Local.MR != h.mr || r.Local.Length != rdma.GRHBytes || 1+len(r.More) != c.receivePieces() {
+				t.Errorf("receive %d: %+v", r.ID, r)
+			}
+			at := 8
+			for _, piece := range r.More {
+				if piece.MR != nil || piece.Offset != at {
+					t.Errorf("receive %d: a piece at %d, want %d", r.ID, piece.Offset, at)
+				}
+				at += piece.Length
+			}
+			if at != 108 {
+				t.Errorf("receive %d has %d bytes", r.ID, at-8)
+			}
+		}
+		return len(rs), nil
+	})
+	for range 2 {
+		for range 2 {
+			b.expect(rdma.Slice{Offset: 8, Length: 100})
+		}
+		if err := b.ready(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if posted != 4 {
+		t.Errorf("%d receives", posted)
+	}
+	e := &End{config: c, mtu: 1024, mine: pieces{bytes: 8192, mrs: make([]*rdma.MR, 1)}}
+	if err := e.Begin(Region{}, holder.Pass{Size: 1024, Target: 8192, Source: 8192}); err != nil {
+		t.Error(err)
+	}
+	if err := e.Begin(Region{}, holder.Pass{Size: 1025, Target: 8192, Source: 8192}); err == nil || !strings.Contains(err.Error(), "give --size 1024") {
+		t.Error(err)
 	}
 }

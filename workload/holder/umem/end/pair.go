@@ -52,7 +52,7 @@ func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, srq *rdma.SRQ, took *latency.Hi
 	if !v.sends() { // what comes in is not inline
 		p.inline = 0
 	}
-	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, SRQ: srq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: p.pieces, MaxInline: p.inline}
+	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, SRQ: srq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: c.receivePieces(), MaxInline: p.inline}
 	if c.Receives() {
 		config.MaxRecv = receiveDepth
 	}

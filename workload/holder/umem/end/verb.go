@@ -37,10 +37,13 @@ var carriers = []verb{
 }
 
 // transports are those of queue pairs.
-var transports = []rdma.QPType{rdma.RC, rdma.UC}
+var transports = []rdma.QPType{rdma.RC, rdma.UC, rdma.UD}
 
 // ConnectionRC is the connection of who chooses none.
 const ConnectionRC = "RC"
+
+// Datagrams says whether messages over a connection have at most the bytes of a packet.
+func Datagrams(connection string) bool { return transportNamed(connection) == rdma.UD }
 
 // Connections are the names of all.
 func Connections() (names []string) {
