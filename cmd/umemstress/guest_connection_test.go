@@ -74,6 +74,13 @@ func TestUnreliableDropped(t *testing.T) {
 	if r, _ := ran(t, "--connection", "UD", "--verb", "send", "--bidirectional", "--size", "2048", "--scenario", scenario, "--ib-dev", hereDevice, "--peer", peerCommand(t, "--backend", "ibverbs"), "-o", filepath.Join(t.TempDir(), "evidence")); string(r.Verdict) != want || r.Channels.Arrival.CorruptPages > 0 {
 		t.Errorf("datagrams: %s (%s), want %s", r.Verdict, r.Reason, want)
 	}
+	// In the midst of writes it is the bytes alone that tell.
+	loses(t, "2%")
+	few, _ := ran(t, "--connection", "UC", "--size", "4096", "--scenario", "rdma/tmpfs/none/none", "--ib-dev", hereDevice, "--peer", peerCommand(t), "-o", filepath.Join(t.TempDir(), "evidence"))
+	if few.Verdict != record.Inconclusive || !strings.Contains(few.Reason, "dropped") {
+		t.Errorf("some writes: %s (%s)", few.Verdict, few.Reason)
+	}
+	t.Logf("some writes: %s", few.Reason)
 	loses(t, "100%")
 	dropped("all writes", "--verb", "write")
 	dropped("all messages", "--verb", "send")
