@@ -6,7 +6,8 @@
 // [PD.RegisterMR] of memory from mmap, which pins it, [Context.CreateCQ],
 // [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.Post]
 // and [CQ.Wait]. [MR.Close] unpins, which is the moment of truth for a file. The
-// package's example has all of it, with the errors.
+// package's example has all of it, with the errors. Queue pairs can have their receives in
+// common ([PD.CreateSRQ]).
 //
 // # How it works
 //
@@ -32,7 +33,7 @@
 // refuses is [ErrPinRefused]; a device that was removed is [ErrDeviceGone], and a port
 // that goes down under traffic [ErrPortDown].
 // Completions have errors of their own, of type *[CompletionError]. On an unreliable
-// connection ([UC]) they tell that bytes were sent, and nobody tells that they were dropped.
+// connection ([UC]), and of datagrams ([UD]), they tell that bytes were sent, and nobody tells that they were dropped.
 //
 // Everything may be closed in any order, and closing the context closes all. What
 // is still open when the process dies, the kernel closes.
