@@ -24,7 +24,8 @@
 // doorbell. The layout of the rings is rdma_rxe's own, hence soft-RoCE alone.
 //
 // internal/ibverbs is for every device that has a provider in rdma-core on the host: it
-// loads libibverbs, in programs that are built with the tag ibverbs (see [CanLoad]).
+// loads libibverbs, in programs that are built with the tag ibverbs (see [CanLoad]). Such programs
+// can have a [Manager] connect queue pairs, too.
 //
 // # What it is careful about
 //

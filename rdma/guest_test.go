@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(play(role))
 	}
+	if os.Getenv(inOwnProcess) != "" {
+		os.Exit(m.Run()) // the process that has started it looks
+	}
 	os.Exit(leaktest.Run(m))
 }
 

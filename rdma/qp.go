@@ -75,9 +75,10 @@ type QP struct {
 	address Address
 	domain  verbs.Handle
 
-	mu   sync.Mutex
-	pair verbs.QP        // nil once destroyed
-	to   *verbs.Datagram // where all datagrams go; nil of another type, or not connected
+	mu      sync.Mutex
+	pair    verbs.QP        // nil once destroyed
+	to      *verbs.Datagram // where all datagrams go; nil of another type, or not connected
+	manager *Manager        // that has connected it; nil: none has
 	// What PostAll gives to pair: requests, each of its own elements of sges, as many as config says.
 	wrs      []verbs.WR
 	sges     []verbs.SGE
@@ -273,12 +274,16 @@ func (qp *QP) Close() error { return qp.object.close() }
 
 func (qp *QP) destroy() error {
 	qp.mu.Lock()
-	defer qp.mu.Unlock()
-	pair, to := qp.pair, qp.to
+	pair, to, manager := qp.pair, qp.to, qp.manager
 	qp.pair, qp.to = nil, nil
-	err := pair.Destroy()
-	if to != nil {
-		err = errors.Join(err, qp.object.ctx.backend.DestroyAH(to.AH))
+	qp.mu.Unlock()
+	var errs []error
+	if manager != nil {
+		errs = append(errs, manager.forget(qp))
 	}
-	return err
+	errs = append(errs, pair.Destroy())
+	if to != nil {
+		errs = append(errs, qp.object.ctx.backend.DestroyAH(to.AH))
+	}
+	return errors.Join(errs...)
 }

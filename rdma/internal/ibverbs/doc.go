@@ -3,6 +3,8 @@
 // its queues is the provider's to know. It does RDMA WRITE and READ, atomic
 // operations and messages.
 //
+// Beside the backend, its [Manager] has connections made by rdma-core's librdmacm, for queue pairs of any backend.
+//
 // Only with the build tag ibverbs can anything be opened at run time; without it Open says so. A
 // program that has purego in it is linked dynamically, and counts as one with cgo: then
 // syscall.AllThreadsSyscall, by which an observer gives up its privileges, answers ENOTSUP.
@@ -16,7 +18,7 @@
 //
 // # Layouts
 //
-// The structs of infiniband/verbs.h are declared in verbs_h.go with the members that are used
+// The structs of infiniband/verbs.h and rdma/rdma_cma.h are declared in verbs_h.go and rdma_cma_h.go with the members that are used
 // here, at their offsets, which were the same in rdma-core 33.2, 44.0, 56.1 and 65.0 on x86-64. A test
 // compares them with the installed header through the C compiler, and what the library gives is
 // held against what it was asked for: EPROTO where the two differ.

@@ -11,11 +11,11 @@ import (
 // CanLoad says whether this program can load a library at all.
 const CanLoad = true
 
-// open loads a library with all that it needs.
-func open(name string) (uintptr, error) {
+// open loads a library with all that it needs; what keeps it from that is of the kind of the given error.
+func open(name string, kind error) (uintptr, error) {
 	handle, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrLibrary, err) // which names the file
+		return 0, fmt.Errorf("%w: %w", kind, err) // which names the file
 	}
 	return handle, nil
 }

@@ -91,12 +91,44 @@ var values = map[string]uint64{
 	"IBV_WC_GENERAL_ERR":          uint64(verbs.StatusGeneral),
 }
 
+// managerStructs and managerValues are those of librdmacm's header.
+var managerStructs = map[string]abitest.Struct{
+	"struct rdma_event_channel": {Is: eventChannel{}},
+	"struct rdma_cm_id":         {Is: cmID{}, Prefix: true},
+	"struct rdma_conn_param":    {Is: connParam{}},
+	"struct rdma_cm_event":      {Is: cmEvent{}},
+}
+
+var managerValues = map[string]uint64{
+	"RDMA_PS_TCP":        portSpaceTCP,
+	"RDMA_OPTION_ID":     optionID,
+	"RDMA_OPTION_ID_TOS": optionIDTOS,
+	cmEventNames[0]:      cmAddrResolved,
+	cmEventNames[1]:      1,
+	cmEventNames[2]:      cmRouteResolved,
+	cmEventNames[3]:      3,
+	cmEventNames[4]:      cmConnectRequest,
+	cmEventNames[5]:      cmConnectResponse,
+	cmEventNames[6]:      6,
+	cmEventNames[7]:      7,
+	cmEventNames[8]:      cmRejected,
+	cmEventNames[9]:      cmEstablished,
+	cmEventNames[10]:     10,
+	cmEventNames[11]:     11,
+}
+
+func TestManagerLayoutMatchesHeader(t *testing.T) {
+	abitest.Headers{Include: []string{"rdma/rdma_cma.h"}, Package: "librdmacm-dev"}.Compare(t, managerStructs, managerValues)
+}
+
 func TestLayoutMatchesHeader(t *testing.T) {
 	abitest.Headers{Include: []string{"infiniband/verbs.h"}, Package: "libibverbs-dev"}.Compare(t, structs, values)
 }
 
 func TestEveryStructIsCompared(t *testing.T) {
-	if declared := abitest.Declared(t, "verbs_h.go"); declared != abitest.Compared(structs) {
-		t.Errorf("%d structs are declared and %d compared", declared, abitest.Compared(structs))
+	for file, compared := range map[string]map[string]abitest.Struct{"verbs_h.go": structs, "rdma_cma_h.go": managerStructs} {
+		if declared := abitest.Declared(t, file); declared != abitest.Compared(compared) {
+			t.Errorf("%s: %d structs are declared and %d compared", file, declared, abitest.Compared(compared))
+		}
 	}
 }

@@ -41,7 +41,7 @@ type library struct {
 
 // load loads the library, once for all: it stays until the process ends.
 var load = sync.OnceValues(func() (*library, error) {
-	handle, err := open(libraryName)
+	handle, err := open(libraryName, ErrLibrary)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ package ibverbs
 // CanLoad says whether this program can load a library at all.
 const CanLoad = false
 
-func open(string) (uintptr, error) { return 0, ErrStatic }
+func open(string, error) (uintptr, error) { return 0, ErrStatic }
 
 // Nothing was opened, so that nobody has anything to look for or to call.
 func symbol(uintptr, string) (uintptr, error) { return 0, ErrStatic }

@@ -30,11 +30,10 @@
 //     object is gone in both cases
 //   - EACCES: the process is not the one, by its credentials, that opened the device
 //
-// # What it cannot express
+// # Connections
 //
-// Queue pairs are connected by [QP.Modify] with address, number and sequence
-// number, which suits InfiniBand and RoCE. iWARP needs a connection manager and has
-// no place here.
+// Queue pairs are connected by [QP.Modify], with an address, a number and a sequence number that suit InfiniBand and
+// RoCE, or with what a connection manager says, which alone connects those of iWARP and is none of a backend's.
 package verbs
 
 import "golang.org/x/sys/unix"
