@@ -159,7 +159,7 @@ func TestManagerConnects(t *testing.T) {
 	}
 }
 
-// Who asks without the token is turned down, and whom it was meant for is waited for.
+// Who asks without the token is turned down, and whom it was meant for is waited for. Once that is there, nobody listens.
 func TestManagerTurnsDown(t *testing.T) {
 	if !withManager(t) {
 		return
@@ -181,6 +181,14 @@ func TestManagerTurnsDown(t *testing.T) {
 	if err := <-accepted; err != nil {
 		t.Error(err)
 	}
+	if err := there.manager.StopListening(); err != nil {
+		t.Error(err)
+	}
+	late, err := here.pd.CreateQP(QPConfig{SendCQ: here.cq})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, here.manager.Dial(t.Context(), late, meeting, here.path), false, "RDMA_CM_EVENT_REJECTED")
 }
 
 // What cannot be connected ends with the reason, and within its time.

@@ -98,6 +98,18 @@ func (m *Manager) Listen() (Meeting, error) {
 	return Meeting{Address: netip.AddrPortFrom(m.local.WithZone(""), port), Token: token}, nil
 }
 
+// StopListening has nobody else dial. What was accepted stays.
+func (m *Manager) StopListening() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := m.listening
+	m.listening = nil
+	if id == nil {
+		return nil
+	}
+	return id.Close()
+}
+
 // Accept connects a queue pair with the next that is dialled, and returns once it can be sent from. Of the path, the MTU
 // counts: the other end has the same.
 func (m *Manager) Accept(ctx context.Context, qp *QP, path Path) error {

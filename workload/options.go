@@ -69,6 +69,7 @@ type Options struct {
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
 	Bidirectional bool          // passes from the file into the anonymous region as well
 	Connection    string        // of the queue pairs: one of umem.Connections
+	Manager       bool          // the connection manager (librdmacm) connects the queue pairs
 	Verb          string        // one of umem.Verbs
 
 	File       string // a new file on the user's file system; empty: a scratch file system
@@ -215,6 +216,9 @@ func (o Options) validate() error {
 	if err := o.validateMessages(); err != nil {
 		return err
 	}
+	if err := o.validateManager(); err != nil {
+		return err
+	}
 	return o.validateTraffic()
 }
 
@@ -324,6 +328,7 @@ func (o Options) settings() record.Settings {
 		Seed:          o.Seed,
 		Check:         o.Check,
 		Connection:    o.Connection,
+		Manager:       o.Manager,
 		Verb:          o.Verb,
 		Mutator:       o.Mutator,
 	}

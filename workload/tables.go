@@ -56,7 +56,7 @@ func holderKinds() []holderKind {
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
 				},
 				Connection: o.Connection, Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, ReadOnly: o.Access == AccessRead, HugePages: o.HugePages, Release: o.Release, QueuePairs: o.QueuePairs, SRQ: o.SRQ, Depth: o.TxDepth, Events: o.Events, Bidirectional: o.Bidirectional,
-				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit,
+				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit, Manager: o.Manager,
 			})
 		}},
 		{Holder: dio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {

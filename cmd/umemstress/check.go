@@ -51,7 +51,7 @@ lacks, 130 interrupted.`,
 				return err
 			}
 			if flags.device.Device != "" {
-				if err := handover.For(flags.device.Device, flags.device.Backend); err != nil {
+				if err := handover.For(flags.device.Device, flags.device.Backend, false); err != nil {
 					return err
 				}
 				return flags.tryDevice(cmd.Context(), cmd.OutOrStdout())

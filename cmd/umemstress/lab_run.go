@@ -116,6 +116,9 @@ func (l *labRun) withPeer(flags *guestFlags) error {
 		return exit.Usagef("--hosts 2: only the holder rdma has another host; give run's flags one scenario of it")
 	}
 	flags.peer = []string{l.program[0], "peer"}
+	if l.options.Manager {
+		flags.peer = append(flags.peer, "--rdma-cm")
+	}
 	l.program = append(l.program, "--peer="+lab.PeerCommand)
 	return nil
 }

@@ -102,7 +102,7 @@ func handOver(o workload.Options) error {
 	if o.Scenario.Holder != "rdma" {
 		return nil
 	}
-	return handover.For(o.Device, rdma.Backend(o.Backend))
+	return handover.For(o.Device, rdma.Backend(o.Backend), o.Manager)
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never

@@ -94,6 +94,7 @@ type Settings struct {
 	Seed          uint64 `json:"seed"`
 	Check         string `json:"check,omitempty"` // whether what arrived was compared with it; empty of old: it was not
 	Connection    string `json:"connection"`
+	Manager       bool   `json:"rdma_cm,omitempty"` // the connection manager connected the queue pairs
 	Verb          string `json:"verb"`
 	Mutator       string `json:"mutator,omitempty"` // who makes a mutation beside the region
 }
@@ -122,7 +123,16 @@ type Device struct {
 	// BackendWhy is why an RDMA device was opened through this backend.
 	BackendWhy string `json:"backend_why,omitempty"`
 	Peer       *Peer  `json:"peer,omitempty"` // the other host of a run with --peer
+	// ConnectedBy is what connected its queue pairs, and ConnectedAt the address of the connection manager's that listened.
+	ConnectedBy string `json:"connected_by,omitempty"`
+	ConnectedAt string `json:"connected_at,omitempty"`
 }
+
+// What connects queue pairs.
+const (
+	ConnectedByVerbs   = "verbs"   // the run itself, by the addresses of both
+	ConnectedByManager = "rdma_cm" // rdma-core's connection manager
+)
 
 // Peer is the other host of a run, and its RDMA device.
 type Peer struct {

@@ -27,6 +27,9 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	if r.Device.Name != "" {
 		t.row("device", "%s (%s), through %s", r.Device.Name, r.Device.Driver, r.Device.Backend)
 	}
+	if r.Device.ConnectedBy == record.ConnectedByManager {
+		t.row("connection", "made by the connection manager (rdma_cm) at %s", r.Device.ConnectedAt)
+	}
 	if p := r.Device.Peer; p != nil {
 		t.row("peer", "%s: %s (%s), through %s", p.Host, p.Name, p.Driver, p.Backend)
 	}

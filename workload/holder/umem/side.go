@@ -33,7 +33,7 @@ type side interface {
 // here is an end of this process.
 type here struct{ *end.End }
 
-func (h here) Connect(_ context.Context, to end.Place) error { return h.End.Connect(to) }
+func (h here) Connect(ctx context.Context, to end.Place) error { return h.End.Connect(ctx, to) }
 
 func (h here) Register(_ context.Context, region *memory.Region, n int) (end.Region, error) {
 	return h.End.Register(region.Bytes, n)

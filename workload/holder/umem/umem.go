@@ -13,6 +13,7 @@ import (
 	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/internal/module"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
@@ -25,6 +26,7 @@ type registration struct {
 	device         record.Device
 	ends           end.Config // of the target
 	target, source side
+	modules        *module.Loaded // of the connection manager
 	pass           holder.Pass
 	from, to       *memory.Region
 	pinnedBefore   uint64 // bytes of this process that were pinned before
@@ -52,6 +54,7 @@ type Config struct {
 	Inline        int    // bytes; operations that carry no more have them inline
 	RateLimit     int64  // bytes a second at most; 0: as many as can be
 	Bidirectional bool   // passes from the target back into the source as well
+	Manager       bool   // the connection manager connects the queue pairs
 }
 
 // The queue of messages under way, and what a message can be asked to have.
@@ -114,17 +117,19 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
+	if c.Manager {
+		if h.modules, err = module.Load(ctx, end.Modules()); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.openTarget(ctx); err != nil {
 		return nil, err
 	}
 	if err := h.openSource(ctx); err != nil {
 		return nil, err
 	}
-	if err := h.target.Connect(ctx, h.source.Place()); err != nil {
-		return nil, err
-	}
-	if err := h.source.Connect(ctx, h.target.Place()); err != nil {
+	if err := h.connect(ctx); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -229,5 +234,5 @@ func (h *registration) Close() error {
 			errs = append(errs, s.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.modules.Close())...)
 }

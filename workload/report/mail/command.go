@@ -94,6 +94,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.Access == "read", "--access", o.Access)
 	add(o.OnDemand, "--odp")
 	add(o.Release != "" && o.Release != "dereg", "--release", o.Release)
+	add(o.Manager, "--rdma-cm")
 	add(o.MTU > 0, "--mtu", o.MTU)
 	add(o.ServiceLevel > 0, "--sl", o.ServiceLevel)
 	add(o.TrafficClass > 0, "--tclass", o.TrafficClass)

@@ -15,9 +15,12 @@ import (
 const Program = "umemstress-ibverbs"
 
 // For does not return where the device of that name, or the first with an active port, is to be
-// reached through a library, and the program is there: it goes on as that, with the same arguments.
-// Without the program, opening the device says what is missing.
-func For(device string, backend rdma.Backend) error {
+// reached through a library, or its queue pairs are to be connected by one, and the program is there: it goes on as that, with
+// the same arguments. Without the program, opening the device says what is missing.
+func For(device string, backend rdma.Backend, manager bool) error {
+	if manager {
+		return goOn(true)
+	}
 	if backend == rdma.AutoBackend {
 		d, err := rdma.FindDevice(rdma.Sysfs, device)
 		if err != nil {

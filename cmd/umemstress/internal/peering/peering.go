@@ -17,6 +17,7 @@ import (
 // Command is umemstress peer, of this version of the program.
 func Command(version string, noArguments cobra.PositionalArgs) *cobra.Command {
 	config := remote.Config{Version: version}
+	var manager bool
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Be the other host of a run --peer, over stdin and stdout",
@@ -35,7 +36,10 @@ such as ssh, says who may.`,
 			if !slices.Contains(rdma.Backends(), rdma.Backend(config.Backend)) {
 				return exit.Usagef("--backend %s: choose auto, uverbs or ibverbs", config.Backend)
 			}
-			if err := handover.For(config.Device, rdma.Backend(config.Backend)); err != nil {
+			if manager && rdma.Backend(config.Backend) == rdma.Uverbs {
+				return exit.Usagef("--rdma-cm: the connection manager is a library, which --backend uverbs does without; leave one of the two out")
+			}
+			if err := handover.For(config.Device, rdma.Backend(config.Backend), manager); err != nil {
 				return err
 			}
 			return remote.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), config)
@@ -46,5 +50,6 @@ such as ssh, says who may.`,
 	flags.IntVarP(&config.Port, "ib-port", "i", 0, "port of the device (default: the first active one)")
 	flags.IntVarP(&config.GIDIndex, "gid-index", "x", rdma.AutoGID, "index of the port's GID (default: chosen)")
 	flags.StringVar(&config.Backend, "backend", string(rdma.AutoBackend), "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")
+	flags.BoolVarP(&manager, "rdma-cm", "R", false, "be ready for a run that connects by the connection manager (--rdma-cm)")
 	return cmd
 }

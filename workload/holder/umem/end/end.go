@@ -44,6 +44,7 @@ type Config struct {
 	Pieces     int    // that a message has of this end's region, one behind the other
 	Inline     int    // bytes; messages that are no longer go inline, if the verb can
 	RateLimit  int64  // bytes a second that are sent at most; 0: as many as can be
+	Manager    bool   // queue pairs are connected by the connection manager: the source listens, the target dials
 }
 
 // End is one of the two ends. It is used by one at a time.
@@ -55,6 +56,8 @@ type End struct {
 	pd       *rdma.PD
 	cq       *rdma.CQ
 	path     rdma.Path
+	manager  *rdma.Manager // nil: addresses are exchanged
+	meeting  *rdma.Meeting // where the source listens
 	pairs    []*pair
 	byNumber map[uint32]*pair
 	inboxes  []*inbox // of the pairs, or the one that they share
@@ -75,6 +78,7 @@ type Place struct {
 	Addresses []rdma.Address `json:"addresses"` // of its queue pairs
 	MTU       int            `json:"mtu"`       // bytes
 	GIDType   string         `json:"gid_type"`  // such as "RoCE v2"; empty where a LID is the address
+	Meeting   *rdma.Meeting  `json:"rdma_cm,omitempty"`
 }
 
 // Region is what an end lets the other one reach.
@@ -100,7 +104,8 @@ func Open(c Config) (_ *End, err error) {
 	if e.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
 		return nil, err
 	}
-	if e.context, err = rdma.OpenThrough(e.info, rdma.Backend(c.Backend)); err != nil {
+	through, _ := e.through()
+	if e.context, err = rdma.OpenThrough(e.info, through); err != nil {
 		return nil, err
 	}
 	if e.pd, err = e.context.AllocPD(); err != nil {
@@ -120,7 +125,10 @@ func Open(c Config) (_ *End, err error) {
 	if err := e.makePairs(); err != nil {
 		return nil, err
 	}
-	return e, nil
+	if c.Manager {
+		err = e.openManager()
+	}
+	return e, err
 }
 
 func (e *End) makePairs() (err error) {
@@ -154,13 +162,13 @@ func (e *End) makePairs() (err error) {
 
 // Device is the RDMA device.
 func (e *End) Device() record.Device {
-	through, why := rdma.Backend(e.config.Backend).Choose(e.info)
+	through, why := e.through()
 	return record.Device{Name: e.info.Name, Driver: e.info.Driver, Backend: string(through), BackendWhy: why}
 }
 
 // Place is where the other end can reach this one.
 func (e *End) Place() Place {
-	p := Place{MTU: e.path.MTU, GIDType: e.path.GID.Type}
+	p := Place{MTU: e.path.MTU, GIDType: e.path.GID.Type, Meeting: e.meeting}
 	for _, pair := range e.pairs {
 		address := pair.qp.Address()
 		address.GID, address.LID = e.path.GID.Addr, e.path.LID
@@ -171,9 +179,12 @@ func (e *End) Place() Place {
 
 // Connect connects the queue pairs with those of another end, which has as many; both have to be
 // connected before either sends.
-func (e *End) Connect(other Place) error {
+func (e *End) Connect(ctx context.Context, other Place) error {
 	if len(other.Addresses) != len(e.pairs) {
 		return fmt.Errorf("the other end has %d queue pairs for %d of %s", len(other.Addresses), len(e.pairs), e.info.Name)
+	}
+	if e.manager != nil {
+		return e.meet(ctx, other)
 	}
 	if other.GIDType != e.path.GID.Type {
 		return fmt.Errorf("the address of %s is %s, and that of the other end %s: choose two alike with --gid-index, here and there",

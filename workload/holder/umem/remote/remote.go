@@ -33,7 +33,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 	if err == nil {
 		answer, err = p.line.ask(ctx, request{Open: &openRequest{
 			Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
-			ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit,
+			ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
 			MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 		}})
 	}

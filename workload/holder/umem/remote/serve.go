@@ -8,8 +8,11 @@ import (
 	"io"
 	"os"
 
+	"umemstress/rdma"
 	"umemstress/workload/holder/umem/end"
+	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/memory"
+	"umemstress/workload/internal/module"
 	"umemstress/workload/payload"
 )
 
@@ -120,9 +123,10 @@ func listen(ctx context.Context, hangUp context.CancelCauseFunc, r io.Reader) <-
 
 // server is the end, as far as it was asked for.
 type server struct {
-	config Config
-	end    *end.End
-	region *memory.Region
+	config  Config
+	end     *end.End
+	modules *module.Loaded // of the connection manager
+	region  *memory.Region
 }
 
 // errOrder is of a request that comes before what it needs, or twice.
@@ -131,11 +135,11 @@ var errOrder = errors.New("the requests came in no order that umemstress run --p
 func (s *server) serve(ctx context.Context, r request) (reply, error) {
 	switch {
 	case r.Open != nil:
-		return s.open(*r.Open)
+		return s.open(ctx, *r.Open)
 	case s.end == nil:
 		return reply{}, errOrder
 	case r.Connect != nil:
-		return reply{}, s.end.Connect(*r.Connect)
+		return reply{}, s.end.Connect(ctx, *r.Connect)
 	case r.Register != nil:
 		return s.register(*r.Register)
 	case r.ClosePairs:
@@ -161,7 +165,7 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 	return reply{}, errors.New("a request for nothing that this version knows")
 }
 
-func (s *server) open(r openRequest) (reply, error) {
+func (s *server) open(ctx context.Context, r openRequest) (reply, error) {
 	if s.end != nil {
 		return reply{}, errOrder
 	}
@@ -177,12 +181,27 @@ func (s *server) open(r openRequest) (reply, error) {
 	if r.Pieces < 1 || r.Pieces > end.MaxPieces || r.Inline < 0 || r.Inline > end.MaxInline || r.RateLimit < 0 {
 		return reply{}, fmt.Errorf("messages of %d pieces, %d bytes inline, %d bytes a second: that cannot be asked for", r.Pieces, r.Inline, r.RateLimit)
 	}
+	if err := s.prepare(ctx, r); err != nil {
+		return reply{}, err
+	}
 	var err error
 	if s.end, err = end.Open(r.config(s.config)); err != nil {
 		return reply{}, err
 	}
 	device, place := s.end.Device(), s.end.Place()
 	return reply{Device: &device, Place: &place}, nil
+}
+
+// prepare has what the connection manager takes, where the other side wants that. A child's is there: its parent has it.
+func (s *server) prepare(ctx context.Context, r openRequest) (err error) {
+	switch {
+	case !r.Manager || s.config.child():
+		return nil
+	case !rdma.CanLoad:
+		return fault.Lacksf("the run connects by the connection manager (--rdma-cm), which takes a library, and this peer can load none; start it as umemstress peer --rdma-cm")
+	}
+	s.modules, err = module.Load(ctx, end.Modules())
+	return err
 }
 
 func (s *server) register(r registerRequest) (reply, error) {
@@ -233,8 +252,8 @@ func (s *server) fill(r payload.Recipe) (reply, error) {
 
 func (s *server) close() error {
 	if s.end == nil {
-		return nil
+		return s.modules.Close()
 	}
 	err := s.end.Close() // before what it has registered
-	return errors.Join(err, s.region.Close())
+	return errors.Join(err, s.region.Close(), s.modules.Close())
 }

@@ -59,7 +59,8 @@ type openRequest struct {
 	Pieces     int    `json:"sge"`
 	Inline     int    `json:"inline"`
 	RateLimit  int64  `json:"rate_limit"`
-	MTU        int    `json:"mtu"` // as of rdma.PathConfig, and so on
+	Manager    bool   `json:"rdma_cm,omitempty"` // connects the queue pairs
+	MTU        int    `json:"mtu"`               // as of rdma.PathConfig, and so on
 	SL         int    `json:"sl"`
 	TClass     int    `json:"tclass"`
 	PKeyIndex  int    `json:"pkey_index"`
@@ -110,7 +111,7 @@ func newFailure(err error) *failure {
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
 		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Events: r.Events,
-		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Backend: own.Backend, Device: own.Device,
+		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
