@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +58,14 @@ func preference(a, gid netip.Addr) int {
 	return 3
 }
 
+// IWARP says whether the device is of iWARP, whose queue pairs a [Manager] alone connects, and which has neither immediates
+// nor atomic operations.
+func (d Device) IWARP() bool {
+	const rnic = "4:" // RDMA_NODE_RNIC (node_type_show, drivers/infiniband/core/sysfs.c)
+	text, err := readLine(filepath.Join(d.sysfs, "class/infiniband", d.Name, "node_type"))
+	return err == nil && strings.HasPrefix(text, rnic)
+}
+
 // hostAddresses are those of all netdevs but the loopback's.
 func hostAddresses() (addrs []netip.Addr, err error) {
 	netdevs, err := net.Interfaces()
@@ -83,14 +93,6 @@ func hostAddresses() (addrs []netip.Addr, err error) {
 		}
 	}
 	return addrs, nil
-}
-
-// ManagerError says why the connection manager cannot be used on this host; nil: its library is there.
-func ManagerError() error {
-	if err := ibverbs.LoadManager(); err != nil {
-		return newManagerError("connection manager", err)
-	}
-	return nil
 }
 
 // newManagerError is of a manager that cannot be opened.

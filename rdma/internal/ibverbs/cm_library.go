@@ -61,9 +61,3 @@ var loadManager = sync.OnceValues(func() (*managing, error) {
 	}
 	return m, nil
 })
-
-// LoadManager says why librdmacm cannot be used on this host; nil: it can.
-func LoadManager() error {
-	_, err := loadManager()
-	return err
-}

@@ -104,6 +104,9 @@ func Open(c Config) (_ *End, err error) {
 	if e.info, err = rdma.FindDevice("/sys", c.Device); err != nil {
 		return nil, err
 	}
+	if err = c.fits(e.info); err != nil {
+		return nil, err
+	}
 	through, _ := e.through()
 	if e.context, err = rdma.OpenThrough(e.info, through); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"umemstress/rdma"
+	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/module"
 )
 
@@ -14,6 +15,20 @@ func Modules() module.Set {
 		Top: "rdma_ucm", Unload: []string{"rdma_ucm", "rdma_cm", "iw_cm", "ib_cm", "configfs"},
 		Busy: "rdma_cm", Options: "CONFIG_INFINIBAND_USER_ACCESS and CONFIG_INFINIBAND_ADDR_TRANS",
 	}
+}
+
+// fits refuses what a device of iWARP does not do.
+func (c Config) fits(d rdma.Device) error {
+	v := verbNamed(c.Verb)
+	switch {
+	case !d.IWARP():
+		return nil
+	case !c.Manager:
+		return fault.Lacksf("device %s is of iWARP, whose queue pairs the connection manager alone connects; give --rdma-cm", d.Name)
+	case v.imm || v.atomic:
+		return fault.Lacksf("device %s is of iWARP, which has no --verb %s; give write, read or send", d.Name, v.name)
+	}
+	return nil
 }
 
 // through is the backend of the device, and why it is that.
