@@ -13,7 +13,8 @@ var (
 	// not pin pages of a file for long, although the process may write them
 	// itself: kernels from 6.5 with 8ac268436e6d do so for file systems that
 	// must be told of every write. The errno is EFAULT, as for a bad address;
-	// see [PD.RegisterMR] for how the two are told apart.
+	// see [PD.RegisterMR] for how the two are told apart. Of a file that is mapped directly
+	// (DAX) any kernel refuses it so, with EOPNOTSUPP.
 	ErrPinRefused = errors.New("the kernel refuses to pin pages of a file for writing")
 
 	// ErrDeviceGone is in the chain when the device was removed while open.
@@ -46,12 +47,20 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %v", e.reason)
 	}
 	if e.Errno != 0 {
-		fmt.Fprintf(&b, ": %v (%s)", e.Errno, unix.ErrnoName(e.Errno))
+		fmt.Fprintf(&b, ": %v (%s)", e.Errno, errnoName(e.Errno))
 	}
 	if e.Remedy != "" {
 		fmt.Fprintf(&b, "; %s", e.Remedy)
 	}
 	return b.String()
+}
+
+// errnoName is what the kernel's documentation calls it: EOPNOTSUPP has a second name.
+func errnoName(errno unix.Errno) string {
+	if errno == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP"
+	}
+	return unix.ErrnoName(errno)
 }
 
 // Unwrap gives the errno and the reason to errors.Is and errors.As.

@@ -2,6 +2,9 @@ package rdma
 
 import (
 	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/rdma/internal/verbs"
 )
@@ -72,7 +75,9 @@ type MR struct {
 //     It answers EFAULT, as it does for a bad address, so this package then
 //     tests whether the process itself can write every page. If it can, the
 //     address is good and the pin was refused. The test dirties the pages of
-//     the file, which a pin would have done too.
+//     the file, which a pin would have done too. Of a file that is mapped directly
+//     (DAX) it answers EOPNOTSUPP, also for reading, and this package then tries
+//     whether a page of no file is registered with the same access.
 //   - no paging on demand, [Error.HostLacks]: EINVAL or EOPNOTSUPP for AccessOnDemand.
 //   - too little lockable memory, [Error.HostLacks]: ENOMEM, or EINVAL of older
 //     rdma_rxe, which masks every error of the pin so. In both cases the limit,
@@ -88,7 +93,7 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	destroy := func() error { return c.backend.DeregisterMR(mr.region.Handle) }
 	o, err := c.create(label, pd.needs, destroy, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
-			return newRegisterError(label.String(), mem, access, err)
+			return newRegisterError(label.String(), mem, access, err, func() error { return pd.tryAnonymous(access) })
 		}
 		return nil
 	})
@@ -97,6 +102,21 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	}
 	mr.object = o
 	return mr, nil
+}
+
+// tryAnonymous registers a page of no file, and gives it up again.
+func (pd *PD) tryAnonymous(access Access) (err error) {
+	mem, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Munmap(mem)) }()
+	backend := pd.object.ctx.backend
+	mr, err := backend.RegisterMR(pd.handle, mem, verbs.Access(access))
+	if err != nil {
+		return err
+	}
+	return backend.DeregisterMR(mr.Handle)
 }
 
 // LKey is the key for local use.

@@ -10,8 +10,9 @@ import (
 	"umemstress/rdma/internal/verbs"
 )
 
-// newRegisterError finds out what a failed registration means.
-func newRegisterError(label string, mem []byte, access Access, err error) error {
+// newRegisterError finds out what a failed registration means. The trial registers memory of no file with
+// the same access.
+func newRegisterError(label string, mem []byte, access Access, err error, trial func() error) error {
 	e := newError("register", label, err)
 	if access&AccessOnDemand != 0 && (e.Errno == unix.EINVAL || e.Errno == unix.EOPNOTSUPP) {
 		e.lacks, e.Remedy = true, "it was to be paged on demand, and the device has no paging on demand as far as ibv_devinfo -v shows no odp_caps; rdma_rxe has it since Linux 6.15"
@@ -28,6 +29,12 @@ func newRegisterError(label string, mem []byte, access Access, err error) error 
 			break
 		}
 		e.Remedy = "the memory is not mapped for writing throughout, or reaches beyond the end of its file"
+	case unix.EOPNOTSUPP:
+		// Of a driver that registers nothing at all, or not with this access, the trial fails as well.
+		if trial() == nil {
+			e.reason = ErrPinRefused
+			e.Remedy = "the file is mapped directly from its device (DAX), and nobody may pin such pages for long"
+		}
 	case unix.ENOMEM, unix.EINVAL:
 		limit, pinned, privileged, lockErr := lockLimit()
 		tooMuch := lockErr == nil && pinned+uint64(len(mem)) > limit
