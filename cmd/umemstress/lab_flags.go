@@ -24,6 +24,7 @@ type guestFlags struct {
 	memory   int // MiB
 	cpus     int
 	disk     int // MiB
+	pmem     int // MiB
 	append   string
 	timeout  time.Duration
 	noDevice bool
@@ -47,6 +48,7 @@ func (f *guestFlags) registerMachine(flags *pflag.FlagSet) {
 	flags.IntVar(&f.memory, "memory", 0, "the guest's memory in `MIB` (default 2048)")
 	flags.IntVar(&f.cpus, "cpus", 0, "the guest's CPUs (default: those of the host, at most 4)")
 	flags.IntVar(&f.disk, "disk", 0, "size of the guest's scratch disk in `MIB`, sparse (default 8192)")
+	flags.IntVar(&f.pmem, "pmem", 0, "`MIB` of persistent memory, "+lab.PmemDevice+", beside the guest's memory (default: none)")
 	flags.StringVar(&f.append, "append", "", "`ARGS` added to the kernel's command line")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "kill the guest after this time; 0: never")
 	flags.StringVar(&f.serial, "serial", "", "`FILE` for what the guest's kernel writes to its console")
@@ -60,6 +62,7 @@ func (f *guestFlags) config() (lab.Config, error) {
 		Memory:   int64(f.memory) << 20,
 		CPUs:     f.cpus,
 		Disk:     int64(f.disk) << 20,
+		Pmem:     int64(f.pmem) << 20,
 		Append:   f.append,
 		Timeout:  f.timeout,
 		NoDevice: f.noDevice,
@@ -117,7 +120,7 @@ func (f *guestFlags) check() error {
 	if f.timeout < 0 {
 		return exit.Usagef("--timeout %s: give a time such as 90s or 10m, or 0 for none", f.timeout)
 	}
-	for name, value := range map[string]int{"memory": f.memory, "disk": f.disk, "cpus": f.cpus} {
+	for name, value := range map[string]int{"memory": f.memory, "disk": f.disk, "pmem": f.pmem, "cpus": f.cpus} {
 		if f.given.Changed(name) && (value < 1 || value > maxMiB) {
 			return exit.Usagef("--%s %d: give a positive number, or leave it out", name, value)
 		}

@@ -74,6 +74,7 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		Term:    terminalOf(c),
 		Shares:  shares,
 		Device:  !c.NoDevice,
+		Pmem:    c.Pmem > 0,
 		Network: c.network.spec(),
 		Seed:    seed,
 	}, c.Log)
@@ -140,11 +141,11 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 	h.qemu = machine.Machine{
 		Accel:     c.Accel,
 		QEMU:      qemu,
-		Memory:    c.Memory,
+		Memory:    c.Memory + c.Pmem,
 		CPUs:      c.CPUs,
 		Kernel:    c.Kernel.Image,
 		Initramfs: initramfsFD,
-		Append:    c.Append,
+		Append:    c.kernelArgs(),
 		Devices:   devices,
 	}
 	return h, nil

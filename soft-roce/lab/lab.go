@@ -33,6 +33,7 @@ type Config struct {
 	Memory  int64         // bytes; default 2 GiB
 	CPUs    int           // default: those of the host, at most 4
 	Disk    int64         // size of the scratch disk in bytes; default 8 GiB, sparse
+	Pmem    int64         // bytes of persistent memory, PmemDevice, beside Memory; default: none
 	Append  string        // added to the kernel's command line
 	Timeout time.Duration // from the start of QEMU to the end of the program; 0: none
 
@@ -128,11 +129,14 @@ func (c *Config) checkSizes() error {
 	if c.Memory != 0 && c.Memory < 256<<20 {
 		return host.Usagef("%d MiB of memory: a stock kernel needs 256 MiB to boot", c.Memory>>20)
 	}
-	if has, err := meminfo.Read(); err == nil && c.Memory > has.Total {
-		return host.Usagef("%d MiB of memory: this host has %d MiB in all; choose less", c.Memory>>20, has.Total>>20)
+	if has, err := meminfo.Read(); err == nil && c.Memory+c.Pmem > has.Total {
+		return host.Usagef("%d MiB of memory: this host has %d MiB in all; choose less", (c.Memory+c.Pmem)>>20, has.Total>>20)
 	}
 	if c.CPUs < 0 || c.CPUs > 255 {
 		return host.Usagef("%d CPUs: choose 1 to 255", c.CPUs)
+	}
+	if err := c.checkPmem(); err != nil {
+		return err
 	}
 	if c.Disk != 0 && (c.Disk < 64<<20 || c.Disk > maxDisk) {
 		return host.Usagef("a scratch disk of %d MiB: choose from 64 to %d", c.Disk>>20, maxDisk>>20)
@@ -194,6 +198,11 @@ func Run(ctx context.Context, c Config) (Result, error) {
 	}
 	if !c.NoDevice {
 		if err := c.Kernel.CheckDevice(); err != nil {
+			return Result{}, err
+		}
+	}
+	if c.Pmem > 0 {
+		if err := c.Kernel.CheckPmem(); err != nil {
 			return Result{}, err
 		}
 	}

@@ -83,6 +83,11 @@ func run(s *proto.Spec, to *ports) (proto.Event, error) {
 	if err := switchRoot(s); err != nil {
 		return proto.Event{}, err
 	}
+	if s.Pmem {
+		if err := pmemUp(); err != nil {
+			return proto.Event{}, fmt.Errorf("persistent memory: %w", err)
+		}
+	}
 	if s.Network != nil {
 		if err := introduce(*s.Network); err != nil {
 			return proto.Event{}, err

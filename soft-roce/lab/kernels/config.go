@@ -120,3 +120,19 @@ func (k *Kernel) CheckDevice() error {
 	}
 	return nil
 }
+
+// pmemDrivers make a device of memory that the kernel's command line declares to be persistent.
+var pmemDrivers = []module{{"nd_e820", "X86_PMEM_LEGACY"}, {"nd_pmem", "BLK_DEV_PMEM"}}
+
+// CheckPmem refuses a kernel that has no driver of persistent memory.
+func (k *Kernel) CheckPmem() error {
+	_, missing, err := stageFiles(k.Modules, bootStage{required: pmemDrivers})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	var lacks []string
+	for _, m := range missing {
+		lacks = append(lacks, m.option)
+	}
+	return host.Lacksf("kernel %s has no driver for persistent memory: it takes %s; leave --pmem out, or give another kernel", k.Release, withPrefix(lacks))
+}

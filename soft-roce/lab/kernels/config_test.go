@@ -3,10 +3,12 @@ package kernels
 import (
 	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/labtest"
 )
 
@@ -87,5 +89,32 @@ func TestKernelWithoutDevice(t *testing.T) {
 	}
 	if err := k.CopyBootModules(new(bytes.Buffer), nil); err != nil {
 		t.Errorf("without the device it boots: %v", err)
+	}
+}
+
+// Drivers of persistent memory can be modules or built in; a kernel that lacks one is told with its option.
+func TestKernelWithoutPmem(t *testing.T) {
+	for name, tt := range map[string]struct {
+		builtin string
+		lacks   string
+	}{
+		"both":    {"kernel/drivers/nvdimm/nd_pmem.ko\nkernel/drivers/nvdimm/nd_e820.ko\n", ""},
+		"one":     {"kernel/drivers/nvdimm/nd_pmem.ko\n", "it takes CONFIG_X86_PMEM_LEGACY; leave --pmem out"},
+		"neither": {"", "it takes CONFIG_X86_PMEM_LEGACY, CONFIG_BLK_DEV_PMEM"},
+	} {
+		dir := filepath.Join(t.TempDir(), "lib/modules/6.9.0")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		labtest.WriteFile(t, filepath.Join(dir, "modules.builtin"), tt.builtin)
+		labtest.WriteFile(t, filepath.Join(dir, "modules.order"), "")
+		if _, err := host.Depmod.Run(t.Context(), "-b", filepath.Join(dir, "../../.."), "6.9.0"); err != nil {
+			t.Fatal(err)
+		}
+		err := (&Kernel{Release: "6.9.0", Modules: dir}).CheckPmem()
+		var lacks interface{ HostLacks() bool }
+		if (err != nil) != (tt.lacks != "") || err != nil && (!errors.As(err, &lacks) || !strings.Contains(err.Error(), tt.lacks)) {
+			t.Errorf("%s: %v, want %q", name, err, tt.lacks)
+		}
 	}
 }

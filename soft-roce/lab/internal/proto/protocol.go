@@ -32,6 +32,7 @@ type Spec struct {
 	Term    *Terminal // which is the program's stdin and stdout; nil: pipes are
 	Shares  []Share
 	Device  bool     // bring up soft-RoCE
+	Pmem    bool     // bring up PmemDevice
 	Network *Network // that the link goes over; nil: one of the guest's own
 	Loaded  []LoadedFile
 	Seed    []byte // of the guest's random numbers, SeedBytes long
@@ -59,6 +60,9 @@ const NetworkMTU = 9000
 
 // PeerDevice is the port of the guest's peer, as udev would call it.
 const PeerDevice = "/dev/virtio-ports/" + PortPeer
+
+// PmemDevice is what the kernel calls the first device of persistent memory.
+const PmemDevice = "/dev/pmem0"
 
 // GuestTmp is a directory of the scratch disk itself. TMPDIR points to it: /tmp is
 // part of the overlay, so that files of the host's /tmp are seen, but an overlay is
