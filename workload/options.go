@@ -73,6 +73,7 @@ type Options struct {
 	Verb          string        // one of umem.Verbs
 
 	File       string // a new file on the user's file system; empty: a scratch file system
+	PmemDevice string // of persistent memory, which a file system without a page cache is made on; empty: none
 	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
 	FileBytes  int64  // size of the file-backed region
 	FileOffset int64  // of the region in its file; negative: chosen, see geometry
@@ -190,6 +191,9 @@ func (o Options) validate() error {
 	}
 	if o.V4L2Device != "" && o.Scenario.Holder != "v4l2" {
 		return fault.Usagef("--v4l2-dev %s: the holder %s captures from no device; give --holder v4l2", o.V4L2Device, o.Scenario.Holder)
+	}
+	if err := o.validatePlace(); err != nil {
+		return err
 	}
 	if holder, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holder.Once && (o.Iterations > 0 || o.Duration > 0 || o.Bidirectional) {
 		return fault.Usagef("the holder %s brings each byte once, and cannot repeat its traffic; give --iters 0 --duration 0 --bidirectional=false", holder.Name)

@@ -48,7 +48,7 @@ func (r *run) prepare(ctx context.Context) error {
 	var err error
 	if r.watch, err = witness.Start(witness.Config{
 		Probes: r.probes, Required: r.options.Observe == ObserveRequire,
-		File: r.record.File, Comm: r.record.Process.Comm, PinsCounted: r.record.Facts.PinsCounted, Evidence: r.evidence, Log: r.options.log(),
+		File: r.record.File, Comm: r.record.Process.Comm, PinsCounted: r.record.Facts.PinsCounted, DAX: r.record.Facts.DAX, Evidence: r.evidence, Log: r.options.log(),
 		Died: r.die, Blames: r.blames(),
 	}); err != nil {
 		return err
@@ -137,6 +137,10 @@ func (r *run) lookAtFolios() (err error) {
 		channel.State, channel.Why = record.StateAbsent, "--odp: pages come and go on demand, and none is pinned"
 		return nil
 	}
+	if r.direct() {
+		channel.State, channel.Why = record.StateAbsent, r.options.Scenario.Filesystem+" has no page cache"
+		return nil
+	}
 	r.folios, err = folio.Look(r.region)
 	switch {
 	case err == nil:
@@ -156,6 +160,9 @@ func (r *run) write(ctx context.Context, generation uint64) error {
 	stop := holder.StopRule{Messages: r.options.Iterations}
 	if r.options.Duration > 0 {
 		stop.Until = time.Now().Add(r.options.Duration)
+	}
+	if err := r.stillWaits(); err != nil {
+		return err
 	}
 	sent, err := r.holder.Write(ctx, holder.Step{Source: r.payload.Recipe(generation), Again: generation > 1, Stop: stop, Progress: &r.progress, Latency: r.latency, Overwriting: r.overwriting(generation)})
 	r.noteTraffic(sent)
@@ -229,9 +236,15 @@ func (r *run) noteStripped() (err error) {
 	return err
 }
 
-func (r *run) mutate(context.Context) (err error) {
+func (r *run) mutate(ctx context.Context) (err error) {
 	kind, _ := scenario.Find(mutation.Kinds(), r.options.Scenario.Mutation)
-	if r.clone, err = kind.Mutate(mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload, ByChild: r.options.Mutator == MutatorChild}); err != nil {
+	target := mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload, ByChild: r.options.Mutator == MutatorChild}
+	if kind.Detaches && r.direct() {
+		err = r.change(ctx, kind, target)
+	} else {
+		r.clone, err = kind.Mutate(target)
+	}
+	if err != nil {
 		return err
 	}
 	if kind.Detaches {
@@ -256,6 +269,9 @@ func (r *run) detached() error {
 
 func (r *run) release(ctx context.Context) error {
 	if err := r.holder.Release(ctx); err != nil {
+		return err
+	}
+	if err := r.awaitChange(ctx); err != nil {
 		return err
 	}
 	r.account(&r.record.Channels.Accounting.Released)

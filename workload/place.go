@@ -5,8 +5,30 @@ import (
 
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
+	"umemstress/workload/internal/fault"
 	"umemstress/workload/scenario"
 )
+
+// NeedsPmem says whether a scratch of the scenario's file system is made on persistent memory that the
+// user has to name.
+func NeedsPmem(s scenario.Scenario) bool {
+	kind, _ := scenario.Find(filesystem.Kinds(), s.Filesystem)
+	return kind.Backing == scenario.OnPmem
+}
+
+// validatePlace refuses persistent memory where none is used. What is used is the user's to name: a run
+// overwrites no device that it was not told to.
+func (o Options) validatePlace() error {
+	switch needs := NeedsPmem(o.Scenario); {
+	case needs && o.PmemDevice == "" && o.File == "":
+		return fault.Usagef("--fs %s: name the persistent memory that it is made on, which is overwritten, by --pmem-dev /dev/pmem0, or a new file on such a file system by --file; in a guest: umemstress lab run --pmem 256 -- --fs %[1]s --strip none", o.Scenario.Filesystem)
+	case o.PmemDevice != "" && !needs:
+		return fault.Usagef("--pmem-dev %s: %s is not made on persistent memory; give --fs ext4-dax, or leave it out", o.PmemDevice, o.Scenario.Filesystem)
+	case o.PmemDevice != "" && o.File != "":
+		return fault.Usagef("--pmem-dev %s: --file %s is on a file system of yours; give one of the two", o.PmemDevice, o.File)
+	}
+	return nil
+}
 
 // takePlace creates the file that the user named, or takes the space of the scratch file
 // system. No page of either is there yet.
@@ -21,6 +43,10 @@ func (r *run) takePlace() (err error) {
 		return err
 	}
 	_, length := o.geometry()
+	if kind.Backing == scenario.OnPmem {
+		r.scratch, err = filesystem.OnPmem(o.PmemDevice, o.scratchDir(), kind, length)
+		return err
+	}
 	r.scratch, err = filesystem.NewScratch(o.scratchDir(), kind, length)
 	return err
 }

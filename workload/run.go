@@ -42,6 +42,7 @@ type run struct {
 	holder   holder.Holder
 	folios   *folio.Pinned // that hold the region; nil: not pinned yet, or nobody could look
 	stripper strip.Stripper
+	changing *changing     // the mutation, where it waits for the holder; nil: it has returned
 	died     chan struct{} // closed when a thread of the kernel died
 	die      func()        // closes it, once
 	progress holder.Progress
@@ -192,12 +193,12 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	phase.HostLacks = phase.Outcome == record.OutcomeFailed && hostLacks(err)
 	r.noteHolds()
 	if unwritten := r.persist(ctx); unwritten != nil {
-		if phase.Outcome == record.OutcomeDone {
+		if phase.Outcome == record.OutcomeDone || phase.Outcome == record.OutcomeWaits {
 			phase.Outcome, phase.Detail = record.OutcomeFailed, unwritten.Error()
 		}
 		err = also(err, unwritten)
 	}
-	return phase.Outcome == record.OutcomeDone, err
+	return phase.Outcome == record.OutcomeDone || phase.Outcome == record.OutcomeWaits, err
 }
 
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time
@@ -220,6 +221,8 @@ func outcomeOf(ctx context.Context, err error) (outcome, detail string, _ error)
 		return record.OutcomeInterrupted, "", ctx.Err()
 	case fault.IsPinRefused(err):
 		return record.OutcomeRefused, err.Error(), nil
+	case fault.IsWaiting(err):
+		return record.OutcomeWaits, err.Error(), nil
 	case fault.IsIneffective(err):
 		return record.OutcomeIneffective, err.Error(), nil
 	}
@@ -265,7 +268,7 @@ func (r *run) Close() error {
 	if r.holder != nil {
 		errs = append(errs, r.holder.Close())
 	}
-	errs = append(errs, r.looker.Close(), r.region.Close(), r.anon.Close(), r.file.Close())
+	errs = append(errs, r.leaveChange(), r.looker.Close(), r.region.Close(), r.anon.Close(), r.file.Close())
 	if r.clone != nil {
 		errs = append(errs, r.clone.Close())
 	}

@@ -21,6 +21,10 @@ func (r *run) verify(ctx context.Context) error {
 }
 
 func (r *run) verifyCache(ctx context.Context, channel *record.CacheChannel) error {
+	if r.direct() {
+		channel.State, channel.Why = record.StateAbsent, r.options.Scenario.Filesystem+" has no page cache: the disk channel tells"
+		return nil
+	}
 	file, err := file.Reopen(r.file.Handle, os.O_RDONLY)
 	if err == nil {
 		var c payload.Comparison
@@ -40,7 +44,7 @@ func (r *run) verifyDisk(ctx context.Context, channel *record.DiskChannel) error
 	}
 	var c payload.Comparison
 	var err error
-	c, channel.FromDisk, channel.RefusedWrites, err = r.fromDisk(ctx, r.file.Handle, 2)
+	c, channel.FromDisk, channel.RefusedWrites, err = r.fromDisk(ctx, r.file.Handle, r.expected(), 2)
 	channel.CheckedPages, channel.StalePages, channel.OldPages, channel.FirstStale = c.Checked, c.Different, c.Old, c.First
 	channel.State, channel.Why = channel.StateOf(c.Different, err)
 	return err
@@ -53,7 +57,7 @@ func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) err
 	}
 	var c payload.Comparison
 	var err error
-	c, channel.FromDisk, _, err = r.fromDisk(ctx, r.clone, 1)
+	c, channel.FromDisk, _, err = r.fromDisk(ctx, r.clone, r.payload, 1)
 	channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
 	channel.State, channel.Why = channel.StateOf(c.Different, err)
 	return err
@@ -62,7 +66,7 @@ func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) err
 // fromDisk compares the region's part of a file, or of its clone, with a generation of the
 // payload, as far as the disk is known to have been read. What the page cache is to tell must
 // have been asked before.
-func (r *run) fromDisk(ctx context.Context, file *os.File, generation uint64) (c payload.Comparison, proof record.FromDisk, refused uint64, err error) {
+func (r *run) fromDisk(ctx context.Context, file *os.File, expected payload.Payload, generation uint64) (c payload.Comparison, proof record.FromDisk, refused uint64, err error) {
 	if err := r.region.Close(); err != nil { // mapped pages stay in the page cache
 		return c, proof, 0, err
 	}
@@ -73,7 +77,7 @@ func (r *run) fromDisk(ctx context.Context, file *os.File, generation uint64) (c
 	defer func() { err = errors.Join(err, disk.Close()) }()
 	corrupt := r.arrivedCorrupt(generation)
 	leaveOut := func(page uint64) bool { return disk.Unproven(page) || corrupt(page) }
-	if c, err = r.payload.Compare(ctx, disk, r.region.Length, generation, leaveOut); err != nil {
+	if c, err = expected.Compare(ctx, disk, r.region.Length, generation, leaveOut); err != nil {
 		return c, proof, disk.RefusedWrites, err
 	}
 	proof, err = disk.Proof()

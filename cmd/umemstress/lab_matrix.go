@@ -17,9 +17,11 @@ import (
 
 	"umemstress/cmd/umemstress/internal/cells"
 	"umemstress/cmd/umemstress/internal/cireport"
+	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/build"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/matrix"
+	"umemstress/workload"
 	"umemstress/workload/evidence"
 	"umemstress/workload/report/ci"
 )
@@ -179,11 +181,15 @@ func runCells(cmd *cobra.Command, m matrix.Matrix) (*matrix.Result, error) {
 // than the rate limit of the kernel's log and little enough for an emulated CPU. The guest may die:
 // that is a result.
 func matrixCommand(executable, scenario, dir string) []string {
-	return []string{
+	command := []string{
 		executable, "run", "--preset", "quick", "--scenario", scenario,
 		"--file-size", "4M", "--anon-size", "4M", "--observe", "require", "--allow-crash",
 		"--format", "json", "--output", dir,
 	}
+	if s, err := workload.Scenarios().Parse(scenario); err == nil && workload.NeedsPmem(s) {
+		command = append(command, "--pmem-dev", lab.PmemDevice)
+	}
+	return command
 }
 
 // freshDir returns the absolute path of a directory that is not there, or is

@@ -82,8 +82,18 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 		return nil, err
 	}
 	l := &labRun{flags: &runFlags{}}
+	program := append([]string{executable, "run"}, args...)
 	if l.options, err = labRunOptions(l.flags, run.Flags()); err != nil {
 		return nil, err
+	}
+	if l.takesPmem(cmd, run) {
+		l.options.PmemDevice = lab.PmemDevice
+		program = append(program, "--pmem-dev="+lab.PmemDevice)
+	}
+	if l.flags.preset != workload.Everything {
+		if err := l.options.Validate(); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.flags.reports.Open(); err != nil {
 		return nil, exit.UsageError(err)
@@ -96,7 +106,6 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	if l.dir, err = freshDir(l.dir); err != nil {
 		return nil, err
 	}
-	program := append([]string{executable, "run"}, args...)
 	for _, name := range []string{"verbose", "log-format"} {
 		if global := cmd.Flags().Lookup(name); global.Changed {
 			program = append(program, "--"+name+"="+global.Value.String())
@@ -105,6 +114,12 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	l.program = append(program, "--output="+l.dir)
 	l.options.Output = l.dir
 	return l, nil
+}
+
+// takesPmem says whether the run is to be told of the guest's persistent memory, which is nobody's but its own.
+func (l *labRun) takesPmem(cmd, run *cobra.Command) bool {
+	return cmd.Flags().Changed("pmem") && !run.Flags().Changed("pmem-dev") && !run.Flags().Changed("file") &&
+		(l.flags.preset == workload.Everything || workload.NeedsPmem(l.options.Scenario))
 }
 
 // withPeer has the bytes come from a second guest.
@@ -140,7 +155,7 @@ func (l *labRun) guest(flags *guestFlags) (lab.Config, error) {
 	return config, nil
 }
 
-// labRunOptions are what run would make of its flags, and refuses what it would refuse.
+// labRunOptions are what run would make of its flags.
 func labRunOptions(flags *runFlags, given *pflag.FlagSet) (workload.Options, error) {
 	again := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	flags.register(again)
@@ -157,9 +172,5 @@ func labRunOptions(flags *runFlags, given *pflag.FlagSet) (workload.Options, err
 	if err != nil {
 		return workload.Options{}, err
 	}
-	options, err := flags.options()
-	if err != nil || flags.preset == workload.Everything {
-		return options, err
-	}
-	return options, options.Validate()
+	return flags.options()
 }

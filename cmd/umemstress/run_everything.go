@@ -40,11 +40,17 @@ type scenarioOutcome struct {
 func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, options workload.Options) error {
 	outcomes := []scenarioOutcome{}
 	for _, e := range workload.Scenarios().All() {
+		if workload.NeedsPmem(e.Scenario) && options.PmemDevice == "" {
+			continue // no device of the user's is overwritten unasked
+		}
 		if h := flags.holder(); e.Nonsense != "" || e.Large || h != "" && e.Scenario.Holder != h {
 			continue
 		}
 		o := options
 		o.Scenario = e.Scenario
+		if !workload.NeedsPmem(e.Scenario) {
+			o.PmemDevice = ""
+		}
 		o.Output = outputOf(options.Output, e.Scenario)
 		result := runOne(ctx, o)
 		if ctx.Err() != nil {

@@ -69,5 +69,11 @@ func ext4Kinds() []Kind {
 		BlockBytes: 4096, WrittenAs: "ext4",
 	}, ",encrypt")
 	encrypted.encrypted = true
-	return []Kind{plain, small, journal, bigalloc, ciphered, encrypted}
+	// Where nothing is cached, nothing is dropped for want of buffers.
+	direct := ext4(scenario.Filesystem{
+		Choice:     scenario.Choice{Name: "ext4-dax", Like: "ext4", What: "on persistent memory that --pmem-dev names, mounted with -o dax: no page cache"},
+		BlockBytes: 4096, Backing: scenario.OnPmem,
+	}, "", "-L", ownLabel)
+	direct.DropsBufferless, direct.Deadly, direct.mount = false, nil, map[string]string{"dax": "always"}
+	return []Kind{plain, small, journal, bigalloc, ciphered, encrypted, direct}
 }

@@ -68,7 +68,7 @@ func CreateUsers(path string, kind Kind) (*File, error) {
 		return nil, fault.Usagef("--file %s: %w", path, err)
 	}
 	t.Info.Path = path
-	if err := t.checkJournal(kind); err != nil {
+	if err := errors.Join(checkDAX(path, t.Handle, kind), t.checkJournal(kind)); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil

@@ -62,6 +62,8 @@ func (s *Scratch) Make(ctx context.Context) (err error) {
 	case scenario.OnServer:
 		s.store, err = nfsd.Mount(ctx, s.backing)
 		return err
+	case scenario.OnPmem:
+		return s.makeOnPmem(ctx)
 	}
 	if s.kind.ciphered {
 		err = s.makeCiphered(ctx)

@@ -11,6 +11,7 @@ type Payload struct {
 	seed     uint64
 	PageSize int
 	period   uint64 // pages after which the bytes repeat, as a smaller source's do
+	blank    bool   // all bytes of all generations are zero
 	Content  []byte // whole pages of generation 2, over and over, where the holder's bytes are not the run's to choose
 }
 
@@ -19,9 +20,16 @@ func New(seed uint64, pageSize int, period int64) Payload {
 	return Payload{seed: seed, PageSize: pageSize, period: uint64(period) / uint64(pageSize)}
 }
 
+// Blank is what a hole holds.
+func Blank(pageSize int) Payload { return Payload{PageSize: pageSize, period: 1, blank: true} }
+
 // fill writes the generation's bytes of page number page into dst, which is one
 // page long.
 func (p Payload) fill(dst []byte, generation, page uint64) {
+	if p.blank {
+		clear(dst)
+		return
+	}
 	if generation == 2 && p.Content != nil {
 		copy(dst, p.Content[page%uint64(len(p.Content)/p.PageSize)*uint64(p.PageSize):])
 		return

@@ -82,3 +82,13 @@ func TestPayloadFixed(t *testing.T) {
 		t.Errorf("generation 1 is fixed, too: %q", got)
 	}
 }
+
+// A hole has nothing of what was written, in whatever generation, and a page that is not zero is none.
+func TestCompareBlank(t *testing.T) {
+	image := make([]byte, 3*4096)
+	image[2*4096+7] = 1
+	got, err := Blank(4096).Compare(t.Context(), bytes.NewReader(image), int64(len(image)), 2, nil)
+	if err != nil || got.Checked != 3 || got.Different != 1 || got.Old != 0 || got.First == nil || *got.First != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -31,6 +31,8 @@ func consequences(r *Record) []string {
 	add(failed(w.settled.Fsync), "fsync-failed: %s", w.settled.Fsync)
 	add(c.Disk.RefusedWrites > 0, "writes-refused: %d pages after fsync", c.Disk.RefusedWrites)
 	add(w.detached() > 0, "dirtied-detached: %d pages", w.detached())
+	mutated, _ := r.waited()
+	add(mutated.Unwoken, "waiter-not-woken: %s", r.Scenario.Mutation)
 	add(c.Kmsg.Oopses > 0, "kernel-oops: %s", c.Kmsg.Oops)
 	add(w.bufferless() != "" && c.Accounting.Leaked() > 0, "nr_dirty-leaked: %d pages", c.Accounting.Leaked())
 	return found

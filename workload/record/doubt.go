@@ -59,7 +59,7 @@ func strangeState(r *Record) string {
 
 // outcomes are all that a phase can come to.
 var outcomes = []string{
-	OutcomeRunning, OutcomeDone, OutcomeRefused, OutcomeIneffective, OutcomeFailed, OutcomeInterrupted, OutcomeCrashed,
+	OutcomeRunning, OutcomeDone, OutcomeWaits, OutcomeRefused, OutcomeIneffective, OutcomeFailed, OutcomeInterrupted, OutcomeCrashed,
 }
 
 func strangePhase(r *Record) string {
@@ -72,7 +72,9 @@ func strangePhase(r *Record) string {
 			return fmt.Sprintf("phase %q is recorded where %s is due", p.Name, due[i])
 		case !slices.Contains(outcomes, p.Outcome):
 			return fmt.Sprintf("phase %s has the outcome %q, which this version does not know", p.Name, p.Outcome)
-		case p.Outcome != OutcomeDone && i < len(r.Phases)-1:
+		case p.Outcome == OutcomeWaits && p.Name != scenario.PhaseMutate:
+			return fmt.Sprintf("phase %s has the outcome %s, which that of a mutation alone can have", p.Name, p.Outcome)
+		case p.Outcome != OutcomeDone && p.Outcome != OutcomeWaits && i < len(r.Phases)-1:
 			return fmt.Sprintf("phase %s has the outcome %s, and yet another phase followed it", p.Name, p.Outcome)
 		}
 	}

@@ -40,7 +40,9 @@ type testimony struct {
 	pages    uint64 // of the file that were pinned
 	process  Process
 	file     File
-	gone     string // in what the kernel ended a thread of the run; "": in nothing
+	unwoken  bool    // nobody woke it then
+	waited   float64 // seconds that its mutation waited for the holder; 0: it did not
+	gone     string  // in what the kernel ended a thread of the run; "": in nothing
 
 	orDropped string // what else may be of bytes in flight
 }
@@ -52,6 +54,9 @@ func testimonyOf(r *Record) testimony {
 	}
 	if r.Facts != nil {
 		w.facts = *r.Facts
+	}
+	if mutated, waited := r.waited(); waited {
+		w.waited, w.unwoken = mutated.WaitedSeconds, mutated.Unwoken
 	}
 	return w
 }
@@ -95,7 +100,7 @@ func (w testimony) unit() string {
 // is ext4's warning_count, on file systems whose code would have warned.
 func (w testimony) deniedBy() string {
 	var names []string
-	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.detached() == 0 {
+	if !w.facts.DAX && w.Probes.State == StateOK && w.Probes.LostCounts == 0 && w.Probes.UnannouncedPages == 0 && w.Probes.BufferlessPages == 0 && w.detached() == 0 {
 		names = append(names, "probes")
 	}
 	if rise, known := w.WarningRise(); w.facts.DropsBufferless && known && rise == 0 && w.Kmsg.BufferlessPages == 0 && w.Kmsg.Warnings == 0 {
@@ -133,7 +138,7 @@ func judgeHarm(w testimony) (Verdict, string, bool) {
 // told.
 func (w testimony) untold() string {
 	switch {
-	case w.Probes.State != StateOK:
+	case w.Probes.State != StateOK || w.facts.DAX: // where a mark tells nobody anything
 		return ""
 	case w.detached() > 0:
 		return fmt.Sprintf("%d pages were dirtied after they had been taken from their file", w.detached())
@@ -156,7 +161,7 @@ func (w testimony) detached() uint64 {
 // proof says what the bytes were found to be.
 func (w testimony) proof() string {
 	if !w.facts.InMemory {
-		return diskClause(w.Disk)
+		return w.diskClause()
 	}
 	if w.Cache.State != StateOK {
 		return "the file was not read, so a loss cannot be excluded"
@@ -168,7 +173,7 @@ func (w testimony) proof() string {
 // them, and no channel that watched and saw nothing may stand alone against it.
 func judgeStale(w testimony) (Verdict, string, bool) {
 	d := w.Disk
-	stale := fmt.Sprintf("%d of %d pages on disk are not what was written", d.StalePages, d.CheckedPages)
+	stale := fmt.Sprintf("%d of %d pages on disk are not %s", d.StalePages, d.CheckedPages, w.wanted())
 	bufferless := w.bufferless()
 	untold := w.behind(bufferless)
 	if !w.settled.Promised() {
@@ -190,12 +195,21 @@ func judgeStale(w testimony) (Verdict, string, bool) {
 	return DataLost, "msync and fsync returned 0, yet " + stale, true
 }
 
-func diskClause(d DiskChannel) string {
-	switch d.State {
+// wanted is what the pages on disk are to be: a mutation that waited for the holder came after all that
+// was written.
+func (w testimony) wanted() string {
+	if w.waited > 0 {
+		return "what " + w.scenario.Mutation + " leaves of the file"
+	}
+	return "what was written"
+}
+
+func (w testimony) diskClause() string {
+	switch d := w.Disk; d.State {
 	case StateOK:
-		return fmt.Sprintf("all %d pages on disk are what was written", d.CheckedPages)
+		return fmt.Sprintf("all %d pages on disk are %s", d.CheckedPages, w.wanted())
 	case StateFailed:
-		return "the disk channel failed (" + d.Why + "), so a loss cannot be excluded"
+		return "the disk channel failed (" + w.Disk.Why + "), so a loss cannot be excluded"
 	}
 	return "the disk was not read, so a loss cannot be excluded"
 }
@@ -207,7 +221,7 @@ func unfinished(r *Record) string {
 		switch {
 		case !ok:
 			return fmt.Sprintf("phase %s did not happen", name)
-		case p.Outcome == OutcomeDone:
+		case p.Outcome == OutcomeDone, p.Outcome == OutcomeWaits:
 		case p.Outcome == OutcomeRunning:
 			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there, or could write no more", name)
 		default:
@@ -277,6 +291,16 @@ func (w testimony) corrupt() string {
 
 // judgeUnharmed is reached when the bytes are right.
 func judgeUnharmed(w testimony) (Verdict, string) {
+	if w.waited > 0 {
+		woken := ""
+		if w.unwoken {
+			woken = "; this kernel did not wake it when they were let go of, and without a signal of the run it would have waited on"
+		}
+		return Clean, fmt.Sprintf("%s waited for the holder, %.1f s in all, and took no page that was still pinned%s; %s", w.scenario.Mutation, w.waited, woken, w.proof())
+	}
+	if w.facts.DAX {
+		return Clean, w.proof() + "; there is no page cache in which they could have been lost"
+	}
 	if w.Probes.State != StateOK {
 		return Clean, w.proof() + "; without probes, how the pages were dirtied was not watched"
 	}

@@ -175,6 +175,7 @@ const (
 	OutcomeRunning     = "running"
 	OutcomeDone        = "done"
 	OutcomeRefused     = "refused"     // the kernel refused the pin
+	OutcomeWaits       = "waits"       // of mutate: it waits for the holder to let go, and the run goes on meanwhile
 	OutcomeIneffective = "ineffective" // it ran and did not do what it is for
 	OutcomeFailed      = "failed"
 	OutcomeInterrupted = "interrupted"
@@ -191,6 +192,14 @@ type Phase struct {
 	// Gone is in what the kernel ended a thread of the run: msync, fsync, or another part of the phase.
 	// It was seen by that thread being gone, and not in the kernel's log.
 	Gone string `json:"gone,omitempty"`
+
+	// WaitedSeconds is how long a mutation took that waited for the holder, until it was done after the
+	// release; 0: it did not wait, or never ended.
+	WaitedSeconds float64 `json:"waited_seconds,omitempty"`
+
+	// Unwoken: nobody woke it when the holder had let go, so that it went on waiting until a signal of the
+	// run had it look again.
+	Unwoken bool `json:"unwoken,omitempty"`
 
 	// HostLacks: it failed because the host lacks something, so that the run had no verdict and
 	// ended with that exit code.
@@ -263,7 +272,16 @@ func (r *Record) HostLacked() bool {
 // Done says whether the named phase did its work.
 func (r *Record) Done(name string) bool {
 	p, ok := r.phase(name)
-	return ok && p.Outcome == OutcomeDone
+	return ok && (p.Outcome == OutcomeDone || p.Outcome == OutcomeWaits)
+}
+
+// waited is the mutation that waited for the holder to let go, if it did.
+func (r *Record) waited() (Phase, bool) {
+	p, _ := r.phase(scenario.PhaseMutate)
+	if p.Outcome != OutcomeWaits {
+		return Phase{}, false
+	}
+	return p, true
 }
 
 // gone is in what the kernel ended a thread of the run.

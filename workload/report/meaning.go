@@ -17,6 +17,9 @@ func meaning(r *record.Record) string {
 	case record.Exposed:
 		return exposure(r.Channels)
 	case record.Refused:
+		if r.Facts != nil && r.Facts.DAX {
+			return "This is good news: the kernel lets nobody pin pages of persistent memory for long, which are the file's blocks themselves."
+		}
 		return "This is good news: this kernel does not let such a pin be taken of a file that must be told of writes, so the loss cannot happen this way."
 	case record.Clean:
 		return "Everything ran and nothing was wrong."

@@ -174,11 +174,23 @@ func phaseLine(phases []record.Phase) string {
 	for _, p := range phases {
 		part := fmt.Sprintf("%s %.2fs", p.Name, p.Seconds)
 		if p.Outcome != record.OutcomeDone {
-			part += " (" + p.Outcome + ")"
+			part += " (" + p.Outcome + waitedFor(p) + ")"
 		}
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// waitedFor says how long a mutation waited for the holder.
+func waitedFor(p record.Phase) string {
+	if p.WaitedSeconds == 0 {
+		return ""
+	}
+	woken := ""
+	if p.Unwoken {
+		woken = ", until a signal woke it"
+	}
+	return fmt.Sprintf(" for the holder, %.2fs in all%s", p.WaitedSeconds, woken)
 }
 
 func probesLine(c record.ProbesChannel) string {

@@ -42,6 +42,7 @@ func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
 		PinsCounted:      p.holder.PinsCounted,
 		LeavesLargeClean: p.holder.LeavesLargeClean,
 		JournalsData:     p.fs.JournalsData,
+		DAX:              p.fs.Backing == OnPmem,
 		Deadly:           deadly(p.fs),
 	}, known
 }

@@ -9,6 +9,7 @@ type Holder struct {
 	OneWay     bool   // it brings nothing back from the target
 	Remaps     bool   // it maps the target a second time, which is not made for huge pages
 	PinsAs     string // the holder that pins in the same way; this one is released elsewhere. Empty: none
+	ByFrames   bool   // that it has released pages is read from their frames
 	Probed     string // what the probes call its release (event.HolderUmem, ...)
 	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
 	// see that the pages they strip are pinned.
@@ -26,6 +27,7 @@ const (
 	OnDevice                // it is the loop device itself
 	InMemory                // nothing but memory
 	OnServer                // a server of the run's own, in another process
+	OnPmem                  // persistent memory that the user named, mapped directly (DAX): there is no page cache
 )
 
 // Filesystem is what is known of a file system.
@@ -101,6 +103,9 @@ type Facts struct {
 	LeavesLargeClean bool `json:"leaves_large_clean,omitempty"`
 	// JournalsData: see Filesystem.
 	JournalsData bool `json:"journals_data,omitempty"`
+	// DAX: the file's pages are those of the device. There is no page cache between the two, and so
+	// no writeback, no buffers, and no page that could be dirtied unannounced.
+	DAX bool `json:"dax,omitempty"`
 	// Deadly are the kernel's functions in which a thread dies of this bug: a death in
 	// another is of something else.
 	Deadly []string `json:"deadly,omitempty"`

@@ -13,6 +13,8 @@ func (c Catalogue) nonsense(s Scenario) string {
 	switch {
 	case p.holder.PinsAs != "" && !toldApart(s):
 		return p.holder.Name + " pins as " + p.holder.PinsAs + " does, and is another in its release alone; of more than pageout, punch and reflink take --holder " + p.holder.PinsAs
+	case p.holder.ByFrames && fs.Backing == OnPmem:
+		return "when " + p.holder.Name + " has released pages is read from their frames, of which the kernel tells nothing where they are persistent memory; use dio"
 	case fs.WrittenAs != "" && !toldApart(s):
 		return fs.Name + " writes pages as " + fs.WrittenAs + " does; of more than pageout and punch take --fs " + fs.WrittenAs
 	case s.Folios == "large" && !fs.LargeFolios:
@@ -27,6 +29,10 @@ func (c Catalogue) nonsense(s Scenario) string {
 		return fs.Name + " has its pages nowhere else, so reclaim takes nothing from them without swap"
 	case fs.Backing == InMemory && s.Mutation != "none" && !p.mutation.Beside:
 		return fs.Name + " has its pages nowhere else, so who takes them from a file has asked for the loss"
+	case fs.Backing == OnPmem && (s.Strip != "none" || s.Folios == "single"):
+		return fs.Name + " has no page cache, so there are no folios, and nothing that reclaim could take"
+	case fs.Backing == OnPmem && s.Mutation == "odirect-write":
+		return fs.Name + " has no page cache, so a direct write goes to the very pages that are pinned"
 	case fs.Backing == OnServer && s.Strip == "pressure":
 		return "the server of " + fs.Name + " is a process of this machine, which would be short of memory, too"
 	case s.Mutation == "reflink" && !fs.Reflink:
@@ -85,6 +91,10 @@ func (c Catalogue) shows(s Scenario) string {
 	p, _ := c.parts(s)
 	fs, by := p.fs, "by "+p.holder.Does
 	switch {
+	case fs.Backing == OnPmem && s.Mutation != "none":
+		return "whether " + s.Mutation + " waits until who pins pages of persistent memory " + by + " lets go of them"
+	case fs.Backing == OnPmem:
+		return "control: " + fs.Name + " has no page cache, so what arrives " + by + " is on the device, or the pin is refused"
 	case s.Mutation == "reflink":
 		return "whether a clone is overwritten when its original's pages are dirtied unannounced " + by
 	case p.mutation.Beside:

@@ -45,6 +45,15 @@ func inWords(unseen map[event.Kind]string) string {
 	return strings.Join(sentences, "; ")
 }
 
+// withoutCache adds to what is not seen what there is not, where a file's pages are those of its device.
+func withoutCache(unseen string) string {
+	const nothing = "the file is mapped directly (DAX), where nothing is written back or reclaimed: a page that is marked dirty is marked for nobody"
+	if unseen == "" {
+		return nothing
+	}
+	return nothing + "; " + unseen
+}
+
 // inode is the run's file.
 func (w *Watch) inode() event.Inode {
 	return event.Inode{Device: w.file.Dev, Number: w.file.Inode}

@@ -77,6 +77,7 @@ type Config struct {
 	// PinsCounted: see scenario.Facts. Where it is false, that no page was seen to be
 	// stripped tells nothing.
 	PinsCounted bool
+	DAX         bool // see scenario.Facts
 	Evidence    Evidence
 	Log         logrus.FieldLogger
 	// Died is called once, soon after the kernel has said that a thread of it died, or that one hangs in
@@ -93,6 +94,9 @@ func Start(c Config) (*Watch, error) {
 	w.openWarningCount()
 	if err := w.attach(c.Probes, c.Required); err != nil {
 		return nil, errors.Join(err, w.Close())
+	}
+	if c.DAX && w.observer != nil {
+		w.channels.Probes.Why = withoutCache(w.channels.Probes.Why)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop

@@ -13,7 +13,9 @@ import (
 
 	"umemstress/soft-roce/lab"
 	"umemstress/soft-roce/lab/machine"
+	"umemstress/workload/filesystem"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // round is one repetition of a kernel's column.
@@ -45,6 +47,19 @@ func newRound(m *Matrix, k *Column, number int) *round {
 	return r
 }
 
+// pmemBytes is room for a file system with the files that cells have.
+const pmemBytes = 128 << 20
+
+// needsPmem says whether a pending cell is of a file system on persistent memory. On a kernel that has no
+// driver for that, such a cell fails, and the others have nothing to do with it.
+func (r *round) needsPmem() bool {
+	return slices.ContainsFunc(r.pending, func(cell int) bool {
+		part := strings.Split(r.kernel.Cells[cell].Scenario, "/")
+		kind, _ := scenario.Find(filesystem.Kinds(), part[min(1, len(part)-1)])
+		return kind.Backing == scenario.OnPmem
+	})
+}
+
 // maxAttempts bounds how often a cell is begun when the lab, not the cell, is
 // what failed.
 const maxAttempts = 2
@@ -74,6 +89,9 @@ func (r *round) boot(ctx context.Context) error {
 	}
 	c := r.m.Guest
 	c.Kernel = r.kernel.Kernel
+	if c.Pmem == 0 && r.needsPmem() && c.Kernel.CheckPmem() == nil {
+		c.Pmem = pmemBytes
+	}
 	c.Program = []string{"sh", "-c", r.script()}
 	c.Dir = "/"
 	c.Shares = []string{dir}

@@ -26,7 +26,7 @@ type Config = holder.QueuedConfig
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "aio", What: "an O_DIRECT read by io_submit (libaio), whose pages a worker of the kernel releases"},
-		Does:   "an asynchronous direct read", Once: true, Probed: event.HolderDIO, PinsAs: "dio",
+		Does:   "an asynchronous direct read", Once: true, Probed: event.HolderDIO, ByFrames: true, PinsAs: "dio",
 	}
 }
 

@@ -22,7 +22,7 @@ type Config = holder.QueuedConfig
 func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "uring", What: "an O_DIRECT read by io_uring, whose pages a worker of the kernel releases"},
-		Does:   "a direct read of io_uring", Once: true, Probed: event.HolderDIO, PinsAs: "dio",
+		Does:   "a direct read of io_uring", Once: true, Probed: event.HolderDIO, ByFrames: true, PinsAs: "dio",
 	}
 }
 

@@ -51,6 +51,22 @@ func IsIneffective(err error) bool {
 	return errors.As(err, &i)
 }
 
+// waitsError is of a phase whose call has not returned, and waits for the holder.
+type waitsError struct{ error }
+
+func (e waitsError) Unwrap() error { return e.error }
+
+// Waitsf makes an error that says what waits for the holder: that is a result, and the run goes on.
+func Waitsf(format string, args ...any) error {
+	return waitsError{fmt.Errorf(format, args...)}
+}
+
+// IsWaiting says whether the phase that returned err left a call behind that waits for the holder.
+func IsWaiting(err error) bool {
+	var w waitsError
+	return errors.As(err, &w)
+}
+
 // refusedError says that the kernel refused the pin because the memory is a
 // file's: it cannot happen on this kernel.
 type refusedError struct{ error }
