@@ -83,7 +83,7 @@ func TestReadExpectationsNamesTheFile(t *testing.T) {
 // its configuration has none of these.
 func lacks(kernel, scenario string) bool {
 	return kernel == "5.10-unfixed" && slices.ContainsFunc(strings.Split(scenario, "/"), func(part string) bool {
-		return slices.Contains([]string{"vmci", "nfs", "fuse", "v4l2", "xdp", "ext4-dm-crypt", "ocfs2"}, part)
+		return slices.Contains([]string{"vmci", "nfs", "fuse", "v4l2", "xdp", "ext4-dm-crypt", "ext4-dax", "ocfs2"}, part)
 	})
 }
 
