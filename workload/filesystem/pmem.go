@@ -65,7 +65,7 @@ func (s *Scratch) mayTake(f *os.File) error {
 	}
 	free, err := isFree(f, size)
 	if err == nil && !free {
-		err = fault.Usagef("--pmem-dev %s: it is not empty, and a run would overwrite it; name another, or have it zeroed where nobody misses what it holds: blkdiscard --zeroout %[1]s", f.Name())
+		err = fault.Usagef("--pmem-dev %s: it is not empty, and a run would overwrite it; name another, or have it zeroed where nobody misses what it holds: blkdiscard --force --zeroout %[1]s", f.Name())
 	}
 	return err
 }
