@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// ErrManager: librdmacm cannot be loaded, or lacks a function.
+// ErrManager is of a librdmacm that cannot be loaded, or lacks a function.
 var ErrManager = errors.New("rdma-core's librdmacm cannot be used")
 
 const managerName = "librdmacm.so.1"
