@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -105,26 +104,16 @@ func (o scenarioOutcome) word() string {
 	return fmt.Sprintf("no verdict (exit code %d): %s", o.Exit, o.Reason)
 }
 
-// severity orders the exit codes of outcomes, least first: a loss comes before a run
-// that failed, and that before one that proves nothing or that this host cannot do.
-func severity() []int {
-	codes := []int{exit.Clean, exit.Usage, exit.HostLacks, record.Inconclusive.ExitCode(), exit.Failed}
-	for _, v := range []record.Verdict{record.Exposed, record.Reproduced, record.DataLost, record.Corrupted, record.Crashed} {
-		codes = append(codes, v.ExitCode())
-	}
-	return codes
-}
-
 // worst is the status of the outcome that matters most.
 func worst(outcomes []scenarioOutcome) error {
-	order, rank := severity(), 0
+	var codes []int
 	for _, o := range outcomes {
-		rank = max(rank, slices.Index(order, o.Exit))
+		codes = append(codes, o.Exit)
 	}
-	if order[rank] == exit.Clean {
-		return nil
+	if code := exit.Worst(codes); code != exit.Clean {
+		return exit.Status(code)
 	}
-	return exit.Status(order[rank])
+	return nil
 }
 
 func printOutcomes(w io.Writer, format string, outcomes []scenarioOutcome) error {
