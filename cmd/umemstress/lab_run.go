@@ -71,21 +71,13 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, rest, err := newRootCommand().Find(append([]string{"run"}, args...))
+	l := &labRun{flags: &runFlags{}}
+	program := append([]string{executable, "run"}, args...)
+	run, options, err := parseRun(args, l.flags)
 	if err != nil {
 		return nil, err
 	}
-	if err := run.ParseFlags(rest); err != nil {
-		return nil, run.FlagErrorFunc()(run, err)
-	}
-	if err := errors.Join(refuseEmpty(run), run.ValidateArgs(run.Flags().Args())); err != nil {
-		return nil, err
-	}
-	l := &labRun{flags: &runFlags{}}
-	program := append([]string{executable, "run"}, args...)
-	if l.options, err = labRunOptions(l.flags, run.Flags()); err != nil {
-		return nil, err
-	}
+	l.options = options
 	if l.takesPmem(cmd, run) {
 		l.options.PmemDevice = lab.PmemDevice
 		program = append(program, "--pmem-dev="+lab.PmemDevice)
@@ -120,6 +112,22 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 func (l *labRun) takesPmem(cmd, run *cobra.Command) bool {
 	return cmd.Flags().Changed("pmem") && !run.Flags().Changed("pmem-dev") && !run.Flags().Changed("file") &&
 		(l.flags.preset == workload.Everything || workload.NeedsPmem(l.options.Scenario))
+}
+
+// parseRun checks run's flags where they follow the -- of another command.
+func parseRun(args []string, flags *runFlags) (run *cobra.Command, o workload.Options, err error) {
+	run, rest, err := newRootCommand().Find(append([]string{"run"}, args...))
+	if err != nil {
+		return nil, o, err
+	}
+	if err := run.ParseFlags(rest); err != nil {
+		return nil, o, run.FlagErrorFunc()(run, err)
+	}
+	if err := errors.Join(refuseEmpty(run), run.ValidateArgs(run.Flags().Args())); err != nil {
+		return nil, o, err
+	}
+	o, err = labRunOptions(flags, run.Flags())
+	return run, o, err
 }
 
 // withPeer has the bytes come from a second guest.
@@ -165,6 +173,7 @@ func labRunOptions(flags *runFlags, given *pflag.FlagSet) (workload.Options, err
 		case to == nil || err != nil:
 		case flag.Value.Type() == "stringArray": // its text is no value
 			err = to.Value.(pflag.SliceValue).Replace(flag.Value.(pflag.SliceValue).GetSlice())
+			to.Changed = true
 		default:
 			err = again.Set(flag.Name, flag.Value.String())
 		}

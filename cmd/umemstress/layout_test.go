@@ -24,6 +24,7 @@ import (
 // The README's map tells what is in them.
 var layers = []string{
 	"cmd/umemstress",
+	"cmd/umemstress/internal/job",
 	"cmd/umemstress/internal/meeting",
 	"cmd/umemstress/internal/cells",
 	"cmd/umemstress/internal/logfile",

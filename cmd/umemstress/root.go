@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"umemstress/cmd/umemstress/internal/completion"
+	"umemstress/cmd/umemstress/internal/job"
 	"umemstress/cmd/umemstress/internal/observing"
 	"umemstress/cmd/umemstress/internal/peering"
 	"umemstress/cmd/umemstress/internal/provoking"
@@ -108,7 +109,7 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
-	root.AddCommand(newRunCommand(), peering.Command(version, noArguments), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), peering.Command(version, noArguments), job.Command(prepareJob), job.BridgeCommand(), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)
@@ -123,10 +124,13 @@ func observingHost() observing.Host {
 // helpColumns is how wide the help is at most.
 const helpColumns = 100
 
+// takesRunFlags are commands that run's flags follow, with how they are begun.
+var takesRunFlags = map[string]string{"umemstress lab run": "umemstress lab run", "umemstress job": "umemstress job --dir DIR"}
+
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && cmd.CommandPath() == "umemstress lab run" && runHas(cmd.Root(), unknown) {
-		return exit.Usagef("%w; it is one of run's, which follow --, as in: umemstress lab run -- --preset quick", err)
+	if before, takes := takesRunFlags[cmd.CommandPath()]; takes && errors.As(err, &unknown) && runHas(cmd.Root(), unknown) {
+		return exit.Usagef("%w; it is one of run's, which follow --, as in: %s -- --preset quick", err, before)
 	}
 	return exit.Usagef("%w; see '%s --help'", err, cmd.CommandPath())
 }

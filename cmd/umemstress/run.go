@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/cmd/umemstress/internal/handover"
+	"umemstress/cmd/umemstress/internal/job"
 	"umemstress/cmd/umemstress/internal/signals"
 	"umemstress/probes"
 	"umemstress/probes/event"
@@ -22,6 +24,7 @@ import (
 	"umemstress/workload"
 	"umemstress/workload/child"
 	"umemstress/workload/evidence"
+	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/record"
 	"umemstress/workload/report"
 	"umemstress/workload/report/ci"
@@ -103,6 +106,44 @@ func handOver(o workload.Options) error {
 		return nil
 	}
 	return handover.For(o.Device, rdma.Backend(o.Backend), o.Manager)
+}
+
+// prepareJob checks run's flags for a rank of a job, which has the evidence and the peer of its own.
+func prepareJob(args []string, stderr io.Writer) (job.Run, error) {
+	flags := &runFlags{}
+	_, options, err := parseRun(args, flags)
+	if err != nil {
+		return job.Run{}, err
+	}
+	for _, flag := range []string{"output", "peer", "format", "report", "report-inconclusive", "perftest", "report_gbits"} {
+		if flags.given.Changed(flag) {
+			return job.Run{}, exit.Usagef("--%s: each rank of a job has its own, and rank 0 prints one table; leave it out", flag)
+		}
+	}
+	if flags.preset == workload.Everything {
+		return job.Run{}, exit.Usagef("--preset everything: a rank of a job does one run; give its scenario")
+	}
+	if options.Scenario.Holder != "rdma" || len(options.Candidates) > 0 {
+		return job.Run{}, exit.Usagef("only the holder rdma has another host: give run's flags, which follow --, one scenario of it")
+	}
+	options.Peer = "the next rank" // so that what no peer does is refused now
+	if err := options.Validate(); err != nil {
+		return job.Run{}, err
+	}
+	if err := flags.status.Set(&options, stderr, false); err != nil {
+		return job.Run{}, err
+	}
+	return job.Run{
+		Peer:     remote.Config{Device: options.Device, Port: options.Port, GIDIndex: options.GIDIndex, Backend: options.Backend, Version: version},
+		HandOver: func() error { return handOver(options) },
+		Do: func(ctx context.Context, output, peer string) (*record.Record, int, string) {
+			collectLess()
+			options.Output, options.Peer = output, peer
+			r, err := workload.Run(ctx, options)
+			o := newOutcome(options, r, err)
+			return o.record, o.Exit, o.Reason
+		},
+	}, nil
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never

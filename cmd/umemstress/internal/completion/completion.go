@@ -63,7 +63,7 @@ func flags() map[string]choices {
 // Paths, which the shell completes better.
 var (
 	files       = []string{"file", "dio-source", "v4l2-dev", "serial", "expected", "patch", "semantic-patch", "config", "path", "textfile"}
-	directories = []string{"output", "scratch-dir", "modules", "share", "journal", "read", "cgroup"}
+	directories = []string{"output", "scratch-dir", "modules", "share", "journal", "read", "cgroup", "dir"}
 	// A kernel can also be a package, an image or a directory, and a source a directory.
 	alsoFiles = []string{"kernel", "source"}
 )
