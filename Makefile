@@ -152,7 +152,7 @@ lint:
 	$(GO) tool -modfile=.ci/tools.mod golangci-lint run
 	$(GO) tool -modfile=.ci/tools.mod staticcheck -tags guest,lab,faults,ibverbs ./...
 	$(GO) tool -modfile=.ci/actionlint.mod actionlint -shellcheck= -pyflakes= docs/ci/github.yml
-	$(GO) run -modfile=.ci/kubernetes.mod ./.ci/kubernetes docs/deploy/daemonset.yaml
+	$(GO) run -modfile=.ci/kubernetes.mod ./.ci/kubernetes docs/deploy/daemonset.yaml docs/deploy/job.yaml
 
 # The race detector has nothing to find in triage, which starts no goroutine, and reads its long logs
 # thirty times slower.

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,7 +35,7 @@ func check(path string) error {
 		return err
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), appsv1.AddToScheme(scheme), batchv1.AddToScheme(scheme)); err != nil {
 		return err
 	}
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
@@ -50,20 +51,27 @@ func check(path string) error {
 		if err != nil {
 			return err
 		}
-		if set, ok := object.(*appsv1.DaemonSet); ok {
-			if err := checkReferences(set); err != nil {
-				return err
-			}
+		if err := checkReferences(object); err != nil {
+			return err
 		}
 	}
 }
 
-// checkReferences looks at what names what within a DaemonSet, which the types do not tell.
-func checkReferences(set *appsv1.DaemonSet) error {
-	pod := set.Spec.Template
-	if set.Spec.Selector == nil || !labels.SelectorFromSet(set.Spec.Selector.MatchLabels).Matches(labels.Set(pod.Labels)) {
-		return fmt.Errorf("DaemonSet %s: its selector does not match its own pods", set.Name)
+// checkReferences looks at what names what within an object, which the types do not tell.
+func checkReferences(object runtime.Object) error {
+	switch o := object.(type) {
+	case *appsv1.DaemonSet:
+		if o.Spec.Selector == nil || !labels.SelectorFromSet(o.Spec.Selector.MatchLabels).Matches(labels.Set(o.Spec.Template.Labels)) {
+			return fmt.Errorf("DaemonSet %s: its selector does not match its own pods", o.Name)
+		}
+		return checkVolumes(o.Spec.Template)
+	case *batchv1.Job:
+		return checkVolumes(o.Spec.Template)
 	}
+	return nil
+}
+
+func checkVolumes(pod corev1.PodTemplateSpec) error {
 	volumes := map[string]bool{}
 	for _, v := range pod.Spec.Volumes {
 		volumes[v.Name] = true
