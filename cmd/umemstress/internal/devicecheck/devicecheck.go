@@ -28,11 +28,13 @@ type Config struct {
 // State is how a step went.
 type State string
 
-// Skipped is a step that stands on one that failed.
+// Skipped is a step that stands on one that failed, and Absent one that the device does not do and that no
+// run asks for which is not told to.
 const (
 	OK      State = "ok"
 	Failed  State = "failed"
 	Skipped State = "skipped"
+	Absent  State = "absent"
 )
 
 // Step is one thing that was tried.
@@ -106,6 +108,10 @@ func try(ctx context.Context, s step) Step {
 		return done
 	}
 	done.State, done.Detail = Failed, err.Error()
+	if s.choice && absent(err) {
+		done.State = Absent
+		return done
+	}
 	var failure *rdma.Error
 	if errors.As(err, &failure) {
 		done.HostLacks = failure.HostLacks()

@@ -53,10 +53,17 @@ func TestFailures(t *testing.T) {
 		{&rdma.CompletionError{Completion: rdma.Completion{Status: rdma.StatusRemoteAccess, VendorErr: 0x88}}, Step{Status: 10, VendorErr: 0x88}},
 		{errors.New("odd"), Step{}},
 	} {
-		got := try(t.Context(), step{name: "s", do: func(context.Context) (string, error) { return "half", c.err }})
+		got := try(t.Context(), step{name: "s", choice: true, do: func(context.Context) (string, error) { return "half", c.err }})
 		c.want.Name, c.want.State, c.want.Detail, c.want.Seconds = "s", Failed, c.err.Error(), got.Seconds
 		if got != c.want {
 			t.Errorf("%+v, want %+v", got, c.want)
+		}
+	}
+	none := &rdma.Error{Op: "create", Object: "UC queue pair", Errno: unix.EOPNOTSUPP}
+	for choice, want := range map[bool]State{true: Absent, false: Failed} {
+		got := try(t.Context(), step{name: "s", choice: choice, do: func(context.Context) (string, error) { return "", none }})
+		if got.State != want || got.Detail != none.Error() {
+			t.Errorf("none there, of choice %v: %+v", choice, got)
 		}
 	}
 	d := Document{Facts: Facts{Name: "mlx5_0"}, Steps: []Step{{Name: "write", State: OK}, {Name: "wrong key", State: Failed}}}

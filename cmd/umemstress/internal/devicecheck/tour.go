@@ -17,6 +17,7 @@ type step struct {
 	name   string
 	do     func(context.Context) (string, error)
 	always bool // also after another failed
+	choice bool // a device may lack it, and be of use
 }
 
 // tour is what the steps make, each from what those before it made.
@@ -33,6 +34,7 @@ type tour struct {
 	broken   [2]*rdma.QP // of which one is made to fail
 	from, to *rdma.MR
 	memory   [2][]byte
+	sequence int // of messages with an immediate
 }
 
 func (t *tour) steps() []step {
@@ -51,6 +53,11 @@ func (t *tour) steps() []step {
 		{name: "linked writes", do: t.writeMany},
 		{name: "wrong key", do: t.writeWrong},
 		{name: "many regions", do: t.registerMany},
+		{name: "immediates", do: t.immediates, choice: true},
+		{name: "atomics", do: t.atomics, choice: true},
+		{name: "shared receives", do: t.shareReceives, choice: true},
+		{name: "unreliable connection", do: t.unreliable, choice: true},
+		{name: "datagrams", do: t.datagrams, choice: true},
 		{name: "deregister", do: t.deregister},
 		{name: "close", do: t.close, always: true},
 	}
@@ -228,16 +235,9 @@ func (t *tour) message(ctx context.Context) (string, error) {
 	if err := t.pair[0].Post(r); err != nil {
 		return "", err
 	}
-	got := map[uint64]rdma.Completion{}
-	for len(got) < 2 {
-		var wc [1]rdma.Completion
-		if _, err := t.cq.Wait(ctx, wc[:]); err != nil {
-			return "", fmt.Errorf("of a message %d of 2 completions came within %v: %w", len(got), patience, err)
-		}
-		if err := wc[0].Err(); err != nil {
-			return "", err
-		}
-		got[wc[0].ID] = wc[0]
+	got, err := t.both(ctx)
+	if err != nil {
+		return "", err
 	}
 	if n := got[received].ByteLen; n != size || !bytes.Equal(t.memory[1], want) {
 		return "", fmt.Errorf("%d bytes were sent and %d are said to be received: they did not arrive as they were, or others changed", size, n)
