@@ -58,7 +58,8 @@ func cheapest(purpose string) Method {
 			return KprobeMulti
 		}
 		return Kprobe
-	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stockSubmitted()[event.HolderDIO].purpose || purpose == stock().releases[event.HolderVMWritev].purpose:
+	case *expect != "bufferless" || purpose == dirtiedPurpose || purpose == stockSubmitted()[event.HolderDIO].purpose || purpose == stock().releases[event.HolderVMWritev].purpose ||
+		purpose == stock().releases[event.HolderXDP].purpose:
 		return Fentry
 	}
 	return Kprobe // 5.10 has no types for modules, and none for what gcc split off
