@@ -6,6 +6,24 @@ import (
 	"testing"
 )
 
+// receiving is what a message between two queue pairs takes, and the memory of the region.
+func receiving(t *testing.T) (pd *PD, cq *CQ, mr *MR, mem []byte) {
+	t.Helper()
+	_, c := newFake()
+	mem = make([]byte, 4096)
+	pd, err := c.AllocPD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mr, err = pd.RegisterMR(mem, AccessLocalWrite); err != nil {
+		t.Fatal(err)
+	}
+	if cq, err = c.CreateCQ(16); err != nil {
+		t.Fatal(err)
+	}
+	return pd, cq, mr, mem
+}
+
 // Messages arrive where receives say, in their order, and what cannot be posted is refused.
 func TestPostReceives(t *testing.T) {
 	must := func(err error) {
@@ -14,18 +32,12 @@ func TestPostReceives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, c := newFake()
-	mem := make([]byte, 4096)
-	pd, err := c.AllocPD()
-	must(err)
-	mr, err := pd.RegisterMR(mem, AccessLocalWrite)
-	must(err)
-	cq, err := c.CreateCQ(16)
-	must(err)
+	pd, cq, mr, mem := receiving(t)
 	var pair [2]*QP
 	for i := range pair {
-		pair[i], err = pd.CreateQP(QPConfig{SendCQ: cq, MaxRecv: 2})
+		qp, err := pd.CreateQP(QPConfig{SendCQ: cq, MaxRecv: 2})
 		must(err)
+		pair[i] = qp
 	}
 	must(ConnectLoopback(pair[0], pair[1], somePath))
 	copy(mem, "firstsecond")

@@ -18,14 +18,7 @@ func TestSRQ(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, c := newFake()
-	mem := make([]byte, 4096)
-	pd, err := c.AllocPD()
-	must(err)
-	mr, err := pd.RegisterMR(mem, AccessLocalWrite)
-	must(err)
-	cq, err := c.CreateCQ(16)
-	must(err)
+	pd, cq, mr, mem := receiving(t)
 	for what, cfg := range map[string]SRQConfig{"MaxRecv -1": {MaxRecv: -1}, "MaxPieces 1025": {MaxPieces: maxPieces + 1}} {
 		if _, err := pd.CreateSRQ(cfg); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)

@@ -193,12 +193,12 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 	phase.HostLacks = phase.Outcome == record.OutcomeFailed && hostLacks(err)
 	r.noteHolds()
 	if unwritten := r.persist(ctx); unwritten != nil {
-		if phase.Outcome == record.OutcomeDone || phase.Outcome == record.OutcomeWaits {
+		if phase.Complete() {
 			phase.Outcome, phase.Detail = record.OutcomeFailed, unwritten.Error()
 		}
 		err = also(err, unwritten)
 	}
-	return phase.Outcome == record.OutcomeDone || phase.Outcome == record.OutcomeWaits, err
+	return phase.Complete(), err
 }
 
 // noteHolds records how many calls were seen to hold, of a holder that pins for the time

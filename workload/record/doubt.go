@@ -74,7 +74,7 @@ func strangePhase(r *Record) string {
 			return fmt.Sprintf("phase %s has the outcome %q, which this version does not know", p.Name, p.Outcome)
 		case p.Outcome == OutcomeWaits && p.Name != scenario.PhaseMutate:
 			return fmt.Sprintf("phase %s has the outcome %s, which that of a mutation alone can have", p.Name, p.Outcome)
-		case p.Outcome != OutcomeDone && p.Outcome != OutcomeWaits && i < len(r.Phases)-1:
+		case !p.Complete() && i < len(r.Phases)-1:
 			return fmt.Sprintf("phase %s has the outcome %s, and yet another phase followed it", p.Name, p.Outcome)
 		}
 	}

@@ -40,8 +40,8 @@ type testimony struct {
 	pages    uint64 // of the file that were pinned
 	process  Process
 	file     File
-	unwoken  bool    // nobody woke it then
 	waited   float64 // seconds that its mutation waited for the holder; 0: it did not
+	unwoken  bool    // nobody woke it then
 	gone     string  // in what the kernel ended a thread of the run; "": in nothing
 
 	orDropped string // what else may be of bytes in flight
@@ -221,7 +221,7 @@ func unfinished(r *Record) string {
 		switch {
 		case !ok:
 			return fmt.Sprintf("phase %s did not happen", name)
-		case p.Outcome == OutcomeDone, p.Outcome == OutcomeWaits:
+		case p.Complete():
 		case p.Outcome == OutcomeRunning:
 			return fmt.Sprintf("the evidence ends in phase %s: the process or the machine died there, or could write no more", name)
 		default:

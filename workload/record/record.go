@@ -182,6 +182,9 @@ const (
 	OutcomeCrashed     = "crashed" // a thread of the kernel died meanwhile
 )
 
+// Complete says whether the phase did what it is for, so that the run goes on.
+func (p Phase) Complete() bool { return p.Outcome == OutcomeDone || p.Outcome == OutcomeWaits }
+
 // Phase is one phase of a run.
 type Phase struct {
 	Name    string    `json:"name"`
@@ -272,7 +275,7 @@ func (r *Record) HostLacked() bool {
 // Done says whether the named phase did its work.
 func (r *Record) Done(name string) bool {
 	p, ok := r.phase(name)
-	return ok && (p.Outcome == OutcomeDone || p.Outcome == OutcomeWaits)
+	return ok && p.Complete()
 }
 
 // waited is the mutation that waited for the holder to let go, if it did.

@@ -130,18 +130,26 @@ func (o *opened) AllocPD() (verbs.Handle, error) {
 	return pd, nil
 }
 
+// ending is what the end of an object answers that others may use.
+func ending(failed error, users int, there bool) error {
+	switch {
+	case failed != nil:
+		return failed
+	case !there:
+		return unix.EINVAL
+	case users > 0:
+		return unix.EBUSY
+	}
+	return nil
+}
+
 func (o *opened) DeallocPD(pd verbs.Handle) error {
 	d := o.device
 	err := d.ask("DeallocPD")
 	defer d.mu.Unlock()
-	users, ok := d.pds[pd]
-	switch {
-	case err != nil:
+	users, there := d.pds[pd]
+	if err := ending(err, users, there); err != nil {
 		return err
-	case !ok:
-		return unix.EINVAL
-	case users > 0:
-		return unix.EBUSY
 	}
 	delete(d.pds, pd)
 	return nil

@@ -52,14 +52,9 @@ func (q *cq) Poll(wc []verbs.Completion) (int, error) {
 func (q *cq) Destroy() error {
 	err := q.device.ask("DestroyCQ")
 	defer q.device.mu.Unlock()
-	users, ok := q.device.cqs[q]
-	switch {
-	case err != nil:
+	users, there := q.device.cqs[q]
+	if err := ending(err, users, there); err != nil {
 		return err
-	case !ok:
-		return unix.EINVAL
-	case users > 0:
-		return unix.EBUSY
 	}
 	q.drop()
 	return nil

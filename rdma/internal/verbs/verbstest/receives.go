@@ -84,14 +84,9 @@ func (q *srq) Destroy() error {
 	d := q.device
 	err := d.ask("DestroySRQ")
 	defer d.mu.Unlock()
-	users, ok := d.srqs[q]
-	switch {
-	case err != nil:
+	users, there := d.srqs[q]
+	if err := ending(err, users, there); err != nil {
 		return err
-	case !ok:
-		return unix.EINVAL
-	case users > 0:
-		return unix.EBUSY
 	}
 	q.drop()
 	return nil
