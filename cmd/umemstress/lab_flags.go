@@ -28,6 +28,7 @@ type guestFlags struct {
 	append   string
 	timeout  time.Duration
 	noDevice bool
+	slack    time.Duration
 	serial   string
 	shares   []string
 	env      []string
@@ -51,6 +52,8 @@ func (f *guestFlags) registerMachine(flags *pflag.FlagSet) {
 	flags.IntVar(&f.pmem, "pmem", 0, "`MIB` of persistent memory, "+lab.PmemDevice+", beside the guest's memory (default: none)")
 	flags.StringVar(&f.append, "append", "", "`ARGS` added to the kernel's command line")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "kill the guest after this time; 0: never")
+	flags.DurationVar(&f.slack, "timer-slack", 0, "how late the guest's kernel may wake the program from a sleep, as in 50us (default: "+
+		"the kernel's 50us, and "+lab.EmulatedTimerSlack.String()+" under software emulation, to which each timer is dear)")
 	flags.StringVar(&f.serial, "serial", "", "`FILE` for what the guest's kernel writes to its console")
 	flags.StringArrayVar(&f.shares, "share", nil, "`DIR` of the host that the guest may write to; may be repeated. Where this is root, setuid bits, owners and devices stay the guest's")
 	flags.StringArrayVar(&f.env, "env", nil, "`NAME=VALUE` for the environment of the program; may be repeated")
@@ -66,9 +69,12 @@ func (f *guestFlags) config() (lab.Config, error) {
 		Append:   f.append,
 		Timeout:  f.timeout,
 		NoDevice: f.noDevice,
-		Serial:   f.serial,
-		Shares:   f.shares,
-		Env:      f.env,
+
+		TimerSlack: f.slack,
+
+		Serial: f.serial,
+		Shares: f.shares,
+		Env:    f.env,
 	}, f.check()
 }
 
@@ -119,6 +125,9 @@ func (f *guestFlags) check() error {
 	}
 	if f.timeout < 0 {
 		return exit.Usagef("--timeout %s: give a time such as 90s or 10m, or 0 for none", f.timeout)
+	}
+	if f.given.Changed("timer-slack") && f.slack <= 0 {
+		return exit.Usagef("--timer-slack %s: give a time such as 50us, or leave it out", f.slack)
 	}
 	for name, value := range map[string]int{"memory": f.memory, "disk": f.disk, "pmem": f.pmem, "cpus": f.cpus} {
 		if f.given.Changed(name) && (value < 1 || value > maxMiB) {

@@ -55,6 +55,7 @@ echo port=$(cat /sys/class/infiniband/rxe0/ports/1/state)
 echo gids=$(cat /sys/class/infiniband/rxe0/ports/1/gid_attrs/types/1)
 echo gid1=$(cat /sys/class/infiniband/rxe0/ports/1/gids/1)
 echo memlock=$(ulimit -l)
+echo slack=$(cat /proc/self/timerslack_ns)
 echo tmp=$(stat -f -c %T "$TMPDIR")
 echo tmpdev=$(df --output=source "$TMPDIR" | tail -1)
 echo root=$(stat -f -c %T /)
@@ -90,6 +91,7 @@ func TestGuest(t *testing.T) {
 	c.Dir = dir
 	c.Env = []string{"GIVEN=a b", "SHARED=" + shared}
 	c.Shares = []string{shared}
+	c.TimerSlack = 123 * time.Microsecond
 	result, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func TestGuest(t *testing.T) {
 		want := []string{
 			"kernel=" + c.Kernel.Release, "uid=0", "cwd=" + dir,
 			"port=4: ACTIVE", "gids=RoCE v2", "gid1=0000:0000:0000:0000:0000:ffff:0a4d:0001",
-			"memlock=unlimited", "tmp=ext2/ext3", "tmpdev=/dev/vda", "root=overlayfs",
+			"memlock=unlimited", "slack=123000", "tmp=ext2/ext3", "tmpdev=/dev/vda", "root=overlayfs",
 			"given=a b", "leak=", "own=the host's", "host=hello", "tainted=0", "stdin=0", "xfs=1",
 			"debugfs=mounted", "tracefs=mounted", "bpf=mounted", "cgroup2=mounted", "loop=ext2/ext3",
 		}

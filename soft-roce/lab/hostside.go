@@ -77,6 +77,8 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		Pmem:    c.Pmem > 0,
 		Network: c.network.spec(),
 		Seed:    seed,
+
+		TimerSlack: c.timerSlack(),
 	}, c.Log)
 	if err != nil {
 		return nil, err

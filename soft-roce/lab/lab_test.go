@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"umemstress/soft-roce/lab/internal/labtest"
 	"umemstress/soft-roce/lab/internal/proto"
+	"umemstress/soft-roce/lab/machine"
 )
 
 func TestDefaults(t *testing.T) {
@@ -93,6 +95,22 @@ func TestExitCodes(t *testing.T) {
 	} {
 		if tt.err.ExitCode() != tt.want || !strings.Contains(tt.err.(error).Error(), tt.says) {
 			t.Errorf("%T: code %d, %q", tt.err, tt.err.ExitCode(), tt.err)
+		}
+	}
+}
+
+// TestTimerSlack: who asks for one gets it; else it is the kernel's, but under software emulation.
+func TestTimerSlack(t *testing.T) {
+	for _, tt := range []struct {
+		given time.Duration
+		accel machine.Accel
+		want  time.Duration
+	}{
+		{0, machine.TCG, EmulatedTimerSlack}, {0, machine.KVM, 0},
+		{time.Microsecond, machine.TCG, time.Microsecond}, {time.Microsecond, machine.KVM, time.Microsecond},
+	} {
+		if got := (&Config{TimerSlack: tt.given, Accel: tt.accel}).timerSlack(); got != tt.want {
+			t.Errorf("%v of a guest under %s that was given %v, want %v", got, tt.accel, tt.given, tt.want)
 		}
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,6 +46,9 @@ func runProgram(s *proto.Spec, to *ports) (proto.Event, error) {
 	if s.Input {
 		go stdio.obey(to.control)
 	}
+	if err := setTimerSlack(s.TimerSlack); err != nil {
+		return proto.Event{}, err
+	}
 	proc, err := os.StartProcess(path, s.Program, attr)
 	if err != nil {
 		return proto.Event{}, fmt.Errorf("start the program: %w", err)
@@ -64,6 +69,19 @@ func runProgram(s *proto.Spec, to *ports) (proto.Event, error) {
 		return proto.Event{}, err
 	}
 	return ev, nil
+}
+
+// setTimerSlack sets what the processes that this goroutine starts inherit: it is the thread's, so
+// that the goroutine keeps to its thread from now on.
+func setTimerSlack(slack time.Duration) error {
+	if slack == 0 {
+		return nil
+	}
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack.Nanoseconds()), 0, 0, 0); err != nil {
+		return fmt.Errorf("PR_SET_TIMERSLACK: %w", err)
+	}
+	return nil
 }
 
 // reap waits for the program, and for all the orphans that PID 1 inherits

@@ -3,6 +3,8 @@
 // line.
 package proto
 
+import "time"
+
 // Places in the initramfs, and names that devices are found by.
 const (
 	SpecPath    = "/umemstress-lab.json" // a Spec; its presence marks the lab's guest
@@ -36,6 +38,8 @@ type Spec struct {
 	Network *Network // that the link goes over; nil: one of the guest's own
 	Loaded  []LoadedFile
 	Seed    []byte // of the guest's random numbers, SeedBytes long
+
+	TimerSlack time.Duration // of the program and what it starts; 0: the kernel's default
 }
 
 // The stages of boot modules, each a directory of ModulesPath.
