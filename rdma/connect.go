@@ -48,7 +48,7 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	}
 	for _, step := range steps {
 		if err := qp.pair.Modify(step); err != nil {
-			return newConnectError(qp.address, remote, gid, err)
+			return withoutAtomics(newConnectError(qp.address, remote, gid, err), step)
 		}
 	}
 	if qp.config.Type != UD {
@@ -140,7 +140,7 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 	return []verbs.QPAttr{init, rtr, rts}, rtr.AH, nil
 }
 
-func newConnectError(local, remote Address, gid netip.Addr, err error) error {
+func newConnectError(local, remote Address, gid netip.Addr, err error) *Error {
 	at := gid.String()
 	if !gid.IsValid() {
 		at = fmt.Sprintf("LID %d", remote.LID)
@@ -149,6 +149,14 @@ func newConnectError(local, remote Address, gid netip.Addr, err error) error {
 	switch e.Errno {
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ETIMEDOUT:
 		e.lacks, e.Remedy = true, "there is no route to this address: is the netdev up?"
+	}
+	return e
+}
+
+// withoutAtomics adds what may be the reason where a step is refused that permits atomic operations.
+func withoutAtomics(e *Error, step verbs.QPAttr) error {
+	if e.Errno == unix.EINVAL && step.Access&verbs.AccessRemoteAtomic != 0 {
+		e.lacks, e.Remedy = true, "the device may have no atomic operations (ibv_devinfo -v has its atomic_cap)"
 	}
 	return e
 }

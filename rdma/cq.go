@@ -39,14 +39,20 @@ func (c *Completion) Err() error {
 // queue pair is in the error state and flushes all others (StatusFlushed).
 type CompletionError struct{ Completion Completion }
 
+// Error says what became of which request, and what the device's vendor has a code for, if it has one.
 func (e *CompletionError) Error() string {
-	return fmt.Sprintf("request %d on queue pair %d: %v", e.Completion.ID, e.Completion.QPN, e.Completion.Status)
+	c := &e.Completion
+	text := fmt.Sprintf("request %d on queue pair %d: %v", c.ID, c.QPN, c.Status)
+	if c.VendorErr != 0 {
+		text += fmt.Sprintf(", vendor error %#x", c.VendorErr)
+	}
+	return text
 }
 
 // Status is the outcome of a work request. enum ib_wc_status, ib_verbs.h.
 type Status uint32
 
-// The outcomes that requests and receives over a reliable connection can have.
+// The outcomes that requests and receives of this package can have.
 const (
 	StatusSuccess         = Status(verbs.StatusSuccess)
 	StatusLocalLength     = Status(verbs.StatusLocalLength)     // longer than the local memory
@@ -59,11 +65,15 @@ const (
 	StatusRemoteOperation = Status(verbs.StatusRemoteOperation) // the peer broke down
 	StatusRetryExceeded   = Status(verbs.StatusRetryExceeded)   // no answer: peer or link is gone
 	StatusRNRExceeded     = Status(verbs.StatusRNRExceeded)     // the peer was never ready
+	StatusBadResponse     = Status(verbs.StatusBadResponse)     // the peer answered what makes no sense
+	StatusRemoteAborted   = Status(verbs.StatusRemoteAborted)   // the peer gave up
 	StatusFatal           = Status(verbs.StatusFatal)
+	StatusResponseTimeout = Status(verbs.StatusResponseTimeout)
 	StatusGeneral         = Status(verbs.StatusGeneral)
 )
 
-var statusNames = map[Status]string{
+// statusNames has those, too, of what this package does not ask for: a device that is at fault may say anything.
+var statusNames = [...]string{
 	StatusSuccess:         "success",
 	StatusLocalLength:     "local length error",
 	StatusLocalOperation:  "local queue pair operation error",
@@ -75,13 +85,25 @@ var statusNames = map[Status]string{
 	StatusRemoteOperation: "remote operation error",
 	StatusRetryExceeded:   "no answer from the remote queue pair (transport retry counter exceeded)",
 	StatusRNRExceeded:     "remote queue pair not ready (RNR retry counter exceeded)",
+	StatusBadResponse:     "bad response from the remote queue pair",
+	StatusRemoteAborted:   "aborted by the remote queue pair",
 	StatusFatal:           "fatal error",
+	StatusResponseTimeout: "response timeout",
 	StatusGeneral:         "general error",
+
+	verbs.StatusLocalEEContext:   "local EE context operation error",
+	verbs.StatusBind:             "memory window bind error",
+	verbs.StatusLocalRDD:         "local RDD violation error",
+	verbs.StatusRemoteRDInvalid:  "remote invalid RD request",
+	verbs.StatusInvalidEENumber:  "invalid EE context number",
+	verbs.StatusInvalidEEState:   "invalid EE context state",
+	verbs.StatusTagMatching:      "tag matching error",
+	verbs.StatusTagMatchingShort: "tag matching rendezvous that is not complete",
 }
 
 func (s Status) String() string {
-	if name, ok := statusNames[s]; ok {
-		return name
+	if int(s) < len(statusNames) {
+		return statusNames[s]
 	}
 	return "completion status " + strconv.Itoa(int(s))
 }
@@ -130,12 +152,25 @@ func (c *Context) CreateEventCQ(entries int) (*CQ, error) {
 
 func (c *Context) createCQ(label label, request func(*CQ) error) (*CQ, error) {
 	cq := &CQ{asked: time.Now()}
-	o, err := c.create(label, nil, cq.destroy, func() error { return wrap("create", label.String(), request(cq)) })
+	o, err := c.create(label, nil, cq.destroy, func() error {
+		if err := request(cq); err != nil {
+			return newCreateCQError(label.String(), err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	cq.object = o
 	return cq, nil
+}
+
+func newCreateCQError(what string, err error) error {
+	e := newError("create", what, err)
+	if e.Errno == unix.EINVAL || e.Errno == unix.ENOMEM {
+		e.Remedy = "it may be more than the device allows (ibv_devinfo -v has its max_cqe)"
+	}
+	return e
 }
 
 // Poll takes up to len(wc) completions and says how many. It reads shared memory

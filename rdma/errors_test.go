@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"umemstress/rdma/internal/verbs"
 )
 
 func TestErrorsSayWhatToDo(t *testing.T) {
@@ -27,6 +29,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{newPostError(local, unix.EINVAL), false, []string{"post to queue pair 17", "not connected"}},
 		{newPostError(local, unix.EIO), true, []string{"the RDMA device is gone", "EIO"}},
 		{newConnectError(local, remote, gid, unix.EHOSTUNREACH), true, []string{"queue pair 17 to 18 at ::ffff:10.77.0.1", "is the netdev up"}},
+		{newCreateCQError("completion queue of 9 entries", unix.EINVAL), false, []string{"create completion queue of 9 entries", "EINVAL", "max_cqe"}},
+		{withoutAtomics(newConnectError(local, remote, gid, unix.EINVAL), verbs.QPAttr{Access: verbs.AccessRemoteAtomic}), true, []string{"EINVAL", "atomic_cap"}},
+		{withoutAtomics(newConnectError(local, remote, gid, unix.EINVAL), verbs.QPAttr{}), false, []string{"EINVAL"}},
 		{newCreateQPError("RC queue pair", QPConfig{MaxSend: 1 << 20, MaxRecv: 1}, unix.EINVAL), false, []string{"1048576 send and 1 receive"}},
 		{portDownError(Device{Name: "rxe0"}, 1, PortDown), true, []string{"use port 1 of device rxe0: it is DOWN", "ip link set"}},
 		{closedError("poll", "completion queue"), false, []string{"poll completion queue: already closed"}},
@@ -56,12 +61,28 @@ func TestCompletionError(t *testing.T) {
 	if err := c.Err(); err == nil || err.Error() != want {
 		t.Errorf("%v, want %q", err, want)
 	}
+	c.VendorErr = 0x81
+	if err := c.Err(); err == nil || err.Error() != want+", vendor error 0x81" {
+		t.Errorf("with a vendor's error: %v", err)
+	}
 	c.Status = StatusSuccess
 	if err := c.Err(); err != nil {
 		t.Error(err)
 	}
 	if got := Status(99).String(); got != "completion status 99" {
 		t.Error(got)
+	}
+	for i, name := range statusNames {
+		if name == "" {
+			t.Errorf("completion status %d has no name", i)
+		}
+	}
+}
+
+// A registration that the device refuses as EINVAL says what may be at fault.
+func TestRefusedRegistration(t *testing.T) {
+	for want, trial := range map[string]error{"max_mr_size": nil, "atomic_cap": unix.EINVAL} {
+		wantText(t, newRegisterError("memory region of 1 bytes", nil, AccessLocalWrite, unix.EINVAL, func() error { return trial }), false, "EINVAL", want)
 	}
 }
 

@@ -50,7 +50,7 @@ func (c *Context) Alive() error {
 	c.takeEvents()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil || c.told.fatal {
+	if err != nil {
 		return newError("use", "device "+c.device.Name, unix.ENODEV)
 	}
 	return c.told.trouble(c.device)
@@ -109,6 +109,10 @@ var qpEvents = map[verbs.EventType]string{
 
 // trouble is why traffic cannot go on; nil: nothing was told.
 func (t *told) trouble(d Device) error {
+	if t.fatal {
+		return &Error{Op: "use", Object: "device " + d.Name, lacks: true, reason: ErrDeviceGone,
+			Remedy: "it has told of a fatal error, or of its removal: look at the kernel's log for why, and start over once it is back"}
+	}
 	for _, port := range slices.Sorted(maps.Keys(t.used)) {
 		if t.down[port] {
 			return &Error{Op: "use", Object: portLabel(d, int(port)), lacks: true, reason: ErrPortDown, Remedy: remedyPortDown}

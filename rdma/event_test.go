@@ -48,7 +48,7 @@ func TestEvents(t *testing.T) {
 		"a queue pair":           {[]verbs.Event{{Type: verbs.EventQPFatal, QPN: 17}}, ErrBrokeDown, "queue pair 17 (fatal error) on device fake0", false},
 		"access to a queue pair": {[]verbs.Event{{Type: verbs.EventQPAccess, QPN: 9}}, ErrBrokeDown, "queue pair 9 (its peer may not", false},
 		"a queue":                {[]verbs.Event{{Type: verbs.EventCQError}}, ErrBrokeDown, "a completion queue, which may have lost", false},
-		"its own end":            {[]verbs.Event{{Type: verbs.EventPortError, Port: port}, {Type: verbs.EventDeviceFatal}, {Type: verbs.EventPortActive, Port: port}}, ErrDeviceGone, "was removed", true},
+		"its own end":            {[]verbs.Event{{Type: verbs.EventPortError, Port: port}, {Type: verbs.EventDeviceFatal}, {Type: verbs.EventPortActive, Port: port}}, ErrDeviceGone, "it has told of a fatal error, or of its removal", true},
 	} {
 		f, ctx, _ := watched(t)
 		for _, e := range c.told {

@@ -42,6 +42,14 @@ func newRegisterError(label string, mem []byte, access Access, err error, trial 
 			e.lacks = true
 			e.Remedy = fmt.Sprintf("the process may lock %d bytes (RLIMIT_MEMLOCK) and has pinned %d; "+
 				"raise the limit (ulimit -l) or run with CAP_IPC_LOCK", limit, pinned)
+			break
+		}
+		// EINVAL is a device's limit, and of older rdma_rxe whatever kept it from the pin.
+		if e.Errno == unix.EINVAL {
+			e.Remedy = "no memory at all is registered with this access: the device may not have it (ibv_devinfo -v has its atomic_cap)"
+			if trial() == nil {
+				e.Remedy = "a page of other memory is registered: it may be larger than the device allows (ibv_devinfo -v has its max_mr_size), or not be memory that can be pinned"
+			}
 		}
 	}
 	return e

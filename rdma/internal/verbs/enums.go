@@ -101,19 +101,30 @@ type Status uint32
 
 // Outcomes.
 const (
-	StatusSuccess         Status = 0
-	StatusLocalLength     Status = 1
-	StatusLocalOperation  Status = 2
-	StatusLocalProtection Status = 4
-	StatusFlushed         Status = 5
-	StatusLocalAccess     Status = 8
-	StatusRemoteInvalid   Status = 9
-	StatusRemoteAccess    Status = 10
-	StatusRemoteOperation Status = 11
-	StatusRetryExceeded   Status = 12
-	StatusRNRExceeded     Status = 13
-	StatusFatal           Status = 19
-	StatusGeneral         Status = 21
+	StatusSuccess          Status = 0
+	StatusLocalLength      Status = 1
+	StatusLocalOperation   Status = 2
+	StatusLocalEEContext   Status = 3
+	StatusLocalProtection  Status = 4
+	StatusFlushed          Status = 5
+	StatusBind             Status = 6
+	StatusBadResponse      Status = 7
+	StatusLocalAccess      Status = 8
+	StatusRemoteInvalid    Status = 9
+	StatusRemoteAccess     Status = 10
+	StatusRemoteOperation  Status = 11
+	StatusRetryExceeded    Status = 12
+	StatusRNRExceeded      Status = 13
+	StatusLocalRDD         Status = 14
+	StatusRemoteRDInvalid  Status = 15
+	StatusRemoteAborted    Status = 16
+	StatusInvalidEENumber  Status = 17
+	StatusInvalidEEState   Status = 18
+	StatusFatal            Status = 19
+	StatusResponseTimeout  Status = 20
+	StatusGeneral          Status = 21
+	StatusTagMatching      Status = 22 // ibv_wc_status alone, as the next one
+	StatusTagMatchingShort Status = 23
 )
 
 // MTU is a code for a number of bytes. enum ib_mtu, ib_verbs.h.

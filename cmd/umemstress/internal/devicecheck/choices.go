@@ -15,9 +15,12 @@ import (
 // What a run asks of a device by choice alone, such as --verb, --connection and --srq. A device that has
 // none of it is of use without.
 
-// absent says whether an error is of what a device does not have.
+// absent says whether an error is of what a device does not have. One without atomic operations says EINVAL, and package rdma what
+// that means.
 func absent(err error) bool {
-	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
+	var e *rdma.Error
+	lacks := errors.As(err, &e) && e.Errno == unix.EINVAL && e.HostLacks()
+	return lacks || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
 }
 
 // messageBytes fits into a packet of the smallest MTU.
