@@ -15,7 +15,7 @@ func (b *backend) CreateAH(handle verbs.Handle, to verbs.AH) (verbs.Handle, erro
 	attr := ahAttrOf(to)
 	var way uintptr
 	var err error
-	lend(&attr, func(a uintptr) { way, err = b.library.make(b.library.createAH, domain, a) })
+	lend(&attr, func(a uintptr) { way, err = b.library.create(b.library.createAH, domain, a) })
 	if err != nil {
 		return 0, err
 	}

@@ -146,7 +146,7 @@ func (b *backend) RegisterMR(handle verbs.Handle, mem []byte, access verbs.Acces
 		return verbs.MR{}, unix.EINVAL
 	}
 	address := verbs.AddressOf(mem)
-	region, err := b.library.make(b.library.regMR, domain, uintptr(address), uintptr(len(mem)), uintptr(access))
+	region, err := b.library.create(b.library.regMR, domain, uintptr(address), uintptr(len(mem)), uintptr(access))
 	if err != nil {
 		return verbs.MR{}, err
 	}

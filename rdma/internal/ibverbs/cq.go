@@ -36,7 +36,7 @@ func (b *backend) createCQ(entries uint32, channel uintptr) (*cq, error) {
 	}
 	const noContext, firstVector = 0, 0
 	l := b.library
-	address, err := l.make(l.createCQ, b.address, uintptr(entries), noContext, channel, firstVector)
+	address, err := l.create(l.createCQ, b.address, uintptr(entries), noContext, channel, firstVector)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,10 @@ func (q *cq) Poll(wc []verbs.Completion) (n int, err error) {
 
 // completionOf takes of a completion what means something.
 func completionOf(from *workCompletion) verbs.Completion {
-	c := verbs.Completion{ID: from.WRID, Status: verbs.Status(from.Status), QPN: from.QPNum, VendorErr: from.VendorErr}
+	c := verbs.Completion{ID: from.WRID, Status: verbs.Status(from.Status), QPN: from.QPNum}
+	if c.Status != verbs.StatusSuccess { // else providers leave there what was there before
+		c.VendorErr = from.VendorErr
+	}
 	if c.Status == verbs.StatusSuccess && (from.Opcode == wcRDMARead || from.Opcode&wcRecv != 0) {
 		c.ByteLen = from.ByteLen
 	}

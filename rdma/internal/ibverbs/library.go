@@ -109,6 +109,18 @@ func (l *library) make(function uintptr, args ...uintptr) (uintptr, error) {
 	return object, nil
 }
 
+// create is make of what a device has limits for: a provider that refuses it without a reason has been asked for too much.
+func (l *library) create(function uintptr, args ...uintptr) (uintptr, error) {
+	object, errno := l.call(function, args...)
+	switch {
+	case object != 0:
+		return object, nil
+	case errno == 0:
+		return 0, unix.EINVAL
+	}
+	return 0, errno
+}
+
 // do calls a function that returns 0, or an errno. Some providers return -1 and set errno, or
 // return it negated.
 func (l *library) do(function uintptr, args ...uintptr) error {

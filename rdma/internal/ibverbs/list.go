@@ -25,10 +25,13 @@ type list[T any] struct {
 	args   [3]uintptr // of the call, kept: one with them allocates nothing
 }
 
+// mostAtOnce bounds what a list has memory for: some providers grant what no queue has room for.
+const mostAtOnce = 1 << 14
+
 // newList makes memory for more requests than the queue was granted room for, because it may have
 // more (rdma_rxe's is rounded up beyond what it grants).
 func newList[T any](pair uintptr, granted uint32, most verbs.Limits, linksOf func(*T) links) (*list[T], error) {
-	n, each := max(2*granted, atOnce), uint32(most.SGEs)
+	n, each := max(2*min(granted, mostAtOnce/2), atOnce), uint32(most.SGEs)
 	memory, err := newArena(sizeOf[T](n) + sizeOf[sge](n*each) + sizeOf[uintptr](1))
 	if err != nil {
 		return nil, err
@@ -99,7 +102,11 @@ func (l *list[T]) give(post uintptr, n int) (int, error) {
 		return n, nil
 	}
 	if *l.bad != 0 { // else it has taken all, and failed to tell the device
-		n = int((*l.bad - addressOf(&l.wrs[0])) / sizeOf[T](1))
+		from, one := *l.bad-addressOf(&l.wrs[0]), sizeOf[T](1)
+		if from%one != 0 || from/one >= uintptr(n) {
+			return 0, unix.EPROTO // of a request that it was not given: who knows how many it has taken
+		}
+		n = int(from / one)
 	}
 	if errno := statusErrno(status); errno != unix.ENOMEM {
 		return n, errno

@@ -45,7 +45,7 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 	}
 	var address uintptr
 	l := b.library
-	lend(&attr, func(a uintptr) { address, err = l.make(l.createQP, domain, a) })
+	lend(&attr, func(a uintptr) { address, err = l.create(l.createQP, domain, a) })
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,9 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 }
 
 func (q *qp) Number() uint32 { return q.number }
+
+// state is the one that the queue pair was brought into at last, which the library keeps.
+func (q *qp) state() verbs.QPState { return verbs.QPState(at[queuePair](q.address).State) }
 
 func (q *qp) Modify(attr verbs.QPAttr) error {
 	request := modifyRequest(attr)
@@ -102,13 +105,18 @@ func modifyRequest(attr verbs.QPAttr) qpAttr {
 
 // Post gives the requests to the provider in one list, which it makes known to the device at once.
 // Only what there is no memory for goes in another.
+//
+// Providers need not look at the state of the queue pair: mlx4's takes what is posted too early, and loses it without a word.
 func (q *qp) Post(wrs []verbs.WR) (n int, err error) {
+	if q.state() < verbs.ReadyToSend {
+		return 0, unix.EINVAL
+	}
 	return postAll(q.requests, q.backend.context.PostSend, wrs, q.put)
 }
 
 // PostReceives gives the provider memory for messages in the same way.
 func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
-	if q.receives == nil {
+	if q.receives == nil || q.state() < verbs.Init {
 		return 0, unix.EINVAL
 	}
 	return postAll(q.receives, q.backend.context.PostRecv, wrs, putReceive)

@@ -28,7 +28,7 @@ func (b *backend) CreateSRQ(init verbs.SRQInit) (verbs.SRQ, error) {
 	var address uintptr
 	var err error
 	l := b.library
-	lend(&attr, func(a uintptr) { address, err = l.make(l.createSRQ, domain, a) })
+	lend(&attr, func(a uintptr) { address, err = l.create(l.createSRQ, domain, a) })
 	if err != nil {
 		return nil, err
 	}

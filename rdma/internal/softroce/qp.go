@@ -22,6 +22,7 @@ type qp struct {
 	requests   *rxe.SendQueue
 	receives   *receives // nil: they are shared with others
 	doorbell   *uverbs.Doorbell
+	state      verbs.QPState
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -86,7 +87,11 @@ func (q *qp) mmap(where uapi.RxeCreateQPResp, receives bool) (err error) {
 func (q *qp) Number() uint32 { return q.qpn }
 
 func (q *qp) Modify(attr verbs.QPAttr) error {
-	return q.backend.file.ModifyQP(modifyRequest(q.handle, attr))
+	err := q.backend.file.ModifyQP(modifyRequest(q.handle, attr))
+	if err == nil && attr.Mask&verbs.AttrState != 0 {
+		q.state = attr.State
+	}
+	return err
 }
 
 // modifyRequest fills in everything; the kernel looks at what the mask names.
@@ -153,8 +158,9 @@ func (q *qp) put(wr *verbs.WR) error {
 	return nil
 }
 
+// PostReceives needs no kernel, which would look at the state.
 func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (int, error) {
-	if q.receives == nil {
+	if q.receives == nil || q.state < verbs.Init {
 		return 0, unix.EINVAL
 	}
 	return q.receives.post(wrs)

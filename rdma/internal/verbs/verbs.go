@@ -118,7 +118,7 @@ type QP interface {
 	// state Init on. Each message takes the memory that was queued first, and completes it with the
 	// message's length; one that is longer than the memory fails on both sides. A write with an
 	// immediate (OpWriteImm) takes some, too, and leaves it as it is. A queue pair
-	// in the error state flushes what is queued. Queue it before the message comes: the sender is to
+	// in the error state flushes what is queued. EINVAL in Reset. Queue it before the message comes: the sender is to
 	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
 	// one processor does nothing else. EINVAL of a queue pair that shares its receives.
 	PostReceives(wrs []ReceiveWR) (n int, err error)

@@ -175,6 +175,9 @@ func testStates(t testing.TB, target Target) {
 	if _, err := spare.Post([]verbs.WR{r.write(1, 0, 64)}); !oneOf(err, unix.EINVAL) {
 		t.Errorf("post in Reset: %v, want EINVAL", err)
 	}
+	if n, err := spare.PostReceives([]verbs.ReceiveWR{r.memory(1, 0, 64)}); n != 0 || !oneOf(err, unix.EINVAL) {
+		t.Errorf("receive in Reset: posted %d, %v, want EINVAL", n, err)
+	}
 	steps := r.steps(r.peer.Number())
 	for _, step := range steps[1:] {
 		if err := r.qp.Modify(step); !oneOf(err, unix.EINVAL) {

@@ -174,7 +174,7 @@ func (q *qp) PostReceives(wrs []verbs.ReceiveWR) (n int, err error) {
 	if q.device.removed {
 		return 0, unix.EIO
 	}
-	if q.shared != nil {
+	if q.shared != nil || q.state < verbs.Init {
 		return 0, unix.EINVAL
 	}
 	n, err = q.own.post(wrs)
