@@ -56,7 +56,7 @@ func (b *inbox) ready() error {
 	if len(b.batch) == 0 {
 		return nil
 	}
-	n, err := b.post(b.batch)
+	n, err := postParts(b.post, b.batch)
 	b.expected += uint64(n)
 	b.batch = b.batch[:0]
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"umemstress/rdma"
 	"umemstress/workload/holder"
 )
 
@@ -184,14 +185,22 @@ func (e *End) missing() (n uint64) {
 	return n
 }
 
-// flush posts a queue pair's batch as soon as there is room for it.
+// flush posts a queue pair's batch as soon as there is room for it, which devices can have less of than they granted.
 func (e *End) flush(ctx context.Context, p *pair) error {
-	for !p.canPost() {
+	for {
+		if p.canPost() {
+			err := p.post()
+			if !errors.Is(err, rdma.ErrQueueFull) {
+				return err
+			}
+			if !p.answers() {
+				return fmt.Errorf("%w with %d of the %d messages under way that it was made for: give a smaller --tx-depth", err, p.posted-p.sent, p.depth)
+			}
+		}
 		if err := e.progress(ctx); err != nil {
 			return err
 		}
 	}
-	return p.post()
 }
 
 func (e *End) underWay() bool {

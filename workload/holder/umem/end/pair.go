@@ -1,6 +1,7 @@
 package end
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ type pair struct {
 	posted, sent uint64 // messages that this end has asked for, and those that are done
 	depth        int    // messages that are under way at most
 	batch        []rdma.Request
+	begun        int // of the batch, messages that the device has taken
 	inbox        *inbox
 
 	pieces int // of a message
@@ -106,20 +108,40 @@ func divide(whole rdma.Slice, n int, more []rdma.Slice) (first rdma.Slice, _ []r
 }
 
 // canPost says whether the batch fits behind what is under way.
-func (p *pair) canPost() bool { return int(p.posted-p.sent)+len(p.batch) <= p.depth }
+func (p *pair) canPost() bool { return int(p.posted-p.sent)+len(p.batch)-p.begun <= p.depth }
 
-// post sends the batch. Its last message asks for the completion of all, since
+// post sends what is left of the batch. Its last message asks for the completion of all, since
 // requests complete in order.
 func (p *pair) post() error {
 	if len(p.batch) == 0 {
 		return nil
 	}
-	p.batch[len(p.batch)-1].Signaled = true
-	p.since = append(p.since, time.Now()) // before: rdma_rxe of 5.10 moves the bytes within the call
-	n, err := p.qp.PostAll(p.batch)
+	if p.begun == 0 {
+		p.batch[len(p.batch)-1].Signaled = true
+		p.since = append(p.since, time.Now()) // before: rdma_rxe of 5.10 moves the bytes within the call
+	}
+	n, err := postParts(p.qp.PostAll, p.batch[p.begun:])
 	p.posted += uint64(n)
-	p.batch = p.batch[:0]
+	p.begun += n
+	if errors.Is(err, rdma.ErrQueueFull) {
+		return err
+	}
+	p.batch, p.begun = p.batch[:0], 0
 	return err
+}
+
+// answers says whether a completion is due of a batch before this one.
+func (p *pair) answers() bool { return len(p.since) > 1 }
+
+// postParts posts again what a device cut short, for as long as it takes any.
+func postParts[T any](post func([]T) (int, error), all []T) (n int, err error) {
+	for {
+		taken, err := post(all[n:])
+		n += taken
+		if taken == 0 || !errors.Is(err, rdma.ErrQueueFull) {
+			return n, err
+		}
+	}
 }
 
 // time notes how long the batch took that a completion answers for. One that failed is none.
