@@ -172,6 +172,7 @@ guest-programs: build test-packages
 	done
 	@cp $(UMEM)-ibverbs $(TESTS)/
 	@cc -O2 -o $(TESTS)/crowd cmd/umemstress/testdata/crowd.c -libverbs
+	@sh rdma/providertest/testdata/build $(TESTS)
 
 # What each kernel is known to do: see soft-roce/guest-tests.
 GUEST_KERNELS := 5.10 6.1 6.12

@@ -122,6 +122,7 @@ var layers = []string{
 	"probes/kmsg",
 	"rdma",
 	"rdma/abitest",
+	"rdma/providertest",
 	"rdma/internal/softroce",
 	"rdma/internal/ibverbs",
 	"rdma/internal/verbs/verbstest",
@@ -144,7 +145,7 @@ var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org
 var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2", "workload/holder/xdp"}
 
 // forTests are packages that the tests of any other may import.
-var forTests = []string{"soft-roce/leaktest", "rdma/abitest"}
+var forTests = []string{"soft-roce/leaktest", "rdma/abitest", "rdma/providertest"}
 
 // shownAbove are packages whose own tests import what stands above them: they judge what that wrote.
 var shownAbove = map[string][]string{"workload/triage": {"workload", "workload/report"}}
