@@ -134,5 +134,5 @@ func (k *Kernel) CheckPmem() error {
 	for _, m := range missing {
 		lacks = append(lacks, m.option)
 	}
-	return host.Lacksf("kernel %s has no driver for persistent memory: it takes %s; leave --pmem out, or give another kernel", k.Release, withPrefix(lacks))
+	return host.Lacksf("kernel %s has no driver for persistent memory: it takes %s; leave --pmem out, or give another kernel: %s", k.Release, withPrefix(lacks), howToConfigure)
 }

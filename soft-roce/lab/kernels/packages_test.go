@@ -162,4 +162,9 @@ func TestFragment(t *testing.T) {
 			t.Errorf("kernel.config lacks CONFIG_%s", option)
 		}
 	}
+	for _, m := range pmemDrivers { // which init loads once modprobe is there
+		if !strings.Contains(Fragment, "\nCONFIG_"+m.option+"=m\n") {
+			t.Errorf("kernel.config lacks CONFIG_%s, which --pmem takes", m.option)
+		}
+	}
 }
