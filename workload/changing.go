@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,15 +23,22 @@ import (
 // Where there is no page cache, a page that is pinned is a block of the file, which nobody else may have
 // before it is let go of: who punches a hole, or truncates the file, waits for that
 // (ext4_break_layouts, fs/ext4/inode.c; dax_layout_busy_page, fs/dax.c). A mutation there is begun, and not
-// waited for any longer than it takes to know that it waits.
+// waited for any longer than it takes to know that it waits. So does who takes a clone of the file
+// (xfs_mmaplock_two_inodes_and_break_dax_layout, fs/xfs/xfs_inode.c).
 
 // changing is such a mutation under way.
 type changing struct {
 	began  time.Time
 	thread int // that makes it
-	ended  chan time.Time
+	ended  chan changed
 	over   <-chan error
 	waits  bool // it was seen to wait
+}
+
+// changed is one that has returned.
+type changed struct {
+	at    time.Time
+	clone *os.File // that it made; nil: none
 }
 
 const (
@@ -42,15 +50,14 @@ const (
 	waitsNoLonger = 5 * time.Second
 )
 
-// change begins a mutation that takes pages from the file. It says with an error of one that waits that
-// it has not returned.
+// change begins a mutation. It says with an error of one that waits that it has not returned.
 func (r *run) change(ctx context.Context, kind mutation.Kind, t mutation.Target) error {
 	thread := make(chan int, 1)
-	c := &changing{began: time.Now(), ended: make(chan time.Time, 1)}
+	c := &changing{began: time.Now(), ended: make(chan changed, 1)}
 	c.over = mortal.Go("mutation "+kind.Name, func() error {
 		thread <- unix.Gettid()
-		_, err := kind.Mutate(t)
-		c.ended <- time.Now()
+		clone, err := kind.Mutate(t)
+		c.ended <- changed{time.Now(), clone}
 		return err
 	})
 	c.thread = <-thread
@@ -58,6 +65,7 @@ func (r *run) change(ctx context.Context, kind mutation.Kind, t mutation.Target)
 	select {
 	case err := <-c.over:
 		r.changing = nil
+		r.clone = c.did().clone
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -68,6 +76,16 @@ func (r *run) change(ctx context.Context, kind mutation.Kind, t mutation.Target)
 	}
 	c.waits = true
 	return fault.Waitsf("%s had not returned after %v%s, and waits until the pages are let go of", kind.Name, waitsAfter, sleepingIn(c.thread))
+}
+
+// did is what came of one that is over: nothing, where its thread is gone.
+func (c *changing) did() changed {
+	select {
+	case done := <-c.ended:
+		return done
+	default:
+		return changed{}
+	}
 }
 
 // sleepingIn is in what function of the kernel a thread of this process sleeps, as far as that is told
@@ -106,33 +124,54 @@ func (r *run) awaitChange(ctx context.Context) error {
 		return nil
 	}
 	woken := false
-	for over := false; !over; {
+	var stack []string
+	for {
 		select {
 		case err := <-c.over:
-			if err != nil {
-				return err
-			}
-			over = true
+			r.noteChanged(woken, stack)
+			return err
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(waitsNoLonger):
 			if woken {
 				return fault.Ineffectivef("%s goes on waiting, %v after the holder has let go of the pages, and after a signal", r.options.Scenario.Mutation, 2*waitsNoLonger)
 			}
-			woken = true
+			woken, stack = true, stackOf(c.thread)
 			if err := c.wake(); err != nil {
 				return err
 			}
 		}
 	}
-	r.changing = nil
+}
+
+// noteChanged notes of a mutation that waited, and is over, how long that took, and whether a signal had to end it.
+func (r *run) noteChanged(woken bool, stack []string) {
+	began, done := r.changing.began, r.changing.did()
+	r.changing, r.clone = nil, done.clone
+	if done.at.IsZero() {
+		return
+	}
 	for i := range r.record.Phases {
 		if p := &r.record.Phases[i]; p.Name == scenario.PhaseMutate {
-			p.Unwoken = woken
-			p.WaitedSeconds = (<-c.ended).Sub(c.began).Seconds()
+			p.WaitedSeconds = done.at.Sub(began).Seconds()
+			p.Unwoken, p.UnwokenStack = woken, stack
 		}
 	}
-	return nil
+}
+
+// stackOf is where in the kernel a thread of this process is, innermost function first, as far as that is
+// told (/proc/PID/stack, CONFIG_STACKTRACE).
+func stackOf(thread int) (frames []string) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stack", thread))
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, frame, found := strings.Cut(strings.TrimSpace(line), "] "); found { // [<0>] function+0x1/0x2
+			frames = append(frames, frame)
+		}
+	}
+	return frames
 }
 
 // leaveChange waits for a mutation under way, whose holder was closed: it works on the file that is to be
@@ -146,6 +185,7 @@ func (r *run) leaveChange() error {
 	}
 	select {
 	case <-r.changing.over: // what it came to is nobody's concern any more
+		r.clone = r.changing.did().clone
 		return nil
 	case <-time.After(waitsNoLonger):
 		return errors.New("the mutation " + r.options.Scenario.Mutation + " goes on waiting for pages that nobody of this run holds; it ends with this process")
@@ -153,14 +193,26 @@ func (r *run) leaveChange() error {
 }
 
 // expected is what the file's region holds in the end: a mutation that waited comes after all that has
-// arrived, and leaves nothing of it.
+// arrived, and one that takes pages from the file leaves nothing of it.
 func (r *run) expected() payload.Payload {
-	for _, p := range r.record.Phases {
-		if p.Name == scenario.PhaseMutate && p.Outcome == record.OutcomeWaits {
-			return payload.Blank(r.payload.PageSize)
-		}
+	if kind, _ := scenario.Find(mutation.Kinds(), r.options.Scenario.Mutation); kind.Detaches && r.mutationWaited() {
+		return payload.Blank(r.payload.PageSize)
 	}
 	return r.payload
+}
+
+// cloned is the generation of the payload that a clone was taken of.
+func (r *run) cloned() uint64 {
+	if r.mutationWaited() {
+		return 2
+	}
+	return 1
+}
+
+func (r *run) mutationWaited() bool {
+	return slices.ContainsFunc(r.record.Phases, func(p record.Phase) bool {
+		return p.Name == scenario.PhaseMutate && p.Outcome == record.OutcomeWaits
+	})
 }
 
 // direct says whether there is no page cache between the file's pages and their device.

@@ -239,7 +239,7 @@ func (r *run) noteStripped() (err error) {
 func (r *run) mutate(ctx context.Context) (err error) {
 	kind, _ := scenario.Find(mutation.Kinds(), r.options.Scenario.Mutation)
 	target := mutation.Target{File: r.file, Region: r.region, Folios: r.folios, Known: r.payload, ByChild: r.options.Mutator == MutatorChild}
-	if kind.Detaches && r.direct() {
+	if r.direct() {
 		err = r.change(ctx, kind, target)
 	} else {
 		r.clone, err = kind.Mutate(target)

@@ -57,7 +57,7 @@ func (r *run) verifyClone(ctx context.Context, channel *record.CloneChannel) err
 	}
 	var c payload.Comparison
 	var err error
-	c, channel.FromDisk, _, err = r.fromDisk(ctx, r.clone, r.payload, 1)
+	c, channel.FromDisk, _, err = r.fromDisk(ctx, r.clone, r.payload, r.cloned())
 	channel.CheckedPages, channel.ChangedPages = c.Checked, c.Different
 	channel.State, channel.Why = channel.StateOf(c.Different, err)
 	return err

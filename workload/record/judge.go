@@ -195,10 +195,10 @@ func judgeStale(w testimony) (Verdict, string, bool) {
 	return DataLost, "msync and fsync returned 0, yet " + stale, true
 }
 
-// wanted is what the pages on disk are to be: a mutation that waited for the holder came after all that
-// was written.
+// wanted is what the pages on disk are to be: a mutation that takes pages from the file, and waited for
+// the holder, came after all that was written.
 func (w testimony) wanted() string {
-	if w.waited > 0 {
+	if w.waited > 0 && w.facts.Detaches {
 		return "what " + w.scenario.Mutation + " leaves of the file"
 	}
 	return "what was written"
@@ -296,7 +296,11 @@ func judgeUnharmed(w testimony) (Verdict, string) {
 		if w.unwoken {
 			woken = "; this kernel did not wake it when they were let go of, and without a signal of the run it would have waited on"
 		}
-		return Clean, fmt.Sprintf("%s waited for the holder, %.1f s in all, and took no page that was still pinned%s; %s", w.scenario.Mutation, w.waited, woken, w.proof())
+		did := "shared"
+		if w.facts.Detaches {
+			did = "took"
+		}
+		return Clean, fmt.Sprintf("%s waited for the holder, %.1f s in all, and %s no page that was still pinned%s; %s", w.scenario.Mutation, w.waited, did, woken, w.proof())
 	}
 	if w.facts.DAX {
 		return Clean, w.proof() + "; there is no page cache in which they could have been lost"

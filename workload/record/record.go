@@ -204,6 +204,9 @@ type Phase struct {
 	// run had it look again.
 	Unwoken bool `json:"unwoken,omitempty"`
 
+	// UnwokenStack is where in the kernel it waited then, innermost function first, as far as that is told.
+	UnwokenStack []string `json:"unwoken_stack,omitempty"`
+
 	// HostLacks: it failed because the host lacks something, so that the run had no verdict and
 	// ended with that exit code.
 	HostLacks bool `json:"host_lacks,omitempty"`

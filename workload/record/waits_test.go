@@ -43,8 +43,11 @@ func TestJudgeWaits(t *testing.T) {
 		want Verdict
 		why  string
 	}{
-		"the hole is there":  {waited("intact", nil), Clean, "punch waited for the holder, 2.5 s in all, and took no page that was still pinned; all 8 pages on disk are what punch leaves of the file"},
-		"nobody woke it":     {waited("intact", func(r *Record) { r.Phases[5].Unwoken = true }), Clean, "this kernel did not wake it"},
+		"the hole is there": {waited("intact", nil), Clean, "punch waited for the holder, 2.5 s in all, and took no page that was still pinned; all 8 pages on disk are what punch leaves of the file"},
+		"nobody woke it":    {waited("intact", func(r *Record) { r.Phases[5].Unwoken = true }), Clean, "this kernel did not wake it"},
+		"a clone waited": {waited("intact", func(r *Record) {
+			r.Scenario.Mutation, r.Facts.Detaches, r.Channels.Clone = "reflink", false, CloneChannel{State: StateOK, CheckedPages: 8}
+		}), Clean, "reflink waited for the holder, 2.5 s in all, and shared no page that was still pinned; all 8 pages on disk are what was written"},
 		"it is not":          {waited("stale", nil), DataLost, "8 of 8 pages on disk are not what punch leaves of the file"},
 		"it goes on waiting": {waited("absent", until(scenario.PhaseRelease, OutcomeIneffective)), Inconclusive, "phase release: ineffective: because"},
 		"it ends there":      {waited("absent", until(scenario.PhaseWriteAgain, OutcomeRunning)), Inconclusive, "the evidence ends in phase write-again"},

@@ -1,6 +1,10 @@
 package report
 
-import "umemstress/workload/record"
+import (
+	"slices"
+
+	"umemstress/workload/record"
+)
 
 // meaning says what the run's verdict means to who reads it.
 func meaning(r *record.Record) string {
@@ -22,6 +26,9 @@ func meaning(r *record.Record) string {
 		}
 		return "This is good news: this kernel does not let such a pin be taken of a file that must be told of writes, so the loss cannot happen this way."
 	case record.Clean:
+		if slices.ContainsFunc(r.Phases, func(p record.Phase) bool { return p.Unwoken }) {
+			return "The file is right, and yet this kernel is not: who takes pages of such a file waits on when they are free, until a signal comes, and with no signal for ever."
+		}
 		return "Everything ran and nothing was wrong."
 	}
 	return "The run proves nothing either way: see the reason."
