@@ -40,6 +40,9 @@ func commands(r *record.Record, t remedy.Trouble) (all []Command) {
 	if t.OfWarning {
 		boot = " --append panic_on_warn=1"
 	}
+	if r.Facts != nil && r.Facts.DAX {
+		boot += " --pmem 256"
+	}
 	all = append(all, Command{fmt.Sprintf("umemstress lab run --kernel %s%s -- %s", kernel, boot, strings.Join(RunFlags(r), " ")), about})
 	if !debian {
 		all = append(all, known(t)...)

@@ -22,6 +22,8 @@ var (
 	sectionMM    = section{"MEMORY MANAGEMENT", []string{"linux-mm@kvack.org"}}
 	sectionTmpfs = section{"TMPFS (SHMEM FILESYSTEM)", []string{"linux-mm@kvack.org"}}
 	sectionHuge  = section{"HUGETLB SUBSYSTEM", []string{"linux-mm@kvack.org"}}
+	sectionDAX   = section{"FILESYSTEM DIRECT ACCESS (DAX)", []string{"linux-fsdevel@vger.kernel.org", "nvdimm@lists.linux.dev"}}
+	sectionRXE   = section{"SOFT-ROCE DRIVER (rxe)", []string{"linux-rdma@vger.kernel.org"}}
 	sectionRDMA  = section{"INFINIBAND SUBSYSTEM", []string{"linux-rdma@vger.kernel.org"}}
 	sectionVMCI  = section{"VMWARE VMCI DRIVER", []string{"linux-kernel@vger.kernel.org"}}
 	sectionFUSE  = section{"FUSE: FILESYSTEM IN USERSPACE", []string{"linux-fsdevel@vger.kernel.org"}}
@@ -36,8 +38,8 @@ var (
 
 // sectionOf is that of a file system, as scenarios and the probes name it. VFAT has no list.
 func sectionOf(filesystem string) section {
-	switch filesystem {
-	case "ext4", "ext4-1k", "ext4-journal", "ext4-bigalloc", "ext4-dm-crypt", "ext4-encrypted", "ext3":
+	switch prefix(filesystem) {
+	case "ext4", "ext3":
 		return sectionExt4
 	case "ext2":
 		return sectionExt2
@@ -49,7 +51,7 @@ func sectionOf(filesystem string) section {
 		return sectionF2FS
 	case "ocfs2":
 		return sectionOCFS2
-	case "block", "bdev":
+	case "block":
 		return sectionBlock
 	case "nfs", "nfs4":
 		return sectionNFS
@@ -64,13 +66,18 @@ func sectionOf(filesystem string) section {
 // address sets who is written to: the list of the section whose code it is, and for information those
 // of the file system, of who pins, of the page cache, of pinning, and of the kernel.
 func (r *Report) address(own section, filesystem, holder string) {
-	r.To = slices.Clone(own.lists)
-	r.Sections = []string{own.name}
 	others := append([]section{sectionOf(filesystem)}, actorOf(holder).sections...)
-	if filesystem == "xfs" { // whose dirty blocks are iomap's
+	if prefix(filesystem) == "xfs" { // whose dirty blocks are iomap's
 		others = append(others, sectionIomap)
 	}
-	for _, s := range append(others, sectionVFS, sectionCache, sectionMM, sectionGUP, sectionRest) {
+	r.addressTo(own, append(others, sectionVFS, sectionCache, sectionMM, sectionGUP, sectionRest))
+}
+
+// addressTo writes to the lists of one section, and to those of others for information.
+func (r *Report) addressTo(own section, others []section) {
+	r.To, r.Cc = slices.Clone(own.lists), nil
+	r.Sections = []string{own.name}
+	for _, s := range others {
 		if slices.Contains(r.Sections, s.name) {
 			continue
 		}

@@ -35,6 +35,7 @@ type Report struct {
 	Cc       []string       `json:"cc"`
 	Sections []string       `json:"sections"`            // of MAINTAINERS, whose lists these are
 	Effect   record.Verdict `json:"effect,omitempty"`    // the worst that was seen; empty: no more than stripped pages
+	Defect   string         `json:"defect,omitempty"`    // what it is of, where that is no effect on a file: unwoken or arrived-wrong
 	Symptom  []string       `json:"symptom"`             // paragraphs, the worst first
 	Done     []string       `json:"done,omitempty"`      // steps, in order
 	Commands []Command      `json:"reproduce,omitempty"` // that show it again
@@ -62,7 +63,7 @@ type Fact struct {
 
 // Stack is one of the kernel, innermost function first.
 type Stack struct {
-	Of     string   `json:"of"` // release, strip, drop or pin
+	Of     string   `json:"of"` // release, strip, drop, pin or wait
 	Frames []string `json:"frames"`
 	Cut    bool     `json:"cut,omitempty"` // there were more
 }

@@ -14,7 +14,8 @@ import (
 // FromRun is the report of a run that was judged, with what the kernel's log says beside it. It is a
 // [NothingError] where the run has nothing to report.
 func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
-	if why := nothing(r); why != "" {
+	found, isDefect := defectOf(r)
+	if why := nothing(r); why != "" && !isDefect {
 		return nil, &NothingError{why}
 	}
 	s := r.Scenario
@@ -28,9 +29,13 @@ func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
 	if d, ok := r.Blamed(); ok && r.Verdict == record.Crashed {
 		m.Subject = fmt.Sprintf("[BUG] %s: %s", prefix(s.Filesystem), died(d, s))
 	}
-	m.address(own, s.Filesystem, s.Holder)
-	m.fixes(t)
-	m.Symptom = symptom(r)
+	if isDefect {
+		m.tell(found)
+	} else {
+		m.address(own, s.Filesystem, s.Holder)
+		m.fixes(t)
+		m.Symptom = symptom(r)
+	}
 	m.Done = done(r)
 	m.Commands = commands(r, t)
 	m.Facts = facts(r)
@@ -38,6 +43,9 @@ func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
 	for _, id := range sortedStacks(r.Channels.Probes) {
 		frames := r.Channels.Probes.Stacks[id]
 		m.stack(stackOf(frames), frames)
+	}
+	for _, p := range r.Phases[:min(len(r.Phases), len(scenario.Phases()))] {
+		m.stack(ofWait, p.UnwokenStack)
 	}
 	for _, d := range r.Disagreements[:min(len(r.Disagreements), maxDoubts)] {
 		m.Doubts = append(m.Doubts, text(d)+".")
@@ -188,10 +196,20 @@ func done(r *record.Record) []string {
 		scenario.PhaseSettle:     "msync(MS_SYNC), fsync().",
 		scenario.PhaseVerify:     "Take the pages from the page cache and read each back from the disk.",
 	}
+	if r.Facts != nil && r.Facts.DAX {
+		steps[scenario.PhaseVerify] = "Read each page back from the device."
+	}
 	var all []string
+	unwoken := false
 	for _, p := range r.Phases[:min(len(r.Phases), len(steps))] {
 		step := steps[p.Name]
-		if p.Outcome != record.OutcomeDone {
+		unwoken = unwoken || p.Unwoken
+		switch {
+		case p.Outcome == record.OutcomeWaits:
+			step += " It does not return: it waits for the pages to be let go of."
+		case p.Name == scenario.PhaseRelease && unwoken:
+			step += " Who waits is not woken, and has not returned 5 s later. Send it a signal: it looks again, and is done."
+		case p.Outcome != record.OutcomeDone:
 			step = strings.TrimSpace(cmp.Or(step, text(p.Name)+".") + " " + sayf("Here: %s.", p.Outcome))
 		}
 		if step != "" {

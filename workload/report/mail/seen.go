@@ -74,9 +74,10 @@ func seen(r *record.Record) (all []Fact) {
 	c, s := r.Channels, r.Answers()
 	asked := s.Fsync != "" && s.Fsync != record.NotAsked
 	add(asked, "msync, fsync", "%s, %s", text(s.Msync), text(s.Fsync))
+	add(c.Arrival.CorruptBytes > 0, "arrival", "%d bytes in %d of %s are not what was sent", c.Arrival.CorruptBytes, c.Arrival.CorruptPages, count(c.Arrival.CheckedPages, "page"))
 	d := c.Disk
-	add(d.State == record.StateOK, "disk", "%d of %s stale (not what was written last)%s", d.StalePages, count(d.CheckedPages, "page"), proof(d.FromDisk))
-	add(c.Cache.State == record.StateOK, "page cache", "%d of %s stale", c.Cache.StalePages, count(c.Cache.CheckedPages, "page"))
+	add(d.State == record.StateOK && d.CheckedPages > 0, "disk", "%d of %s stale (not what was written last)%s", d.StalePages, count(d.CheckedPages, "page"), proof(d.FromDisk))
+	add(c.Cache.State == record.StateOK && c.Cache.CheckedPages > 0, "page cache", "%d of %s stale", c.Cache.StalePages, count(c.Cache.CheckedPages, "page"))
 	add(c.Clone.State == record.StateOK, "clone", "%d of %s changed%s", c.Clone.ChangedPages, count(c.Clone.CheckedPages, "page"), proof(c.Clone.FromDisk))
 	p := c.Probes
 	add(p.State == record.StateOK, "eBPF", "%s (%s) dirtied by the release, of these %d (%s) without buffers and %d not announced to the file system; %d more dirtied after they had left their file",
@@ -135,7 +136,7 @@ func unknown(r *record.Record, stacks []Stack) (all []string) {
 	c := r.Channels
 	all = append(all, unrecorded(r.Host.Version),
 		"It is one run on one kernel: what mainline, or another version, does was not tried in it.")
-	add(slices.Contains(ofRange, r.Scenario.Mutation),
+	add(slices.Contains(ofRange, r.Scenario.Mutation) && r.Verdict != record.Clean,
 		"The mapped range itself was changed (%s) while its pages were pinned. Whether what arrives after that has to be kept, the evidence cannot tell.", r.Scenario.Mutation)
 	crashed := r.Verdict == record.Crashed
 	add(crashed && c.Disk.State != record.StateOK, "What is on the disk was not read: the kernel died before.")
@@ -154,7 +155,7 @@ func unknown(r *record.Record, stacks []Stack) (all []string) {
 	stripped := c.Folios.StrippedFolios > 0 || c.Probes.BufferlessPages > 0
 	add(stripped && !slices.ContainsFunc(stacks, func(s Stack) bool { return s.Of == ofStrip }), "The stack in which the pages lost their private data (buffers, on ext4) was not recorded.")
 	add(returnProbe(stacks), endsAtProbe)
-	add(c.Probes.State == record.StateOK && len(stacks) == 0, "No stack of the release was recorded.")
+	add(c.Probes.State == record.StateOK && !slices.ContainsFunc(stacks, func(s Stack) bool { return s.Of != ofWait }), "No stack of the release was recorded.")
 	return all
 }
 
@@ -172,6 +173,7 @@ const (
 	ofRelease = "release"
 	ofStrip   = "strip"
 	ofDrop    = "drop"
+	ofWait    = "wait" // of a call that nobody woke
 )
 
 // stackOf tells it by the functions in it.

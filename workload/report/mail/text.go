@@ -142,6 +142,7 @@ var stackTitles = map[string]string{
 	ofRelease: "Stack of the release",
 	ofStrip:   "Stack in which the buffers were freed",
 	ofDrop:    "Stack in which writeback dropped the pages",
+	ofWait:    "Stack in which the call goes on waiting, 5 s after the release",
 }
 
 func (r *Report) quotations(b *strings.Builder) {

@@ -119,6 +119,12 @@ func actorOfRun(r *record.Record) actor {
 	case "send", "send-imm":
 		a.brings, a.write, a.again = "RDMA SEND", "Receive into it what is sent from an anonymous region.", "Receive new bytes into it."
 	}
+	if r.Settings.OnDemand {
+		a.pin = "Register the mapping with %s as an RDMA memory region that is paged on demand (IBV_ACCESS_ON_DEMAND)."
+	}
+	if size := ofBytes(r.Settings); size != "" {
+		a.write += " They are" + size + "."
+	}
 	return a
 }
 

@@ -47,7 +47,8 @@ vmcore-dmesg.txt, is read, too. It may come from another machine.
 
 Read the mail before you send it, and add what you know: the workload that met it, the
 kernel's configuration, whether mainline does it. A run that ended clean, refused or
-inconclusive is no mail.
+inconclusive is no mail, but where nobody woke who waited for pages (clean), or where an
+RDMA device brought other bytes than were sent (inconclusive).
 
 Exit codes: 0 the mail was written, 1 failed, 2 usage, also where there is nothing to
 report.`,
