@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"strings"
 
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
@@ -16,6 +17,16 @@ func NeedsPmem(s scenario.Scenario) bool {
 	return kind.Backing == scenario.OnPmem
 }
 
+// onPmem are the file systems that are made on persistent memory.
+func onPmem() (names []string) {
+	for _, kind := range filesystem.Kinds() {
+		if kind.Backing == scenario.OnPmem {
+			names = append(names, kind.Name)
+		}
+	}
+	return names
+}
+
 // validatePlace refuses persistent memory where none is used. What is used is the user's to name: a run
 // overwrites no device that it was not told to.
 func (o Options) validatePlace() error {
@@ -23,7 +34,7 @@ func (o Options) validatePlace() error {
 	case needs && o.PmemDevice == "" && o.File == "":
 		return fault.Usagef("--fs %s: name the persistent memory that it is made on, which is overwritten, by --pmem-dev /dev/pmem0, or a new file on such a file system by --file; in a guest: umemstress lab run --pmem 256 -- --fs %[1]s --strip none", o.Scenario.Filesystem)
 	case o.PmemDevice != "" && !needs:
-		return fault.Usagef("--pmem-dev %s: %s is not made on persistent memory; give --fs ext4-dax, or leave it out", o.PmemDevice, o.Scenario.Filesystem)
+		return fault.Usagef("--pmem-dev %s: %s is not made on persistent memory; give --fs %s, or leave it out", o.PmemDevice, o.Scenario.Filesystem, strings.Join(onPmem(), " or "))
 	case o.PmemDevice != "" && o.File != "":
 		return fault.Usagef("--pmem-dev %s: --file %s is on a file system of yours; give one of the two", o.PmemDevice, o.File)
 	}

@@ -4,6 +4,7 @@ package filesystem
 
 import (
 	"maps"
+	"slices"
 
 	"umemstress/workload/scenario"
 )
@@ -21,6 +22,9 @@ type Kind struct {
 
 	ciphered  bool // it is made on a device of dm-crypt
 	encrypted bool // its files are in a directory that fscrypt encrypts
+
+	fewer []string // more options of the program, for kernels that do not mount what it makes otherwise
+	env   []string // of the program's environment
 
 	version  []string  // what makes the program say its version; nil: it does so in any case
 	features []string  // what makes it say which features it knows
@@ -60,17 +64,7 @@ var btrfsDeadly = []string{"btrfs_folio_set_fixup_dirty", "btrfs_data_dirty_foli
 
 // Kinds are all file systems. Adding one takes an entry here.
 func Kinds() []Kind {
-	return append(ext4Kinds(), []Kind{
-		{
-			Filesystem: scenario.Filesystem{
-				Choice:  scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
-				Reflink: true, Punch: true, ZeroRange: true, LargeFolios: true,
-			},
-			fstype: "xfs", mkfs: []string{"mkfs.xfs", "-q", "-f", "-K"}, pkg: "xfsprogs", version: []string{"-V"}, extra: 320 << 20,
-			newer: []feature{ // on since xfsprogs 6.5 and 6.13; they take Linux 5.19 and 6.10
-				{"nrext64=", []string{"-i", "nrext64=0"}}, {"exchange=", []string{"-i", "exchange=0"}}, {"parent=", []string{"-n", "parent=0"}},
-			},
-		},
+	return slices.Concat(ext4Kinds(), xfsKinds(), []Kind{
 		{
 			Filesystem: scenario.Filesystem{
 				Choice:  scenario.Choice{Name: "btrfs", What: "copies on write; needs to be told of each"},
@@ -143,5 +137,5 @@ func Kinds() []Kind {
 			},
 			fstype: "nfs", also: []string{"nfs4"},
 		},
-	}...)
+	})
 }

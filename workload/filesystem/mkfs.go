@@ -39,6 +39,9 @@ func (k Kind) make(ctx context.Context, f *os.File, fileBytes int64) (madeBy str
 	}
 	cmd := exec.CommandContext(ctx, path, append(options, "/proc/self/fd/3")...)
 	cmd.ExtraFiles = []*os.File{f}
+	if len(k.env) > 0 {
+		cmd.Env = append(os.Environ(), k.env...)
+	}
 	out, err := cmd.CombinedOutput()
 	if len(k.version) == 0 {
 		version <- string(out)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -98,20 +99,43 @@ func isFree(f io.ReaderAt, size int64) (bool, error) {
 	return bytes.Equal(head, zeros) && bytes.Equal(tail, zeros), nil
 }
 
-// isOwn says whether a device begins with a file system that has ownLabel: s_magic and s_volume_name
-// of struct ext4_super_block (fs/ext4/ext4.h), which is at 1024.
-func isOwn(head []byte) bool {
-	const magicAt, labelAt, labelBytes = 1024 + 0x38, 1024 + 0x78, 16
-	if len(head) < labelAt+labelBytes {
-		return false
-	}
-	label := bytes.TrimRight(head[labelAt:labelAt+labelBytes], "\x00")
-	return bytes.Equal(head[magicAt:magicAt+2], []byte{0x53, 0xef}) && string(label) == ownLabel
+// marks are where file systems that a run makes on such a device have their magic number and their label:
+// s_magic and s_volume_name of struct ext4_super_block (fs/ext4/ext4.h), which is at 1024, and sb_magicnum
+// and sb_fname of struct xfs_dsb (fs/xfs/libxfs/xfs_format.h), which is at 0.
+var marks = []struct {
+	magic                        string
+	magicAt, labelAt, labelBytes int
+}{
+	{"\x53\xef", 1024 + 0x38, 1024 + 0x78, 16},
+	{"XFSB", 0, 108, 12},
 }
 
-// makeOnPmem makes the file system in a file without a name, copies it to the device, and mounts it. What
+// isOwn says whether a device begins with a file system that has ownLabel.
+func isOwn(head []byte) bool {
+	for _, m := range marks {
+		if len(head) < m.labelAt+m.labelBytes || !bytes.HasPrefix(head[m.magicAt:], []byte(m.magic)) {
+			continue
+		}
+		if string(bytes.TrimRight(head[m.labelAt:m.labelAt+m.labelBytes], "\x00")) == ownLabel {
+			return true
+		}
+	}
+	return false
+}
+
+// makeOnPmem makes and mounts the file system; on a kernel that does not take it, one of fewer features.
+func (s *Scratch) makeOnPmem(ctx context.Context) error {
+	err := s.putOnPmem(ctx)
+	if len(s.kind.fewer) > 0 && errors.Is(err, unix.EINVAL) {
+		s.kind.mkfs = slices.Concat(s.kind.mkfs, s.kind.fewer)
+		return s.putOnPmem(ctx)
+	}
+	return err
+}
+
+// putOnPmem makes the file system in a file without a name, copies it to the device, and mounts it. What
 // has its label goes first, so that a run which is killed meanwhile leaves a device that the next one takes.
-func (s *Scratch) makeOnPmem(ctx context.Context) (err error) {
+func (s *Scratch) putOnPmem(ctx context.Context) (err error) {
 	image, err := file.Nameless(s.dir, s.space())
 	if err != nil {
 		return err

@@ -33,7 +33,10 @@ func image(t *testing.T, kind Kind, size int64) *os.File {
 func TestPmemIsFree(t *testing.T) {
 	const size = 64 << 20
 	own, _ := scenario.Find(Kinds(), "ext4-dax")
+	ownXFS, _ := scenario.Find(Kinds(), "xfs-dax")
 	theirs, _ := scenario.Find(Kinds(), "ext4")
+	theirXFS, _ := scenario.Find(Kinds(), "xfs")
+	theirXFS.env = ownXFS.env // to have it as small
 	last := make([]byte, size)
 	last[size-1] = 1
 	half := make([]byte, size) // a label alone is no file system
@@ -48,7 +51,9 @@ func TestPmemIsFree(t *testing.T) {
 		"nothing":           {bytes.NewReader(make([]byte, size)), size, true},
 		"less than a MiB":   {bytes.NewReader(make([]byte, 4096)), 4096, true},
 		"a run's own":       {image(t, own, size), size, true},
+		"a run's own XFS":   {image(t, ownXFS, size), size, true},
 		"somebody's ext4":   {image(t, theirs, size), size, false},
+		"somebody's XFS":    {image(t, theirXFS, size), size, false},
 		"a byte at its end": {bytes.NewReader(last), size, false},
 		"a label":           {bytes.NewReader(half), size, false},
 		"some bytes":        {bytes.NewReader([]byte("hello")), 5, false},

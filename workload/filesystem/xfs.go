@@ -1,0 +1,32 @@
+package filesystem
+
+import "umemstress/workload/scenario"
+
+// xfs is a kind that is made with these options beside those that keep it small and known to 5.10.
+func xfs(f scenario.Filesystem, options ...string) Kind {
+	f.Reflink, f.Punch, f.ZeroRange = true, true, true
+	return Kind{
+		Filesystem: f, fstype: "xfs", mkfs: append([]string{"mkfs.xfs", "-q", "-f", "-K"}, options...), pkg: "xfsprogs", version: []string{"-V"}, extra: 320 << 20,
+		newer: []feature{ // on since xfsprogs 6.5 and 6.13; they take Linux 5.19 and 6.10
+			{"nrext64=", []string{"-i", "nrext64=0"}}, {"exchange=", []string{"-i", "exchange=0"}}, {"parent=", []string{"-n", "parent=0"}},
+		},
+	}
+}
+
+// xfsKinds are those that XFS's code runs. Reflink and DAX go together since Linux 6.0 or 6.1; 5.10 refuses the
+// mount with EINVAL ("DAX and reflink cannot be used together!").
+func xfsKinds() []Kind {
+	plain := xfs(scenario.Filesystem{
+		Choice:      scenario.Choice{Name: "xfs", What: "no buffer heads; overwrites shared blocks when it is not told of a write"},
+		LargeFolios: true,
+	})
+	direct := xfs(scenario.Filesystem{
+		Choice:  scenario.Choice{Name: "xfs-dax", Like: "xfs", What: "on persistent memory, as ext4-dax; with reflink where the kernel has both"},
+		Backing: scenario.OnPmem,
+	}, "-L", ownLabel)
+	direct.fewer, direct.mount = []string{"-m", "reflink=0"}, map[string]string{"dax": "always"}
+	// Less than 300 MiB the program makes since xfsprogs 5.19 for XFS's own tests alone, which it knows
+	// by these: it deems so small a one too slow for users. That much persistent memory a guest would have to be given.
+	direct.extra, direct.env = 56<<20, []string{"TEST_DIR=1", "TEST_DEV=1", "QA_CHECK_FS=1"}
+	return []Kind{plain, direct}
+}
