@@ -13,7 +13,7 @@ func xfs(f scenario.Filesystem, options ...string) Kind {
 	}
 }
 
-// xfsKinds are those that XFS's code runs. Reflink and DAX go together since Linux 6.0 or 6.1; 5.10 refuses the
+// xfsKinds are those that XFS's code runs. 6.1 has both reflink and DAX in one file system; 5.10 refuses the
 // mount with EINVAL ("DAX and reflink cannot be used together!").
 func xfsKinds() []Kind {
 	plain := xfs(scenario.Filesystem{
@@ -25,8 +25,8 @@ func xfsKinds() []Kind {
 		Backing: scenario.OnPmem,
 	}, "-L", ownLabel)
 	direct.fewer, direct.mount = []string{"-m", "reflink=0"}, map[string]string{"dax": "always"}
-	// Less than 300 MiB the program makes since xfsprogs 5.19 for XFS's own tests alone, which it knows
-	// by these: it deems so small a one too slow for users. That much persistent memory a guest would have to be given.
+	// Less than 300 MiB newer ones of the program (6.1) make for XFS's own tests alone, which it knows
+	// by these. A guest would have to be given so much persistent memory.
 	direct.extra, direct.env = 56<<20, []string{"TEST_DIR=1", "TEST_DEV=1", "QA_CHECK_FS=1"}
 	return []Kind{plain, direct}
 }

@@ -37,7 +37,7 @@ func Meanwhile(t Trouble) []string {
 	add(v4l2, "Capture into buffers of the device's own (V4L2_MEMORY_MMAP) or into "+elsewhere+", and write the file from there.")
 	xdp := h.Name == "xdp"
 	add(xdp, "Register "+elsewhere+" as the umem, and write the file from there.")
-	add(h.LongTerm && !v4l2 && !xdp, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2).")
+	add(h.LongTerm && !v4l2 && !xdp, "Register "+elsewhere+", and write the file from there; or register on demand (ODP), which pins nothing (run --odp tries it: nothing was lost with rdma_rxe of 7.2, which brings what does not begin with a page to the wrong place).")
 	add(h.Direct, "Read into anonymous memory and write the file from there; never with O_DIRECT into a mapping of a file.")
 	add(!h.LongTerm && !h.Direct, "Have devices, direct reads and process_vm_writev write to "+elsewhere+", and write the file from there.")
 	add(h.LongTerm && !t.Detached && t.Effect != record.Corrupted, "Where it must be this file: stop the traffic, touch each page (MADV_POPULATE_WRITE since Linux 5.14, else a store), only then "+letGo+", and msync after that.")

@@ -80,10 +80,13 @@ func TestReadExpectationsNamesTheFile(t *testing.T) {
 }
 
 // lacks says whether a kernel of the lab has not what a scenario needs: the report's own is small, and
-// its configuration has none of these.
+// its configuration has none of these. 5.10 has no XFS with both reflink and DAX.
 func lacks(kernel, scenario string) bool {
+	if strings.HasPrefix(kernel, "5.10") && strings.HasSuffix(scenario, "/xfs-dax/none/reflink") {
+		return true
+	}
 	return kernel == "5.10-unfixed" && slices.ContainsFunc(strings.Split(scenario, "/"), func(part string) bool {
-		return slices.Contains([]string{"vmci", "nfs", "fuse", "v4l2", "xdp", "ext4-dm-crypt", "ext4-dax", "ocfs2"}, part)
+		return slices.Contains([]string{"vmci", "nfs", "fuse", "v4l2", "xdp", "ext4-dm-crypt", "ext4-dax", "xfs-dax", "ocfs2"}, part)
 	})
 }
 

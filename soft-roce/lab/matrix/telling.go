@@ -22,7 +22,8 @@ import (
 //     with which they end in the same;
 //   - what a kernel does as the one whose source it has, but for a fix or for who packed it;
 //   - what a kernel does as the one before it and as the one after it;
-//   - what a kernel does on a file system as on the one whose code writes its pages in the same way.
+//   - what a kernel does on a file system as on the one whose code writes its pages in the same way, or, where
+//     there is no page cache that anything could be written from, as on the first of those.
 //
 // Those that are marked quick stay. The order does, too.
 func Telling(expectations []Expectation) []Expectation {
@@ -37,7 +38,7 @@ func Telling(expectations []Expectation) []Expectation {
 		group := e.group()
 		older, newer := kernels.Neighbours(e.Kernel)
 		elsewhere := as(e, kernels.Like(e.Kernel)) || as(e, older) && as(e, newer) ||
-			verdicts[[2]string{e.Kernel, e.writtenAs()}] == e.Verdict
+			verdicts[[2]string{e.Kernel, e.likeElsewhere()}] == e.Verdict
 		if e.Quick || !told[group] && !elsewhere {
 			telling = append(telling, e)
 		}
@@ -48,16 +49,29 @@ func Telling(expectations []Expectation) []Expectation {
 	return telling
 }
 
-// writtenAs is the scenario on the file system whose code writes the pages of this one's in the same
-// way; empty: there is none.
-func (e Expectation) writtenAs() string {
+// likeElsewhere is the scenario on the file system that tells of this one's; empty: there is none.
+func (e Expectation) likeElsewhere() string {
 	part := strings.Split(e.Scenario, "/")
 	kind, _ := scenario.Find(filesystem.Kinds(), part[1])
-	if kind.WrittenAs == "" {
+	like := kind.WrittenAs
+	if kind.Backing == scenario.OnPmem {
+		like = firstOnPmem()
+	}
+	if like == "" || like == part[1] {
 		return ""
 	}
-	part[1] = kind.WrittenAs
+	part[1] = like
 	return strings.Join(part, "/")
+}
+
+// firstOnPmem is the first of the file systems that have no page cache.
+func firstOnPmem() string {
+	for _, kind := range filesystem.Kinds() {
+		if kind.Backing == scenario.OnPmem {
+			return kind.Name
+		}
+	}
+	return ""
 }
 
 // group is the same of cells that end in their verdict for one reason, whatever the rest of
