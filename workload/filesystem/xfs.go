@@ -21,7 +21,7 @@ func xfsKinds() []Kind {
 		LargeFolios: true,
 	})
 	direct := xfs(scenario.Filesystem{
-		Choice:  scenario.Choice{Name: "xfs-dax", Like: "xfs", What: "on persistent memory, as ext4-dax; with reflink where the kernel has both"},
+		Choice:  scenario.Choice{Name: "xfs-dax", Like: "xfs", What: "on persistent memory: no page cache; reflink where it can"},
 		Backing: scenario.OnPmem,
 	}, "-L", ownLabel)
 	direct.fewer, direct.mount = []string{"-m", "reflink=0"}, map[string]string{"dax": "always"}
