@@ -120,13 +120,13 @@ var actKinds = map[dirtyKind]event.Kind{
 var holderNames = map[dirtyHolder]string{
 	dirtyHolderHOLDER_UMEM: event.HolderUmem, dirtyHolderHOLDER_DIO: event.HolderDIO, dirtyHolderHOLDER_VMWRITEV: event.HolderVMWritev,
 	dirtyHolderHOLDER_VMCI: event.HolderVMCI, dirtyHolderHOLDER_NFS: event.HolderNFS, dirtyHolderHOLDER_FUSE: event.HolderFUSE,
-	dirtyHolderHOLDER_V4L2: event.HolderV4L2, dirtyHolderHOLDER_XDP: event.HolderXDP,
+	dirtyHolderHOLDER_V4L2: event.HolderV4L2, dirtyHolderHOLDER_XDP: event.HolderXDP, dirtyHolderHOLDER_9P: event.Holder9P,
 }
 
 // Totals returns all that was counted since the session began. It reads the memory that the
 // programs count in, and disturbs nobody.
 func (s *Session) Totals() (event.Totals, error) {
-	var tallies [dirtyHolderHOLDER_XDP + 1]dirtyTally
+	var tallies [dirtyHolderHOLDER_9P + 1]dirtyTally
 	totals := event.Totals{Holders: map[string]event.Count{}}
 	err := s.read(map[string]any{
 		dirtyVarTotals:          &tallies,

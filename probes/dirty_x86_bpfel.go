@@ -99,6 +99,7 @@ const (
 	dirtyHolderHOLDER_FUSE     dirtyHolder = 6
 	dirtyHolderHOLDER_V4L2     dirtyHolder = 7
 	dirtyHolderHOLDER_XDP      dirtyHolder = 8
+	dirtyHolderHOLDER_9P       dirtyHolder = 9
 )
 
 type dirtyKind uint32
@@ -303,6 +304,10 @@ const (
 	dirtyProgFuseReaderFentry           = "fuse_reader_fentry"
 	dirtyProgFuseReaderKprobe           = "fuse_reader_kprobe"
 	dirtyProgListedKprobe               = "listed_kprobe"
+	dirtyProgNetfsEnterFentry           = "netfs_enter_fentry"
+	dirtyProgNetfsEnterKprobe           = "netfs_enter_kprobe"
+	dirtyProgNetfsLeaveFexit            = "netfs_leave_fexit"
+	dirtyProgNetfsLeaveKprobe           = "netfs_leave_kprobe"
 	dirtyProgNfsEnterFentry             = "nfs_enter_fentry"
 	dirtyProgNfsEnterKprobe             = "nfs_enter_kprobe"
 	dirtyProgNfsLeaveFexit              = "nfs_leave_fexit"
@@ -462,6 +467,10 @@ type dirtyProgramSpecs struct {
 	FuseReaderFentry           *ebpf.ProgramSpec `ebpf:"fuse_reader_fentry"`
 	FuseReaderKprobe           *ebpf.ProgramSpec `ebpf:"fuse_reader_kprobe"`
 	ListedKprobe               *ebpf.ProgramSpec `ebpf:"listed_kprobe"`
+	NetfsEnterFentry           *ebpf.ProgramSpec `ebpf:"netfs_enter_fentry"`
+	NetfsEnterKprobe           *ebpf.ProgramSpec `ebpf:"netfs_enter_kprobe"`
+	NetfsLeaveFexit            *ebpf.ProgramSpec `ebpf:"netfs_leave_fexit"`
+	NetfsLeaveKprobe           *ebpf.ProgramSpec `ebpf:"netfs_leave_kprobe"`
 	NfsEnterFentry             *ebpf.ProgramSpec `ebpf:"nfs_enter_fentry"`
 	NfsEnterKprobe             *ebpf.ProgramSpec `ebpf:"nfs_enter_kprobe"`
 	NfsLeaveFexit              *ebpf.ProgramSpec `ebpf:"nfs_leave_fexit"`
@@ -703,6 +712,10 @@ type dirtyPrograms struct {
 	FuseReaderFentry           *ebpf.Program `ebpf:"fuse_reader_fentry"`
 	FuseReaderKprobe           *ebpf.Program `ebpf:"fuse_reader_kprobe"`
 	ListedKprobe               *ebpf.Program `ebpf:"listed_kprobe"`
+	NetfsEnterFentry           *ebpf.Program `ebpf:"netfs_enter_fentry"`
+	NetfsEnterKprobe           *ebpf.Program `ebpf:"netfs_enter_kprobe"`
+	NetfsLeaveFexit            *ebpf.Program `ebpf:"netfs_leave_fexit"`
+	NetfsLeaveKprobe           *ebpf.Program `ebpf:"netfs_leave_kprobe"`
 	NfsEnterFentry             *ebpf.Program `ebpf:"nfs_enter_fentry"`
 	NfsEnterKprobe             *ebpf.Program `ebpf:"nfs_enter_kprobe"`
 	NfsLeaveFexit              *ebpf.Program `ebpf:"nfs_leave_fexit"`
@@ -792,6 +805,10 @@ func (p *dirtyPrograms) Close() error {
 		p.FuseReaderFentry,
 		p.FuseReaderKprobe,
 		p.ListedKprobe,
+		p.NetfsEnterFentry,
+		p.NetfsEnterKprobe,
+		p.NetfsLeaveFexit,
+		p.NetfsLeaveKprobe,
 		p.NfsEnterFentry,
 		p.NfsEnterKprobe,
 		p.NfsLeaveFexit,

@@ -26,6 +26,9 @@ import (
 func TestAttachments(t *testing.T) {
 	for _, holder := range Holders() {
 		t.Run(holder, func(t *testing.T) {
+			if holder == event.Holder9P && *expect != "refused" && !slices.Contains(HoldersHere(), holder) {
+				t.Skip("before Linux 6.8 netfs makes no direct reads: use 6.12")
+			}
 			start := time.Now()
 			w := attach(t, Options{Holders: []string{holder}})
 			t.Logf("attached in %v", time.Since(start))

@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -11,10 +12,10 @@ import (
 	"umemstress/probes/event"
 )
 
-// A machine without VMCI, NFS, FUSE, V4L2 or AF_XDP is not watched for it, and every machine for the others.
+// A machine without VMCI, NFS, FUSE, V4L2, AF_XDP or netfs that reads directly is not watched for it, and every machine for the others.
 func TestHoldersHere(t *testing.T) {
 	here := HoldersHere()
-	modules := map[string]string{event.HolderVMCI: "vmw_vmci", event.HolderNFS: "nfs", event.HolderFUSE: "fuse", event.HolderV4L2: "videobuf2_common"}
+	modules := map[string]string{event.HolderVMCI: "vmw_vmci", event.HolderNFS: "nfs", event.HolderFUSE: "fuse", event.HolderV4L2: "videobuf2_common", event.Holder9P: "netfs"}
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(fd)
@@ -22,8 +23,18 @@ func TestHoldersHere(t *testing.T) {
 	noXDP := errors.Is(err, unix.EAFNOSUPPORT) // it may not be permitted
 	for _, holder := range Holders() {
 		_, err := os.Stat("/sys/module/" + modules[holder])
-		if want := err == nil && (holder != event.HolderXDP || !noXDP); slices.Contains(here, holder) != want {
+		if want := err == nil && (holder != event.HolderXDP || !noXDP) && (holder != event.Holder9P || readsByNetfs(t)); slices.Contains(here, holder) != want {
 			t.Errorf("%q among %q: want %v", holder, here, want)
 		}
 	}
+}
+
+// readsByNetfs tells whether the kernel has the direct reads of netfs, by their name.
+func readsByNetfs(t *testing.T) bool {
+	t.Helper()
+	functions, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(functions, []byte(" netfs_unbuffered_read_iter_locked\t")) || bytes.Contains(functions, []byte(" netfs_unbuffered_read_iter_locked\n"))
 }

@@ -30,6 +30,8 @@ type hook struct {
 	// protocol names that of sockets without which the kernel has none of the sites' functions: it is
 	// either built in or not there (net/core/sock.c, proto_register).
 	protocol string
+	// shows is a file that its module makes in kernels whose module has the sites' functions; "": it always has.
+	shows string
 	// loses says where calls are counted that its programs missed; nil: as releases.
 	loses func(*event.Lost) *uint64
 }
@@ -160,6 +162,14 @@ func stockReleases() map[string]hook {
 			without:  "no page can be told to have been dirtied by the release of a umem of AF_XDP",
 			sites:    []site{xdpSite()},
 		},
+		event.Holder9P: {
+			purpose: "release of a direct read's pages by netfs",
+			module:  "netfs",
+			rare:    true,
+			shows:   "/proc/fs/netfs", // came with its direct reads (Linux 6.8)
+			without: "no page can be told to have been dirtied by a direct read from 9p",
+			sites:   []site{netfsSite("netfs_read_collection", "6.14 and newer"), netfsSite("netfs_rreq_terminated", "6.8 to 6.13")},
+		},
 	}
 }
 
@@ -186,6 +196,14 @@ func xdpSite() site {
 	worker := callSite("xdp_umem_release_deferred", "all", "xdp")
 	worker.fentry, worker.kprobe = "xdp_work_enter_fentry", "xdp_work_enter_kprobe"
 	s.also = &worker
+	return s
+}
+
+// netfsSite is the call that reads, whose pages the function lets go of.
+func netfsSite(symbol, kernels string) site {
+	s := callSite("netfs_unbuffered_read_iter_locked", kernels, "netfs")
+	letsGo := site{symbol: symbol, kernels: kernels, fentry: "resume_fentry", kprobe: "resume_kprobe"}
+	s.also = &letsGo
 	return s
 }
 
@@ -289,16 +307,23 @@ func wantsRegions(holders []string, kinds []event.Kind) bool {
 
 // Holders lists what [Options] may name as Holders.
 func Holders() []string {
-	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP}
+	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP, event.Holder9P}
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have
-// and that is not loaded, nor of sockets that the kernel was built without. To wait for such a one would keep privileges of a session that goes on for long.
+// and that is not loaded, or not as new, nor of sockets that the kernel was built without. To wait for such a one would keep privileges of a session that goes on for long.
 func HoldersHere() []string {
 	return slices.DeleteFunc(Holders(), func(holder string) bool {
 		release := stockReleases()[holder]
-		return release.rare && findModule(release.module) == module{} || release.protocol != "" && !haveProtocol(release.protocol)
+		return release.rare && findModule(release.module) == module{} || release.protocol != "" && !haveProtocol(release.protocol) ||
+			!isThere(release.shows)
 	})
+}
+
+// isThere tells whether a file is there, of which nothing is asked where it has no name.
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return path == "" || err == nil
 }
 
 // haveProtocol tells whether the kernel has sockets of the protocol; so it does where it does not say.

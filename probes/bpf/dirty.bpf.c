@@ -31,6 +31,7 @@
 #include "vmci.h"
 #include "xdp.h"
 #include "fuse.h"
+#include "netfs.h"
 #include "lost.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -13,8 +13,9 @@ enum holder {
 	HOLDER_FUSE = 6,     /* direct read from FUSE: fuse_release_user_pages, or fuse_direct_io */
 	HOLDER_V4L2 = 7,     /* buffers of a V4L2 queue: __vb2_queue_free */
 	HOLDER_XDP = 8,      /* umem of AF_XDP sockets: xdp_put_umem */
+	HOLDER_9P = 9,       /* direct read through netfs, as 9p's: netfs_unbuffered_read_iter_locked */
 };
-#define HOLDERS 9
+#define HOLDERS 10
 
 enum kind {
 	KIND_DIRTIED = 1,  /* struct event: a run of pages that a release dirtied */

@@ -32,7 +32,7 @@ const (
 )
 
 // holders names the values of enum holder.
-var holders = map[uint32]string{0: "", 1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP}
+var holders = map[uint32]string{0: "", 1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP, 9: Holder9P}
 
 // A body is what a kind of record has.
 type body struct {

@@ -162,7 +162,7 @@ func TestDecodeDetached(t *testing.T) {
 }
 
 func TestDecodeHolders(t *testing.T) {
-	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP} {
+	for value, want := range map[uint32]string{1: HolderUmem, 2: HolderDIO, 3: HolderVMWritev, 4: HolderVMCI, 5: HolderNFS, 6: HolderFUSE, 7: HolderV4L2, 8: HolderXDP, 9: Holder9P} {
 		r := sample()
 		binary.LittleEndian.PutUint32(r[12:], value)
 		if e, err := Decode(r); err != nil || e.Holder != want {
@@ -219,7 +219,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"detached, of a device": {detached(func(r []byte) { r[56] = 7 }), "on device 7"},
 		"detached, of ext4":     {detached(func(r []byte) { r[112] = 'e' }), "(\"e\")"},
 		"endless name":          {endless(sample(), 116, 128), "name \"ext4xxxxxxxxxxxx\" has no end"},
-		"unknown holder":        {put(12, 9, 4), "unknown holder 9"},
+		"unknown holder":        {put(12, 10, 4), "unknown holder 10"},
 		"no holder":             {put(12, 0, 4), "unknown holder 0"},
 		"empty run":             {put(40, 0, 8), "impossible run of 0 pages at index 100"},
 		"no folios":             {put(48, 0, 8), "impossible run of 16384 pages in 0 folios"},

@@ -53,6 +53,8 @@ const (
 	HolderNFS = "nfs"
 	// HolderFUSE is a direct read from FUSE: fuse_release_user_pages, or fuse_direct_io.
 	HolderFUSE = "fuse"
+	// Holder9P is a direct read through netfs, as 9p's: netfs_unbuffered_read_iter_locked.
+	Holder9P = "9p"
 	// HolderV4L2 is a queue of V4L2 whose buffers are a program's memory: __vb2_queue_free.
 	HolderV4L2 = "v4l2"
 	// HolderXDP is the umem of AF_XDP sockets: xdp_put_umem.

@@ -26,7 +26,7 @@ type Line struct {
 	Schema string    `json:"schema"`
 	Time   time.Time `json:"time"`
 	Event  string    `json:"event"`
-	Holder string    `json:"holder,omitempty"` // rdma, dio, vmwritev, vmci, nfs, fuse, v4l2 or xdp
+	Holder string    `json:"holder,omitempty"` // rdma, dio, vmwritev, vmci, nfs, fuse, v4l2, xdp or 9p
 
 	Owner *Process `json:"owner,omitempty"` // who pinned
 	Actor *Process `json:"actor,omitempty"` // who released, reclaimed or wrote back; often a thread of the kernel
@@ -92,7 +92,7 @@ type Hook struct {
 // holderWords are the words for holders: those of the scenarios of a run.
 var holderWords = map[string]string{
 	event.HolderUmem: "rdma", event.HolderDIO: "dio", event.HolderVMWritev: "vmwritev", event.HolderVMCI: "vmci", event.HolderNFS: "nfs", event.HolderFUSE: "fuse",
-	event.HolderV4L2: "v4l2", event.HolderXDP: "xdp",
+	event.HolderV4L2: "v4l2", event.HolderXDP: "xdp", event.Holder9P: "9p",
 }
 
 // line tells an event in words, without what has to be asked for.

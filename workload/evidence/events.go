@@ -138,7 +138,7 @@ func impossible(ev event.Event) string {
 // be known.
 func knownHolder(ev event.Event) bool {
 	switch ev.Holder {
-	case event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP:
+	case event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP, event.Holder9P:
 		return true
 	case "":
 		return ev.Kind == event.Stripped || ev.Kind == event.Dropped
