@@ -3,60 +3,34 @@ package fused
 import (
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"strconv"
-	"sync"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 
-	"umemstress/workload/internal/memory"
+	"umemstress/workload/internal/lateread"
 )
 
 // Child is the name of the child that Main is.
 const Child = "fuse-server"
 
-// Main serves a file of the size that its argument gives. A line of its input has it answer reads by
-// so many bytes of the answers; with the end of its input it ends.
+// Main serves a file of the size that its argument gives, until its input ends.
 func Main(args []string, in io.Reader, out io.Writer) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s takes a size, not %q", Child, args)
-	}
-	size, err := strconv.ParseUint(args[0], 10, 63)
+	reads, err := lateread.Child(args, in, out)
 	if err != nil {
-		return fmt.Errorf("the size: %w", err)
+		return err
 	}
-	signal.Ignore(unix.SIGTERM, unix.SIGHUP, unix.SIGINT)
-	served := &directory{RawFileSystem: fuse.NewDefaultRawFileSystem(), size: size, arrivals: out, answered: make(chan struct{})}
-	server, err := fuse.NewServer(served, fmt.Sprintf("/dev/fd/%d", connectionDescriptor), &fuse.MountOptions{MaxWrite: ReadBytes, DisableXAttrs: true})
+	served := &directory{RawFileSystem: fuse.NewDefaultRawFileSystem(), reads: reads}
+	server, err := fuse.NewServer(served, fmt.Sprintf("/dev/fd/%d", reads.Connection.Fd()), &fuse.MountOptions{MaxWrite: ReadBytes, DisableXAttrs: true})
 	if err != nil {
 		return fmt.Errorf("serve FUSE: %w", err)
 	}
 	go server.Serve()
-	var length int
-	if _, err := fmt.Fscanln(in, &length); err != nil {
-		return err
-	}
-	answers, err := memory.MapFile(os.NewFile(answersDescriptor, "answers"), 0, length)
-	if err != nil {
-		return err
-	}
-	served.answer(answers.Bytes)
-	_, err = io.Copy(io.Discard, in)
-	return err
+	return reads.Follow()
 }
 
 // directory is what is mounted: a directory of one file.
 type directory struct {
 	fuse.RawFileSystem // what is asked for besides is not there
-	size               uint64
-
-	mu       sync.Mutex
-	arrivals io.Writer
-
-	answered chan struct{} // closed when reads are let go
-	answers  []byte        // set before
+	reads              *lateread.Reads
 }
 
 const fileNode = fuse.FUSE_ROOT_ID + 1
@@ -65,7 +39,7 @@ const fileNode = fuse.FUSE_ROOT_ID + 1
 func (d *directory) attributes(node uint64, out *fuse.Attr) {
 	out.Ino, out.Mode, out.Nlink = node, fuse.S_IFDIR|0o500, 2
 	if node == fileNode {
-		out.Mode, out.Nlink, out.Size = fuse.S_IFREG|0o400, 1, d.size
+		out.Mode, out.Nlink, out.Size = fuse.S_IFREG|0o400, 1, uint64(d.reads.Size)
 	}
 }
 
@@ -89,32 +63,7 @@ func (d *directory) Open(_ <-chan struct{}, _ *fuse.OpenIn, out *fuse.OpenOut) f
 	return fuse.OK
 }
 
-// Read tells of its arrival, and waits. Signals to who reads do not end it.
+// Read waits until it is let go. Signals to who reads do not end it.
 func (d *directory) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult, fuse.Status) {
-	d.arrived(in)
-	<-d.answered
-	return fuse.ReadResultVector(over(d.answers, int64(in.Offset), int(in.Size))), fuse.OK
-}
-
-func (d *directory) arrived(in *fuse.ReadIn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	fmt.Fprintf(d.arrivals, arrival+"\n", in.Offset, in.Size) // who does not listen any more is dead
-}
-
-func (d *directory) answer(by []byte) {
-	d.answers = by
-	close(d.answered)
-}
-
-// over are the pieces of source, over and over, that are so many bytes from an offset on.
-func over(source []byte, at int64, length int) (pieces [][]byte) {
-	for length > 0 {
-		piece := source[at%int64(len(source)):]
-		piece = piece[:min(length, len(piece))]
-		pieces = append(pieces, piece)
-		at += int64(len(piece))
-		length -= len(piece)
-	}
-	return pieces
+	return fuse.ReadResultVector(d.reads.Await(int64(in.Offset), int(in.Size))), fuse.OK
 }

@@ -1,10 +1,7 @@
 // Package fused serves one file to this machine's kernel by FUSE, whose reads it leaves unanswered
 // until it is told to let them go. It serves it with go-fuse, in a process of its own, and mounts it
-// where no mount table shows it.
-//
-// In the process of who reads, the server would keep that from ending: a read that has come to
-// user space waits for its answer through SIGKILL (fs/fuse/dev.c, request_wait_answer), and the
-// connection, which fails it when /dev/fuse is closed, goes with the last thread of the process.
+// where no mount table shows it. (A read that has come to user space waits for its answer through SIGKILL:
+// fs/fuse/dev.c, request_wait_answer.)
 package fused
 
 import (
@@ -12,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"umemstress/workload/internal/fault"
+	"umemstress/workload/internal/lateread"
 	"umemstress/workload/internal/module"
 	"umemstress/workload/internal/mount"
 )
@@ -41,8 +38,7 @@ type Server struct {
 
 	modules *module.Loaded
 	root    *os.File
-	answers *os.File // memory, which has the bytes once reads are let go
-	process *process
+	process *lateread.Process
 }
 
 // Serve serves and mounts a file of so many bytes, whose reads wait. It is to be read by ReadBytes
@@ -62,14 +58,20 @@ func Serve(ctx context.Context, size int64) (_ *Server, err error) {
 		return nil, err
 	}
 	defer connection.Close() // that of the server is the only one, so that it ends with it
-	if s.answers, err = memoryFile(); err != nil {
-		return nil, err
-	}
-	if s.process, err = startProcess(connection, s.answers, size); err != nil {
+	holds := func(at, length int64) (int64, error) { return length, wholeRead(at, length, size) }
+	if s.process, err = lateread.Start(lateread.Config{Child: Child, By: "FUSE", Connection: connection, Size: size, Holds: holds}); err != nil {
 		return nil, err
 	}
 	connection.Close()
 	return s, s.open()
+}
+
+// wholeRead says that a read of a file of that size has come in parts.
+func wholeRead(at, length, size int64) error {
+	if whole := min(ReadBytes, size-at); at%ReadBytes != 0 || length != whole {
+		return fault.Lacksf("the kernel asks a FUSE server for %d bytes of a direct read of %d at a time, so that it holds no more; sysctl fs.fuse.max_pages_limit=256 has it ask for all of them", length, whole)
+	}
+	return nil
 }
 
 // connect mounts what whoever reads the requests from connection will serve.
@@ -92,14 +94,6 @@ func (s *Server) connect() (connection *os.File, err error) {
 	return connection, nil
 }
 
-func memoryFile() (*os.File, error) {
-	fd, err := unix.MemfdCreate("umemstress-answers", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make a file in memory (memfd_create): %w", err)
-	}
-	return os.NewFile(uintptr(fd), "answers"), nil
-}
-
 func (s *Server) open() error {
 	fd, err := unix.Openat(int(s.root.Fd()), fileName, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -112,24 +106,14 @@ func (s *Server) open() error {
 // Waiting is how many bytes those reads are to bring that the server has in hand. None is answered
 // before LetGo. An error says that a read has come in parts, of which the kernel asks for the second
 // once it has the first.
-func (s *Server) Waiting() (int64, error) { return s.process.waiting() }
+func (s *Server) Waiting() (int64, error) { return s.process.Held() }
 
 // LetGo answers reads from here on, by the source's bytes, over and over.
-func (s *Server) LetGo(source []byte) error {
-	if _, err := s.answers.WriteAt(source, 0); err != nil {
-		return fmt.Errorf("put %d bytes into memory for the run's own FUSE server: %w; choose a smaller --anon-size", len(source), err)
-	}
-	return s.Explain(s.process.tell(len(source)))
-}
+func (s *Server) LetGo(source []byte) error { return s.process.LetGo(source) }
 
 // Explain tells of an error that is of the server's end.
 func (s *Server) Explain(err error) error {
-	for _, of := range []error{unix.ECONNABORTED, unix.ENOTCONN, unix.EPIPE} {
-		if ended := errors.Is(err, of) && s.process.endsWithin(time.Second); ended {
-			return s.process.end()
-		}
-	}
-	return err
+	return s.process.Explain(err, unix.ECONNABORTED, unix.ENOTCONN, unix.EPIPE)
 }
 
 // Fail ends reads: the kernel fails those of a server that is gone.
@@ -137,7 +121,7 @@ func (s *Server) Fail() error {
 	if s == nil {
 		return nil
 	}
-	return s.process.kill()
+	return s.process.Kill()
 }
 
 // Close unmounts. Reads are to be over.
@@ -145,16 +129,14 @@ func (s *Server) Close() error {
 	if s == nil {
 		return nil
 	}
-	errs := []error{s.process.kill()}
+	errs := []error{s.process.Kill()}
 	if s.File != nil {
 		_ = s.File.Close() // which asks the server to flush, and that is gone
 	}
-	for _, f := range []*os.File{s.root, s.answers} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
+	if s.root != nil {
+		errs = append(errs, s.root.Close())
 	}
-	errs = append(errs, s.modules.Close())
+	errs = append(errs, s.process.Close(), s.modules.Close())
 	*s = Server{}
 	return errors.Join(errs...)
 }
