@@ -19,6 +19,7 @@ import (
 	"umemstress/workload/internal/fused"
 	"umemstress/workload/internal/module"
 	"umemstress/workload/internal/nfsd"
+	"umemstress/workload/internal/p9d"
 	"umemstress/workload/internal/worktest"
 	"umemstress/workload/scenario"
 )
@@ -27,6 +28,7 @@ import (
 func subject(kind holderKind) holdertest.Subject {
 	return holdertest.Subject{
 		Name:      kind.Name,
+		Lacks:     lacks(kind.Name),
 		MayRefuse: kind.Name == "rdma" || kind.Name == "v4l2" || kind.Name == "xdp",
 		Open: func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error) {
 			o := quick()
@@ -36,8 +38,21 @@ func subject(kind holderKind) holdertest.Subject {
 	}
 }
 
+// lacks says why this kernel cannot have the holder, by what it has of the code for it; "": it can.
+func lacks(name string) string {
+	const netfs = "/proc/fs/netfs" // since its direct reads: TestHoldersHere of package probes holds that
+	if _, err := os.Stat(netfs); name != "9p" || err == nil {
+		return ""
+	}
+	return "this kernel has no " + netfs + ": use Linux 6.8 or newer, such as 6.12"
+}
+
 func TestHolders(t *testing.T) {
-	for _, set := range []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules(), v4l2.Modules()} { // once: to unload them takes a second
+	sets := []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules(), v4l2.Modules()} // once: to unload them takes a second
+	if lacks("9p") == "" {
+		sets = append(sets, p9d.Modules(), p9d.Transport())
+	}
+	for _, set := range sets {
 		loaded, err := module.Load(t.Context(), set)
 		if err != nil {
 			t.Fatal(err)
@@ -68,6 +83,9 @@ func TestHoldersKilled(t *testing.T) {
 	}
 	for _, kind := range holderKinds() {
 		t.Run(kind.Name, func(t *testing.T) {
+			if why := lacks(kind.Name); why != "" {
+				t.Skip(why)
+			}
 			before := worktest.Left(t)
 			killHolder(t, kind.Name)
 			worktest.WantLeft(t, before)

@@ -8,6 +8,7 @@ import (
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
 	"umemstress/workload/internal/nfsd"
+	"umemstress/workload/internal/p9d"
 	"umemstress/workload/internal/promise"
 	"umemstress/workload/mutation"
 )
@@ -24,6 +25,7 @@ func RunChild() {
 		keeper.Child:         keeper.Main,
 		nfsd.GuardChild:      nfsd.GuardMain,
 		nfsd.StoreChild:      nfsd.StoreMain,
+		p9d.Child:            p9d.Main,
 		mutation.ChangeChild: mutation.ChangeMain,
 		remote.Child:         remote.ChildMain,
 		promise.Child:        promise.Main,

@@ -14,6 +14,7 @@ import (
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/holder/uring"
 	"umemstress/workload/holder/v4l2"
+	"umemstress/workload/holder/v9fs"
 	"umemstress/workload/holder/vmci"
 	"umemstress/workload/holder/vmwritev"
 	"umemstress/workload/holder/xdp"
@@ -82,6 +83,9 @@ func holderKinds() []holderKind {
 		}},
 		{Holder: fuse.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return fuse.Open(ctx, fuse.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+		}},
+		{Holder: v9fs.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
+			return v9fs.Open(ctx, v9fs.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 		{Holder: v4l2.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return v4l2.Open(ctx, v4l2.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Device: o.V4L2Device})

@@ -77,6 +77,7 @@ var layers = []string{
 	"workload/holder/aio",
 	"workload/holder/uring",
 	"workload/holder/fuse",
+	"workload/holder/v9fs",
 	"workload/holder/v4l2",
 	"workload/holder/xdp",
 	"workload/holder/holdertest",
@@ -105,6 +106,8 @@ var layers = []string{
 	"workload/internal/cgroup",
 	"workload/internal/nfsd",
 	"workload/internal/fused",
+	"workload/internal/p9d",
+	"workload/internal/lateread",
 	"workload/internal/mount",
 	"workload/internal/gated",
 	"workload/internal/block",
@@ -142,7 +145,7 @@ var pure = []string{"workload/record", "workload/scenario", "workload/report", "
 var impure = []string{"os", "syscall", "net", "unsafe", "io/ioutil", "golang.org/x/sys/unix"}
 
 // apart are packages that do not know of each other, though one stands above the other.
-var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v4l2", "workload/holder/xdp"}
+var apart = []string{"workload/holder/umem", "workload/holder/dio", "workload/holder/vmwritev", "workload/holder/vmci", "workload/holder/nfs", "workload/holder/aio", "workload/holder/uring", "workload/holder/fuse", "workload/holder/v9fs", "workload/holder/v4l2", "workload/holder/xdp"}
 
 // forTests are packages that the tests of any other may import.
 var forTests = []string{"soft-roce/leaktest", "rdma/abitest", "rdma/providertest"}

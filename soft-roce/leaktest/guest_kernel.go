@@ -30,7 +30,7 @@ func mounts(found things) error {
 // modules are those that a run unloads which has loaded them. What a mount or a block device
 // brings along stays.
 func modules(found things) error {
-	for _, name := range []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc", "fuse", "rdma_ucm", "rdma_cm", "iw_cm", "ib_cm", "vivid", "videobuf2_v4l2", "videobuf2_common", "videodev"} {
+	for _, name := range []string{"vmw_vsock_vmci_transport", "vsock", "vmw_vmci", "nfsv3", "nfs", "lockd", "sunrpc", "fuse", "9pnet_fd", "rdma_ucm", "rdma_cm", "iw_cm", "ib_cm", "vivid", "videobuf2_v4l2", "videobuf2_common", "videodev"} {
 		_, err := os.Stat(filepath.Join("/sys/module", name))
 		if err == nil {
 			found.add("module %s", name)

@@ -1,6 +1,7 @@
 package holder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type File struct {
 	Handle *os.File
 	Name   string // for errors
 	Span   int64  // bytes that are read from it, over and over for a larger target
+	Part   int    // bytes of one read; 0: ReadBytes
 }
 
 // Reader is a direct read that was begun.
@@ -38,7 +40,7 @@ type Reader struct {
 // inFlight says of them that all of them wait. A read that is over by then did not hold.
 func (h *ByCalls) Read(ctx context.Context, f File, source, target *memory.Region, inFlight func(reads []Reader) (bool, error)) error {
 	memory.Touch(target.Bytes)
-	parts := Pass{Size: ReadBytes, Target: int64(len(target.Bytes)), Source: f.Span}
+	parts := Pass{Size: cmp.Or(f.Part, ReadBytes), Target: int64(len(target.Bytes)), Source: f.Span}
 	count := parts.Count()
 	if count > MaxCalls {
 		return fault.Usagef("--anon-size %d: a direct read blocks a thread, and from a given source %d reads would be needed; give at least %d", len(source.Bytes), count, ReadBytes)

@@ -3,6 +3,7 @@ package holdertest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"testing"
 
@@ -19,6 +20,8 @@ type Subject struct {
 	Open func(ctx context.Context, targetBytes, sourceBytes int64) (holder.Holder, error)
 	// MayRefuse: kernels may refuse its pin.
 	MayRefuse bool
+	// Lacks says why this kernel cannot have it; "": it is to have it.
+	Lacks string
 }
 
 // Rig is a holder over a file of a scratch file system.
@@ -34,8 +37,15 @@ type Rig struct {
 // NewRig opens the holder over a file and a source of the given sizes, in bytes.
 func NewRig(t *testing.T, s Subject, fileBytes, sourceBytes int64) *Rig {
 	h, err := s.Open(t.Context(), fileBytes, sourceBytes)
+	var lacks interface{ HostLacks() bool }
+	if s.Lacks != "" && errors.As(err, &lacks) {
+		t.Skipf("%s: %v", s.Lacks, err)
+	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.Lacks != "" {
+		t.Errorf("it is there, though %s", s.Lacks)
 	}
 	r := &Rig{T: t, Holder: h, Payload: payload.New(1, os.Getpagesize(), sourceBytes), mayRefuse: s.MayRefuse}
 	r.Payload.Content = h.Content()

@@ -65,7 +65,7 @@ func StartChild(t *testing.T, test, env string) (child *exec.Cmd, line string, e
 func Left(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, pattern := range []string{"/proc/self/fd/*", "/sys/block/dm-*", "/sys/block/loop*/loop/backing_file", "/sys/module/v*sock*", "/sys/module/vmw_vmci", "/sys/module/nfs*", "/sys/module/sunrpc", "/sys/module/fuse", "/sys/module/vivid", "/sys/module/v*4l2*", "/sys/module/video*"} {
+	for _, pattern := range []string{"/proc/self/fd/*", "/sys/block/dm-*", "/sys/block/loop*/loop/backing_file", "/sys/module/v*sock*", "/sys/module/vmw_vmci", "/sys/module/nfs*", "/sys/module/sunrpc", "/sys/module/fuse", "/sys/module/9p*", "/sys/module/vivid", "/sys/module/v*4l2*", "/sys/module/video*"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
