@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"umemstress/workload/record"
@@ -81,7 +82,7 @@ func Fixes() []Fix {
 			},
 			concerns: func(t Trouble) bool {
 				h, known := holder(t.Holder)
-				return t.ext4() && !t.Detached && !t.Large && (!known || h.Direct && h.Name != "nfs" && h.Name != "fuse")
+				return t.ext4() && !t.Detached && !t.Large && (!known || h.Direct && !slices.Contains([]string{"nfs", "fuse", "9p"}, h.Name))
 			},
 		},
 		{

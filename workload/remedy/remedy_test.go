@@ -65,6 +65,7 @@ func TestFixesFor(t *testing.T) {
 		"rdma on ext4, guessed": {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "rdma", Guessed: true}, "reclaim-spares-pins no-long-pins dirty-accounting"},
 		"a direct read":         {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio"}, "direct-reads-pin dirty-accounting"},
 		"FUSE":                  {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "fuse"}, "fuse-reads-pin dirty-accounting"},
+		"9p":                    {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "9p"}, "dirty-accounting"},
 		"NFS":                   {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "nfs"}, "dirty-accounting"},
 		"written beside":        {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev", Mutation: "write-beside"}, ""},
 		"vmwritev":              {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev"}, "reclaim-spares-pins dirty-accounting"},

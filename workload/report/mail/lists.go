@@ -27,6 +27,8 @@ var (
 	sectionRDMA  = section{"INFINIBAND SUBSYSTEM", []string{"linux-rdma@vger.kernel.org"}}
 	sectionVMCI  = section{"VMWARE VMCI DRIVER", []string{"linux-kernel@vger.kernel.org"}}
 	sectionFUSE  = section{"FUSE: FILESYSTEM IN USERSPACE", []string{"linux-fsdevel@vger.kernel.org"}}
+	section9P    = section{"9P FILE SYSTEM", []string{"v9fs@lists.linux.dev"}}
+	sectionNetfs = section{"FILESYSTEMS [NETFS LIBRARY]", []string{"netfs@lists.linux.dev", "linux-fsdevel@vger.kernel.org"}}
 	sectionV4L2  = section{"VIDEOBUF2 FRAMEWORK", []string{"linux-media@vger.kernel.org"}}
 	sectionXDP   = section{"XDP SOCKETS (AF_XDP)", []string{"netdev@vger.kernel.org", "bpf@vger.kernel.org"}}
 	sectionNFS   = section{"NFS, SUNRPC, AND LOCKD CLIENTS", []string{"linux-nfs@vger.kernel.org"}}

@@ -83,6 +83,14 @@ var actors = map[string]actor{
 		release:  "The reads return, and have released the pages.",
 		sections: []section{sectionFUSE},
 	},
+	"9p": {
+		brings:   "O_DIRECT read from 9p",
+		pin:      "pread() with O_DIRECT from a file on a 9p mount (trans=fd,cache=none) into the mapping; the server does not answer yet.",
+		write:    "Meanwhile store old bytes to the mapping.",
+		again:    "Have the server answer: new bytes arrive.",
+		release:  "The reads return; netfs_unbuffered_read_iter_locked() has let go of the pages.",
+		sections: []section{section9P, sectionNetfs},
+	},
 	"v4l2": {
 		brings:   "V4L2 capture",
 		pin:      "Queue the mapping as buffers of the V4L2 capture device %s (V4L2_MEMORY_USERPTR, VIDIOC_QBUF); it does not stream yet.",

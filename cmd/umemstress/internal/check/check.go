@@ -46,13 +46,14 @@ type Abilities struct {
 	RunFUSE     bool `json:"run_fuse"`     // with the holder fuse
 	RunV4L2     bool `json:"run_v4l2"`     // with the holder v4l2, and a device of vivid
 	RunXDP      bool `json:"run_xdp"`      // with the holder xdp
+	Run9P       bool `json:"run_9p"`       // with the holder 9p, where its reads pin (Linux 6.8)
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }
 
 // Some says whether anything can be done. Probes alone do nothing.
 func (a Abilities) Some() bool {
-	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunAIO || a.RunURing || a.RunFUSE || a.RunV4L2 || a.RunXDP || a.Lab
+	return a.Run || a.RunDIO || a.RunVMWritev || a.RunVMCI || a.RunNFS || a.RunAIO || a.RunURing || a.RunFUSE || a.RunV4L2 || a.RunXDP || a.Run9P || a.Lab
 }
 
 // Document is everything that was found.
@@ -79,7 +80,7 @@ func (h *host) check() Document {
 	device, deviceFound := h.deviceItems()
 	limit := h.lockItem()
 	scratch := h.scratchItem(mounts)
-	dio, vmwritev, vmci, nfs, fuse, v4l2, xdp := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem(), h.fuseItem(), h.v4l2Item(), h.xdpItem()
+	dio, vmwritev, vmci, nfs, fuse, v4l2, xdp, p9 := h.dioItem(), h.vmwritevItem(), h.vmciItem(), h.nfsItem(), h.fuseItem(), h.v4l2Item(), h.xdpItem(), h.p9Item()
 	aio, uring := h.queuedItems("aio", h.aio), h.queuedItems("uring", h.uring)
 	features, featuresSuffice := h.featureItems()
 	hooks := h.hookItem()
@@ -87,7 +88,7 @@ func (h *host) check() Document {
 
 	var items []Item
 	items = append(items, device...)
-	items = append(items, dio, vmwritev, vmci, v4l2, xdp, nfs, fuse)
+	items = append(items, dio, vmwritev, vmci, v4l2, xdp, nfs, fuse, p9)
 	items = slices.Concat(items, aio, uring)
 	items = append(items, h.privilegeItem(), limit, scratch, h.kmsgItem())
 	items = append(items, h.dangerItems()...)
@@ -111,6 +112,7 @@ func (h *host) check() Document {
 			RunFUSE:     nothingMissing(fuse, scratch),
 			RunV4L2:     nothingMissing(v4l2, scratch),
 			RunXDP:      nothingMissing(xdp, scratch),
+			Run9P:       nothingMissing(p9, scratch),
 			Observe:     featuresSuffice && nothingMissing(hooks),
 			Lab:         nothingMissing(tools...),
 		},

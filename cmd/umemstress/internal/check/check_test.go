@@ -29,6 +29,7 @@ func TestCheck(t *testing.T) {
 			states: map[string]string{
 				"without RDMA: vmci": "missing: CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run",
 				"without RDMA: fuse": "missing: CONFIG_FUSE_FS; umemstress lab run",
+				"without RDMA: 9p":   "missing: CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run --kernel 6.12",
 				"device":             "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
 				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
 				"lab: cache": "ok: /cache", "lab: kernels": "ok: in the cache: 5.10; the mirror", "lab: KVM": "ok",
@@ -308,6 +309,38 @@ func TestCheck(t *testing.T) {
 			change: unprivileged,
 			can:    Abilities{Lab: true},
 			states: map[string]string{"without RDMA: xdp": "missing: no CAP_SYS_ADMIN"},
+		},
+		{
+			name:   "9p, not loaded yet",
+			files:  with9P(rootHost()),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Run9P: true, Lab: true},
+			states: map[string]string{"without RDMA: 9p": "ok: the module, and the right to mount"},
+		},
+		{
+			name:   "9p through netfs",
+			files:  with(with(rootHost(), "sys/module/9p/refcnt", "0"), "proc/fs/netfs/requests", ""),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Run9P: true, Lab: true},
+			states: map[string]string{"without RDMA: 9p": "ok: the module, and the right to mount"},
+		},
+		{
+			name:   "9p of an older kernel",
+			files:  with(rootHost(), "sys/module/9p/refcnt", "0"),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: 9p": "missing: pins no page in this kernel"},
+		},
+		{
+			name:   "9p in a container that may not mount",
+			files:  with9P(rootHost()),
+			change: func(h *host) { h.effective &^= 1 << unix.CAP_SYS_ADMIN },
+			can:    Abilities{Lab: true},
+			states: map[string]string{"without RDMA: 9p": "missing: give it the capability"},
+		},
+		{
+			name:   "9p, not loaded, and no root to load it",
+			files:  with9P(rootHost()),
+			change: func(h *host) { h.uid = 1000 },
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
+			states: map[string]string{"without RDMA: 9p": "missing: is not loaded"},
 		},
 		{
 			name:  "nothing to fetch from",

@@ -85,6 +85,12 @@ func withXDP(files map[string]string) map[string]string {
 	return files
 }
 
+// with9P adds the 9p client to the modules that can be loaded.
+func with9P(files map[string]string) map[string]string {
+	files["modules/modules.dep"] += "\nkernel/fs/9p/9p.ko.xz: kernel/net/9p/9pnet.ko.xz kernel/fs/netfs/netfs.ko.xz"
+	return files
+}
+
 // unprivileged takes away what root has.
 func unprivileged(h *host) { h.uid, h.effective = 1000, 0 }
 

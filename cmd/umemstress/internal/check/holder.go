@@ -108,6 +108,28 @@ func (h *host) fuseItem() Item {
 	return i
 }
 
+const remedy9P = "a kernel with CONFIG_9P_FS and CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run --kernel 6.12 has one"
+
+// p9Item says whether the kernel can read by 9p from a server of the run's own. Whether it pins for that, as
+// it does where such reads go through netfs, which has told of them in /proc since, is known once it is loaded.
+func (h *host) p9Item() Item {
+	i := Item{Name: "without RDMA: 9p", State: Missing, Costs: "no run with the holder 9p"}
+	_, err := os.Stat(filepath.Join(h.proc, "fs/netfs"))
+	switch {
+	case !h.haveModule("9p", "9p"):
+		i.Detail, i.Remedy = "no module 9p", remedy9P
+	case h.loaded("9p") && err != nil:
+		i.Detail, i.Remedy = "a direct read from 9p pins no page in this kernel", remedy9P
+	case !h.has(unix.CAP_SYS_ADMIN):
+		i.Detail, i.Remedy = "no CAP_SYS_ADMIN to mount", h.asRoot("in a container, give it the capability")
+	case !h.loaded("9p") && h.uid != 0:
+		i.Detail, i.Remedy = "the module 9p is not loaded", remedyRoot
+	default:
+		return Item{Name: i.Name, State: OK, Detail: modulesAndMount}
+	}
+	return i
+}
+
 // modulesThere is told once of all items that it is true of.
 const modulesThere = "the modules are there"
 

@@ -48,6 +48,7 @@ func (d Document) abilitiesText(w io.Writer) error {
 		{d.Can.RunFUSE, "a run with --holder fuse", crash},
 		{d.Can.RunV4L2, "a run with --holder v4l2", crash},
 		{d.Can.RunXDP, "a run with --holder xdp", crash},
+		{d.Can.Run9P, "a run with --holder 9p", crash},
 		{d.Can.Observe, "probes on them all", ""},
 		{d.Can.Lab, "the lab", ""},
 	} {

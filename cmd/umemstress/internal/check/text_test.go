@@ -10,7 +10,7 @@ import (
 
 // What a person is told fits a screen.
 func TestCheckText(t *testing.T) {
-	h := fixture(t, withXDP(withV4L2(withFUSE(withNFS(withVMCI(withRxe(rootHost(), "4: ACTIVE")))))))
+	h := fixture(t, with9P(withXDP(withV4L2(withFUSE(withNFS(withVMCI(withRxe(rootHost(), "4: ACTIVE"))))))))
 	h.dangers[1].Present, h.dangers[1].Effect = true, "an oops panics it"
 	h.lab.Needs[0].Missing = true
 	h.lab.Needs = append(h.lab.Needs, lab.Need{Program: "mke2fs"})
@@ -19,7 +19,7 @@ func TestCheckText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), a run with --holder nfs (with --allow-crash), a run with --holder aio (with --allow-crash), a run with --holder uring (with --allow-crash), a run with --holder fuse (with --allow-crash), a run with --holder v4l2 (with --allow-crash), a run with --holder xdp (with --allow-crash), probes on them all\n",
+		"possible here:     a run with RDMA (with --allow-crash), a run with --holder dio (with --allow-crash), a run with --holder vmwritev (with --allow-crash), a run with --holder vmci (with --allow-crash), a run with --holder nfs (with --allow-crash), a run with --holder aio (with --allow-crash), a run with --holder uring (with --allow-crash), a run with --holder fuse (with --allow-crash), a run with --holder v4l2 (with --allow-crash), a run with --holder xdp (with --allow-crash), a run with --holder 9p (with --allow-crash), probes on them all\n",
 		"not possible here: the lab\n",
 		"btf, ring-buffer, fentry, kprobe-multi, kprobe: available\n",
 		"modprobe, mke2fs: installed\n",
