@@ -192,7 +192,7 @@ guest-sid: $(GUEST_NEEDS)
 	$(UMEM) lab exec --kernel sid --cpus 1 --timeout 15m -- sh -ec '\
 		(cd probes && "$$0"/probes.test -expect=refused -test.skip "^TestMethods$$" -test.timeout 10m); \
 		cd cmd/umemstress && "$$0"/cmd+umemstress.test -expect-verdict=refused -expect-large -test.timeout 5m \
-			-test.run "^TestObserve(Refused|Truth|Large|Killed|Cgroup|Fio)$$|^Test(VMCI|V4L2)Observed$$"' $(abspath $(TESTS))
+			-test.run "^TestObserve(Refused|Truth|Large|Killed|Cgroup|Fio)$$|^Test(VMCI|V4L2|9P)Observed$$|^Test9P$$"' $(abspath $(TESTS))
 
 # Every scenario that makes sense, one after the other, of two holders in make test, and of all of
 # them in two guests: ten have 927; 803 took half an hour of a processor. With one processor,

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -66,82 +63,11 @@ func TestFUSE(t *testing.T) {
 	noModules(t, modulesOfFUSE(), nothing)
 }
 
-// heldByFUSE is a run that was stopped with its reads in flight.
-type heldByFUSE struct {
-	cmd *exec.Cmd
-	log *phaseWatch
-}
-
-// holdByFUSE begins one.
-func holdByFUSE(t *testing.T) *heldByFUSE {
-	t.Helper()
-	h := &heldByFUSE{
-		cmd: command(append([]string{"-v"}, small("--holder", "fuse", "-o", filepath.Join(t.TempDir(), "evidence"))...)...),
-		log: &phaseWatch{phase: "phase write", found: make(chan struct{})},
-	}
-	h.cmd.Stderr = h.log
-	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = h.cmd.Process.Kill() }) // of a test that has failed
-	<-h.log.found
-	h.signal(t, syscall.SIGSTOP) // so that it is not over before
-	return h
-}
-
-func (h *heldByFUSE) signal(t *testing.T, s syscall.Signal) {
-	t.Helper()
-	if err := h.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// signalServer sends the run's own server a signal.
-func (h *heldByFUSE) signalServer(t *testing.T, s string) {
-	t.Helper()
-	if out, err := exec.Command("pkill", "-"+s, "-f", "^/proc/self/exe fuse-server ").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
-// wait is how the run ended, which a minute is enough for.
-func (h *heldByFUSE) wait() int {
-	bound := time.AfterFunc(time.Minute, func() { _ = h.cmd.Process.Kill() })
-	defer bound.Stop()
-	_ = h.cmd.Wait() // the exit code is looked at
-	return h.cmd.ProcessState.ExitCode()
-}
-
-// Somebody kills the server amid the reads: the kernel fails them, the run says so in a sentence and
-// leaves nothing, and the next one is as if nothing had been.
+// Its server is killed or stopped amid the reads.
 func TestFUSEServerKilled(t *testing.T) {
-	h := holdByFUSE(t)
-	h.signalServer(t, "KILL")
-	h.signal(t, syscall.SIGCONT)
-	code := h.wait()
-	log := h.log.text.String()
-	if code != exit.Failed || !strings.Contains(log, "the run's own FUSE server ended (signal: killed), and no read holds a page any more") {
-		t.Errorf("exit code %d: %s", code, log)
-	}
-	noModules(t, modulesOfFUSE(), nothing)
-	if r, _ := ran(t, "--holder", "fuse", "-o", filepath.Join(t.TempDir(), "evidence")); r.Verdict != endsOfFUSE() {
-		t.Errorf("the next run: %s (%s)", r.Verdict, r.Reason)
-	}
-	noModules(t, modulesOfFUSE(), nothing)
+	serverKilled(t, "fuse", "FUSE", modulesOfFUSE(), endsOfFUSE())
 }
-
-// A server that is stopped answers nothing, to no signal of the run's end: it is interrupted all the same.
-func TestFUSEServerStopped(t *testing.T) {
-	h := holdByFUSE(t)
-	h.signalServer(t, "STOP")
-	h.signal(t, syscall.SIGCONT)
-	time.Sleep(500 * time.Millisecond) // until it waits for answers
-	h.signal(t, syscall.SIGINT)
-	if code := h.wait(); code != exit.Interrupted {
-		t.Errorf("exit code %d: %s", code, h.log.text.String())
-	}
-	noModules(t, modulesOfFUSE(), nothing)
-}
+func TestFUSEServerStopped(t *testing.T) { serverStopped(t, "fuse", modulesOfFUSE()) }
 
 // The reads of a run that is killed end with its server, and no module is left; TestMain looks for
 // processes and mounts.

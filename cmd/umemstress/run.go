@@ -37,8 +37,8 @@ func newRunCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Make it happen: pin a file's pages, write past the file system, and prove what is lost",
 		Long: `Has a holder pin the pages of a file: an RDMA device that writes from an anonymous
-region into the file's, a direct read, also from NFS or FUSE, process_vm_writev, a VMCI
-queue pair, a V4L2 capture device or a socket of AF_XDP. Cleans and strips the pages
+region into the file's, a direct read, also from NFS, FUSE or 9p, process_vm_writev, a
+VMCI queue pair, a V4L2 capture device or a socket of AF_XDP. Cleans and strips the pages
 meanwhile, writes again, releases them, and compares the disk with what was written. By
 default it touches only a scratch file system of its own, which is gone when it ends.
 'umemstress scenarios' says what each holder, file system, strip, mutation and preset is.
