@@ -70,10 +70,8 @@ func Test9PServerStopped(t *testing.T) {
 // processes and mounts.
 func Test9PKilled(t *testing.T) {
 	pinned9P(t)
-	for _, phase := range []string{"phase pin", "phase strip"} {
-		killedIn(t, phase, "--holder", "9p")
-		noModules(t, modulesOf9P, nothing)
-	}
+	killedIn(t, "phase strip", "--holder", "9p")
+	noModules(t, modulesOf9P, nothing)
 }
 
 // Who observes a machine that has 9p is told whose reads they are.
