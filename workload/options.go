@@ -2,6 +2,7 @@ package workload
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"umemstress/workload/filesystem"
 	"umemstress/workload/holder"
 	"umemstress/workload/holder/umem"
+	"umemstress/workload/holder/umem/remote"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/mutation"
 	"umemstress/workload/record"
@@ -50,6 +52,10 @@ type Options struct {
 	GIDIndex int    // index into the port's GID table; negative: chosen by the library
 	Backend  string // how verbs reach the device: one of rdma.Backends
 	Peer     string // command that starts 'umemstress peer' on the other host; empty: there is none
+	// Of such a run: which host has the file's region, and the flags that the peer is told where that is the peer.
+	Victim    string
+	PeerFlags []string
+	Caller    *remote.Caller // who has started the peer that this process is, and has the anonymous region; nil: it is none
 	// Of the way: rdma.PathConfig.
 	MTU, ServiceLevel, TrafficClass, PKeyIndex int
 
@@ -120,6 +126,7 @@ func quick() Options {
 		Check:        CheckOn,
 		Mutator:      MutatorSelf,
 		Observe:      ObserveAuto,
+		Victim:       VictimLocal,
 	}
 }
 
@@ -178,6 +185,7 @@ func (o Options) validate() error {
 		{"check", o.Check, []string{CheckOn, CheckOff}},
 		{"mutator", o.Mutator, []string{MutatorSelf, MutatorChild}},
 		{"observe", o.Observe, []string{ObserveAuto, ObserveOff, ObserveRequire}},
+		{"victim", o.Victim, []string{VictimLocal, VictimRemote, VictimBoth}},
 	} {
 		if err := oneOf(choice.flag, choice.value, choice.choices); err != nil {
 			return err
@@ -220,7 +228,7 @@ func (o Options) validate() error {
 	if err := o.validateMessages(); err != nil {
 		return err
 	}
-	if err := o.validateManager(); err != nil {
+	if err := errors.Join(o.validateManager(), o.validateVictim()); err != nil {
 		return err
 	}
 	return o.validateTraffic()

@@ -57,6 +57,8 @@ type run struct {
 // interrupted (context.Canceled); the record then says how far it came. That the run could
 // not be taken down takes no verdict back: the record says so (CleanupError).
 //
+// With VictimRemote the phases are the peer's, and the evidence is a copy of what comes from there.
+//
 // Of several candidates it is the run of the first that does harm; the record's Choice has the others.
 func Run(ctx context.Context, o Options) (*record.Record, error) {
 	if err := o.Validate(); err != nil {
@@ -64,6 +66,12 @@ func Run(ctx context.Context, o Options) (*record.Record, error) {
 	}
 	if len(o.Candidates) > 0 {
 		return (&search{options: o, run: runOne}).worst(ctx)
+	}
+	switch o.Victim {
+	case VictimRemote:
+		return runThere(ctx, o)
+	case VictimBoth:
+		return nil, fault.Usagef("--victim both: one run has its file on one host; this takes two")
 	}
 	return runOne(ctx, o)
 }
@@ -127,6 +135,10 @@ func newRecord(o Options) (*record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	victim, err := o.victim()
+	if err != nil {
+		return nil, err
+	}
 	facts, _ := Scenarios().Facts(o.Scenario)
 	if holds, _ := scenario.Find(holderKinds(), o.Scenario.Holder); holds.arrival != nil {
 		facts.Arrival = holds.arrival(o)
@@ -136,6 +148,7 @@ func newRecord(o Options) (*record.Record, error) {
 		Tool:     o.Tool,
 		Kernel:   kernel,
 		Host:     host,
+		Victim:   victim,
 		Process:  record.Process{PID: os.Getpid(), Comm: ownComm()},
 		Started:  time.Now().UTC(),
 		Scenario: o.Scenario,

@@ -51,7 +51,7 @@ func holderKinds() []holderKind {
 	return []holderKind{
 		{Holder: umem.Facts(), arrival: rdmaArrival, open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return umem.Open(ctx, umem.Config{
-				Backend: o.Backend, Device: o.Device, Peer: o.Peer,
+				Backend: o.Backend, Device: o.Device, Peer: o.Peer, Caller: o.Caller,
 				Path: rdma.PathConfig{
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,

@@ -31,6 +31,7 @@ type Record struct {
 	Tool     string            `json:"tool"`
 	Kernel   string            `json:"kernel"` // uname -r
 	Host     Host              `json:"host"`
+	Victim   *Victim           `json:"victim,omitempty"` // nil: the run was done where it was started
 	Process  Process           `json:"process"`
 	Started  time.Time         `json:"started"`
 	Scenario scenario.Scenario `json:"scenario"`
@@ -53,6 +54,12 @@ type Host struct {
 	CPUs        int    `json:"cpus"`
 	MemoryBytes uint64 `json:"memory_bytes"`
 	PageSize    int    `json:"page_size"`
+}
+
+// Victim is the host of a run that another one has started: the peer of that, which has the file.
+type Victim struct {
+	Host string `json:"host"`
+	For  string `json:"for"` // the host that has started it
 }
 
 // Process is the run's own, as the kernel names it and its threads.

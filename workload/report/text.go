@@ -21,6 +21,9 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 	t := table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
 	t.row("verdict", "%s", strings.ToUpper(string(r.Verdict)))
 	t.row("why", "%s", r.Reason)
+	if v := r.Victim; v != nil {
+		t.row("victim", "%s, the peer of the run on %s", v.Host, v.For)
+	}
 	t.row("kernel", "%s, %s", r.Kernel, r.Host.Version)
 	t.row("scenario", "%s", scenarioLine(r.Scenario))
 	t.choice(r.Choice)

@@ -37,24 +37,25 @@ type Config struct {
 	Backend       string // how verbs reach the device: one of rdma.Backends
 	Device        string // empty: the first with an active port
 	Path          rdma.PathConfig
-	Peer          string // command that starts 'umemstress peer' where the source is; empty: it is here
-	Connection    string // of the queue pairs: one of Connections
-	Verb          string // how bytes move: one of Verbs, which the connection Carries
-	Regions       int    // memory regions that the target is registered as, which divide it into whole pages
-	OnDemand      bool   // they are not pinned, but paged on demand
-	HugePages     bool   // of the source, wherever it is
-	ReadOnly      bool   // the device may not write to them: the process itself does, and it reads
-	Release       string // how they are released: one of Releases
-	QueuePairs    int    // connections that share the traffic
-	SRQ           bool   // and their receives: one queue has them
-	Depth         int    // messages of each that are under way at most
-	Events        bool   // the ends sleep until the device tells of completions
-	MessageBytes  int    // that an RDMA operation carries
-	Pieces        int    // that each has of the local memory, one behind the other
-	Inline        int    // bytes; operations that carry no more have them inline
-	RateLimit     int64  // bytes a second at most; 0: as many as can be
-	Bidirectional bool   // passes from the target back into the source as well
-	Manager       bool   // the connection manager connects the queue pairs
+	Peer          string         // command that starts 'umemstress peer' where the source is; empty: it is here
+	Caller        *remote.Caller // who has started this run, and has the source; nil: nobody
+	Connection    string         // of the queue pairs: one of Connections
+	Verb          string         // how bytes move: one of Verbs, which the connection Carries
+	Regions       int            // memory regions that the target is registered as, which divide it into whole pages
+	OnDemand      bool           // they are not pinned, but paged on demand
+	HugePages     bool           // of the source, wherever it is
+	ReadOnly      bool           // the device may not write to them: the process itself does, and it reads
+	Release       string         // how they are released: one of Releases
+	QueuePairs    int            // connections that share the traffic
+	SRQ           bool           // and their receives: one queue has them
+	Depth         int            // messages of each that are under way at most
+	Events        bool           // the ends sleep until the device tells of completions
+	MessageBytes  int            // that an RDMA operation carries
+	Pieces        int            // that each has of the local memory, one behind the other
+	Inline        int            // bytes; operations that carry no more have them inline
+	RateLimit     int64          // bytes a second at most; 0: as many as can be
+	Bidirectional bool           // passes from the target back into the source as well
+	Manager       bool           // the connection manager connects the queue pairs
 }
 
 // The queue of messages under way, and what a message can be asked to have.
@@ -155,16 +156,23 @@ func (h *registration) openTarget(ctx context.Context) error {
 func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
 	c.Side, c.OnDemand = end.Source, false
-	if h.config.Peer != "" {
-		p, err := remote.Open(ctx, h.config.Peer, c)
-		if err == nil {
-			h.source, h.device.Peer = p, p.Peer()
-		}
-		return err
+	switch {
+	case h.config.Caller != nil:
+		return h.openRemote(h.config.Caller.Open(ctx, c))
+	case h.config.Peer != "":
+		return h.openRemote(remote.Open(ctx, h.config.Peer, c))
 	}
 	e, err := end.Open(c)
 	if err == nil {
 		h.source = here{e}
+	}
+	return err
+}
+
+// openRemote takes the end of another host for the source.
+func (h *registration) openRemote(p *remote.End, err error) error {
+	if err == nil {
+		h.source, h.device.Peer = p, p.Peer()
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"time"
 
 	"umemstress/rdma"
@@ -25,6 +26,7 @@ type line struct {
 	answers *bufio.Reader
 	said    lastLine // what it had to say beside, on its stderr
 	child   bool     // it is a child of this process; else somebody's command
+	caller  bool     // it has started this process, for which this one does the run
 	host    string   // where it is, once it has said so
 	bytes   int64    // of the region that it has registered, or is to
 	broken  error    // why no more is said
@@ -100,7 +102,7 @@ func (l *line) ask(ctx context.Context, r request) (answer reply, err error) {
 
 // failed is the error that the other side told.
 func (l *line) failed(f *failure) error {
-	who := l.name() + ": "
+	who := strings.TrimSuffix(l.name(), ",") + ": "
 	if l.child { // what is of this process, too
 		who = ""
 	}
@@ -108,6 +110,8 @@ func (l *line) failed(f *failure) error {
 	switch {
 	case f.Refused:
 		return refusedError{text}
+	case f.Usage:
+		return fault.Usagef("%s", text)
 	case f.Lacks:
 		return fault.Lacksf("%s", text)
 	case f.Dropped:
@@ -195,6 +199,8 @@ func (l *line) name() string {
 	switch {
 	case l.child:
 		return "the process that holds the regions"
+	case l.caller:
+		return "the other end, on " + l.host + ","
 	case l.host == "":
 		return "the peer"
 	}
@@ -203,7 +209,9 @@ func (l *line) name() string {
 
 // end has no more said to the command, or heard of it: it has gone another way than a peer does.
 func (l *line) end() {
-	_ = l.command.Process.Kill()
+	if !l.caller {
+		_ = l.command.Process.Kill()
+	}
 	_ = l.asks.Close()
 	_ = l.tells.Close()
 }

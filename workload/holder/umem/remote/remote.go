@@ -28,15 +28,19 @@ type End struct {
 
 // open has the process begin, and open its device.
 func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, error) {
-	err := p.line.begin(ctx, start)
-	var answer reply
-	if err == nil {
-		answer, err = p.line.ask(ctx, request{Open: &openRequest{
-			Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
-			ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
-			MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
-		}})
+	if err := p.line.begin(ctx, start); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
+	return p.openDevice(ctx, c)
+}
+
+// openDevice has the process open its device. After an error the process is ended.
+func (p *End) openDevice(ctx context.Context, c end.Config) (*End, error) {
+	answer, err := p.line.ask(ctx, request{Open: &openRequest{
+		Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
+		ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
+		MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
+	}})
 	if err == nil && (answer.Device == nil || answer.Place == nil) {
 		err = p.line.garbled("no device")
 	}

@@ -23,6 +23,8 @@ type Config struct {
 	GIDIndex int    // or rdma.AutoGID
 	Backend  string // one of rdma.Backends
 	Version  string // of this program, for the other side
+	// Run does the run that the other side asks for, with the file's region here; nil: it may ask for none.
+	Run func(context.Context, RunRequest, *Caller) error `json:"-"`
 	holds
 }
 
@@ -54,9 +56,15 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, c Config) (err error) 
 	if err != nil {
 		return err
 	}
-	ctx, hangUp := context.WithCancelCause(ctx)
+	// What interrupts this process ends what it does, and not yet what it has to say of that.
+	line, drop := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancelCause(ctx)
+	hangUp := func(cause error) {
+		drop(cause)
+		cancel(cause)
+	}
 	defer hangUp(errHungUp)
-	requests := listen(ctx, hangUp, r)
+	lines := listen(line, hangUp, r)
 	s := &server{config: c}
 	if !c.child() { // whose end it is to leave all to the kernel
 		defer func() { err = errors.Join(err, s.close()) }()
@@ -68,7 +76,14 @@ func Serve(ctx context.Context, r io.Reader, w io.Writer, c Config) (err error) 
 		select {
 		case <-ctx.Done():
 			return why(ctx)
-		case asked := <-requests:
+		case came := <-lines:
+			var asked request
+			if err := json.Unmarshal(came, &asked); err != nil {
+				return noRequest(came, err)
+			}
+			if asked.Run != nil && s.end == nil {
+				return (&Caller{host: shown(asked.Run.Host), line: line, hangUp: hangUp, stop: cancel, w: w}).run(ctx, *asked.Run, c.Run, lines)
+			}
 			answer, err := s.serve(ctx, asked)
 			if ctx.Err() != nil { // nobody is there to hear that it was interrupted
 				return why(ctx)
@@ -92,33 +107,34 @@ func why(ctx context.Context) error {
 	return nil
 }
 
-// listen reads requests, and hangs up when no more can come.
-func listen(ctx context.Context, hangUp context.CancelCauseFunc, r io.Reader) <-chan request {
-	requests := make(chan request)
+// noRequest is of a line that no run says.
+func noRequest(line []byte, err error) error {
+	return fmt.Errorf("what came is no request of umemstress run --peer: %.80q: %w", line, err)
+}
+
+// listen reads lines, and hangs up when no more can come.
+func listen(ctx context.Context, hangUp context.CancelCauseFunc, r io.Reader) <-chan []byte {
+	lines := make(chan []byte)
 	go func() {
-		lines := newLines(r)
+		reader := newLines(r)
 		for {
-			var asked request
-			line, err := readLine(lines)
-			if errors.Is(err, io.EOF) {
+			line, err := readLine(reader)
+			switch {
+			case errors.Is(err, io.EOF):
 				hangUp(errHungUp)
 				return
-			}
-			if err == nil {
-				err = json.Unmarshal(line, &asked)
-			}
-			if err != nil {
-				hangUp(fmt.Errorf("what came is no request of umemstress run --peer: %.80q: %w", line, err))
+			case err != nil:
+				hangUp(noRequest(line, err))
 				return
 			}
 			select {
-			case requests <- asked:
+			case lines <- line:
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return requests
+	return lines
 }
 
 // server is the end, as far as it was asked for.

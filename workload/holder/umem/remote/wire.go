@@ -18,7 +18,7 @@ import (
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 4
+const protocol = 5
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -35,6 +35,7 @@ type greeting struct {
 
 // A request is a line with one of these, which is answered by one line, a reply.
 type request struct {
+	Run        *RunRequest      `json:"run,omitempty"` // the first, or none
 	Open       *openRequest     `json:"open,omitempty"`
 	Connect    *end.Place       `json:"connect,omitempty"`
 	Register   *registerRequest `json:"register,omitempty"`
@@ -97,6 +98,7 @@ type failure struct {
 	Lacks   bool   `json:"lacks,omitempty"`   // the host lacks something
 	Refused bool   `json:"refused,omitempty"` // rdma.ErrPinRefused
 	Dropped bool   `json:"dropped,omitempty"` // messages did not arrive
+	Usage   bool   `json:"usage,omitempty"`   // what was asked for cannot be
 }
 
 func newFailure(err error) *failure {
@@ -104,7 +106,11 @@ func newFailure(err error) *failure {
 		return nil
 	}
 	var lacks interface{ HostLacks() bool }
-	return &failure{Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused), Dropped: fault.IsIneffective(err)}
+	var usage interface{ Usage() bool }
+	return &failure{
+		Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused),
+		Dropped: fault.IsIneffective(err), Usage: errors.As(err, &usage) && usage.Usage(),
+	}
 }
 
 // config is what an end is opened with: of the device, this side's own.
