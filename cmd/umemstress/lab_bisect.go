@@ -54,7 +54,7 @@ others are the opposite; inconclusive is neither unless it is named.`,
 			if err := checkBuild(cmd.Flags(), &options); err != nil {
 				return err
 			}
-			run, err := newLabRun(cmd, mayDie(args))
+			run, err := newLabRun(cmd, mayDie(args), 1)
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func TestBisectMayDie(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		run, err := newLabRun(cmd, mayDie(strings.Fields(args)))
+		run, err := newLabRun(cmd, mayDie(strings.Fields(args)), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

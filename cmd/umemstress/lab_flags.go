@@ -34,6 +34,7 @@ type guestFlags struct {
 	env      []string
 	given    *pflag.FlagSet
 	peer     []string // the program of a second guest; nil: there is one guest
+	console  string   // of that: where what its kernel writes to its console goes; empty: nowhere that stays
 }
 
 func (f *guestFlags) register(flags *pflag.FlagSet) {
@@ -109,7 +110,7 @@ func (f *guestFlags) boot(ctx context.Context, config lab.Config) (lab.Result, e
 		return lab.Run(ctx, config)
 	}
 	second := config
-	second.Program, second.Shares, second.Serial = f.peer, nil, ""
+	second.Program, second.Shares, second.Serial = f.peer, nil, f.console
 	return lab.RunPair(ctx, config, second)
 }
 

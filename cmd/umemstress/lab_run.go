@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ checked before a guest is booted.
 			if hosts != 1 && hosts != 2 {
 				return exit.Usagef("--hosts %d: give 1, or 2 for a run with a peer", hosts)
 			}
-			run, err := newLabRun(cmd, args)
+			run, err := newLabRun(cmd, args, hosts)
 			if err != nil {
 				return err
 			}
@@ -66,7 +67,7 @@ checked before a guest is booted.
 
 // newLabRun checks run's flags before a guest is booted for them, and makes of them the
 // command line to run in the guest.
-func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
+func newLabRun(cmd *cobra.Command, args []string, hosts int) (*labRun, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -83,7 +84,11 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 		program = append(program, "--pmem-dev="+lab.PmemDevice)
 	}
 	if l.flags.preset != workload.Everything {
-		if err := l.options.Validate(); err != nil {
+		valid := l.options
+		if hosts == 2 {
+			valid.Peer = cmp.Or(valid.Peer, lab.PeerCommand)
+		}
+		if err := valid.Validate(); err != nil {
 			return nil, err
 		}
 	}
@@ -98,7 +103,7 @@ func newLabRun(cmd *cobra.Command, args []string) (*labRun, error) {
 	if l.dir, err = freshDir(l.dir); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"verbose", "log-format"} {
+	for _, name := range globalFlags() {
 		if global := cmd.Flags().Lookup(name); global.Changed {
 			program = append(program, "--"+name+"="+global.Value.String())
 		}
@@ -138,6 +143,9 @@ func (l *labRun) withPeer(flags *guestFlags) error {
 	if l.flags.preset == workload.Everything || l.options.Scenario.Holder != "rdma" {
 		return exit.Usagef("--hosts 2: only the holder rdma has another host; give run's flags one scenario of it")
 	}
+	if l.options.Victim == workload.VictimBoth {
+		return exit.Usagef("--hosts 2: one line joins the guests, and --victim both takes two; give local or remote")
+	}
 	flags.peer = []string{l.program[0], "peer"}
 	if l.options.Manager {
 		flags.peer = append(flags.peer, "--rdma-cm")
@@ -157,9 +165,11 @@ func (l *labRun) guest(flags *guestFlags) (lab.Config, error) {
 	}
 	config.Program = l.program
 	config.Shares = append(config.Shares, l.dir)
-	if config.Serial == "" {
-		config.Serial = filepath.Join(l.dir, evidence.ConsoleFile)
+	console := filepath.Join(l.dir, evidence.ConsoleFile)
+	if l.options.Victim == workload.VictimRemote { // whose kernel may die of it
+		flags.console, console = console, filepath.Join(l.dir, lab.FirstHost+"-"+evidence.ConsoleFile)
 	}
+	config.Serial = cmp.Or(config.Serial, console)
 	return config, nil
 }
 

@@ -162,7 +162,7 @@ func TestNewLabRun(t *testing.T) {
 		if err := cmd.ParseFlags(rest); err != nil {
 			t.Fatal(err)
 		}
-		run, err := newLabRun(cmd, cmd.Flags().Args())
+		run, err := newLabRun(cmd, cmd.Flags().Args(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

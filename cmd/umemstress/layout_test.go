@@ -26,6 +26,7 @@ var layers = []string{
 	"cmd/umemstress",
 	"cmd/umemstress/internal/job",
 	"cmd/umemstress/internal/meeting",
+	"cmd/umemstress/internal/both",
 	"cmd/umemstress/internal/cells",
 	"cmd/umemstress/internal/logfile",
 	"cmd/umemstress/internal/cireport",

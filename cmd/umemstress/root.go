@@ -109,7 +109,7 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
-	root.AddCommand(newRunCommand(), peering.Command(version, noArguments), job.Command(prepareJob), job.BridgeCommand(), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), peering.Command(version, preparePeer, noArguments), job.Command(prepareJob), job.BridgeCommand(), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)
@@ -204,7 +204,7 @@ func newVersionCommand() *cobra.Command {
 func setUpLog(stderr io.Writer, verbose bool, format string) error {
 	logrus.SetOutput(stderr)
 	if verbose {
-		logrus.SetLevel(logrus.DebugLevel)
+		logMore()
 	}
 	switch format {
 	case "text":
@@ -216,6 +216,9 @@ func setUpLog(stderr io.Writer, verbose bool, format string) error {
 	}
 	return nil
 }
+
+// logMore logs what --verbose asks for.
+func logMore() { logrus.SetLevel(logrus.DebugLevel) }
 
 // mayBeEmpty are flags for which an empty value says something.
 var mayBeEmpty = []string{"append"}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"umemstress/cmd/umemstress/internal/both"
 	"umemstress/cmd/umemstress/internal/handover"
 	"umemstress/cmd/umemstress/internal/job"
 	"umemstress/cmd/umemstress/internal/signals"
@@ -69,8 +70,12 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 				defer os.Remove(options.Output) // a run that never began leaves it empty
 			}
 			collectLess()
+			options.PeerFlags = flags.forPeer()
 			if flags.preset == workload.Everything {
 				return runEverything(cmd.Context(), cmd.OutOrStdout(), &flags, options)
+			}
+			if options.Victim == workload.VictimBoth {
+				return flags.runBoth(cmd, options)
 			}
 			record, err := workload.Run(cmd.Context(), options)
 			reported := flags.reports.Save(func(inconclusive ci.Outcome) ci.Report {
@@ -115,7 +120,7 @@ func prepareJob(args []string, stderr io.Writer) (job.Run, error) {
 	if err != nil {
 		return job.Run{}, err
 	}
-	for _, flag := range []string{"output", "peer", "format", "report", "report-inconclusive", "perftest", "report_gbits"} {
+	for _, flag := range append([]string{"peer", "victim"}, ownFlags()...) {
 		if flags.given.Changed(flag) {
 			return job.Run{}, exit.Usagef("--%s: each rank of a job has its own, and rank 0 prints one table; leave it out", flag)
 		}
@@ -144,6 +149,46 @@ func prepareJob(args []string, stderr io.Writer) (job.Run, error) {
 			return o.record, o.Exit, o.Reason
 		},
 	}, nil
+}
+
+// runBoth does the run twice, once with its file here and once with it there.
+func (f *runFlags) runBoth(cmd *cobra.Command, o workload.Options) error {
+	if f.given.Changed("report") {
+		return exit.Usagef("--report: with --victim both there are two runs, and each has a report of its own; leave it out")
+	}
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return both.Do(cmd.Context(), both.Config{
+		Args: f.argsBut(append([]string{"victim"}, ownFlags()...)...), Dir: o.Output, Format: f.format, Stderr: cmd.ErrOrStderr(), Table: f.table.Print,
+	}, cmd.OutOrStdout())
+}
+
+// preparePeer checks flags of run that come from the host whose run this peer is to do.
+func preparePeer(args []string) (workload.Options, error) {
+	flags := &runFlags{}
+	run, options, err := parseRun(args, flags)
+	if err != nil {
+		return options, err
+	}
+	if verbose, _ := run.Flags().GetBool("verbose"); verbose { // there, where it goes
+		logMore()
+	}
+	for _, flag := range notForPeers() {
+		if flags.given.Changed(flag) {
+			return options, exit.Usagef("--%s: it is no flag for a peer, which has its own", flag)
+		}
+	}
+	if options.Scenario.Holder != "rdma" || flags.preset == workload.Everything {
+		return options, exit.Usagef("only the holder rdma has another host, and a peer does one run of it")
+	}
+	options.Peer = "the host that asks" // so that what no peer does is refused
+	if err := options.Validate(); err != nil {
+		return options, err
+	}
+	options.Peer = ""
+	collectLess()
+	return options, flags.status.Set(&options, nil, false)
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never

@@ -141,7 +141,7 @@ func (f *runFlags) fitsEverything() error {
 	if h := f.holder(); h != "" && !slices.ContainsFunc(holders, func(c scenario.Choice) bool { return c.Name == h }) {
 		return exit.Usagef("--holder %s: choose one of %s", h, names(holders))
 	}
-	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "v4l2-dev", "peer"}, otherParts()...) {
+	for _, flag := range append([]string{"scenario", "file", "file-offset", "file-length", "mutator", "dio-source", "v4l2-dev", "peer", "victim"}, otherParts()...) {
 		if f.given.Changed(flag) {
 			return exit.Usagef("--%s: the preset everything goes through all scenarios on scratch file systems; leave it out", flag)
 		}
@@ -153,6 +153,35 @@ func (f *runFlags) fitsEverything() error {
 	}
 	return nil
 }
+
+// ownFlags are those of what becomes of a run's result, which concern the command alone.
+func ownFlags() []string {
+	return []string{"output", "format", "report", "report-inconclusive", "perftest", "report_gbits"}
+}
+
+// notForPeers are the flags of the host that starts a run, whichever does it: a peer has its own, or none.
+func notForPeers() []string {
+	return append([]string{"peer", "victim", "ib-dev", "ib-port", "gid-index", "backend"}, ownFlags()...)
+}
+
+// forPeer are the flags that were given, for the peer that is to do the run.
+func (f *runFlags) forPeer() []string {
+	return f.argsBut(append(notForPeers(), "log-format")...)[1:]
+}
+
+// argsBut are the command run with the flags that were given, but for those of these names.
+func (f *runFlags) argsBut(names ...string) []string {
+	args := []string{"run"}
+	f.given.Visit(func(flag *pflag.Flag) {
+		if !slices.Contains(names, flag.Name) {
+			args = append(args, "--"+flag.Name+"="+flag.Value.String())
+		}
+	})
+	return args
+}
+
+// globalFlags are those of every command.
+func globalFlags() []string { return []string{"verbose", "log-format"} }
 
 // optionFlags are the flags that set one of workload's options each.
 type optionFlags struct {
@@ -199,6 +228,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.Verb, "verb", o.Verb, "RDMA operation: write, read by who has the file's region, or send, which is received into it; write-imm and send-imm, with an immediate; cas and fadd, compare-and-swap and fetch-and-add of 8 bytes")
 	flags.StringVar(&o.Backend, "backend", o.Backend, "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")
 	flags.StringVar(&o.Peer, "peer", o.Peer, "command that starts umemstress peer on the host that the bytes come from, such as 'ssh node2 umemstress peer' (default: this host alone)")
+	flags.StringVar(&o.Victim, "victim", o.Victim, "which host has the file and loses it: local; remote, where the peer does the run and sends its evidence; both, in two runs at once")
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
 	flags.StringVar(&o.PmemDevice, "pmem-dev", o.PmemDevice, "empty device of persistent memory, such as /dev/pmem0, that --fs ext4-dax and xfs-dax are made on: it is overwritten")
 	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")

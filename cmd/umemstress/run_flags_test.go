@@ -74,3 +74,55 @@ func TestDatagramFlags(t *testing.T) {
 		}
 	}
 }
+
+// A peer that does a run makes of the flags what the host does that starts it, but for what is each host's own.
+func TestPeerFlags(t *testing.T) {
+	args := []string{"--preset", "customer", "-q", "3", "-d", "mlx5_0", "-i", "2", "-o", "out", "--file-size", "8M", "-b=false", "--peer", "ssh node2", "--victim", "remote", "--allow-crash", "--observe", "off"}
+	here, err := parseRunFlags(t, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	var f runFlags
+	f.register(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	there, err := preparePeer(f.forPeer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there.Device != "" || there.Output != "" || there.Peer != "" || there.Victim != workload.VictimLocal || there.Port != 1 {
+		t.Errorf("it has the other host's: %+v", there)
+	}
+	if there.Scenario != here.Scenario || there.QueuePairs != 3 || there.FileBytes != 8<<20 || there.Bidirectional || there.Duration != here.Duration || !there.AllowCrash || there.Observe != workload.ObserveOff {
+		t.Errorf("%+v, want %+v", there, here)
+	}
+	for _, flag := range notForPeers() {
+		if flag == "report_gbits" || flag == "perftest" {
+			continue // of no value
+		}
+		if _, err := preparePeer([]string{"--" + flag + "=1"}); exit.Code(err) != exit.Usage {
+			t.Errorf("--%s for a peer: %v", flag, err)
+		}
+	}
+	if _, err := preparePeer([]string{"--holder", "dio"}); exit.Code(err) != exit.Usage {
+		t.Errorf("another holder for a peer: %v", err)
+	}
+}
+
+// Whatever flags a peer is told, it has options that can be run, or says that they are wrong.
+func FuzzPeerFlags(f *testing.F) {
+	for _, seed := range []string{"", "--qp=2\n--verb=fadd", "--preset=everything", "--output=/etc", "--\n--peer=x", "--duration=-1\n--seed=x", "-vvv", "--help"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, flags string) {
+		o, err := preparePeer(strings.Split(flags, "\n"))
+		if err != nil {
+			return
+		}
+		if err := o.Validate(); err != nil || o.Output != "" || o.Peer != "" || o.Victim != workload.VictimLocal || o.Scenario.Holder != "rdma" {
+			t.Errorf("%q: %v, %+v", flags, err, o)
+		}
+	})
+}

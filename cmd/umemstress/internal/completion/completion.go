@@ -45,6 +45,7 @@ func flags() map[string]choices {
 		"by":         words(string(provoke.Madvise), string(provoke.Memcg)),
 		"backend":    words("auto", "uverbs", "ibverbs"),
 		"report":     words("junit=", "ktap="),
+		"victim":     words(workload.VictimLocal, workload.VictimRemote, workload.VictimBoth),
 		"mutator":    words(workload.MutatorSelf, workload.MutatorChild),
 		"observe":    words(workload.ObserveAuto, workload.ObserveOff, workload.ObserveRequire),
 

@@ -15,16 +15,18 @@ import (
 )
 
 // Command is umemstress peer, of this version of the program.
-func Command(version string, noArguments cobra.PositionalArgs) *cobra.Command {
+func Command(version string, prepare Prepare, noArguments cobra.PositionalArgs) *cobra.Command {
 	config := remote.Config{Version: version}
+	does := victim{prepare: prepare, own: &config}
 	var manager bool
 	cmd := &cobra.Command{
 		Use:   "peer",
 		Short: "Be the other host of a run --peer, over stdin and stdout",
 		Long: `Has an RDMA device of this host move the bytes of a run on another one: the
 anonymous region is here, the file's is there. That run starts it, as its --peer says, and
-it does what comes on its standard input until that ends. Nothing listens: what starts it,
-such as ssh, says who may.`,
+it does what comes on its standard input until that ends. For a run --victim remote it is the
+other way round: this host does the run, has the file, and sends the evidence. Nothing listens:
+what starts it, such as ssh, says who may.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -42,6 +44,7 @@ such as ssh, says who may.`,
 			if err := handover.For(config.Device, rdma.Backend(config.Backend), manager); err != nil {
 				return err
 			}
+			config.Run = does.run
 			return remote.Serve(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), config)
 		},
 	}
@@ -50,6 +53,7 @@ such as ssh, says who may.`,
 	flags.IntVarP(&config.Port, "ib-port", "i", 0, "port of the device (default: the first active one)")
 	flags.IntVarP(&config.GIDIndex, "gid-index", "x", rdma.AutoGID, "index of the port's GID (default: chosen)")
 	flags.StringVar(&config.Backend, "backend", string(rdma.AutoBackend), "how verbs reach the device: auto, uverbs (soft-RoCE alone) or ibverbs (rdma-core's library)")
+	flags.StringVarP(&does.output, "output", "o", "", "directory for the evidence of a run --victim remote, until the other host has all of it (default: ./umemstress-TIME)")
 	flags.BoolVarP(&manager, "rdma-cm", "R", false, "be ready for a run that connects by the connection manager (--rdma-cm)")
 	return cmd
 }
