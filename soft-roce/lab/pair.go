@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"umemstress/soft-roce/lab/internal/host"
 	"umemstress/soft-roce/lab/internal/proto"
@@ -31,9 +32,13 @@ const (
 // at the end of its input.
 const PeerCommand = "exec 3<>" + proto.PeerDevice + "; cat <&3 & there=$!; exec >&-; cat >&3; kill $there 2>/dev/null"
 
+// hearsOfDeath is how long the first guest's program may take to end by itself when the second guest's kernel has died.
+const hearsOfDeath = 15 * time.Second
+
 // RunPair boots two guests on one network, each with the link rxe0 over it. The result is that
 // of the first one's program, with whose end the second guest ends, too. The second one's program
-// speaks with PeerCommand of the first one by its standard input and output, and has neither of its own.
+// speaks with PeerCommand of the first one by its standard input and output, and has neither of its own. The death of the
+// second one's kernel is an Oops of the result where the first one's program has ended after it.
 func RunPair(ctx context.Context, first, second Config) (Result, error) {
 	wire, otherWire, err := socketPair("the network")
 	if err != nil {
@@ -50,21 +55,32 @@ func RunPair(ctx context.Context, first, second Config) (Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var other sync.WaitGroup
+	var died *CrashError
+	ended := make(chan struct{}) // of the first one
 	other.Go(func() {
 		defer here.Close()
 		defer otherWire.Close()
 		result, err := Run(ctx, second)
+		if died = result.Oops; died == nil {
+			errors.As(err, &died)
+		}
 		switch {
 		case ctx.Err() != nil: // the first one's program has ended
+			died = nil
+		case died != nil:
+			select { // it hears of it by the end of the line to its peer
+			case <-ended:
+			case <-time.After(hearsOfDeath):
+				cancel(fmt.Errorf("the second guest: %w", died))
+			}
 		case err != nil:
 			cancel(fmt.Errorf("the second guest: %w", err))
-		case result.Oops != nil:
-			cancel(fmt.Errorf("the second guest: %w", result.Oops))
 		default: // of which the first one's program hears, and goes by it
 			host.Log(second.Log).Warnf("lab: the second guest's program ended with %d before the first one's", result.ExitCode)
 		}
 	})
 	result, err := Run(ctx, first)
+	close(ended)
 	cause := context.Cause(ctx)
 	cancel(nil)
 	other.Wait()
@@ -72,6 +88,9 @@ func RunPair(ctx context.Context, first, second Config) (Result, error) {
 	_, _ = wire.Close(), there.Close()
 	if errors.Is(err, context.Canceled) && cause != nil && !errors.Is(cause, context.Canceled) {
 		return Result{}, cause
+	}
+	if err == nil && result.Oops == nil && died != nil {
+		result.Oops = &CrashError{Reason: "the second one's: " + died.Reason, Serial: died.Serial}
 	}
 	return result, err
 }
