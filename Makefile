@@ -246,9 +246,11 @@ lockdown: $(GUEST_NEEDS)
 lab-test: $(HOST_NEEDS)
 	$(GO) test -tags lab -count=1 -timeout 10m -p 1 ./soft-roce/lab/... ./probes/journal
 
-# A run on two hosts: the bytes that one guest's device brings into the other's file are lost there.
+# Runs on two hosts: the bytes that one guest's device brings into the other's file are lost there, of the first guest's file
+# in datagrams, and of the second one's, which does the run then, over connections of the connection manager.
 pair: $(HOST_NEEDS)
-	$(UMEM) lab run --kernel 5.10 --hosts 2 --cpus 1 -- --file-size 4M --anon-size 4M --qp 2 --bidirectional --verb send --output $(TESTS)/pair-$$$$; [ $$? = 12 ]
+	$(UMEM) lab run --kernel 5.10 --hosts 2 --cpus 1 -- --file-size 4M --anon-size 4M --qp 2 --bidirectional --verb send --connection UD --srq --output $(TESTS)/pair-$$$$; [ $$? = 12 ]
+	$(UMEM) lab run --kernel 5.10 --hosts 2 --cpus 1 -- --file-size 4M --anon-size 4M --qp 2 --bidirectional --verb send --rdma-cm --victim remote --output $(TESTS)/pair-$$$$-victim; [ $$? = 12 ]
 
 # The cells of the matrix that are marked quick, and all of them.
 subset: $(HOST_NEEDS)

@@ -33,7 +33,6 @@ func TestVictimRemote(t *testing.T) {
 	for _, more := range [][]string{
 		{"--scenario", scenario, "--bidirectional", "-n", "128", "-q", "2", "--mr", "4"},
 		{"--scenario", scenario, "--verb", "read", "--release", "kill"},
-		{"--scenario", scenario, "-c", "UD", "--verb", "send", "--srq"},
 	} {
 		theirs := filepath.Join(t.TempDir(), "theirs")
 		r, _ := ran(t, append(more, "--ib-dev", hereDevice, "--victim", "remote", "--peer", peerCommand(t, "--output", theirs), "--observe", "require",
@@ -48,23 +47,15 @@ func TestVictimRemote(t *testing.T) {
 			t.Errorf("%q: the peer keeps evidence that is here: %v", more, err)
 		}
 	}
-	// The kernel's own answer about ext4, whatever it is.
-	r, code := ran(t, asVictim(t, "--scenario", "rdma/ext4/pageout/none", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if string(r.Verdict) != *expectVerdict || code != r.Verdict.ExitCode() {
-		t.Errorf("%s (%s), exit code %d, want %s", r.Verdict, r.Reason, code, *expectVerdict)
-	}
-	for _, wrong := range []struct {
-		flag, says string
-		code       int
-	}{
-		{"--file=/proc/nosuch", "the peer on " + host + ": ", exit.Usage},
-		{"--scratch-dir=/nosuch", "the peer on " + host + ": make the scratch file in /nosuch", exit.Failed},
-	} {
-		out := filepath.Join(t.TempDir(), "evidence")
-		_, stderr, code := outcome(t, small(asVictim(t, wrong.flag, "-o", out)...)...)
-		if code != wrong.code || !strings.Contains(stderr, wrong.says) {
-			t.Errorf("%s: exit code %d, %s; want %d, %q", wrong.flag, code, stderr, wrong.code, wrong.says)
+	if want != *expectVerdict { // so that no other run has told what this kernel says to ext4
+		r, code := ran(t, asVictim(t, "--scenario", "rdma/ext4/pageout/none", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if string(r.Verdict) != *expectVerdict || code != r.Verdict.ExitCode() {
+			t.Errorf("%s (%s), exit code %d, want %s", r.Verdict, r.Reason, code, *expectVerdict)
 		}
+	}
+	_, stderr, code := outcome(t, small(asVictim(t, "--file=/proc/nosuch", "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+	if code != exit.Usage || !strings.Contains(stderr, "the peer on "+host+": --file /proc/nosuch") {
+		t.Errorf("a file that cannot be made there: exit code %d, %s", code, stderr)
 	}
 	if after := leftovers(t); after != before {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
@@ -147,7 +138,7 @@ func TestVictimDies(t *testing.T) {
 		if code := ended(t, cmd); code != c.code || !strings.Contains(watch.text.String(), c.says) {
 			t.Errorf("%v of %s: exit code %d, want %d, %q: %s", c.signal, c.who, code, c.code, c.says, &watch.text)
 		}
-		if r, err := evidence.Load(dir); err != nil || r.Victim == nil || len(r.Phases) < 2 {
+		if r, err := evidence.Load(dir); err != nil || r.Victim == nil || len(r.Phases) < 1 {
 			t.Errorf("%v of %s: its evidence: %v", c.signal, c.who, err)
 		}
 		wantNoPeers(t)
