@@ -85,7 +85,7 @@ func newLabRun(cmd *cobra.Command, args []string, hosts int) (*labRun, error) {
 	}
 	if l.flags.preset != workload.Everything {
 		valid := l.options
-		if hosts == 2 {
+		if hosts == 2 && valid.Scenario.Holder == "rdma" { // what else there is has none, as withPeer says
 			valid.Peer = cmp.Or(valid.Peer, lab.PeerCommand)
 		}
 		if err := valid.Validate(); err != nil {
