@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"umemstress/workload/evidence"
@@ -62,6 +63,7 @@ type Caller struct {
 	w       io.Writer
 	replies *io.PipeReader
 	heard   *io.PipeWriter
+	asked   atomic.Int32  // requests that are not answered
 	kept    chan struct{} // closed when it has all of the evidence
 	silent  chan struct{} // closed when it has hung up, and nothing that came before is still to be heard
 
@@ -113,6 +115,10 @@ func (c *Caller) hear(lines <-chan []byte) {
 				}
 				isKept = true
 			default:
+				if c.asked.Add(-1) < 0 { // which would wait for ever for who asked, and the end of the line with it
+					c.hangUp(noRequest(line, errOrder))
+					continue
+				}
 				_, _ = c.heard.Write(line) // nobody waits for it any more: that was said
 			}
 		}
@@ -179,6 +185,7 @@ func (c *Caller) End(err error) bool {
 type asking struct{ *Caller }
 
 func (a asking) Write(line []byte) (int, error) {
+	a.asked.Add(1)
 	return len(line), a.tell(told{Ask: bytes.TrimSpace(line)})
 }
 
