@@ -202,7 +202,7 @@ type dirtyRelease struct {
 	Paused   uint32
 	Stack    int32
 	Known    uint32
-	Pad      uint32
+	Siw      uint32
 }
 
 type dirtyReleaseEvent struct {
@@ -333,6 +333,14 @@ const (
 	dirtyProgResumeFentry               = "resume_fentry"
 	dirtyProgResumeFexit                = "resume_fexit"
 	dirtyProgResumeKprobe               = "resume_kprobe"
+	dirtyProgSiwEnterFentry             = "siw_enter_fentry"
+	dirtyProgSiwEnterKprobe             = "siw_enter_kprobe"
+	dirtyProgSiwGetEnterKprobe          = "siw_get_enter_kprobe"
+	dirtyProgSiwGetLeaveKprobe          = "siw_get_leave_kprobe"
+	dirtyProgSiwLeaveFexit              = "siw_leave_fexit"
+	dirtyProgSiwLeaveKprobe             = "siw_leave_kprobe"
+	dirtyProgSiwRegisterEnterKprobe     = "siw_register_enter_kprobe"
+	dirtyProgSiwRegisterLeaveKprobe     = "siw_register_leave_kprobe"
 	dirtyProgStripFolioKprobe           = "strip_folio_kprobe"
 	dirtyProgStripPageKprobe            = "strip_page_kprobe"
 	dirtyProgStrippedFolioFexit         = "stripped_folio_fexit"
@@ -496,6 +504,14 @@ type dirtyProgramSpecs struct {
 	ResumeFentry               *ebpf.ProgramSpec `ebpf:"resume_fentry"`
 	ResumeFexit                *ebpf.ProgramSpec `ebpf:"resume_fexit"`
 	ResumeKprobe               *ebpf.ProgramSpec `ebpf:"resume_kprobe"`
+	SiwEnterFentry             *ebpf.ProgramSpec `ebpf:"siw_enter_fentry"`
+	SiwEnterKprobe             *ebpf.ProgramSpec `ebpf:"siw_enter_kprobe"`
+	SiwGetEnterKprobe          *ebpf.ProgramSpec `ebpf:"siw_get_enter_kprobe"`
+	SiwGetLeaveKprobe          *ebpf.ProgramSpec `ebpf:"siw_get_leave_kprobe"`
+	SiwLeaveFexit              *ebpf.ProgramSpec `ebpf:"siw_leave_fexit"`
+	SiwLeaveKprobe             *ebpf.ProgramSpec `ebpf:"siw_leave_kprobe"`
+	SiwRegisterEnterKprobe     *ebpf.ProgramSpec `ebpf:"siw_register_enter_kprobe"`
+	SiwRegisterLeaveKprobe     *ebpf.ProgramSpec `ebpf:"siw_register_leave_kprobe"`
 	StripFolioKprobe           *ebpf.ProgramSpec `ebpf:"strip_folio_kprobe"`
 	StripPageKprobe            *ebpf.ProgramSpec `ebpf:"strip_page_kprobe"`
 	StrippedFolioFexit         *ebpf.ProgramSpec `ebpf:"stripped_folio_fexit"`
@@ -741,6 +757,14 @@ type dirtyPrograms struct {
 	ResumeFentry               *ebpf.Program `ebpf:"resume_fentry"`
 	ResumeFexit                *ebpf.Program `ebpf:"resume_fexit"`
 	ResumeKprobe               *ebpf.Program `ebpf:"resume_kprobe"`
+	SiwEnterFentry             *ebpf.Program `ebpf:"siw_enter_fentry"`
+	SiwEnterKprobe             *ebpf.Program `ebpf:"siw_enter_kprobe"`
+	SiwGetEnterKprobe          *ebpf.Program `ebpf:"siw_get_enter_kprobe"`
+	SiwGetLeaveKprobe          *ebpf.Program `ebpf:"siw_get_leave_kprobe"`
+	SiwLeaveFexit              *ebpf.Program `ebpf:"siw_leave_fexit"`
+	SiwLeaveKprobe             *ebpf.Program `ebpf:"siw_leave_kprobe"`
+	SiwRegisterEnterKprobe     *ebpf.Program `ebpf:"siw_register_enter_kprobe"`
+	SiwRegisterLeaveKprobe     *ebpf.Program `ebpf:"siw_register_leave_kprobe"`
 	StripFolioKprobe           *ebpf.Program `ebpf:"strip_folio_kprobe"`
 	StripPageKprobe            *ebpf.Program `ebpf:"strip_page_kprobe"`
 	StrippedFolioFexit         *ebpf.Program `ebpf:"stripped_folio_fexit"`
@@ -834,6 +858,14 @@ func (p *dirtyPrograms) Close() error {
 		p.ResumeFentry,
 		p.ResumeFexit,
 		p.ResumeKprobe,
+		p.SiwEnterFentry,
+		p.SiwEnterKprobe,
+		p.SiwGetEnterKprobe,
+		p.SiwGetLeaveKprobe,
+		p.SiwLeaveFexit,
+		p.SiwLeaveKprobe,
+		p.SiwRegisterEnterKprobe,
+		p.SiwRegisterLeaveKprobe,
 		p.StripFolioKprobe,
 		p.StripPageKprobe,
 		p.StrippedFolioFexit,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -241,4 +242,42 @@ func testWithoutFunnel(t *testing.T) {
 	if events := w.delivered(t); len(events) != 1 || events[0].Filesystem != "ext4" || events[0].Pages != 64 {
 		t.Errorf("events %+v", events)
 	}
+}
+
+// Where siw has a umem, its own release is around that of the umem, which has the pages and the region then. The one of siw is made
+// up: no kernel here has such a siw.
+func TestReleaseOfSiwContains(t *testing.T) {
+	const pages = 16
+	p := mapAnyFile(t, filepath.Join(mountTmpfs(t), "region"), pages)
+	pd := openPD(t)
+	w := attach(t, Options{Kinds: []event.Kind{event.Pinned, event.Released}})
+	w.read(t)
+	p.register(t, pd)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	id := uint32(unix.Gettid())
+	around := dirtyRelease{
+		Run:     dirtyEvent{Kind: dirtyKindKIND_DIRTIED, Holder: dirtyHolderHOLDER_UMEM, Pid: uint32(unix.Getpid()), Tid: id},
+		Mapping: 1, Stack: -1, Siw: 1, Region: 1 << 63,
+	}
+	check(t, errors.Join(w.coll.Maps[dirtyMapReleases].Put(id, around), w.coll.Variables[dirtyVarActive].Set(uint64(1))))
+	p.release(t)
+	var left dirtyRelease
+	if w.coll.Maps[dirtyMapReleases].Lookup(id, &left) == nil {
+		t.Errorf("a release is left: %+v", left)
+	}
+	want := event.Count{Inode: p.inode, Filesystem: "tmpfs", DirtiedPages: pages, UnannouncedPages: pages, DirtiedFolios: pages}
+	if got := w.counted(t, p.inode); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	var ended []event.Event
+	for _, e := range w.delivered(t) {
+		if e.Kind == event.Released {
+			ended = append(ended, e)
+		}
+	}
+	if len(ended) != 1 || ended[0].Inode != p.inode || ended[0].Pages != pages || ended[0].End.Unseen {
+		t.Errorf("released: %+v", ended)
+	}
+	w.wantLost(t, event.Lost{})
 }

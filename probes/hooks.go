@@ -25,7 +25,8 @@ type hook struct {
 	// optional hooks tell more; of the others, one that is missing would make a session
 	// that sees nothing.
 	optional bool
-	// rare hooks are in a module that few machines have, and that those load when they start.
+	// rare hooks are in a module that few machines have, and that those load when they start. An optional
+	// one is left out, and not waited for, where the module is not loaded when a session begins.
 	rare bool
 	// protocol names that of sockets without which the kernel has none of the sites' functions: it is
 	// either built in or not there (net/core/sock.c, proto_register).
@@ -71,6 +72,8 @@ type table struct {
 	// 5.12 the release of a umem calls unpin_user_pages_dirty_lock for each page), and the
 	// outermost one has the pages.
 	releases map[string]hook
+	// others has, by holder, where else pages of its kind are let go of, by a driver of its own way.
+	others map[string]hook
 	// dirtied is the funnel that every page of every file system passes. Releases
 	// call it under the page's lock, so that page and file are at rest.
 	dirtied hook
@@ -86,7 +89,7 @@ type table struct {
 
 func stock() table {
 	return table{
-		releases: stockReleases(), dirtied: stockDirtied(), submitted: stockSubmitted(), pinned: stockPinned(), kinds: stockKinds(),
+		releases: stockReleases(), others: stockOthers(), dirtied: stockDirtied(), submitted: stockSubmitted(), pinned: stockPinned(), kinds: stockKinds(),
 		methods: methods,
 	}
 }
@@ -267,6 +270,9 @@ func (t table) hooksFor(holders []string, kinds []event.Kind) []hook {
 	var hooks []hook
 	for _, holder := range holders {
 		hooks = append(hooks, t.releases[holder])
+		if h, lets := t.others[holder]; lets {
+			hooks = append(hooks, h)
+		}
 	}
 	hooks = append(hooks, t.dirtied)
 	for _, holder := range holders {
@@ -324,6 +330,11 @@ func HoldersHere() []string {
 func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return path == "" || err == nil
+}
+
+// present leaves out the optional hooks in modules that few machines have, and this one has not now.
+func present(hooks []hook) []hook {
+	return slices.DeleteFunc(hooks, func(h hook) bool { return h.optional && h.rare && findModule(h.module) == module{} })
 }
 
 // haveProtocol tells whether the kernel has sockets of the protocol; so it does where it does not say.

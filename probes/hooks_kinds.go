@@ -5,6 +5,30 @@ import "umemstress/probes/event"
 func losesPins(l *event.Lost) *uint64   { return &l.Pins }
 func losesStrips(l *event.Lost) *uint64 { return &l.Strips }
 
+// stockOthers has siw, which up to 6.7 has no umem (siw.h). A session that watches umems watches it, too.
+func stockOthers() map[string]hook {
+	return map[string]hook{
+		event.HolderUmem: {
+			purpose: "release of a region of siw", module: "siw", optional: true, rare: true,
+			without: "no page can be told to have been dirtied by the release of a region of siw, which up to Linux 6.7 has no umem",
+			sites:   []site{callSite("siw_umem_release", "all; since 6.8 it calls the release of a umem", "siw")},
+		},
+	}
+}
+
+// siwPinned is the registration, and the part of it that pins.
+func siwPinned() hook {
+	pins := site{symbol: "siw_umem_get", kernels: "all; since 6.8 it calls what pins a umem", kprobe: "siw_get_enter_kprobe", kretprobe: "siw_get_leave_kprobe"}
+	return hook{
+		purpose: "registration of a region with siw", module: "siw", optional: true, rare: true, loses: losesPins,
+		without: "no region of siw is seen to be pinned or refused, and every one that is released was pinned before",
+		sites: []site{{
+			symbol: "siw_reg_user_mr", kernels: "all",
+			kprobe: "siw_register_enter_kprobe", kretprobe: "siw_register_leave_kprobe", also: &pins,
+		}},
+	}
+}
+
 // ofFindVMA came with bpf_find_vma (7c7e3d31e785, kernel/bpf/mmap_unlock_work.h), which lets go of
 // the mmap lock by it.
 const ofFindVMA = "mmap_unlock_irq_work"
@@ -84,6 +108,7 @@ func stockKinds() map[event.Kind][]hook {
 					{symbol: "ib_umem_get", kernels: "up to 5.16", kprobe: "umem_get_enter_kprobe", kretprobe: "umem_get_leave_kprobe"},
 				},
 			},
+			siwPinned(),
 			{
 				purpose: "list of RDMA regions", module: "ib_core", optional: true, loses: losesPins,
 				without: "a region that was pinned before is only recognised when it is released",

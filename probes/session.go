@@ -124,7 +124,7 @@ func attachBy(t table, opts Options) (*Session, error) {
 		opts: opts, table: t, spec: spec, coll: coll,
 		undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{}),
 	}
-	s.attach(s.attacher(cache, types), t.hooksFor(opts.Holders, opts.Kinds))
+	s.attach(s.attacher(cache, types), present(t.hooksFor(opts.Holders, opts.Kinds)))
 	s.symbols.inherit()
 	err = s.complete(types, os.DirFS("/sys"), opts.AnyRelease)
 	if err == nil {

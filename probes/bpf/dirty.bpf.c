@@ -25,6 +25,7 @@
 #include "folio.h"
 #include "release.h"
 #include "pin.h"
+#include "siw.h"
 #include "reader.h"
 #include "restrack.h"
 #include "queue.h"

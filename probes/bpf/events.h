@@ -5,7 +5,7 @@
 /* Who holds the pages. Several may be watched at once. */
 enum holder {
 	HOLDER_NONE = 0,     /* not known: of what a worker did to a file that nobody was seen to pin */
-	HOLDER_UMEM = 1,     /* RDMA region: ib_umem_release */
+	HOLDER_UMEM = 1,     /* RDMA region: ib_umem_release, or siw_umem_release */
 	HOLDER_DIO = 2,      /* direct read: __bio_release_pages */
 	HOLDER_VMWRITEV = 3, /* process_vm_writev: unpin_user_pages_dirty_lock */
 	HOLDER_VMCI = 4,     /* VMCI queue pair: vmci_qp_broker_detach */
@@ -152,14 +152,14 @@ struct release {
 	__u64 next;        /* the index that would continue the run */
 	__u64 frame;       /* the release's place on the stack, if it was entered by a kprobe */
 	__u64 buffered;    /* not 0: the file's dirty pages must have buffers */
-	__u64 region;      /* the struct ib_umem */
+	__u64 region;      /* the struct ib_umem, or the struct siw_umem */
 	__u64 number;      /* see as_number */
 	__u32 muted;       /* the filter passes over the run's file */
 	__u32 window;      /* of a call that pins, too: see paused */
 	__u32 paused;      /* what is dirtied now is not by the release */
 	__s32 stack;       /* from its entry; NO_STACK: none was taken there */
 	__u32 known;       /* the owner is, whatever the file */
-	__u32 pad;
+	__u32 siw;         /* it is siw's own: see siw.h */
 };
 
 /* All 0: pages that had been detached. */
@@ -222,7 +222,7 @@ struct {
 	__type(value, struct release);
 } releases SEC(".maps");
 
-/* Memory being pinned, by thread id, and RDMA regions that are, by struct ib_umem. */
+/* Memory being pinned, by thread id, and RDMA regions that are, by struct ib_umem or siw_umem. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

@@ -167,6 +167,10 @@ struct ib_device {
 	char name[64];
 } __core;
 
+struct ib_pd {
+	struct ib_device *device;
+} __core;
+
 /* include/rdma/restrack.h */
 enum rdma_restrack_type {
 	RDMA_RESTRACK_MR = 4,

@@ -290,6 +290,8 @@ int umem_get_leave_kprobe(struct pt_regs *ctx)
 	return pin ? umem_got(pin, PT_REGS_RC(ctx)) : 0;
 }
 
+static __always_inline void read_siw_umem(struct region *region, __u64 umem);
+
 /* tell_released is called at the end of a umem's release, while its task has the region's
  * record. What nobody saw pinned is told if it dirtied pages of a file: from the umem's own
  * words alone, anonymous memory looks the same. */
@@ -335,6 +337,9 @@ static __always_inline void tell_released(struct release *release)
 	}
 	if (pin) {
 		told->region = pin->region;
+	} else if (release->siw) {
+		told->event.state |= RELEASE_UNSEEN;
+		read_siw_umem(&told->region, umem);
 	} else {
 		told->event.state |= RELEASE_UNSEEN;
 		__builtin_memset(&told->region, 0, sizeof(told->region));

@@ -34,6 +34,13 @@ static __always_inline int stale(const struct release *release, enum holder hold
 	return release->run.holder == holder || (frame && release->frame && frame >= release->frame);
 }
 
+/* contains tells that a release is siw's and has dirtied nothing, so that the one which it now calls
+ * is of the umem that it consists of: see siw.h. */
+static __always_inline int contains(const struct release *release, enum holder holder)
+{
+	return release->siw && release->run.holder == holder && !release->seen.dirtied && !release->run.pages;
+}
+
 /* begin enters a release in the name of the owner, or, if that is no process, of the current
  * one. 0: it is part of another one, or there is no room for it. */
 static __always_inline struct release *begin(void *ctx, enum holder holder, __u64 frame, struct owner *owner)
@@ -42,10 +49,12 @@ static __always_inline struct release *begin(void *ctx, enum holder holder, __u6
 	struct release *outer = bpf_map_lookup_elem(&releases, &tid), *fresh;
 
 	if (outer) {
-		if (!stale(outer, holder, frame))
+		if (contains(outer, holder))
+			outer->region = 0;
+		else if (!stale(outer, holder, frame))
 			return 0;
-		/* What the task dirtied since may not be the release's. */
-		__sync_fetch_and_add(&lost_releases, 1);
+		else /* What the task dirtied since may not be the release's. */
+			__sync_fetch_and_add(&lost_releases, 1);
 		end_release(outer);
 	}
 	if (bpf_map_update_elem(&releases, &tid, &no_release, BPF_NOEXIST) ||
@@ -90,7 +99,7 @@ static __always_inline int leave(enum holder holder, __u64 frame)
 /* void ib_umem_release(struct ib_umem *), and __ib_umem_release. The stack is taken
  * here, since it leads to the caller: one taken inside ends where a kretprobe waits for
  * the return, on 5.10. */
-static __always_inline int enter_umem(void *ctx, __u64 umem, __u64 frame)
+static __always_inline int enter_umem(void *ctx, __u64 umem, __u64 frame, __u32 siw)
 {
 	struct pin *pin = bpf_map_lookup_elem(&pins, &umem);
 	struct owner owner = {};
@@ -108,13 +117,14 @@ static __always_inline int enter_umem(void *ctx, __u64 umem, __u64 frame)
 		return 0;
 	release->stack = take_stack(ctx);
 	release->region = want_regions ? umem : 0;
+	release->siw = siw;
 	return 0;
 }
 
 SEC("fentry")
 int BPF_PROG(umem_enter_fentry, void *umem)
 {
-	return enter_umem(ctx, (__u64)umem, 0);
+	return enter_umem(ctx, (__u64)umem, 0, 0);
 }
 
 SEC("fexit")
@@ -126,7 +136,7 @@ int umem_leave_fexit(void *ctx)
 SEC("kprobe")
 int umem_enter_kprobe(struct pt_regs *ctx)
 {
-	return enter_umem(ctx, PT_REGS_PARM1(ctx), PT_REGS_SP(ctx));
+	return enter_umem(ctx, PT_REGS_PARM1(ctx), PT_REGS_SP(ctx), 0);
 }
 
 SEC("kretprobe")
