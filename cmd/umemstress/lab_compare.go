@@ -191,7 +191,8 @@ func checkCompared(given []string) error {
 	return nil
 }
 
-// selected are the scenarios to run, in the matrix's order, and then others that were named.
+// selected are the scenarios to run, in the matrix's order, and then others that were named. Those over soft-iWARP, which
+// few kernels have, are the matrix's alone.
 func (f *compareFlags) selected() ([]string, error) {
 	expectations, err := matrix.Expected()
 	if err != nil {
@@ -199,7 +200,8 @@ func (f *compareFlags) selected() ([]string, error) {
 	}
 	var known, scenarios []string
 	for _, e := range expectations {
-		if !slices.Contains(known, e.Scenario) && (e.Quick || !f.subset) {
+		_, overSiw := matrix.OverSiw(e.Scenario)
+		if !overSiw && !slices.Contains(known, e.Scenario) && (e.Quick || !f.subset) {
 			known = append(known, e.Scenario)
 		}
 	}

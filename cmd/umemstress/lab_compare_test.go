@@ -64,6 +64,9 @@ func TestCompareSelection(t *testing.T) {
 	}
 	var all, quick []string
 	for _, e := range expectations {
+		if strings.HasPrefix(e.Scenario, "rdma-siw/") {
+			continue // which hardly any kernel has
+		}
 		if !slices.Contains(all, e.Scenario) {
 			all = append(all, e.Scenario)
 		}

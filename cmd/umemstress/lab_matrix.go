@@ -181,6 +181,7 @@ func runCells(cmd *cobra.Command, m matrix.Matrix) (*matrix.Result, error) {
 // than the rate limit of the kernel's log and little enough for an emulated CPU. The guest may die:
 // that is a result.
 func matrixCommand(executable, scenario, dir string) []string {
+	scenario, overSiw := matrix.OverSiw(scenario)
 	command := []string{
 		executable, "run", "--preset", "quick", "--scenario", scenario,
 		"--file-size", "4M", "--anon-size", "4M", "--observe", "require", "--allow-crash",
@@ -188,6 +189,10 @@ func matrixCommand(executable, scenario, dir string) []string {
 	}
 	if s, err := workload.Scenarios().Parse(scenario); err == nil && workload.NeedsPmem(s) {
 		command = append(command, "--pmem-dev", lab.PmemDevice)
+	}
+	if overSiw {
+		command = append(command, "--ib-dev", matrix.SiwDevice, "--rdma-cm")
+		command = append([]string{"sh", "-ec", matrix.WithSiw, "sh"}, command...)
 	}
 	return command
 }

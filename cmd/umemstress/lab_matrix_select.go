@@ -115,9 +115,28 @@ func (f *matrixFlags) withKernels(columns []matrix.Column, from kernelSource) (f
 				logrus.Warnf("%s and %s are the same kernel here, %s", other.Name, column.Name, other.Kernel.Release)
 			}
 		}
+		if column, err = withoutSiw(column); err != nil {
+			return nil, err
+		}
 		found = append(found, column)
 	}
 	return found, nil
+}
+
+// withoutSiw leaves out the cells over soft-iWARP where the kernel was built without that.
+func withoutSiw(column matrix.Column) (matrix.Column, error) {
+	over := func(e matrix.Expectation) bool { _, is := matrix.OverSiw(e.Scenario); return is }
+	if !slices.ContainsFunc(column.Cells, over) {
+		return column, nil
+	}
+	err := column.Kernel.CheckSiw()
+	var lacks interface{ HostLacks() bool }
+	if errors.As(err, &lacks) && lacks.HostLacks() {
+		logrus.Warnf("left out: the cells over soft-iWARP: %v", err)
+		column.Cells = slices.DeleteFunc(slices.Clone(column.Cells), over)
+		err = nil
+	}
+	return column, err
 }
 
 // telling says whether cells are left out that others tell of: where neither all of them nor

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,6 +218,38 @@ func TestMatrixCommand(t *testing.T) {
 	}
 }
 
+// What runs over soft-iWARP is the same of the device that is made for it, connected by the manager.
+func TestMatrixCommandOverSiw(t *testing.T) {
+	args := matrixCommand("/bin/umemstress", "rdma-siw/xfs/none/none", "/srv/out/x")
+	at := slices.Index(args, "/bin/umemstress")
+	if at != 4 || args[2] != matrix.WithSiw {
+		t.Fatalf("%q", args)
+	}
+	var f runFlags
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.register(flags)
+	if err := flags.Parse(args[at+2:]); err != nil {
+		t.Fatal(err)
+	}
+	o, err := f.options()
+	if err != nil || o.Scenario.String() != "rdma/xfs/none/none" || o.Device != matrix.SiwDevice || !o.Manager {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// A kernel that was built without soft-iWARP has its other cells.
+func TestMatrixWithoutSiw(t *testing.T) {
+	column := matrix.Column{Name: "here", Cells: []matrix.Expectation{{Scenario: "rdma-siw/xfs/none/none"}, {Scenario: "rdma/xfs/none/none"}}}
+	column.Kernel.Modules = filepath.Join(t.TempDir(), "lib/modules/1.0")
+	if err := os.MkdirAll(column.Kernel.Modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	left, err := withoutSiw(column)
+	if err != nil || len(left.Cells) != 1 || left.Cells[0].Scenario != "rdma/xfs/none/none" || len(column.Cells) != 2 {
+		t.Errorf("%+v, %v; of %+v", left.Cells, err, column.Cells)
+	}
+}
+
 // Every expectation is of a scenario that makes sense.
 func TestExpectationsAreOfScenarios(t *testing.T) {
 	expectations, err := matrix.Expected()
@@ -224,7 +257,8 @@ func TestExpectationsAreOfScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range expectations {
-		if _, err := workload.Scenarios().Parse(e.Scenario); err != nil {
+		known, _ := matrix.OverSiw(e.Scenario)
+		if _, err := workload.Scenarios().Parse(known); err != nil {
 			t.Errorf("%s: %v", e.Kernel, err)
 		}
 	}

@@ -126,13 +126,30 @@ var pmemDrivers = []module{{"nd_e820", "X86_PMEM_LEGACY"}, {"nd_pmem", "BLK_DEV_
 
 // CheckPmem refuses a kernel that has no driver of persistent memory.
 func (k *Kernel) CheckPmem() error {
-	_, missing, err := stageFiles(k.Modules, bootStage{required: pmemDrivers})
-	if err != nil || len(missing) == 0 {
+	lacks, err := k.withoutModules(pmemDrivers)
+	if err != nil || len(lacks) == 0 {
 		return err
 	}
-	var lacks []string
-	for _, m := range missing {
-		lacks = append(lacks, m.option)
-	}
 	return host.Lacksf("kernel %s has no driver for persistent memory: it takes %s; leave --pmem out, or give another kernel: %s", k.Release, withPrefix(lacks), howToConfigure)
+}
+
+// siwDriver is soft-iWARP, which is off in Debian's kernels.
+var siwDriver = []module{{"siw", "RDMA_SIW"}}
+
+// CheckSiw refuses a kernel that has no soft-iWARP.
+func (k *Kernel) CheckSiw() error {
+	lacks, err := k.withoutModules(siwDriver)
+	if err != nil || len(lacks) == 0 {
+		return err
+	}
+	return host.Lacksf("kernel %s has no soft-iWARP: it takes %s, which Debian's kernels are built without", k.Release, withPrefix(lacks))
+}
+
+// withoutModules are the options of those of the modules that are neither there nor built in.
+func (k *Kernel) withoutModules(modules []module) (options []string, err error) {
+	_, missing, err := stageFiles(k.Modules, bootStage{required: modules})
+	for _, m := range missing {
+		options = append(options, m.option)
+	}
+	return options, err
 }
