@@ -13,6 +13,7 @@ func (sink) Number() uint32                                  { return 1 }
 func (sink) Modify(verbs.QPAttr) error                       { return nil }
 func (sink) Post(wrs []verbs.WR) (int, error)                { return len(wrs), nil }
 func (sink) PostReceives(wrs []verbs.ReceiveWR) (int, error) { return len(wrs), nil }
+func (sink) BindMW(b verbs.Bind) (uint32, error)             { return b.MW.RKey + 1, nil }
 func (sink) Destroy() error                                  { return nil }
 
 // BenchmarkPostAll is what this package itself does of a batch of 64.

@@ -59,6 +59,7 @@ const (
 	StatusLocalOperation  = Status(verbs.StatusLocalOperation)  // the local queue pair broke down
 	StatusLocalProtection = Status(verbs.StatusLocalProtection) // the local key does not cover the bytes
 	StatusFlushed         = Status(verbs.StatusFlushed)         // never tried: the queue pair had failed
+	StatusBind            = Status(verbs.StatusBind)            // the region does not let a window be bound so
 	StatusLocalAccess     = Status(verbs.StatusLocalAccess)     // the local memory does not permit it
 	StatusRemoteInvalid   = Status(verbs.StatusRemoteInvalid)   // the peer found the request malformed
 	StatusRemoteAccess    = Status(verbs.StatusRemoteAccess)    // the remote key does not cover the bytes
@@ -79,6 +80,7 @@ var statusNames = [...]string{
 	StatusLocalOperation:  "local queue pair operation error",
 	StatusLocalProtection: "local protection error",
 	StatusFlushed:         "flushed, because the queue pair is in the error state",
+	StatusBind:            "memory window bind error",
 	StatusLocalAccess:     "local access error",
 	StatusRemoteInvalid:   "remote invalid request",
 	StatusRemoteAccess:    "remote access error",
@@ -92,7 +94,6 @@ var statusNames = [...]string{
 	StatusGeneral:         "general error",
 
 	verbs.StatusLocalEEContext:   "local EE context operation error",
-	verbs.StatusBind:             "memory window bind error",
 	verbs.StatusLocalRDD:         "local RDD violation error",
 	verbs.StatusRemoteRDInvalid:  "remote invalid RD request",
 	verbs.StatusInvalidEENumber:  "invalid EE context number",

@@ -34,17 +34,28 @@ func TestConformance(t *testing.T) {
 	for _, backend := range []Backend{Uverbs, IBVerbs} {
 		t.Run(string(backend), func(t *testing.T) {
 			verbstest.Run(t, verbstest.Target{
-				Open:      opener(d, backend),
-				AH:        verbs.AH{Global: true, DGID: gid, SGID: gid, DMAC: ownMAC(path), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
-				MTU:       mtu,
-				Held:      objects,
-				File:      mappedFile(t, 64<<10),
-				Refused:   *expectPin == "refused",
+				Open:       opener(d, backend),
+				AH:         verbs.AH{Global: true, DGID: gid, SGID: gid, DMAC: ownMAC(path), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: uint8(path.Port)},
+				MTU:        mtu,
+				Held:       objects,
+				File:       mappedFile(t, 64<<10),
+				Refused:    *expectPin == "refused",
+				Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true,
 				Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, backend) },
 				Switched:  func(t testing.TB) (func() (verbs.Backend, error), func(bool) error) { return switched(t, backend) },
 			})
 		})
 	}
+}
+
+// rxeHas says whether the kernel's rdma_rxe has a function.
+func rxeHas(t *testing.T, function string) bool {
+	t.Helper()
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(symbols, []byte(" "+function+"\t[rdma_rxe]"))
 }
 
 func opener(d Device, backend Backend) func() (verbs.Backend, error) {

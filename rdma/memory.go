@@ -2,7 +2,9 @@ package rdma
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +23,7 @@ const (
 	AccessRemoteWrite  = Access(verbs.AccessRemoteWrite)
 	AccessRemoteRead   = Access(verbs.AccessRemoteRead)
 	AccessRemoteAtomic = Access(verbs.AccessRemoteAtomic) // with AccessLocalWrite
+	AccessBindWindow   = Access(verbs.AccessBindWindow)   // windows may be bound to it, whose access is their own
 	// AccessOnDemand pins nothing: the device faults pages in as it comes to them, as the process
 	// itself does, and loses them again to reclaim. The memory has to stay mapped.
 	AccessOnDemand = Access(verbs.AccessOnDemand)
@@ -59,6 +62,7 @@ func (pd *PD) Close() error { return pd.object.close() }
 // MR is a registered memory region, pinned until it is closed.
 type MR struct {
 	object *object
+	domain *PD
 	mem    []byte
 	region verbs.MR
 }
@@ -89,7 +93,7 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 		return nil, &Error{Op: "register", Object: label.String(), reason: errors.New("it is empty")}
 	}
 	c := pd.object.ctx
-	mr := &MR{mem: mem}
+	mr := &MR{domain: pd, mem: mem}
 	destroy := func() error { return c.backend.DeregisterMR(mr.region.Handle) }
 	o, err := c.create(label, pd.needs, destroy, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
@@ -119,6 +123,22 @@ func (pd *PD) tryAnonymous(access Access) (err error) {
 	return backend.DeregisterMR(mr.Handle)
 }
 
+// TryDMABuf registers the first bytes of a dma-buf, which is memory of a device or of udmabuf, and gives the region up again. EOPNOTSUPP: the
+// device registers none; EPROTONOSUPPORT: nor does the kernel, before 5.12. EINVAL or EBADF are of a device that would: the file is no
+// dma-buf.
+func (pd *PD) TryDMABuf(fd, length int, access Access) error {
+	const what = "dma-buf"
+	c := pd.object.ctx
+	if err := c.reserve(label{text: what}, pd.needs); err != nil {
+		return err
+	}
+	mr, err := c.backend.RegisterDMABuf(pd.handle, fd, uint64(length), verbs.Access(access))
+	if err == nil {
+		err = c.backend.DeregisterMR(mr.Handle)
+	}
+	return errors.Join(append(c.release(pd.needs), wrap("register", what, err))...)
+}
+
 // LKey is the key for local use.
 func (mr *MR) LKey() uint32 { return mr.region.LKey }
 
@@ -135,6 +155,82 @@ func (mr *MR) Len() int { return len(mr.mem) }
 // returns, on kernels up to 5.10 once requests that are still under way let go of
 // it: close the queue pairs first where that matters.
 func (mr *MR) Close() error { return mr.object.close() }
+
+// Window is a memory window over a part of a region: a key to that alone (of rdma_rxe, which looks at the region's bounds, to all of it), which [QP.Bind] gives and takes while the region
+// stays as it is. Its own access is what counts: a region needs AccessBindWindow, and AccessLocalWrite for what writes.
+type Window struct {
+	object *object
+	mr     *MR
+
+	mu     sync.Mutex
+	window verbs.MW
+	gone   bool
+}
+
+// AllocWindow makes a window for the region, which is deregistered after it, and that gives access to nothing until it is bound. A device
+// that has no windows says EOPNOTSUPP, which [Error.HostLacks].
+func (mr *MR) AllocWindow() (*Window, error) {
+	const what = "memory window"
+	c, w := mr.object.ctx, &Window{mr: mr}
+	destroy := func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.gone = true
+		return c.backend.DeallocMW(w.window.Handle)
+	}
+	o, err := c.create(label{text: what}, []*object{mr.object, mr.domain.object}, destroy, func() (err error) {
+		if w.window, err = c.backend.AllocMW(mr.domain.handle); err == nil {
+			return nil
+		}
+		e := newError("allocate", what, err)
+		if e.Errno == unix.EOPNOTSUPP || e.Errno == unix.ENOSYS {
+			e.lacks, e.Remedy = true, "the device has none, as far as ibv_devinfo -v shows no max_mw; rdma_rxe has them since Linux 5.14"
+		}
+		return e
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.object = o
+	return w, nil
+}
+
+// RKey is the key of the last binding, which gives access once that has completed.
+func (w *Window) RKey() uint32 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.window.RKey
+}
+
+// Close gives the window up, and with it the access that it gives.
+func (w *Window) Close() error { return w.object.close() }
+
+// Bind has the device bind the window to a part of its region, and complete that as a request of that ID. The key of the window is then
+// another one, and the part of before is out of reach.
+func (qp *QP) Bind(id uint64, w *Window, offset, length int, access Access) error {
+	what := fmt.Sprintf("memory window over %d bytes", length)
+	part := Slice{MR: w.mr, Offset: offset, Length: length}
+	if err := part.check(); err != nil {
+		return &Error{Op: "bind", Object: what, reason: err}
+	}
+	qp.mu.Lock()
+	defer qp.mu.Unlock()
+	if qp.pair == nil {
+		return closedError("bind through", "queue pair")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone {
+		return closedError("bind", "memory window")
+	}
+	key, err := qp.pair.BindMW(verbs.Bind{
+		ID: id, MW: w.window, MR: w.mr.region, Addr: w.mr.Addr() + uint64(offset), Length: uint64(length), Access: verbs.Access(access),
+	})
+	if err == nil {
+		w.window.RKey = key
+	}
+	return wrap("bind", what, err)
+}
 
 // wrap makes a nil error stay one.
 func wrap(op, object string, err error) error {

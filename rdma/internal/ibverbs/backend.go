@@ -21,6 +21,7 @@ type backend struct {
 	mu      sync.Mutex
 	domains map[uintptr]struct{}
 	regions map[uintptr]struct{}
+	windows map[uintptr]uintptr // with the regions that they are bound to; 0: none
 	queues  map[*cq]struct{}
 	pairs   map[*qp]struct{}
 	shared  map[*srq]struct{}
@@ -40,7 +41,7 @@ func Open(name string) (verbs.Backend, error) {
 	}
 	b := &backend{
 		library: l, address: address, context: at[context](address),
-		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{},
+		domains: map[uintptr]struct{}{}, regions: map[uintptr]struct{}{}, windows: map[uintptr]uintptr{},
 		queues: map[*cq]struct{}{}, pairs: map[*qp]struct{}{}, shared: map[*srq]struct{}{}, ways: map[uintptr]struct{}{},
 	}
 	if b.context.PollCQ == 0 || b.context.PostSend == 0 || b.context.PostRecv == 0 {
@@ -88,6 +89,9 @@ func (b *backend) Close() error {
 	}
 	for q := range b.shared {
 		errs = append(errs, unlessGone(q.Destroy()))
+	}
+	for window := range b.windows {
+		errs = append(errs, unlessGone(b.DeallocMW(verbs.Handle(window))))
 	}
 	for region := range b.regions {
 		errs = append(errs, unlessGone(b.DeregisterMR(verbs.Handle(region))))
@@ -160,16 +164,20 @@ func (b *backend) RegisterMR(handle verbs.Handle, mem []byte, access verbs.Acces
 	return verbs.MR{Handle: verbs.Handle(region), LKey: is.LKey, RKey: is.RKey}, nil
 }
 
+// DeregisterMR does not ask the library while a window is bound to the region: what it has done when that fails, nobody knows.
 func (b *backend) DeregisterMR(handle verbs.Handle) error {
 	region := uintptr(handle)
-	if !known(b, b.regions, region) {
+	switch {
+	case !known(b, b.regions, region):
 		return unix.EINVAL
+	case b.bound(region):
+		return unix.EBUSY
 	}
 	return ended(b, b.regions, region, b.library.do(b.library.deregMR, region))
 }
 
 // known says whether an object is alive: the library would follow any address.
-func known[T comparable](b *backend, alive map[T]struct{}, object T) bool {
+func known[T comparable, V any](b *backend, alive map[T]V, object T) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, is := alive[object]
@@ -178,7 +186,7 @@ func known[T comparable](b *backend, alive map[T]struct{}, object T) bool {
 
 // ended forgets an object that was destroyed, unless it is still in use. What failed otherwise
 // is not tried again: the library may have freed it.
-func ended[T comparable](b *backend, alive map[T]struct{}, object T, err error) error {
+func ended[T comparable, V any](b *backend, alive map[T]V, object T, err error) error {
 	if errors.Is(err, unix.EBUSY) {
 		return err
 	}

@@ -30,6 +30,7 @@ type library struct {
 	getAsyncEvent, ackAsyncEvent  uintptr
 	allocPD, deallocPD            uintptr
 	regMR, deregMR                uintptr
+	regDMABufMR                   uintptr // 0: an old library has none
 	createCQ, destroyCQ           uintptr
 	createChannel, destroyChannel uintptr
 	getCQEvent, ackCQEvents       uintptr
@@ -79,6 +80,9 @@ var load = sync.OnceValues(func() (*library, error) {
 		if *to, err = symbol(handle, name); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrLibrary, err)
 		}
+	}
+	if address, err := symbol(handle, "ibv_reg_dmabuf_mr"); err == nil {
+		l.regDMABufMR = address
 	}
 	return l, nil
 })

@@ -29,7 +29,11 @@ type device struct {
 // struct ibv_context, with the members of struct ibv_context_ops that are no symbols.
 type context struct {
 	Device      uintptr `abi:"device"`
-	_           [88]byte
+	_           [56]byte
+	AllocMW     uintptr `abi:"ops.alloc_mw"`
+	BindMW      uintptr `abi:"ops.bind_mw"`
+	DeallocMW   uintptr `abi:"ops.dealloc_mw"`
+	_           [8]byte
 	PollCQ      uintptr `abi:"ops.poll_cq"`
 	ReqNotifyCQ uintptr `abi:"ops.req_notify_cq"`
 	_           [56]byte
@@ -56,6 +60,31 @@ type mr struct {
 	Handle  uint32  `abi:"handle"`
 	LKey    uint32  `abi:"lkey"`
 	RKey    uint32  `abi:"rkey"`
+}
+
+// enum ibv_mw_type
+const mwType1 = 1
+
+// struct ibv_mw
+type mw struct {
+	Context uintptr `abi:"context"`
+	PD      uintptr `abi:"pd"`
+	RKey    uint32  `abi:"rkey"`
+	Handle  uint32  `abi:"handle"`
+	Type    uint32  `abi:"type"`
+	_       uint32
+}
+
+// struct ibv_mw_bind
+type mwBind struct {
+	WRID      uint64 `abi:"wr_id"`
+	SendFlags uint32 `abi:"send_flags"`
+	_         uint32
+	MR        uintptr `abi:"bind_info.mr"`
+	Addr      uint64  `abi:"bind_info.addr"`
+	Length    uint64  `abi:"bind_info.length"`
+	Access    uint32  `abi:"bind_info.mw_access_flags"`
+	_         uint32
 }
 
 // struct ibv_cq, to its last member that is used.

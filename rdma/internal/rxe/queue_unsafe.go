@@ -44,6 +44,7 @@ func sgesOf(behind []byte) []uapi.RxeSGE {
 var (
 	_ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeAtomicWR{})]byte{}
 	_ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeDatagramWR{})]byte{}
+	_ [unsafe.Sizeof(uapi.RxeSendWR{})]byte = [unsafe.Sizeof(uapi.RxeBindWR{})]byte{}
 )
 
 // atomicView is the same memory with another member of its union.
@@ -55,6 +56,9 @@ func atomicView(wr *uapi.RxeSendWR) *uapi.RxeAtomicWR {
 func datagramView(wr *uapi.RxeSendWR) *uapi.RxeDatagramWR {
 	return (*uapi.RxeDatagramWR)(unsafe.Pointer(wr))
 }
+
+// bindView is the same.
+func bindView(wr *uapi.RxeSendWR) *uapi.RxeBindWR { return (*uapi.RxeBindWR)(unsafe.Pointer(wr)) }
 
 // recvElement views an element as memory for a message and what is behind it, of which the same holds with
 // a stride of 64.

@@ -20,6 +20,7 @@ var (
 	_ = [1]struct{}{}[verbs.AccessRemoteWrite-uapi.AccessRemoteWrite]
 	_ = [1]struct{}{}[verbs.AccessRemoteRead-uapi.AccessRemoteRead]
 	_ = [1]struct{}{}[verbs.AccessRemoteAtomic-uapi.AccessRemoteAtomic]
+	_ = [1]struct{}{}[verbs.AccessBindWindow-uapi.AccessMWBind]
 	_ = [1]struct{}{}[verbs.EventDeviceFatal-uapi.EventDeviceFatal]
 	_ = [1]struct{}{}[verbs.RC-uapi.QPTypeRC]
 	_ = [1]struct{}{}[verbs.UC-uapi.QPTypeUC]
@@ -81,6 +82,11 @@ func (b *backend) DeallocPD(pd verbs.Handle) error { return b.file.DeallocPD(uin
 
 func (b *backend) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
 	resp, err := b.file.RegMR(uint32(pd), verbs.AddressOf(mem), uint64(len(mem)), uint32(access))
+	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err
+}
+
+func (b *backend) RegisterDMABuf(pd verbs.Handle, fd int, length uint64, access verbs.Access) (verbs.MR, error) {
+	resp, err := b.file.RegDMABufMR(uint32(pd), fd, length, uint32(access))
 	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err
 }
 

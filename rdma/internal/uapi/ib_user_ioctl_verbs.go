@@ -7,6 +7,7 @@ const (
 	AccessRemoteWrite  = 1 << 1
 	AccessRemoteRead   = 1 << 2
 	AccessRemoteAtomic = 1 << 3
+	AccessMWBind       = 1 << 4
 )
 
 // Queue pair types. enum ib_uverbs_qp_type, ib_user_ioctl_verbs.h.

@@ -8,6 +8,8 @@ const (
 	CmdDeallocPD         = 4
 	CmdRegMR             = 9
 	CmdDeregMR           = 13
+	CmdAllocMW           = 14
+	CmdDeallocMW         = 16
 	CmdCreateCompChannel = 17
 	CmdCreateCQ          = 18
 	CmdDestroyCQ         = 20
@@ -29,6 +31,7 @@ const (
 	WROpRDMARead          = 4
 	WROpAtomicCmpAndSwp   = 5
 	WROpAtomicFetchAndAdd = 6
+	WROpBindMW            = 8
 )
 
 // CmdHdr starts every request; words are of 4 bytes and include this header.
@@ -119,6 +122,25 @@ type RegMRResp struct {
 // DeregMR is struct ib_uverbs_dereg_mr, ib_user_verbs.h.
 type DeregMR struct {
 	MRHandle uint32 `abi:"mr_handle"`
+}
+
+// AllocMW is struct ib_uverbs_alloc_mw, ib_user_verbs.h.
+type AllocMW struct {
+	Response Pointer `abi:"response"`
+	PDHandle uint32  `abi:"pd_handle"`
+	MWType   uint8   `abi:"mw_type"`
+	_        [3]uint8
+}
+
+// AllocMWResp is struct ib_uverbs_alloc_mw_resp, ib_user_verbs.h.
+type AllocMWResp struct {
+	MWHandle uint32 `abi:"mw_handle"`
+	RKey     uint32 `abi:"rkey"`
+}
+
+// DeallocMW is struct ib_uverbs_dealloc_mw, ib_user_verbs.h.
+type DeallocMW struct {
+	MWHandle uint32 `abi:"mw_handle"`
 }
 
 // CreateCompChannel is struct ib_uverbs_create_comp_channel, ib_user_verbs.h.

@@ -10,6 +10,9 @@ const (
 	SendInline   = 1 << 3
 )
 
+// MWType1 is a type of memory windows. enum ib_mw_type, ib_verbs.h.
+const MWType1 = 1
+
 // EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h. What others there are, package
 // verbs has.
 const EventDeviceFatal = 8

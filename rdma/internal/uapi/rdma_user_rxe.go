@@ -96,6 +96,22 @@ type RxeAtomicWR struct {
 	_          [88]byte
 }
 
+// RxeBindWR is struct rxe_send_wr, rdma_user_rxe.h, with the mw member of its union.
+type RxeBindWR struct {
+	WRID      uint64 `abi:"wr_id"`
+	NumSGE    uint32 `abi:"reserved"`
+	Opcode    uint32 `abi:"opcode"`
+	SendFlags uint32 `abi:"send_flags"`
+	ImmData   uint32 `abi:"ex.imm_data"`
+	Addr      uint64 `abi:"wr.mw.addr"`
+	Length    uint64 `abi:"wr.mw.length"`
+	MRLKey    uint32 `abi:"wr.mw.mr_lkey"`
+	MWRKey    uint32 `abi:"wr.mw.mw_rkey"` // as it is
+	RKey      uint32 `abi:"wr.mw.rkey"`    // as it is to be
+	Access    uint32 `abi:"wr.mw.access"`
+	_         [88]byte
+}
+
 // RxeAV is struct rxe_av, rdma_user_rxe.h: the way of a datagram, of whose two addresses one is of a sockaddr_in or a
 // sockaddr_in6 each.
 type RxeAV struct {

@@ -17,6 +17,11 @@ var (
 	_ [40]byte  = [unsafe.Sizeof(RegMR{})]byte{}
 	_ [12]byte  = [unsafe.Sizeof(RegMRResp{})]byte{}
 	_ [4]byte   = [unsafe.Sizeof(DeregMR{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(AllocMW{})]byte{}
+	_ [24]byte  = [unsafe.Sizeof(IoctlHdr{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(Attr{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(AllocMWResp{})]byte{}
+	_ [4]byte   = [unsafe.Sizeof(DeallocMW{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(CreateCQ{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(CreateCQResp{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(DestroyCQ{})]byte{}

@@ -85,6 +85,18 @@ func (f *File) DeregMR(handle uint32) error {
 	return call(f, uapi.CmdDeregMR, uapi.DeregMR{MRHandle: handle}, none)
 }
 
+// AllocMW makes a memory window of type 1; EOPNOTSUPP of a driver that has none.
+func (f *File) AllocMW(pd uint32) (uapi.AllocMWResp, error) {
+	resp := new(uapi.AllocMWResp)
+	err := call(f, uapi.CmdAllocMW, uapi.AllocMW{Response: uapi.PointerTo(resp), PDHandle: pd, MWType: uapi.MWType1}, resp)
+	return *resp, err
+}
+
+// DeallocMW removes a memory window.
+func (f *File) DeallocMW(handle uint32) error {
+	return call(f, uapi.CmdDeallocMW, uapi.DeallocMW{MWHandle: handle}, none)
+}
+
 // DestroyCQ removes a completion queue; EBUSY while a queue pair uses it.
 func (f *File) DestroyCQ(handle uint32) error {
 	resp := new(uapi.DestroyCQResp)

@@ -10,6 +10,7 @@ const (
 	AccessRemoteWrite  Access = 1 << 1
 	AccessRemoteRead   Access = 1 << 2
 	AccessRemoteAtomic Access = 1 << 3
+	AccessBindWindow   Access = 1 << 4 // windows may be bound to it
 	AccessOnDemand     Access = 1 << 6
 )
 

@@ -54,9 +54,18 @@ type Backend interface {
 	// RegisterMR pins mem, which is not empty and not Go's own memory, and makes
 	// its bytes known to the device under their own address.
 	RegisterMR(pd Handle, mem []byte, access Access) (MR, error)
+	// RegisterDMABuf makes the first bytes of a dma-buf known to the device, from address 0 on. EOPNOTSUPP: the device
+	// registers none; EPROTONOSUPPORT: the kernel has no such request, as before Linux 5.12.
+	RegisterDMABuf(pd Handle, fd int, length uint64, access Access) (MR, error)
 	// DeregisterMR ends a region. Its pages are unpinned when the last request
-	// that uses it is done, at the latest when Close returns.
+	// that uses it is done, at the latest when Close returns. EBUSY, or EINVAL of rdma_rxe, while a window is
+	// bound to it.
 	DeregisterMR(Handle) error
+
+	// AllocMW makes a memory window that is bound to nothing. EOPNOTSUPP: the device has none.
+	AllocMW(pd Handle) (MW, error)
+	// DeallocMW ends it, and what it is bound to then has one user less.
+	DeallocMW(Handle) error
 
 	// CreateCQ makes a completion queue with room for at least entries completions,
 	// which is more than 0.
@@ -122,6 +131,10 @@ type QP interface {
 	// try again as RNRRetry says, which rdma_rxe of 5.10 does without a pause, so that a machine of
 	// one processor does nothing else. EINVAL of a queue pair that shares its receives.
 	PostReceives(wrs []ReceiveWR) (n int, err error)
+	// BindMW queues the binding of a window, of a queue pair that is connected, and tells the device. It gives the key that the
+	// window has once that is completed, which it does in any case, and from when on the key before is one to nothing.
+	// One that the device refuses fails as a request does. ENOMEM: the queue is full.
+	BindMW(Bind) (rkey uint32, err error)
 	// Destroy drops requests under way without a completion.
 	Destroy() error
 }

@@ -20,6 +20,7 @@ type hooks struct {
 	poll       func(verbs.CQ, []verbs.Completion) (int, error)
 	destroyCQ  func(verbs.CQ) error
 	modify     func(verbs.QP, verbs.QPAttr) error
+	bind       func(verbs.QP, verbs.Bind) (uint32, error)
 	post       func(verbs.QP, []verbs.WR) (int, error)
 	receive    func(verbs.QP, []verbs.ReceiveWR) (int, error)
 	destroyQP  func(verbs.QP) error
@@ -179,6 +180,13 @@ func (q brokenQP) Modify(attr verbs.QPAttr) error {
 		return q.modify(q.QP, attr)
 	}
 	return q.QP.Modify(attr)
+}
+
+func (q brokenQP) BindMW(b verbs.Bind) (uint32, error) {
+	if q.bind != nil {
+		return q.bind(q.QP, b)
+	}
+	return q.QP.BindMW(b)
 }
 
 func (q brokenQP) Post(wrs []verbs.WR) (int, error) {

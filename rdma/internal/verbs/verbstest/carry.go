@@ -143,6 +143,9 @@ func (q *qp) carryOut(p *posted, peer *qp) verbs.Status {
 		return peer.take(&p.wr, &here, length)
 	}
 	there := q.device.bytes(peer.pd, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
+	if there == nil {
+		there = q.device.through(peer.pd, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
+	}
 	switch {
 	case there == nil && q.most.Type == verbs.UC:
 		return verbs.StatusRemoteAccess // which drops it alone

@@ -28,6 +28,7 @@ type Device struct {
 	users   []*opened
 	pds     map[verbs.Handle]int // with the number of users
 	mrs     map[verbs.Handle]*region
+	mws     map[verbs.Handle]*window
 	cqs     map[*cq]int
 	srqs    map[*srq]int
 	ahs     map[verbs.Handle]bool
@@ -48,7 +49,7 @@ func (d *Device) Open() verbs.Backend {
 	if d.pds == nil {
 		d.pds, d.mrs = map[verbs.Handle]int{}, map[verbs.Handle]*region{}
 		d.cqs, d.qps, d.srqs = map[*cq]int{}, map[uint32]*qp{}, map[*srq]int{}
-		d.ahs = map[verbs.Handle]bool{}
+		d.ahs, d.mws = map[verbs.Handle]bool{}, map[verbs.Handle]*window{}
 	}
 	o := &opened{device: d}
 	d.users = append(d.users, o)
@@ -66,13 +67,14 @@ func (d *Device) Remove() {
 	clear(d.qps)
 	clear(d.srqs)
 	clear(d.ahs)
+	clear(d.mws)
 }
 
 // Held is how many objects live.
 func (d *Device) Held() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps) + len(d.srqs) + len(d.ahs)
+	return len(d.pds) + len(d.mrs) + len(d.cqs) + len(d.qps) + len(d.srqs) + len(d.ahs) + len(d.mws)
 }
 
 // ask begins every request; its caller unlocks.
@@ -176,6 +178,15 @@ func (o *opened) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (v
 	return mr, nil
 }
 
+// RegisterDMABuf is of a device that registers none.
+func (o *opened) RegisterDMABuf(verbs.Handle, int, uint64, verbs.Access) (verbs.MR, error) {
+	defer o.device.mu.Unlock()
+	if err := o.device.ask("RegisterDMABuf"); err != nil {
+		return verbs.MR{}, err
+	}
+	return verbs.MR{}, unix.EOPNOTSUPP
+}
+
 // reach is EFAULT if the process cannot read every page of mem, or write it.
 func reach(mem []byte, write bool) error {
 	var page [1]byte
@@ -199,8 +210,8 @@ func (o *opened) DeregisterMR(mr verbs.Handle) error {
 	d := o.device
 	err := d.ask("DeregisterMR")
 	defer d.mu.Unlock()
-	if err == nil && d.mrs[mr] == nil {
-		err = unix.EINVAL
+	if err == nil {
+		err = ending(nil, d.windowsOf(mr), d.mrs[mr] != nil)
 	}
 	if err == nil {
 		d.dropMR(mr)

@@ -22,6 +22,9 @@ type Target struct {
 	// Refused says what this kernel does.
 	File    []byte
 	Refused bool
+	// Windowless says that the device has no memory windows, and LooseWindows that theirs give access to all of a region: rdma_rxe looks at
+	// the region's bounds alone.
+	Windowless, LooseWindows bool
 	// Patience is how long a device may take for anything; 0 is 20 s.
 	Patience time.Duration
 	// Removable makes a device to be removed. Remove begins that, and the channel
@@ -60,6 +63,7 @@ func checks() []check {
 		{"write", testWrite},
 		{"read", testRead},
 		{"atomic operations", testAtomics},
+		{"memory windows", testWindows},
 		{"keys", testKeys},
 		{"several pieces", testPieces},
 		{"inline", testInline},

@@ -107,6 +107,25 @@ var defects = map[string]map[string]hooks{
 		"half of what is swapped": {post: changed(func(w *verbs.WR) { w.Swap &= 1<<32 - 1 })},
 		"anywhere":                {post: changed(func(w *verbs.WR) { w.Remote.Addr &^= 7 })},
 	},
+	"memory windows": {
+		"all of the region": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
+			b.Addr, b.Length = b.Addr-windowAt, areaSize
+			return q.BindMW(b)
+		}},
+		"any access": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
+			b.Access |= verbs.AccessRemoteRead
+			return q.BindMW(b)
+		}},
+		"a byte too few": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
+			b.Length--
+			return q.BindMW(b)
+		}},
+		"the key before": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
+			_, err := q.BindMW(b)
+			return b.MW.RKey, err
+		}},
+		"regions go": {deregister: func(b verbs.Backend, mr verbs.Handle) error { return excused(b.DeregisterMR(mr), unix.EBUSY) }},
+	},
 	"keys": {
 		"remote keys are ignored": {registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, _ verbs.Access) (verbs.MR, error) {
 			return b.RegisterMR(pd, mem, all)
