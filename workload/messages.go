@@ -65,6 +65,12 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--access read: the device brings every pass back anyway; leave --bidirectional out")
 	case o.Access == AccessRead && o.Scenario.Mutation != "none":
 		return fault.Usagef("--access read: it shows what a region without write access loses, which a mutation hides; leave --mutation %s out", o.Scenario.Mutation)
+	case o.Windows && !rdma:
+		return fault.Usagef("--mw: the holder %s has no memory regions; give --holder rdma", o.Scenario.Holder)
+	case o.Windows && !umem.Keyed(o.Verb):
+		return fault.Usagef("--mw: --verb %s asks for no key to the file's region; give write, write-imm, cas or fadd", o.Verb)
+	case o.Windows && o.Access == AccessRead:
+		return fault.Usagef("--mw: with --access read nobody sends into the file's region; leave one of the two out")
 	case o.HugePages && !rdma:
 		return fault.Usagef("--use_hugepages: the holder %s reads from elsewhere; give --holder rdma", o.Scenario.Holder)
 	case o.HugePages && o.AnonBytes%memory.HugeBytes != 0:

@@ -70,6 +70,7 @@ type Options struct {
 	Regions       int           // memory regions that the file's region is registered as
 	Access        string        // what the device may do with these: AccessWrite or AccessRead
 	OnDemand      bool          // these are paged on demand and not pinned
+	Windows       bool          // who sends reaches them through a memory window each
 	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
@@ -329,6 +330,7 @@ func (o Options) settings() record.Settings {
 		HugePages:     o.HugePages,
 		Access:        o.Access,
 		OnDemand:      o.OnDemand,
+		Windows:       o.Windows,
 		Release:       o.Release,
 		MTU:           o.MTU,
 		ServiceLevel:  o.ServiceLevel,

@@ -143,7 +143,7 @@ func TestReleaseByProcess(t *testing.T) {
 func TestOnDemand(t *testing.T) {
 	for _, backend := range []string{"uverbs", "ibverbs"} {
 		stdout, stderr, code := outcome(t, small("--odp", "--backend", backend, "--bidirectional", "--format", "json", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-		if !rxeOnDemand(t) {
+		if !kernelHas(t, "rxe_odp_mr_init_user") {
 			if code != exit.HostLacks || !strings.Contains(stderr, "no paging on demand") {
 				t.Errorf("%s: exit code %d: %s", backend, code, stderr)
 			}
@@ -157,14 +157,4 @@ func TestOnDemand(t *testing.T) {
 			t.Errorf("%s: %s (%s); %q; %+v", backend, r.Verdict, r.Reason, r.Disagreements, r.Channels.Probes)
 		}
 	}
-}
-
-// rxeOnDemand says whether this kernel's rdma_rxe has the functions for it.
-func rxeOnDemand(t *testing.T) bool {
-	t.Helper()
-	symbols, err := os.ReadFile("/proc/kallsyms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(symbols), " rxe_odp_mr_init_user\t[rdma_rxe]")
 }

@@ -5,12 +5,14 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/workload/record"
 )
 
@@ -56,6 +58,38 @@ func TestSharedReceives(t *testing.T) {
 			t.Errorf("%q: what arrived: %+v", of, a)
 		}
 	}
+}
+
+// What comes into the file through memory windows comes as by the keys of the regions, where the device has windows: rdma_rxe since
+// 5.14. They go before their regions, whoever releases these.
+func TestMemoryWindows(t *testing.T) {
+	scenario, want := granted()
+	for _, of := range [][]string{
+		{"--backend", "uverbs", "--bidirectional", "--mr", "4", "--release", "parallel", "-q", "2"},
+		{"--backend", "ibverbs", "--connection", "UC", "--verb", "write-imm", "--release", "kill"},
+	} {
+		args := append(of, "--mw", "--scenario", scenario, "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		if !kernelHas(t, "rxe_alloc_mw") {
+			if _, stderr, code := outcome(t, small(args...)...); code != exit.HostLacks || !strings.Contains(stderr, "rdma_rxe has them since Linux 5.14") {
+				t.Errorf("%q: exit code %d: %s", of, code, stderr)
+			}
+			continue
+		}
+		r, _ := ran(t, args...)
+		if a := r.Channels.Arrival; string(r.Verdict) != want || len(r.Disagreements) > 0 || !r.Settings.Windows || a.CorruptPages > 0 || a.CheckedPages == 0 {
+			t.Errorf("%q: %s (%s), want %s; %q; what arrived: %+v", of, r.Verdict, r.Reason, want, r.Disagreements, a)
+		}
+	}
+}
+
+// kernelHas says whether the kernel's rdma_rxe has a function.
+func kernelHas(t *testing.T, function string) bool {
+	t.Helper()
+	symbols, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(symbols), " "+function+"\t[rdma_rxe]")
 }
 
 // What the network drops is told of within seconds, whether it is all or some, and is no loss of the file's.

@@ -88,6 +88,10 @@ func TestTextOfTraffic(t *testing.T) {
 	if other := text(); !strings.Contains(other, "8 operations of send over UC, received from a shared receive queue, ") || strings.Count(other, "as 64 memory regions, released by several threads at once") != 1 {
 		t.Error(other)
 	}
+	r.Settings = record.Settings{Verb: "write", Regions: 1, Release: "dereg", Windows: true}
+	if windows := text(); strings.Count(windows, "as one memory region, reached through memory windows") != 1 {
+		t.Error(windows)
+	}
 }
 
 // What perftest's users read with their eyes and their scripts is what perftest prints.

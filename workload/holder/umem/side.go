@@ -35,8 +35,8 @@ type here struct{ *end.End }
 
 func (h here) Connect(ctx context.Context, to end.Place) error { return h.End.Connect(ctx, to) }
 
-func (h here) Register(_ context.Context, region *memory.Region, n int) (end.Region, error) {
-	return h.End.Register(region.Bytes, n)
+func (h here) Register(ctx context.Context, region *memory.Region, n int) (end.Region, error) {
+	return h.End.Register(ctx, region.Bytes, n)
 }
 
 func (h here) Begin(_ context.Context, theirs end.Region, pass holder.Pass) error {

@@ -43,6 +43,7 @@ type Config struct {
 	Verb          string         // how bytes move: one of Verbs, which the connection Carries
 	Regions       int            // memory regions that the target is registered as, which divide it into whole pages
 	OnDemand      bool           // they are not pinned, but paged on demand
+	Windows       bool           // the source reaches them through memory windows
 	HugePages     bool           // of the source, wherever it is
 	ReadOnly      bool           // the device may not write to them: the process itself does, and it reads
 	Release       string         // how they are released: one of Releases
@@ -93,6 +94,9 @@ func Received(verb string) bool { return end.Received(verb) }
 // Atomic says whether a verb changes numbers, whose length is all that a message has.
 func Atomic(verb string) bool { return end.Atomic(verb) }
 
+// Keyed says whether a verb has who sends name a key to the file's region.
+func Keyed(verb string) bool { return end.Keyed(verb) }
+
 // Sends says whether a verb has who has the bytes send them.
 func Sends(verb string) bool { return end.Sends(verb) }
 
@@ -118,7 +122,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, Windows: c.Windows, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
 	if c.Manager {
 		if h.modules, err = module.Load(ctx, end.Modules()); err != nil {
 			return nil, err
@@ -155,7 +159,7 @@ func (h *registration) openTarget(ctx context.Context) error {
 // openSource opens the end of the anonymous region: of another host where there is one.
 func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
-	c.Side, c.OnDemand = end.Source, false
+	c.Side, c.OnDemand, c.Windows = end.Source, false, false
 	switch {
 	case h.config.Caller != nil:
 		return h.openRemote(h.config.Caller.Open(ctx, c))

@@ -40,6 +40,7 @@ type Config struct {
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 	HugePages  bool   // the source's region is of huge pages, wherever it is
 	ReadOnly   bool   // the device may read the target's region alone
+	Windows    bool   // the other end reaches the target's region through memory windows
 	Events     bool   // it sleeps until the device tells of completions
 	Pieces     int    // that a message has of this end's region, one behind the other
 	Inline     int    // bytes; messages that are no longer go inline, if the verb can
@@ -206,8 +207,11 @@ func (e *End) Connect(ctx context.Context, other Place) error {
 
 // Register registers this end's region as n memory regions. After an error, too, Deregister is to
 // be called.
-func (e *End) Register(mapping []byte, n int) (Region, error) {
+func (e *End) Register(ctx context.Context, mapping []byte, n int) (Region, error) {
 	access := e.verb.access
+	if e.windowed() {
+		access = rdma.AccessLocalWrite | rdma.AccessBindWindow
+	}
 	if e.config.ReadOnly && e.config.Side == Target {
 		access = rdma.AccessRemoteRead
 	}
@@ -215,6 +219,9 @@ func (e *End) Register(mapping []byte, n int) (Region, error) {
 		access |= rdma.AccessOnDemand
 	}
 	err := e.mine.register(e.pd, mapping, n, access)
+	if err == nil && e.windowed() {
+		err = e.openWindows(ctx)
+	}
 	if err == nil && e.verb.atomic && e.config.Sends(false) {
 		err = e.keepLedger(mapping)
 	}

@@ -14,6 +14,8 @@ import (
 type pieces struct {
 	bytes int64 // of each
 	mrs   []*rdma.MR
+
+	windows []*rdma.Window // over each, if the other end reaches them so
 }
 
 // register registers the mapping as n regions. After an error, too, close is to be called.
@@ -35,8 +37,12 @@ func (p *pieces) register(pd *rdma.PD, mapping []byte, n int, access rdma.Access
 // region is what the other end is told of them.
 func (p *pieces) region() Region {
 	r := Region{PieceBytes: p.bytes}
-	for _, mr := range p.mrs {
-		r.Pieces = append(r.Pieces, Piece{Addr: mr.Addr(), RKey: mr.RKey()})
+	for i, mr := range p.mrs {
+		key := mr.RKey()
+		if i < len(p.windows) {
+			key = p.windows[i].RKey()
+		}
+		r.Pieces = append(r.Pieces, Piece{Addr: mr.Addr(), RKey: key})
 	}
 	return r
 }
@@ -50,6 +56,9 @@ func (p *pieces) len() int64 { return p.bytes * int64(len(p.mrs)) }
 
 // close deregisters all, by so many threads.
 func (p *pieces) close(threads int) error {
+	if err := p.closeWindows(); err != nil {
+		return err
+	}
 	var group errgroup.Group
 	group.SetLimit(threads)
 	errs := make([]error, len(p.mrs))

@@ -89,6 +89,12 @@ func verbNamed(name string) verb {
 // Atomic says whether a verb changes numbers, of rdma.AtomicBytes each.
 func Atomic(verb string) bool { return verbNamed(verb).atomic }
 
+// Keyed says whether a verb has who sends name a key to the target's region.
+func Keyed(verb string) bool {
+	v := verbNamed(verb)
+	return v.op != rdma.OpRead && v.access&(rdma.AccessRemoteWrite|rdma.AccessRemoteAtomic) != 0
+}
+
 // Sends says whether a verb has who has the bytes send them, as they are.
 func Sends(verb string) bool { return verbNamed(verb).sends() }
 

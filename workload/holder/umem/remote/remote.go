@@ -38,7 +38,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 func (p *End) openDevice(ctx context.Context, c end.Config) (*End, error) {
 	answer, err := p.line.ask(ctx, request{Open: &openRequest{
 		Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
-		ReadOnly: c.ReadOnly, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
+		ReadOnly: c.ReadOnly, Windows: c.Windows, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
 		MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 	}})
 	if err == nil && (answer.Device == nil || answer.Place == nil) {

@@ -157,7 +157,7 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 	case r.Connect != nil:
 		return reply{}, s.end.Connect(ctx, *r.Connect)
 	case r.Register != nil:
-		return s.register(*r.Register)
+		return s.register(ctx, *r.Register)
 	case r.ClosePairs:
 		return reply{}, s.end.ClosePairs()
 	case s.region == nil:
@@ -220,7 +220,7 @@ func (s *server) prepare(ctx context.Context, r openRequest) (err error) {
 	return err
 }
 
-func (s *server) register(r registerRequest) (reply, error) {
+func (s *server) register(ctx context.Context, r registerRequest) (reply, error) {
 	if s.region != nil {
 		return reply{}, errOrder
 	}
@@ -231,7 +231,7 @@ func (s *server) register(r registerRequest) (reply, error) {
 	if s.region, err = s.mapped(r); err != nil {
 		return reply{}, err
 	}
-	region, err := s.end.Register(s.region.Bytes, r.Regions)
+	region, err := s.end.Register(ctx, s.region.Bytes, r.Regions)
 	if err == nil && s.config.child() {
 		// Reclaim leaves pages alone that two have mapped (madvise_cold_or_pageout_pte_range, mm/madvise.c), and
 		// the other one is to strip them. They stay pinned.

@@ -57,6 +57,7 @@ type openRequest struct {
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
 	ReadOnly   bool   `json:"read_only"`
+	Windows    bool   `json:"mw,omitempty"` // of a child, which has the target
 	Pieces     int    `json:"sge"`
 	Inline     int    `json:"inline"`
 	RateLimit  int64  `json:"rate_limit"`
@@ -117,7 +118,7 @@ func newFailure(err error) *failure {
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
 		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Events: r.Events,
-		ReadOnly: r.ReadOnly, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
+		ReadOnly: r.ReadOnly, Windows: r.Windows, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
