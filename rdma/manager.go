@@ -185,6 +185,7 @@ func (m *Manager) connect(ctx context.Context, qp *QP, with string, made func(ib
 	m.madeMu.Unlock()
 	qp.mu.Lock()
 	qp.manager = m
+	ibverbs.LeaveToConnection(qp.pair)
 	qp.mu.Unlock()
 	c.mu.Lock()
 	c.told.use(m.path.Port)

@@ -10,12 +10,13 @@ import (
 
 // qp is a queue pair with the memory that requests and receives are posted from.
 type qp struct {
-	backend  *backend
-	address  uintptr // of its struct ibv_qp
-	number   uint32
-	requests *list[sendWR]
-	receives *list[recvWR]                                       // nil: they are shared with others
-	put      func(*sendWR, []sge, *verbs.WR, verbs.Limits) error // putRequest, made once: posting allocates nothing
+	backend      *backend
+	address      uintptr // of its struct ibv_qp
+	number       uint32
+	requests     *list[sendWR]
+	receives     *list[recvWR]                                       // nil: they are shared with others
+	byConnection bool                                                // see LeaveToConnection
+	put          func(*sendWR, []sge, *verbs.WR, verbs.Limits) error // putRequest, made once: posting allocates nothing
 }
 
 func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
@@ -69,8 +70,21 @@ func (b *backend) CreateQP(init verbs.QPInit) (verbs.QP, error) {
 
 func (q *qp) Number() uint32 { return q.number }
 
-// state is the one that the queue pair was brought into at last, which the library keeps.
-func (q *qp) state() verbs.QPState { return verbs.QPState(at[queuePair](q.address).State) }
+// state is the one that the queue pair was brought into at last, which the library keeps, unless a connection changes it.
+func (q *qp) state() verbs.QPState {
+	if q.byConnection {
+		return verbs.ReadyToSend
+	}
+	return verbs.QPState(at[queuePair](q.address).State)
+}
+
+// LeaveToConnection says of a queue pair that its connection changes its state, as that of iWARP does within the kernel: the library
+// goes on to keep the one before.
+func LeaveToConnection(p verbs.QP) {
+	if q, ours := p.(*qp); ours {
+		q.byConnection = true
+	}
+}
 
 func (q *qp) Modify(attr verbs.QPAttr) error {
 	request := modifyRequest(attr)
