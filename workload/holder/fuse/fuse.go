@@ -7,13 +7,11 @@ package fuse
 
 import (
 	"context"
-	"errors"
 
 	"umemstress/probes/event"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/fused"
-	"umemstress/workload/internal/memory"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
 )
@@ -33,11 +31,7 @@ func Facts() scenario.Holder {
 }
 
 // reader keeps pages pinned with direct reads into them.
-type reader struct {
-	holder.ByCalls
-	config Config
-	server *fused.Server
-}
+type reader struct{ holder.ByLateReads }
 
 // Open serves a file and mounts it.
 func Open(ctx context.Context, c Config) (holder.Holder, error) {
@@ -48,46 +42,12 @@ func Open(ctx context.Context, c Config) (holder.Holder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{config: c, server: server}, nil
+	return &reader{holder.ByLateReads{
+		Server: server, From: holder.File{Handle: server.File, Name: "FUSE"}, StoreBytes: c.StoreBytes,
+	}}, nil
 }
 
 // Device is the kernel's FUSE.
 func (h *reader) Device() record.Device {
 	return record.Device{Name: "fuse", Driver: "fuse", Backend: "O_DIRECT read"}
-}
-
-// Content is nil: the run chooses the bytes.
-func (h *reader) Content() []byte { return nil }
-
-// Pin starts a read into each part of the target and returns when the server has all of them in hand:
-// the kernel pins the pages of a request before it sends it.
-func (h *reader) Pin(ctx context.Context, source, target *memory.Region) error {
-	from := holder.File{Handle: h.server.File, Name: "FUSE", Span: int64(len(target.Bytes))}
-	return h.server.Explain(h.Read(ctx, from, source, target, func([]holder.Reader) (bool, error) {
-		waiting, err := h.server.Waiting()
-		return waiting >= from.Span, err
-	}))
-}
-
-// Held says also when the server is no more.
-func (h *reader) Held() error { return h.server.Explain(h.ByCalls.Held()) }
-
-// Write has the server answer, when it is the second one.
-func (h *reader) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
-	if !step.Again {
-		return h.Store(ctx, h.config.StoreBytes)
-	}
-	sent, err := h.LetGo(ctx, func() error { return h.server.LetGo(h.Source.Bytes) })
-	return sent, h.server.Explain(err)
-}
-
-// Close ends reads that are still under way, and gives everything back.
-func (h *reader) Close() error {
-	if h.server == nil {
-		return nil
-	}
-	failed := h.server.Fail()
-	err := errors.Join(failed, h.Outlast("FUSE"), h.server.Close())
-	h.server = nil
-	return err
 }

@@ -10,12 +10,10 @@ package v9fs
 
 import (
 	"context"
-	"errors"
 
 	"umemstress/probes/event"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
-	"umemstress/workload/internal/memory"
 	"umemstress/workload/internal/p9d"
 	"umemstress/workload/record"
 	"umemstress/workload/scenario"
@@ -36,11 +34,7 @@ func Facts() scenario.Holder {
 }
 
 // reader keeps pages pinned with direct reads into them.
-type reader struct {
-	holder.ByCalls
-	config Config
-	server *p9d.Server
-}
+type reader struct{ holder.ByLateReads }
 
 // Open serves a file and mounts it, where the kernel pins for what it reads from there.
 func Open(ctx context.Context, c Config) (holder.Holder, error) {
@@ -59,46 +53,12 @@ func serve(ctx context.Context, c Config) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{config: c, server: server}, nil
+	return &reader{holder.ByLateReads{
+		Server: server, From: holder.File{Handle: server.File, Name: "9p", Part: p9d.ReadBytes}, StoreBytes: c.StoreBytes,
+	}}, nil
 }
 
 // Device is the kernel's 9p client.
 func (h *reader) Device() record.Device {
 	return record.Device{Name: "9p", Driver: "9p", Backend: "O_DIRECT read"}
-}
-
-// Content is nil: the run chooses the bytes.
-func (h *reader) Content() []byte { return nil }
-
-// Pin starts a read into the target, or into each GiB of it, and returns when the server has the first message
-// of each in hand: the kernel pins the pages of a read before it sends that.
-func (h *reader) Pin(ctx context.Context, source, target *memory.Region) error {
-	from := holder.File{Handle: h.server.File, Name: "9p", Span: int64(len(target.Bytes)), Part: p9d.ReadBytes}
-	return h.server.Explain(h.Read(ctx, from, source, target, func([]holder.Reader) (bool, error) {
-		waiting, err := h.server.Waiting()
-		return waiting >= from.Span, err
-	}))
-}
-
-// Held says also when the server is no more.
-func (h *reader) Held() error { return h.server.Explain(h.ByCalls.Held()) }
-
-// Write has the server answer, when it is the second one.
-func (h *reader) Write(ctx context.Context, step holder.Step) (record.Traffic, error) {
-	if !step.Again {
-		return h.Store(ctx, h.config.StoreBytes)
-	}
-	sent, err := h.LetGo(ctx, func() error { return h.server.LetGo(h.Source.Bytes) })
-	return sent, h.server.Explain(err)
-}
-
-// Close ends reads that are still under way, and gives everything back.
-func (h *reader) Close() error {
-	if h.server == nil {
-		return nil
-	}
-	failed := h.server.Fail()
-	err := errors.Join(failed, h.Outlast("9p"), h.server.Close())
-	h.server = nil
-	return err
 }
