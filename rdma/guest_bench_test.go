@@ -3,39 +3,69 @@
 package rdma
 
 import (
+	"context"
 	"fmt"
-	"os/exec"
-	"regexp"
+	"runtime"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 )
 
-// BenchmarkAgainstPerftest runs the programs of package perftest and this
-// package in turn, with the same queue depth, and reports the bandwidth of both
-// and the ratio of their medians. One iteration is one run of each:
+// BenchmarkAgainstPerftest runs the programs of package perftest and each backend of this
+// package in turn, with the same queue depth and as many completions, and reports the bandwidth of all
+// and the ratios of their medians. One iteration is one run of each:
 //
 //	umemstress lab exec -- /tmp/rdma.test -test.run '^$' -test.bench Perftest -test.benchtime 7x
+//
+// With -test.short it is a few messages of some, to see that they work.
 func BenchmarkAgainstPerftest(b *testing.B) {
-	for _, c := range []struct {
-		program     string
-		op          Op
-		size, count int
-	}{
-		{"ib_write_bw", OpWrite, 65536, 800}, {"ib_write_bw", OpWrite, 4096, 8000},
-		{"ib_send_bw", OpSend, 65536, 800}, {"ib_send_bw", OpSend, 4096, 8000},
-	} {
-		b.Run(fmt.Sprintf("%s/%d", c.program, c.size), func(b *testing.B) {
-			var theirs, ours []float64
-			for b.Loop() {
-				theirs = append(theirs, perftestBandwidth(b, c.program, c.size, c.count))
-				ours = append(ours, bandwidth(b, c.op, c.size, c.count))
+	for _, program := range []struct {
+		name string
+		op   Op
+	}{{"ib_write_bw", OpWrite}, {"ib_read_bw", OpRead}, {"ib_send_bw", OpSend}} {
+		for _, size := range trafficSizes {
+			for _, pairs := range []int{1, 16} {
+				if testing.Short() && (size.bytes != 64 || pairs != 1) && (size.bytes != 65536 || pairs != 16) {
+					continue
+				}
+				b.Run(fmt.Sprintf("%s/%d/%d", program.name, size.bytes, pairs), func(b *testing.B) {
+					againstPerftest(b, program.name, traffic{op: program.op, size: size.bytes, pairs: pairs, each: size.messages() / pairs})
+				})
 			}
-			b.ReportMetric(median(theirs), "perftest-MiB/s")
-			b.ReportMetric(median(ours), "MiB/s")
-			b.ReportMetric(median(ours)/median(theirs), "ratio")
-		})
+		}
+	}
+}
+
+// trafficSizes are those of messages, and how many take about half a second under emulation.
+var trafficSizes = []trafficSize{{64, 32768}, {4096, 8192}, {65536, 1024}, {1 << 20, 128}}
+
+type trafficSize struct{ bytes, half int }
+
+func (s trafficSize) messages() int {
+	if testing.Short() {
+		return 128
+	}
+	return s.half
+}
+
+func againstPerftest(b *testing.B, program string, t traffic) {
+	if t.op == OpSend && runtime.NumCPU() < 2 && !testing.Short() {
+		b.Skip("rdma_rxe of 5.10 sends what finds no receive again without a pause, and ib_send_bw's receiver never gets the only " +
+			"processor (a soft lockup was seen): give the guest two (lab exec --cpus 2)")
+	}
+	var theirs []float64
+	var ours [len(bothBackends)][]float64
+	for b.Loop() {
+		theirs = append(theirs, perftestBandwidth(b, program, t))
+		for i, backend := range bothBackends {
+			ours[i] = append(ours[i], t.bandwidth(b, backend))
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(theirs), "perftest-MiB/s")
+	for i, backend := range bothBackends {
+		b.ReportMetric(median(ours[i]), string(backend)+"-MiB/s")
+		b.ReportMetric(median(ours[i])/median(theirs), string(backend)+"-ratio")
 	}
 }
 
@@ -44,121 +74,162 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-const benchDepth = 128
+// What perftest does by default: so many messages of a queue pair under way, and of small ones a
+// completion each hundredth, of others each. What is posted at once here has one for all in place of the former.
+const (
+	benchDepth    = 128
+	benchBatch    = 64
+	moderatedSize = 8192 // MSG_SIZE_CQ_MOD_LIMIT, perftest_parameters.h
+)
 
-// bandwidth is in MiB/s, as perftest has it: of messages, at their receiver.
-func bandwidth(b *testing.B, op Op, size, count int) float64 {
-	e := newEndpoint(b, benchDepth)
-	defer e.ctx.Close()
-	received, err := e.ctx.CreateCQ(benchDepth)
+// traffic is messages of a size over queue pairs of one device with each other.
+type traffic struct {
+	op                Op
+	size, pairs, each int // each: messages of a queue pair
+}
+
+// lane is a queue pair, its peer, and what it has under way.
+type lane struct {
+	qp, peer            *QP
+	requests            []Request
+	receives            []Receive
+	posted, sent, taken int
+}
+
+// station is a device, its lanes, and the queues where they complete.
+type station struct {
+	sent, received *CQ
+	lanes          []*lane
+	byNumber       map[uint32]*lane // of the queue pairs and of their peers
+	completions    []Completion
+}
+
+// bandwidth is in MiB/s, as perftest has it: of messages, at their receiver. Nothing is posted, and no
+// memory touched, before the clock runs, but what perftest has touched by then.
+func (t traffic) bandwidth(b *testing.B, backend Backend) float64 {
+	ctx := openDeviceThrough(b, backend)
+	defer ctx.Close()
+	s := t.station(b, ctx)
+	start := time.Now()
+	for done := 0; done < t.pairs*t.each; {
+		for _, l := range s.lanes {
+			t.post(b, l)
+		}
+		done += s.take(b, t.op)
+	}
+	return float64(t.size*t.pairs*t.each) / time.Since(start).Seconds() / (1 << 20)
+}
+
+func (t traffic) station(b *testing.B, ctx *Context) *station {
+	pd, err := ctx.AllocPD()
 	if err != nil {
 		b.Fatal(err)
 	}
-	if op == OpSend {
-		e.receiveThrough(b, received, benchDepth)
+	path, err := ctx.Path(PathConfig{GIDIndex: AutoGID})
+	if err != nil {
+		b.Fatal(err)
 	}
-	from, to := register(b, e.pd, anonymous(b, size)), register(b, e.pd, anonymous(b, size))
-	const batch = benchDepth / 2
-	requests := make([]Request, batch)
-	for i := range requests {
-		requests[i] = Request{Op: op, Local: Slice{MR: from, Length: size}, RemoteAddr: to.Addr(), RKey: to.RKey()}
+	s := &station{byNumber: map[uint32]*lane{}, completions: make([]Completion, benchBatch)}
+	if s.sent, err = ctx.CreateCQ(t.pairs * benchDepth); err != nil {
+		b.Fatal(err)
 	}
-	requests[batch-1].Signaled = true
-	receives := make([]Receive, batch)
-	for i := range receives {
-		receives[i].Local = Slice{MR: to, Length: size}
+	if s.received, err = ctx.CreateCQ(t.pairs * benchDepth); err != nil {
+		b.Fatal(err)
 	}
-	completions := make([]Completion, benchDepth)
-	posted, done := 0, 0
-	start := time.Now()
-	for done < count {
-		for posted < count && posted-done+batch <= benchDepth {
-			if op == OpSend {
-				if _, err := e.peer.PostReceives(receives); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if _, err := e.qp.PostAll(requests); err != nil {
-				b.Fatal(err)
-			}
-			posted += batch
-		}
-		n, err := e.cq.Wait(b.Context(), completions)
-		for left := n * batch; op == OpSend && err == nil && left > 0; {
-			var k int
-			k, err = received.Wait(b.Context(), completions[:min(left, benchDepth)])
-			left -= k
-		}
-		if err != nil {
+	for range t.pairs {
+		l := t.lane(b, pd, s, path)
+		s.lanes = append(s.lanes, l)
+		s.byNumber[l.qp.Address().QPN], s.byNumber[l.peer.Address().QPN] = l, l
+	}
+	return s
+}
+
+func (t traffic) lane(b *testing.B, pd *PD, s *station, path Path) *lane {
+	l := &lane{}
+	var err error
+	if l.qp, err = pd.CreateQP(QPConfig{SendCQ: s.sent, MaxSend: benchDepth}); err != nil {
+		b.Fatal(err)
+	}
+	if l.peer, err = pd.CreateQP(QPConfig{SendCQ: s.sent, RecvCQ: s.received, MaxRecv: benchDepth}); err != nil {
+		b.Fatal(err)
+	}
+	if err := ConnectLoopback(l.qp, l.peer, path); err != nil {
+		b.Fatal(err)
+	}
+	const access = AccessLocalWrite | AccessRemoteWrite | AccessRemoteRead
+	var ends [2]*MR
+	for i := range ends {
+		if ends[i], err = pd.RegisterMR(anonymous(b, t.size), access); err != nil {
 			b.Fatal(err)
 		}
-		for i := range completions[:n] {
-			if err := completions[i].Err(); err != nil {
+	}
+	from, to := ends[0], ends[1]
+	request := Request{Op: t.op, Local: Slice{MR: from, Length: t.size}, RemoteAddr: to.Addr(), RKey: to.RKey(), Signaled: t.size > moderatedSize}
+	l.requests = slices.Repeat([]Request{request}, min(benchBatch, t.each))
+	l.requests[len(l.requests)-1].Signaled = true
+	if t.op == OpSend {
+		l.receives = slices.Repeat([]Receive{{Local: Slice{MR: to, Length: t.size}}}, len(l.requests))
+	}
+	return l
+}
+
+// post posts all batches that there is room for. The messages of a lane are whole batches.
+func (t traffic) post(b *testing.B, l *lane) {
+	batch := len(l.requests)
+	for l.posted < t.each && l.posted-l.sent+batch <= benchDepth && l.posted-l.taken+batch <= benchDepth {
+		if t.op == OpSend {
+			if _, err := l.peer.PostReceives(l.receives); err != nil {
 				b.Fatal(err)
 			}
+		} else {
+			l.taken += batch // nobody is told
 		}
-		done += n * batch
-	}
-	return float64(size) * float64(done) / time.Since(start).Seconds() / (1 << 20)
-}
-
-// receiveThrough gives the endpoint another peer, which can receive.
-func (e *endpoint) receiveThrough(b *testing.B, received *CQ, depth int) {
-	path, err := e.ctx.Path(PathConfig{GIDIndex: AutoGID})
-	if err == nil {
-		e.qp, err = e.pd.CreateQP(QPConfig{SendCQ: e.cq, MaxSend: depth})
-	}
-	if err == nil {
-		e.peer, err = e.pd.CreateQP(QPConfig{SendCQ: e.cq, RecvCQ: received, MaxRecv: depth})
-	}
-	if err == nil {
-		err = ConnectLoopback(e.qp, e.peer, path)
-	}
-	if err != nil {
-		b.Fatal(err)
+		if _, err := l.qp.PostAll(l.requests); err != nil {
+			b.Fatal(err)
+		}
+		l.posted += batch
 	}
 }
 
-// perftestBandwidth is the average that a program of perftest prints.
-func perftestBandwidth(b *testing.B, program string, size, count int) float64 {
-	d, err := FindDevice("/sys", "")
-	if err != nil {
-		b.Fatal(err)
+// take waits for completions, and says how many messages are done: of what is received, at its receiver.
+func (s *station) take(b *testing.B, op Op) (done int) {
+	if op != OpSend {
+		return s.takeSent(b, s.sent.Wait)
 	}
-	gid, err := chooseGID(d, 1, AutoGID)
-	if err != nil {
-		b.Fatal(err)
+	s.takeSent(b, func(_ context.Context, wc []Completion) (int, error) { return s.sent.Poll(wc) })
+	if !slices.ContainsFunc(s.lanes, func(l *lane) bool { return l.taken < l.posted }) {
+		s.takeSent(b, s.sent.Wait)
+		return 0
 	}
-	args := []string{"-d", d.Name, "-x", fmt.Sprint(gid.Index), "-F",
-		"-s", fmt.Sprint(size), "-n", fmt.Sprint(count), "-t", fmt.Sprint(benchDepth)}
-	server := exec.Command(program, args...)
-	if err := server.Start(); err != nil {
-		b.Fatalf("%v (apt-get install perftest)", err)
+	n, err := s.received.Wait(b.Context(), s.completions)
+	s.check(b, n, err)
+	for _, c := range s.completions[:n] {
+		s.byNumber[c.QPN].taken++
 	}
-	// The server says nothing when it listens.
-	var out []byte
-	for range 20 {
-		time.Sleep(500 * time.Millisecond)
-		if out, err = exec.Command(program, append(args, "127.0.0.1")...).CombinedOutput(); err == nil {
-			break
+	return n
+}
+
+// takeSent takes completions of requests.
+func (s *station) takeSent(b *testing.B, poll func(context.Context, []Completion) (int, error)) (done int) {
+	n, err := poll(b.Context(), s.completions)
+	s.check(b, n, err)
+	for _, c := range s.completions[:n] {
+		l, each := s.byNumber[c.QPN], 1
+		if !l.requests[0].Signaled {
+			each = len(l.requests)
 		}
+		l.sent += each
+		done += each
 	}
-	if err != nil {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-		b.Fatalf("%s: %v\n%s", program, err, out)
+	return done
+}
+
+// check ends the benchmark if one of the first n completions failed.
+func (s *station) check(b *testing.B, n int, err error) {
+	for i := 0; i < n && err == nil; i++ {
+		err = s.completions[i].Err()
 	}
-	if err := server.Wait(); err != nil {
-		b.Fatalf("server of %s: %v", program, err)
-	}
-	// Bytes, iterations, peak and average bandwidth, message rate.
-	row := regexp.MustCompile(fmt.Sprintf(`(?m)^ *%d +%d +\S+ +(\S+)`, size, count)).FindSubmatch(out)
-	if row == nil {
-		b.Fatalf("no result of %s:\n%s", program, out)
-	}
-	average, err := strconv.ParseFloat(string(row[1]), 64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return average
 }

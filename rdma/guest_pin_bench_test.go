@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,11 +21,12 @@ import (
 
 var pinProgram = flag.String("pin-program", "", "the compiled testdata/pin.c, which BenchmarkPin compares with")
 
-// BenchmarkPin registers and deregisters a region of 64 MiB, or many of a page, in turn with a C
+// BenchmarkPin registers and deregisters regions through each backend, in turn with a C
 // program over libibverbs that does the same, and reports the median times of
-// both and their ratios. Each registration finds a mapping that nobody has
-// touched, of a file whose blocks are allocated and whose pages are not in the
-// cache, or of anonymous memory. One iteration is one run of each:
+// all and the ratios. Of a file or of fresh anonymous memory, registration finds a mapping
+// that nobody has touched, the file's blocks allocated and its pages not in the
+// cache; a page has been touched, and so has a large region, so that nothing but the registration is timed.
+// One iteration is one run of each:
 //
 //	cc -O2 -o bin/pin rdma/testdata/pin.c -libverbs
 //	umemstress lab exec -- /tmp/rdma.test -test.run '^$' -test.bench Pin -test.benchtime 7x -pin-program=$PWD/bin/pin
@@ -33,22 +35,39 @@ func BenchmarkPin(b *testing.B) {
 		b.Fatal("no -pin-program: make it with\n\tcc -O2 -o bin/pin rdma/testdata/pin.c -libverbs\n" +
 			"(apt-get install gcc libc6-dev libibverbs-dev) and give -pin-program=$PWD/bin/pin")
 	}
-	b.Run("file", func(b *testing.B) { benchmarkPin(b, pinned{pinBytes, 1}, newFallocated) })
-	b.Run("anonymous", func(b *testing.B) { benchmarkPin(b, pinned{pinBytes, 1}, anonymousPin) })
+	page := os.Getpagesize()
+	b.Run("file", func(b *testing.B) { benchmarkPin(b, pinned{bytes: pinBytes, regions: 1, rounds: 1}, newFallocated) })
+	b.Run("anonymous", func(b *testing.B) { benchmarkPin(b, pinned{bytes: pinBytes, regions: 1, rounds: 1}, anonymousPin) })
+	b.Run("page", func(b *testing.B) {
+		benchmarkPin(b, pinned{bytes: page, regions: 1, rounds: pageRounds, touched: true}, anonymousPin)
+	})
+	b.Run("large", func(b *testing.B) {
+		benchmarkPin(b, pinned{bytes: largeBytes, regions: 1, rounds: 1, touched: true}, anonymousPin)
+	})
 	b.Run("many", func(b *testing.B) {
-		many := pinned{manyRegions * os.Getpagesize(), manyRegions}
+		many := pinned{bytes: manyRegions * page, regions: manyRegions, rounds: 1}
 		benchmarkPin(b, many, anonymousPin)
-		b.ReportMetric(many.memory(b), "B/region")
+		for _, backend := range bothBackends {
+			b.ReportMetric(many.memory(b, backend), "B/region-"+string(backend))
+		}
 	})
 }
 
 const (
 	pinBytes    = 64 << 20
+	largeBytes  = 256 << 20
 	manyRegions = 10_000
+	pageRounds  = 2_000
 )
 
-// pinned is memory, and as how many regions it is registered.
-type pinned struct{ bytes, regions int }
+// bothBackends are what has to keep up with C.
+var bothBackends = [...]Backend{Uverbs, IBVerbs}
+
+// pinned is memory, as how many regions it is registered, how often, and whether it has its pages before.
+type pinned struct {
+	bytes, regions, rounds int
+	touched                bool
+}
 
 func anonymousPin(*testing.B) string { return "" }
 
@@ -58,16 +77,17 @@ type pinTimes struct{ pin, release time.Duration }
 // benchmarkPin takes a region of its own for each run: newFile names its file, or
 // "" for anonymous memory.
 func benchmarkPin(b *testing.B, p pinned, newFile func(*testing.B) string) {
-	pd, err := openDevice(b).AllocPD()
-	if err != nil {
-		b.Fatal(err)
+	var theirs [2][]float64
+	var ours [len(bothBackends)][2][]float64
+	domains := map[Backend]*PD{}
+	for _, backend := range bothBackends {
+		domains[backend] = openDomain(b, backend)
 	}
-	var theirs, ours [2][]float64
-	add := func(to *[2][]float64, times func(*testing.B, *PD, string) pinTimes) {
+	add := func(to *[2][]float64, times func(string) pinTimes) {
 		name := newFile(b)
 		// What the run before left to write back is not to be in the way.
 		unix.Sync()
-		t := times(b, pd, name)
+		t := times(name)
 		to[0], to[1] = append(to[0], milliseconds(t.pin)), append(to[1], milliseconds(t.release))
 		if name != "" {
 			if err := os.Remove(name); err != nil {
@@ -76,15 +96,29 @@ func benchmarkPin(b *testing.B, p pinned, newFile func(*testing.B) string) {
 		}
 	}
 	for b.Loop() {
-		add(&theirs, p.libibverbs)
-		add(&ours, p.pin)
+		add(&theirs, func(name string) pinTimes { return p.libibverbs(b, name) })
+		for i, backend := range bothBackends {
+			add(&ours[i], func(name string) pinTimes { return p.pin(b, domains[backend], name) })
+		}
 	}
 	b.ReportMetric(0, "ns/op")
 	for i, phase := range []string{"pin", "release"} {
-		b.ReportMetric(median(theirs[i]), phase+"-libibverbs-ms")
-		b.ReportMetric(median(ours[i]), phase+"-ms")
-		b.ReportMetric(median(ours[i])/median(theirs[i]), phase+"-ratio")
+		b.ReportMetric(median(theirs[i]), phase+"-C-ms")
+		for j, backend := range bothBackends {
+			b.ReportMetric(median(ours[j][i]), phase+"-"+string(backend)+"-ms")
+			b.ReportMetric(median(ours[j][i])/median(theirs[i]), phase+"-"+string(backend)+"-ratio")
+		}
 	}
+}
+
+// openDomain is a protection domain of the lab's device through a backend.
+func openDomain(b *testing.B, backend Backend) *PD {
+	b.Helper()
+	pd, err := openDeviceThrough(b, backend).AllocPD()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pd
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
@@ -115,43 +149,48 @@ func (p pinned) pin(b *testing.B, pd *PD, name string) (t pinTimes) {
 		defer f.Close()
 		fd = int(f.Fd())
 	}
+	if p.touched {
+		flags |= unix.MAP_POPULATE
+	}
 	mem, err := unix.Mmap(fd, 0, p.bytes, unix.PROT_READ|unix.PROT_WRITE, flags)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer unix.Munmap(mem)
 
-	all := make([]*MR, p.regions)
-	start := time.Now()
-	err = p.register(pd, mem, all)
-	t.pin = time.Since(start)
-	if errors.Is(err, ErrPinRefused) {
-		b.Skip(err)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	start = time.Now()
-	err = release(all)
-	t.release = time.Since(start)
-	if err != nil {
-		b.Fatal(err)
+	mems, all := p.split(mem), make([]*MR, p.regions)
+	clear(all) // touched
+	clock := time.Now()
+	for range p.rounds {
+		start := time.Since(clock)
+		err := registerAll(pd, mems, all)
+		pinned := time.Since(clock)
+		if errors.Is(err, ErrPinRefused) {
+			b.Skip(err)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err = closeAll(all); err != nil {
+			b.Fatal(err)
+		}
+		t.pin += pinned - start
+		t.release += time.Since(clock) - pinned
 	}
 	return t
 }
 
-// register fills in all, of which each region has an equal part of the memory.
-func (p pinned) register(pd *PD, mem []byte, all []*MR) (err error) {
-	each := p.bytes / p.regions
-	for i := range all {
-		if all[i], err = pd.RegisterMR(mem[i*each:][:each], AccessLocalWrite|AccessRemoteWrite); err != nil {
+// registerAll fills in all, of which each region has the memory of the same number.
+func registerAll(pd *PD, mems [][]byte, all []*MR) (err error) {
+	for i, mem := range mems {
+		if all[i], err = pd.RegisterMR(mem, AccessLocalWrite|AccessRemoteWrite); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func release(all []*MR) error {
+func closeAll(all []*MR) error {
 	for _, mr := range all {
 		if err := mr.Close(); err != nil {
 			return err
@@ -160,26 +199,29 @@ func release(all []*MR) error {
 	return nil
 }
 
+// split gives each region an equal part of the memory.
+func (p pinned) split(mem []byte) [][]byte {
+	return slices.Collect(slices.Chunk(mem, p.bytes/p.regions))
+}
+
 // memory is how much of this process a region takes, beside its pages: of what is resident, or of Go's
 // heap where that grew by more.
-func (p pinned) memory(b *testing.B) float64 {
-	pd, err := openDevice(b).AllocPD()
-	if err != nil {
-		b.Fatal(err)
-	}
+func (p pinned) memory(b *testing.B, backend Backend) float64 {
+	pd := openDomain(b, backend)
 	mem, err := unix.Mmap(-1, 0, p.bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer unix.Munmap(mem)
-	all := make([]*MR, p.regions)
+	mems, all := p.split(mem), make([]*MR, p.regions)
 	clear(all) // touched
 	heap, resident := processMemory(b)
-	if err := p.register(pd, mem, all); err != nil {
+	if err := registerAll(pd, mems, all); err != nil {
 		b.Fatal(err)
 	}
 	heapAfter, residentAfter := processMemory(b)
-	if err := release(all); err != nil {
+	runtime.KeepAlive(mems) // counted before, and so not to be freed between
+	if err := closeAll(all); err != nil {
 		b.Fatal(err)
 	}
 	return max(heapAfter-heap, residentAfter-resident) / float64(p.regions)
@@ -202,7 +244,7 @@ func processMemory(b *testing.B) (heap, resident float64) {
 }
 
 // libibverbs runs the C program, a process for each time.
-func (p pinned) libibverbs(b *testing.B, _ *PD, name string) pinTimes {
+func (p pinned) libibverbs(b *testing.B, name string) pinTimes {
 	d, err := FindDevice("/sys", "")
 	if err != nil {
 		b.Fatal(err)
@@ -211,7 +253,10 @@ func (p pinned) libibverbs(b *testing.B, _ *PD, name string) pinTimes {
 	if err != nil {
 		b.Fatal(err)
 	}
-	args := []string{d.Name, fmt.Sprint(p.bytes), fmt.Sprint(p.regions)}
+	args := []string{d.Name, fmt.Sprint(p.bytes), fmt.Sprint(p.regions), fmt.Sprint(p.rounds), "fresh"}
+	if p.touched {
+		args[len(args)-1] = "touched"
+	}
 	if name != "" {
 		args = append(args, name)
 	}

@@ -21,6 +21,7 @@ const (
 	roleMemlock     = "memlock"
 	rolePermission  = "permission"
 	roleCredentials = "credentials"
+	roleLatency     = "latency"
 
 	nobody      = 65534
 	lockedBytes = 64 << 10
@@ -81,6 +82,13 @@ func setNodeMode(t *testing.T, mode os.FileMode) {
 // play is the child process. It prints the error that its role is about and what
 // the package makes of it.
 func play(role string) int {
+	if role == roleLatency {
+		if err := playLatency(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
+	}
 	failure, err := perform(role)
 	if err != nil {
 		fmt.Println("unexpected:", err)

@@ -50,11 +50,16 @@ type endpoint struct {
 
 func openDevice(t testing.TB) *Context {
 	t.Helper()
+	return openDeviceThrough(t, Backend(*through))
+}
+
+func openDeviceThrough(t testing.TB, backend Backend) *Context {
+	t.Helper()
 	d, err := FindDevice("/sys", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, err := OpenThrough(d, Backend(*through))
+	ctx, err := OpenThrough(d, backend)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +113,16 @@ func newPair(t testing.TB, e *endpoint, depth int) (*QP, *QP) {
 // anonymous is n bytes of mmap'd memory.
 func anonymous(t testing.TB, n int) []byte {
 	t.Helper()
-	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	mem, err := mapAnonymous(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Munmap(mem) })
 	return mem
+}
+
+func mapAnonymous(n int) ([]byte, error) {
+	return unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 }
 
 // mappedFile is a file of n bytes, written out, and its shared mapping.
