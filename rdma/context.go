@@ -104,21 +104,30 @@ func (c *Context) Close() error {
 // closed, and adopts it. While the request is under way, which may be long, what it
 // needs does not end, and a context that is closed waits.
 func (c *Context) create(label label, needs []*object, destroy func() error, request func() error) (*object, error) {
-	if err := c.reserve(label, needs); err != nil {
+	o := &object{label: label, needs: needs, what: destruction(destroy)}
+	if err := c.begin(o, request); err != nil {
 		return nil, err
+	}
+	return o, nil
+}
+
+// begin is create for an object that the caller has made.
+func (c *Context) begin(o *object, request func() error) error {
+	if err := c.reserve(o.label, o.needs); err != nil {
+		return err
 	}
 	if err := request(); err != nil {
-		if errs := c.release(needs); len(errs) > 0 {
+		if errs := c.release(o.needs); len(errs) > 0 {
 			err = errors.Join(append([]error{err}, errs...)...)
 		}
-		return nil, err
+		return err
 	}
-	o := &object{ctx: c, label: label, needs: needs, destroy: destroy}
+	o.ctx = c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.objects.add(o)
 	c.left()
-	return o, nil
+	return nil
 }
 
 // reserve counts an object that is to be made as a user of what it needs.

@@ -61,7 +61,7 @@ func (pd *PD) Close() error { return pd.object.close() }
 
 // MR is a registered memory region, pinned until it is closed.
 type MR struct {
-	object *object
+	object object
 	domain *PD
 	mem    []byte
 	region verbs.MR
@@ -94,8 +94,8 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	}
 	c := pd.object.ctx
 	mr := &MR{domain: pd, mem: mem}
-	destroy := func() error { return c.backend.DeregisterMR(mr.region.Handle) }
-	o, err := c.create(label, pd.needs, destroy, func() (err error) {
+	mr.object.label, mr.object.needs, mr.object.what = label, pd.needs, mr
+	err := c.begin(&mr.object, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
 			return newRegisterError(label.String(), mem, access, err, func() error { return pd.tryAnonymous(access) })
 		}
@@ -104,9 +104,10 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	if err != nil {
 		return nil, err
 	}
-	mr.object = o
 	return mr, nil
 }
+
+func (mr *MR) destroy() error { return mr.object.ctx.backend.DeregisterMR(mr.region.Handle) }
 
 // tryAnonymous registers a page of no file, and gives it up again.
 func (pd *PD) tryAnonymous(access Access) (err error) {
@@ -178,7 +179,7 @@ func (mr *MR) AllocWindow() (*Window, error) {
 		w.gone = true
 		return c.backend.DeallocMW(w.window.Handle)
 	}
-	o, err := c.create(label{text: what}, []*object{mr.object, mr.domain.object}, destroy, func() (err error) {
+	o, err := c.create(label{text: what}, []*object{&mr.object, mr.domain.object}, destroy, func() (err error) {
 		if w.window, err = c.backend.AllocMW(mr.domain.handle); err == nil {
 			return nil
 		}

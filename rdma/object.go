@@ -11,17 +11,26 @@ import (
 // object is the life of a verbs object. Context.mu guards it. There may be 100,000 of them: what each
 // takes is memory of the process, and none may cost more because there are others.
 type object struct {
-	ctx     *Context
-	label   label
-	needs   []*object
-	users   int // objects that need it, and those that are being made
-	closed  bool
-	ending  bool // out of the context's list, for one goroutine to destroy
-	ended   bool // that is done
-	destroy func() error
+	ctx    *Context
+	label  label
+	needs  []*object
+	users  int // objects that need it, and those that are being made
+	closed bool
+	ending bool // out of the context's list, for one goroutine to destroy
+	ended  bool // that is done
+	what   destroyer
 
 	older, newer *object // in the context's list
 }
+
+// destroyer is what an object is the life of. An interface and no closure: what it is may have its object in itself,
+// so that both are one piece of memory.
+type destroyer interface{ destroy() error }
+
+// destruction is one of which nothing else is known.
+type destruction func() error
+
+func (d destruction) destroy() error { return d() }
 
 // label is what errors call an object. It is put into words when there is one.
 type label struct {
@@ -85,7 +94,7 @@ func (c *Context) take(o *object) {
 // end destroys an object that has no users, and what only waited for it.
 func (c *Context) end(o *object) []error {
 	var errs []error
-	err := o.destroy()
+	err := o.what.destroy()
 	// A removed device has destroyed its objects already.
 	if err != nil && !errors.Is(err, unix.EIO) {
 		errs = append(errs, newError("close", o.label.String(), err))
