@@ -74,6 +74,13 @@ type MR struct {
 // is freed under the device. It may be unmapped before the region is closed: the
 // device goes on with the very pages, which nobody else is given until then.
 //
+// On one processor, a program that has regions by the thousand wants GOMAXPROCS=2. Go's
+// monitor thread looks every 20 µs at a thread that is in a system call, and takes its place in
+// the scheduler for another one, unless some place is idle, as it is then. Of 10,000
+// regions of a page (Linux 5.10, one emulated processor, through internal/softroce), pins
+// took 1.9 to 2.3 times what they take in C and releases 2.4 to 2.6, and with it 1.4 to 1.6
+// and 1.3 to 1.4.
+//
 // Errors to tell apart, all of type *[Error]:
 //   - [ErrPinRefused]: the kernel does not pin pages of this file for writing.
 //     It answers EFAULT, as it does for a bad address, so this package then
