@@ -61,12 +61,15 @@ func testProviderConformance(t *testing.T, p *providertest.Provider) {
 	mtu, _ := verbs.MTUOf(path.MTU)
 	gid := path.GID.Addr.As16()
 	verbstest.Run(t, verbstest.Target{
-		Open:      opener(d, IBVerbs),
-		AH:        verbs.AH{Global: true, DGID: gid, SGID: gid, DMAC: ownMAC(path), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: port},
-		MTU:       mtu,
-		Held:      objects,
-		File:      mappedFile(t, 64<<10),
-		Refused:   *expectPin == "refused",
+		Open:    opener(d, IBVerbs),
+		AH:      verbs.AH{Global: true, DGID: gid, SGID: gid, DMAC: ownMAC(path), SGIDIndex: uint8(path.GID.Index), HopLimit: 64, Port: port},
+		MTU:     mtu,
+		Held:    objects,
+		File:    mappedFile(t, 64<<10),
+		Refused: *expectPin == "refused",
+
+		Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true,
+
 		Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, IBVerbs) },
 		// What a port does is told by its number in the kernel, which has another: see testProviderEvents.
 	})
