@@ -2,7 +2,6 @@ package remedy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"umemstress/workload/record"
@@ -82,7 +81,7 @@ func Fixes() []Fix {
 			},
 			concerns: func(t Trouble) bool {
 				h, known := holder(t.Holder)
-				return t.ext4() && !t.Detached && !t.Large && (!known || h.Direct && !slices.Contains([]string{"nfs", "fuse", "9p"}, h.Name))
+				return t.ext4() && !t.Detached && !t.Large && (!known || h.Block)
 			},
 		},
 		{

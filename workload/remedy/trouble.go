@@ -54,6 +54,7 @@ type Holder struct {
 	LongTerm bool     // it pins with FOLL_LONGTERM, which newer kernels refuse of such files
 	Pins     bool     // it pins with FOLL_PIN, so that reclaim can see it
 	Direct   bool     // it reads with O_DIRECT
+	Block    bool     // from a block device, so that the pages are a bio's
 	Lacking  string   // what no kernel that was looked at does, so that reclaim heeds none of its pins
 	Releases []string // functions of the kernel, any of which tells it; the nearest to the release
 }
@@ -62,7 +63,7 @@ type Holder struct {
 // more special first: a direct read of NFS is one of NFS.
 func Holders() []Holder {
 	return []Holder{
-		{Name: "rdma", What: "an RDMA memory region", LongTerm: true, Pins: true, Releases: []string{"ib_umem_release", "__ib_umem_release"}},
+		{Name: "rdma", What: "an RDMA memory region", LongTerm: true, Pins: true, Releases: []string{"ib_umem_release", "__ib_umem_release", "siw_umem_release"}},
 		{Name: "vfio", What: "memory that VFIO maps for a device", LongTerm: true, Pins: true, Releases: []string{"vfio_unpin_pages_remote", "vfio_remove_dma", "vfio_unmap_unpin"}},
 		{Name: "xdp", What: "a umem of AF_XDP", LongTerm: true, Pins: true, Releases: []string{"xdp_put_umem", "xdp_umem_release", "xdp_umem_unpin_pages"}},
 		{Name: "v4l2", What: "a USERPTR buffer of V4L2", LongTerm: true, Pins: true, Releases: []string{"vb2_vmalloc_put_userptr", "vb2_dma_sg_put_userptr", "vb2_dc_put_userptr"}},
@@ -70,12 +71,12 @@ func Holders() []Holder {
 		{Name: "nfs", What: "an O_DIRECT read from NFS", Direct: true, Lacking: "NFS pin the pages of a direct read by FOLL_PIN, which reclaim would heed", Releases: []string{"nfs_direct_read_completion", "nfs_direct_release_pages"}},
 		{Name: "fuse", What: "a direct read from FUSE", Direct: true, Releases: []string{"fuse_direct_io", "fuse_release_user_pages", "fuse_aio_complete_req"}},
 		{Name: "9p", What: "a read through netfs, such as 9p's", Direct: true, Releases: []string{"netfs_rreq_terminated", "netfs_read_collection", "netfs_unbuffered_read_iter_locked"}},
-		{Name: "sgio", What: "an SG_IO read", Direct: true, Releases: []string{"blk_rq_unmap_user", "sg_io", "sg_finish_rem_req"}},
+		{Name: "sgio", What: "an SG_IO read", Direct: true, Block: true, Releases: []string{"blk_rq_unmap_user", "sg_io", "sg_finish_rem_req"}},
 		{Name: "vmwritev", What: "process_vm_writev", Pins: true, Releases: []string{"process_vm_rw", "process_vm_rw_core", "process_vm_rw_single_vec", "__x64_sys_process_vm_writev"}},
 		// By its release it is a direct read; a run knows which.
-		{Name: "aio", What: "an O_DIRECT read by io_submit", Direct: true},
-		{Name: "uring", What: "an O_DIRECT read by io_uring", Direct: true},
-		{Name: "dio", What: "an O_DIRECT read", Direct: true, Releases: []string{"bio_release_pages", "__bio_release_pages", "bio_check_pages_dirty", "bio_dirty_fn"}},
+		{Name: "aio", What: "an O_DIRECT read by io_submit", Direct: true, Block: true},
+		{Name: "uring", What: "an O_DIRECT read by io_uring", Direct: true, Block: true},
+		{Name: "dio", What: "an O_DIRECT read", Direct: true, Block: true, Releases: []string{"bio_release_pages", "__bio_release_pages", "bio_check_pages_dirty", "bio_dirty_fn"}},
 	}
 }
 

@@ -16,36 +16,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "driver.h"
 #include "knobs.h"
 #include "told.h"
-
-// libibverbs/driver.h of rdma-core, which no package installs: what is used of it. The struct goes with the number in
-// verbs_register_driver_NN, which the script build takes from the library.
-struct verbs_device_ops {
-	const char *name;
-	uint32_t match_min_abi_version, match_max_abi_version;
-	const void *match_table, *static_providers;
-	bool (*match_device)(void *);
-	struct verbs_context *(*alloc_context)(struct ibv_device *, int cmd_fd, void *);
-	void *(*import_context)(struct ibv_device *, int cmd_fd);
-	void *(*alloc_device)(void *);
-	void (*uninit_device)(void *);
-};
-struct verbs_mr { // its first member
-	struct ibv_mr mr;
-};
-void REGISTER(const struct verbs_device_ops *);
-void verbs_uninit_context(struct verbs_context *);
-int ibv_cmd_query_port(struct ibv_context *, uint8_t, struct ibv_port_attr *, void *, size_t);
-int ibv_cmd_reg_mr(struct ibv_pd *, void *, size_t, uint64_t, int, struct verbs_mr *, void *, size_t, void *, size_t);
-int ibv_cmd_create_cq(struct ibv_context *, int, struct ibv_comp_channel *, int, struct ibv_cq *, void *, size_t, void *, size_t);
-int ibv_cmd_create_qp(struct ibv_pd *, struct ibv_qp *, struct ibv_qp_init_attr *, void *, size_t, void *, size_t);
-int ibv_cmd_modify_qp(struct ibv_qp *, struct ibv_qp_attr *, int, void *, size_t);
-int ibv_cmd_destroy_qp(struct ibv_qp *);
-int ibv_cmd_destroy_cq(struct ibv_cq *);
-int ibv_cmd_create_srq(struct ibv_pd *, struct ibv_srq *, struct ibv_srq_init_attr *, void *, size_t, void *, size_t);
-int ibv_cmd_destroy_srq(struct ibv_srq *);
-int ibv_cmd_create_ah(struct ibv_pd *, struct ibv_ah *, struct ibv_ah_attr *, void *, size_t);
 
 // The bits that keys are changed by. Local keys and remote ones get different ones.
 enum { LOCAL_KEYS = 0x5a5a0000, REMOTE_KEYS = 0xa5a50000 };
@@ -183,7 +156,6 @@ static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_send_
 
 // A queue that receives are posted to: of a queue pair, or shared.
 struct inbox {
-	struct ibv_context *context;
 	struct ibv_qp *qp;
 	struct ibv_srq *srq;
 };
@@ -213,12 +185,12 @@ static int post_receives(struct inbox to, struct ibv_recv_wr *wr, struct ibv_rec
 
 static int post_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-	return post_receives((struct inbox){.context = qp->context, .qp = qp}, wr, bad);
+	return post_receives((struct inbox){.qp = qp}, wr, bad);
 }
 
 static int post_srq_recv(struct ibv_srq *srq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad)
 {
-	return post_receives((struct inbox){.context = srq->context, .srq = srq}, wr, bad);
+	return post_receives((struct inbox){.srq = srq}, wr, bad);
 }
 
 // spoil fills what means nothing in a completion, as man 3 ibv_poll_cq has it.

@@ -388,15 +388,3 @@ func checkItems(t *testing.T, items []Item, states map[string]string) {
 		}
 	}
 }
-
-// TestHere looks at whatever this host is.
-func TestHere(t *testing.T) {
-	document, err := Here()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if document.Schema != Schema || document.Kernel.Release == "" {
-		t.Errorf("schema %q, kernel %q", document.Schema, document.Kernel.Release)
-	}
-	checkItems(t, document.Items, nil)
-}
