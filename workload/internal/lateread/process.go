@@ -29,6 +29,8 @@ type Config struct {
 	By         string   // what it serves by, for errors: FUSE
 	Connection *os.File // to the kernel; the process has a copy of its own
 	Size       int64    // of the file
+	// OfEnd are the errors by which the kernel tells that the other end of the connection is gone.
+	OfEnd []unix.Errno
 	// Holds tells how many bytes are held for certain by a read of some length that has arrived.
 	Holds func(at, length int64) (int64, error)
 }
@@ -145,11 +147,13 @@ func (p *Process) LetGo(source []byte) error {
 	if errors.Is(err, os.ErrClosed) { // it was reaped
 		return p.end()
 	}
-	return p.Explain(err, unix.EPIPE)
+	return p.explain(err, []unix.Errno{unix.EPIPE})
 }
 
-// Explain tells of an error that is of the server's end, which is one of those.
-func (p *Process) Explain(err error, ofEnd ...unix.Errno) error {
+// Explain tells of an error that is of the server's end.
+func (p *Process) Explain(err error) error { return p.explain(err, p.config.OfEnd) }
+
+func (p *Process) explain(err error, ofEnd []unix.Errno) error {
 	for _, of := range ofEnd {
 		if errors.Is(err, of) && p.endsWithin(time.Second) {
 			return p.end()

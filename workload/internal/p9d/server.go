@@ -41,25 +41,21 @@ func Transport() module.Set {
 	return module.Set{Top: "9pnet_fd", Unload: []string{"9pnet_fd"}, Busy: "9pnet_fd", Options: "CONFIG_NET_9P_FD"}
 }
 
-// Server is the mount and the process that serves it.
-type Server struct {
-	File *os.File // open for direct reads
-
-	client, transport *module.Loaded
-	root              *os.File
-	process           *lateread.Process
-}
+// ofEnd is what the kernel says of a server that is gone.
+var ofEnd = []unix.Errno{unix.EIO, unix.ECONNRESET, unix.ENOTCONN, unix.EPIPE, unix.EREMOTEIO}
 
 // Serve serves and mounts a file of so many bytes, whose reads wait. It is to be read by ReadBytes at a
 // time, and what remains. However this process ends, the reads end soon.
-func Serve(ctx context.Context, size int64) (_ *Server, err error) {
-	s := &Server{}
+func Serve(ctx context.Context, size int64) (_ *lateread.Server, err error) {
+	s := &lateread.Server{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.client, err = module.Load(ctx, Modules()); err != nil {
+	client, err := module.Load(ctx, Modules())
+	s.Modules = append(s.Modules, client)
+	if err != nil {
 		return nil, err
 	}
 	ours, its, err := connection()
@@ -69,11 +65,11 @@ func Serve(ctx context.Context, size int64) (_ *Server, err error) {
 	defer ours.Close() // the kernel's is the only one, and so is the server's, so that the connection ends with it
 	defer its.Close()
 	holds := func(at, length int64) (int64, error) { return begun(at, size), nil }
-	if s.process, err = lateread.Start(lateread.Config{Child: Child, By: "9p", Connection: its, Size: size, Holds: holds}); err != nil {
+	if s.Process, err = lateread.Start(lateread.Config{Child: Child, By: "9p", Connection: its, Size: size, OfEnd: ofEnd, Holds: holds}); err != nil {
 		return nil, err
 	}
 	its.Close()
-	return s, s.mount(ctx, ours)
+	return s, open(ctx, s, ours)
 }
 
 // begun is what a direct read holds whose first message asks for bytes from there on. The others are
@@ -94,65 +90,26 @@ func connection() (ours, its *os.File, err error) {
 	return os.NewFile(uintptr(pair[0]), "9p client"), os.NewFile(uintptr(pair[1]), "9p server"), nil
 }
 
-// mount mounts what the other end of the connection serves, and opens the file.
-func (s *Server) mount(ctx context.Context, connection *os.File) (err error) {
-	var lacking error // a kernel that has the transport in another module mounts all the same
-	if s.transport, lacking = module.Load(ctx, Transport()); ctx.Err() != nil {
+// open mounts what the other end of the connection serves, and opens the file.
+func open(ctx context.Context, s *lateread.Server, connection *os.File) error {
+	transport, lacking := module.Load(ctx, Transport())
+	s.Modules = append(s.Modules, transport)
+	if ctx.Err() != nil {
 		return lacking
 	}
 	fd := strconv.Itoa(int(connection.Fd()))
-	s.root, err = mount.Detached("9p", "umemstress", map[string]string{
+	root, err := mount.Detached("9p", "umemstress", map[string]string{
 		"trans": "fd", "rfdno": fd, "wfdno": fd, "version": "9p2000.L", "cache": "none", "access": "any", "msize": strconv.Itoa(messageBytes),
 	})
 	switch {
-	case err != nil && lacking != nil:
+	case err != nil && lacking != nil: // a kernel that has the transport in another module mounts all the same
 		return lacking
 	case err != nil:
 		return s.Explain(err)
 	}
-	at, err := unix.Openat(int(s.root.Fd()), fileName, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.EINVAL) {
+	s.Root = root
+	if err = s.Open(fileName); errors.Is(err, unix.EINVAL) {
 		return fault.Lacksf("open a file of 9p with O_DIRECT: %w; the kernel's 9p client has no direct I/O", err)
 	}
-	if err != nil {
-		return s.Explain(fmt.Errorf("open the file of the run's own 9p mount: %w", err))
-	}
-	s.File = os.NewFile(uintptr(at), fileName)
-	return nil
-}
-
-// Waiting is how many bytes those reads are to bring that are under way. None is answered before LetGo.
-func (s *Server) Waiting() (int64, error) { return s.process.Held() }
-
-// LetGo answers reads from here on, by the source's bytes, over and over.
-func (s *Server) LetGo(source []byte) error { return s.process.LetGo(source) }
-
-// Explain tells of an error that is of the server's end.
-func (s *Server) Explain(err error) error {
-	return s.process.Explain(err, unix.EIO, unix.ECONNRESET, unix.ENOTCONN, unix.EPIPE, unix.EREMOTEIO)
-}
-
-// Fail ends reads: the kernel fails those of a server that is gone.
-func (s *Server) Fail() error {
-	if s == nil {
-		return nil
-	}
-	return s.process.Kill()
-}
-
-// Close unmounts. Reads are to be over.
-func (s *Server) Close() error {
-	if s == nil {
-		return nil
-	}
-	errs := []error{s.process.Kill()}
-	if s.File != nil {
-		_ = s.File.Close() // of which the server is told, and that is gone
-	}
-	if s.root != nil {
-		errs = append(errs, s.root.Close())
-	}
-	errs = append(errs, s.process.Close(), s.transport.Close(), s.client.Close())
-	*s = Server{}
-	return errors.Join(errs...)
+	return err
 }
