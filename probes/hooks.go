@@ -25,14 +25,9 @@ type hook struct {
 	// optional hooks tell more; of the others, one that is missing would make a session
 	// that sees nothing.
 	optional bool
-	// rare hooks are in a module that few machines have, and that those load when they start. An optional
-	// one is left out, and not waited for, where the module is not loaded when a session begins.
-	rare bool
-	// protocol names that of sockets without which the kernel has none of the sites' functions: it is
-	// either built in or not there (net/core/sock.c, proto_register).
-	protocol string
-	// shows is a file that its module makes in kernels whose module has the sites' functions; "": it always has.
-	shows string
+	// here tells whether this machine can come to what the hook is for, as it is when a session begins; nil: it can.
+	// Where it cannot, an optional hook is left out, and not waited for.
+	here func() bool
 	// loses says where calls are counted that its programs missed; nil: as releases.
 	loses func(*event.Lost) *uint64
 }
@@ -131,7 +126,7 @@ func stockReleases() map[string]hook {
 		event.HolderVMCI: {
 			purpose: "release of a VMCI queue pair",
 			module:  "vmw_vmci",
-			rare:    true,
+			here:    loaded("vmw_vmci"),
 			without: "no page can be told to have been dirtied by the release of a VMCI queue pair",
 			sites:   []site{callSite("vmci_qp_broker_detach", "all", "vmci")},
 		},
@@ -139,14 +134,14 @@ func stockReleases() map[string]hook {
 		event.HolderNFS: {
 			purpose: "release of a direct read's pages by NFS",
 			module:  "nfs",
-			rare:    true,
+			here:    loaded("nfs"),
 			without: "no page can be told to have been dirtied by a direct read from NFS",
 			sites:   []site{callSite("nfs_direct_read_completion", "all", "nfs")},
 		},
 		event.HolderFUSE: {
 			purpose: "release of a direct read's pages by FUSE",
 			module:  "fuse",
-			rare:    true,
+			here:    loaded("fuse"),
 			without: "no page can be told to have been dirtied by a direct read from FUSE",
 			sites:   fuseSites(),
 		},
@@ -155,21 +150,20 @@ func stockReleases() map[string]hook {
 		event.HolderV4L2: {
 			purpose: "release of a V4L2 queue's buffers",
 			module:  "videobuf2_common",
-			rare:    true,
+			here:    loaded("videobuf2_common"),
 			without: "no page can be told to have been dirtied by the release of a V4L2 buffer",
 			sites:   []site{callSite("__vb2_queue_free", "all", "queue")},
 		},
 		event.HolderXDP: {
-			purpose:  "release of the umem of AF_XDP sockets",
-			protocol: "XDP",
-			without:  "no page can be told to have been dirtied by the release of a umem of AF_XDP",
-			sites:    []site{xdpSite()},
+			purpose: "release of the umem of AF_XDP sockets",
+			here:    knowsProtocol("XDP"),
+			without: "no page can be told to have been dirtied by the release of a umem of AF_XDP",
+			sites:   []site{xdpSite()},
 		},
 		event.Holder9P: {
 			purpose: "release of a direct read's pages by netfs",
 			module:  "netfs",
-			rare:    true,
-			shows:   "/proc/fs/netfs", // came with its direct reads (Linux 6.8)
+			here:    func() bool { return loaded("netfs")() && isThere("/proc/fs/netfs") }, // which came with its direct reads (Linux 6.8)
 			without: "no page can be told to have been dirtied by a direct read from 9p",
 			sites:   []site{netfsSite("netfs_read_collection", "6.14 and newer"), netfsSite("netfs_rreq_terminated", "6.8 to 6.13")},
 		},
@@ -317,30 +311,40 @@ func Holders() []string {
 }
 
 // HoldersHere are those of Holders that this machine may have: not those of a module that few have
-// and that is not loaded, or not as new, nor of sockets that the kernel was built without. To wait for such a one would keep privileges of a session that goes on for long.
+// and that is not loaded, or not as new, nor of sockets that the kernel was built without. To wait for such
+// a one would keep privileges of a session that goes on for long.
 func HoldersHere() []string {
 	return slices.DeleteFunc(Holders(), func(holder string) bool {
 		release := stockReleases()[holder]
-		return release.rare && findModule(release.module) == module{} || release.protocol != "" && !haveProtocol(release.protocol) ||
-			!isThere(release.shows)
+		return !release.applies()
 	})
 }
 
-// isThere tells whether a file is there, of which nothing is asked where it has no name.
+// applies says whether this machine can come to what the hook is for.
+func (h *hook) applies() bool { return h.here == nil || h.here() }
+
+// present leaves out the optional hooks for what this machine cannot come to now.
+func present(hooks []hook) []hook {
+	return slices.DeleteFunc(hooks, func(h hook) bool { return h.optional && !h.applies() })
+}
+
+// loaded is of what is in a module that few machines have, and that those load when they start.
+func loaded(name string) func() bool {
+	return func() bool { return findModule(name) != module{} }
+}
+
+// knowsProtocol is of sockets without which the kernel has none of the sites' functions: it is either
+// built in or not there (net/core/sock.c, proto_register). Where the kernel does not say, it is there.
+func knowsProtocol(name string) func() bool {
+	return func() bool {
+		text, err := os.ReadFile("/proc/net/protocols")
+		return err != nil || slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, name+" ") })
+	}
+}
+
 func isThere(path string) bool {
 	_, err := os.Stat(path)
-	return path == "" || err == nil
-}
-
-// present leaves out the optional hooks in modules that few machines have, and this one has not now.
-func present(hooks []hook) []hook {
-	return slices.DeleteFunc(hooks, func(h hook) bool { return h.optional && h.rare && findModule(h.module) == module{} })
-}
-
-// haveProtocol tells whether the kernel has sockets of the protocol; so it does where it does not say.
-func haveProtocol(name string) bool {
-	text, err := os.ReadFile("/proc/net/protocols")
-	return err != nil || slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.HasPrefix(line, name+" ") })
+	return err == nil
 }
 
 func knownHolder(holder string) bool { return slices.Contains(Holders(), holder) }

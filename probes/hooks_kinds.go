@@ -9,7 +9,7 @@ func losesStrips(l *event.Lost) *uint64 { return &l.Strips }
 func stockOthers() map[string]hook {
 	return map[string]hook{
 		event.HolderUmem: {
-			purpose: "release of a region of siw", module: "siw", optional: true, rare: true,
+			purpose: "release of a region of siw", module: "siw", optional: true, here: loaded("siw"),
 			without: "no page can be told to have been dirtied by the release of a region of siw, which up to Linux 6.7 has no umem",
 			sites:   []site{callSite("siw_umem_release", "all; since 6.8 it calls the release of a umem", "siw")},
 		},
@@ -20,7 +20,7 @@ func stockOthers() map[string]hook {
 func siwPinned() hook {
 	pins := site{symbol: "siw_umem_get", kernels: "all; since 6.8 it calls what pins a umem", kprobe: "siw_get_enter_kprobe", kretprobe: "siw_get_leave_kprobe"}
 	return hook{
-		purpose: "registration of a region with siw", module: "siw", optional: true, rare: true, loses: losesPins,
+		purpose: "registration of a region with siw", module: "siw", optional: true, here: loaded("siw"), loses: losesPins,
 		without: "no region of siw is seen to be pinned or refused, and every one that is released was pinned before",
 		sites: []site{{
 			symbol: "siw_reg_user_mr", kernels: "all",

@@ -77,7 +77,7 @@ type MR struct {
 // On one processor, a program that has regions by the thousand wants GOMAXPROCS=2. Go's
 // monitor thread looks every 20 µs at a thread that is in a system call, and takes its place in
 // the scheduler for another one, unless some place is idle, as it is then. Of 10,000
-// regions of a page (Linux 5.10, one emulated processor, through internal/softroce), pins
+// regions of a page (Linux 5.10, one emulated processor, through [Uverbs]), pins
 // took 1.9 to 2.3 times what they take in C and releases 2.4 to 2.6, and with it 1.4 to 1.6
 // and 1.3 to 1.4.
 //
@@ -164,8 +164,9 @@ func (mr *MR) Len() int { return len(mr.mem) }
 // it: close the queue pairs first where that matters.
 func (mr *MR) Close() error { return mr.object.close() }
 
-// Window is a memory window over a part of a region: a key to that alone (of rdma_rxe, which looks at the region's bounds, to all of it), which [QP.Bind] gives and takes while the region
-// stays as it is. Its own access is what counts: a region needs AccessBindWindow, and AccessLocalWrite for what writes.
+// Window is a memory window over a part of a region: a key to that alone, which [QP.Bind] gives and takes
+// while the region stays as it is. (rdma_rxe looks at the region's bounds, so that there it is one to all of
+// it.) Its own access is what counts: a region needs AccessBindWindow, and AccessLocalWrite for what writes.
 type Window struct {
 	object *object
 	mr     *MR
