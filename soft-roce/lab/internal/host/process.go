@@ -35,18 +35,26 @@ func runBound(cmd *exec.Cmd) error {
 	defer janitor.Close()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 10 * time.Second // for what left the group, and holds its output open
+	gate, err := hold(cmd)
+	if err != nil {
+		return err
+	}
+	defer gate.close()
 	ended, err := StartBound(cmd)
 	if err != nil {
 		return err
 	}
-	// Between the two lines the process itself is bound all the same.
 	told := janitor.Tell(strconv.Itoa(cmd.Process.Pid))
+	if told == nil {
+		told = gate.open()
+	}
+	gate.close()
 	err = <-ended
 	if told == nil {
 		told = janitor.Tell("") // its number may be another's soon
 	}
-	if err == nil {
-		err = told
+	if told != nil {
+		return told
 	}
 	return err
 }

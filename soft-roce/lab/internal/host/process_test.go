@@ -103,6 +103,36 @@ func TestToolOfKilledEndsWithItsChildren(t *testing.T) {
 	}
 }
 
+// A tool begins nothing before its janitor knows of it, and ends if that never comes.
+func TestGate(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		began := t.TempDir() + "/began"
+		cmd := exec.Command("touch", began)
+		gate, err := hold(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, err := StartBound(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("it did not wait: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if open {
+			err = gate.open()
+		}
+		gate.close()
+		end := <-ended
+		_, found := os.Stat(began)
+		if err != nil || (end == nil) != open || (found == nil) != open {
+			t.Errorf("open %v: %v, %v, %v", open, err, end, found)
+		}
+	}
+}
+
 // What a tool holds open for us is held by its children, too, and a tool that ends leaves
 // nobody to kill.
 func TestHeldFile(t *testing.T) {
