@@ -25,7 +25,7 @@ export CGO_ENABLED = 0
 
 LAB_PACKAGES   := qemu-system-x86 kmod e2fsprogs xz-utils dpkg iproute2
 FS_PACKAGES    := xfsprogs btrfs-progs dosfstools f2fs-tools ocfs2-tools
-TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers libibverbs-dev librdmacm-dev fio $(FS_PACKAGES)
+TEST_PACKAGES  := gcc libc6-dev linux-libc-dev rdma-core dmsetup libxml2-utils perl git patch coccinelle ccache perftest ibverbs-providers libibverbs-dev librdmacm-dev fio openssh-client dropbear-bin $(FS_PACKAGES)
 BUILD_PACKAGES := gcc libc6-dev libelf-dev make bc bison flex dwarves perl dpkg-dev patch coccinelle ccache
 BENCH_PACKAGES := bpftrace
 BPF_PACKAGES   := clang-14 llvm-14 libbpf-dev

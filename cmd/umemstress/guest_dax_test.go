@@ -90,24 +90,10 @@ func TestDAXCloneWaits(t *testing.T) {
 // A run that ends while a mutation waits leaves nothing that waits, and the next one has the device.
 func TestDAXEndsWhileWaiting(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
-		cmd := command(append([]string{"-v"}, small(onPmem(t, "dio/ext4-dax/none/punch")...)...)...)
-		watch := &phaseWatch{phase: "phase mutate", found: make(chan struct{})}
-		cmd.Stderr = watch
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		<-watch.found
+		run := begin(t, "phase mutate", small(onPmem(t, "dio/ext4-dax/none/punch")...)...)
 		time.Sleep(500 * time.Millisecond) // it waits for two seconds at least
-		if err := cmd.Process.Signal(signal); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(ended) }() // of the signal
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			t.Fatalf("it goes on, 20 s after %v", signal)
-		}
+		run.signal(t, signal)
+		run.end(t, 20*time.Second)
 		awaitFree(t)
 		if r, code := ran(t, onPmem(t, "vmwritev/ext4-dax/none/none", "--observe", "off")...); r.Verdict != record.Clean || code != exit.Clean {
 			t.Errorf("after %v: %s (%s), exit code %d", signal, r.Verdict, r.Reason, code)

@@ -42,30 +42,12 @@ func takeAway(t *testing.T, by, says string, args ...string) {
 	before := leftovers(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
 	// tmpfs is a file system of which no kernel refuses the pin.
-	cmd := command(append([]string{"-v"}, small(append(args, "--fs", "tmpfs", "--strip", "none", "-d", "rxeut", "-D", "60", "-o", dir)...)...)...)
-	watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-watch.found:
-	case err := <-done:
-		t.Fatalf("the run ended before there was traffic: %v: %s", err, watch.text.String())
-	}
+	run := begin(t, "phase write", small(append(args, "--fs", "tmpfs", "--strip", "none", "-d", "rxeut", "-D", "60", "-o", dir)...)...)
 	time.Sleep(300 * time.Millisecond) // so that there is traffic
 	shell(t, by)
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		_ = cmd.Process.Kill()
-		<-done
-		t.Fatalf("the run goes on: %s", watch.text.String())
-	}
-	stderr := watch.text.String()
-	if code := cmd.ProcessState.ExitCode(); code != exit.HostLacks || !strings.Contains(stderr, says) || !strings.Contains(stderr, "the evidence until then is in "+dir) {
+	code := run.end(t, 20*time.Second)
+	stderr := run.log.text.String()
+	if code != exit.HostLacks || !strings.Contains(stderr, says) || !strings.Contains(stderr, "the evidence until then is in "+dir) {
 		t.Errorf("exit code %d, want %d and %q: %s", code, exit.HostLacks, says, stderr)
 	}
 	var r record.Record

@@ -112,7 +112,7 @@ func TestJobRankDies(t *testing.T) {
 		{1, unix.SIGINT, [2]int{exit.Failed, exit.Interrupted}, "the peer on "},
 	} {
 		all := ranksHere(filepath.Join(t.TempDir(), "job"), 2, "text", "--scenario", scenario, "-D", "60")
-		watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
+		watch := newPhaseWatch("phase write")
 		var out bytes.Buffer
 		all[0].Stdout, all[0].Stderr = &out, watch
 		for _, cmd := range all {

@@ -29,7 +29,7 @@ func holdByServer(t *testing.T, holder string) *heldByServer {
 	h := &heldByServer{
 		holder: holder,
 		cmd:    command(append([]string{"-v"}, small("--holder", holder, "-o", filepath.Join(t.TempDir(), "evidence"))...)...),
-		log:    &phaseWatch{phase: "phase write", found: make(chan struct{})},
+		log:    newPhaseWatch("phase write"),
 	}
 	h.cmd.Stderr = h.log
 	if err := h.cmd.Start(); err != nil {

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -72,28 +71,15 @@ func TestFromNFSOnNFS(t *testing.T) {
 
 // The server that somebody kills has a successor, and the run goes on.
 func TestNFSServerKilled(t *testing.T) {
-	cmd := command(append([]string{"-v"}, small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)...)
-	watch := &phaseWatch{phase: "phase pin", found: make(chan struct{})}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	run := begin(t, "phase pin", small(append([]string{"--format", "json", "-o", filepath.Join(t.TempDir(), "evidence")}, onNFS...)...)...)
+	run.signal(t, syscall.SIGSTOP) // so that it is not over before
+	if err := exec.Command("pkill", "-KILL", "-f", "^/proc/self/fd/3 nfs-server").Run(); err != nil {
+		t.Error(err)
 	}
-	<-watch.found
-	check := func(err error) {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	check(cmd.Process.Signal(syscall.SIGSTOP)) // so that it is not over before
-	check(exec.Command("pkill", "-KILL", "-f", "^/proc/self/fd/3 nfs-server").Run())
-	check(cmd.Process.Signal(syscall.SIGCONT))
+	run.signal(t, syscall.SIGCONT)
 	// Without a server, the run would wait for ever.
-	bound := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
-	bound.Stop()
-	if got := cmd.ProcessState.ExitCode(); got != record.DataLost.ExitCode() {
-		t.Errorf("exit code %d, %v: %s", got, err, out.String())
+	if code := run.end(t, time.Minute); code != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d: %s", code, &run.out)
 	}
 	noModules(t, modulesOfNFS, nothing)
 }

@@ -140,6 +140,16 @@ func peers(t *testing.T) (pids []int) {
 	return pids
 }
 
+// signalPeers sends a signal to the other sides of a run.
+func signalPeers(t *testing.T, run *begun, s unix.Signal) {
+	t.Helper()
+	for _, pid := range peers(t) {
+		if pid != run.cmd.Process.Pid { // whose flags name them
+			_ = unix.Kill(pid, s)
+		}
+	}
+}
+
 // wantNoPeers waits until the other sides have ended.
 func wantNoPeers(t *testing.T) {
 	t.Helper()
@@ -156,34 +166,13 @@ func TestPeerDies(t *testing.T) {
 	before := leftovers(t)
 	twoHosts(t)
 	scenario, _ := granted()
-	begun := func() (*exec.Cmd, *phaseWatch, string) {
-		t.Helper()
-		dir := filepath.Join(t.TempDir(), "evidence")
-		cmd := command(append([]string{"-v"}, small("--scenario", scenario, "--ib-dev", hereDevice, "--peer", peerCommand(t), "-D", "60", "-o", dir)...)...)
-		watch := &phaseWatch{phase: "phase write", found: make(chan struct{})}
-		cmd.Stderr = watch
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-watch.found:
-		case <-time.After(time.Minute):
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			t.Fatalf("no traffic after a minute: %s", &watch.text)
-		}
-		return cmd, watch, dir
-	}
+	dir := filepath.Join(t.TempDir(), "evidence")
+	flags := small("--scenario", scenario, "--ib-dev", hereDevice, "--peer", peerCommand(t), "-D", "60", "-o")
 
-	cmd, told, dir := begun()
-	for _, pid := range peers(t) {
-		if pid != cmd.Process.Pid {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-	}
-	_ = cmd.Wait()
-	if cmd.ProcessState.ExitCode() != exit.Failed || !strings.Contains(told.text.String(), "the peer on ") || !strings.Contains(told.text.String(), "has ended") {
-		t.Errorf("%v: %s", cmd.ProcessState, &told.text)
+	run := begin(t, "phase write", append(flags, dir)...)
+	signalPeers(t, run, unix.SIGKILL)
+	if code, told := run.end(t, time.Minute), run.log.text.String(); code != exit.Failed || !strings.Contains(told, "the peer on ") || !strings.Contains(told, "has ended") {
+		t.Errorf("exit code %d: %s", code, told)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "run.json"))
 	var r record.Record
@@ -192,9 +181,9 @@ func TestPeerDies(t *testing.T) {
 	}
 	wantNoPeers(t)
 
-	cmd, _, _ = begun()
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	run = begin(t, "phase write", append(flags, dir+"-again")...)
+	run.signal(t, unix.SIGKILL)
+	run.end(t, time.Minute)
 	wantNoPeers(t)
 	for killed := time.Now(); leftovers(t) != before; time.Sleep(50 * time.Millisecond) {
 		if time.Since(killed) > 20*time.Second {

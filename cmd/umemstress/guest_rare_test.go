@@ -34,17 +34,9 @@ func ran(t *testing.T, flags ...string) (r record.Record, code int) {
 func killedIn(t *testing.T, phase string, flags ...string) {
 	t.Helper()
 	flags = append([]string{"-o", filepath.Join(t.TempDir(), "evidence")}, flags...)
-	cmd := command(append([]string{"-v"}, small(flags...)...)...)
-	watch := &phaseWatch{phase: phase, found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	<-watch.found
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Error(err)
-	}
-	_ = cmd.Wait() // of the signal
+	run := begin(t, phase, small(flags...)...)
+	run.signal(t, syscall.SIGKILL)
+	run.end(t, time.Minute)
 }
 
 // observed is what an observer is told of the release of a run's holder, whose pages are counted as

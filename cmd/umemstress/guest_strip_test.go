@@ -85,29 +85,12 @@ func TestUndone(t *testing.T) {
 // the run at that time.
 func endIn(t *testing.T, phase string, signal syscall.Signal, args ...string) (during string) {
 	t.Helper()
-	cmd := command(append([]string{"-v"}, small(append(args, "-o", filepath.Join(t.TempDir(), "evidence"))...)...)...)
-	watch := &phaseWatch{phase: "phase " + phase, found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-watch.found:
-	case <-done:
-		t.Fatalf("phase %s was not reached: %s", phase, watch.text.String())
-	}
-	if err := cmd.Process.Signal(unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	run := begin(t, "phase "+phase, small(append(args, "-o", filepath.Join(t.TempDir(), "evidence"))...)...)
+	run.signal(t, unix.SIGSTOP)
 	during = tracks(t)
-	for _, s := range []syscall.Signal{signal, unix.SIGCONT} {
-		if err := cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-done
+	run.signal(t, signal)
+	run.signal(t, unix.SIGCONT)
+	run.end(t, time.Minute)
 	return during
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
 
@@ -203,40 +204,10 @@ func reachable() []string {
 // phase, and waits for it.
 func interrupt(t *testing.T, dir, phase string, signal syscall.Signal) (stderr string, state *os.ProcessState) {
 	t.Helper()
-	cmd := command(append([]string{"-v"}, small("-o", dir)...)...)
-	watch := &phaseWatch{phase: "phase " + phase, found: make(chan struct{})}
-	cmd.Stderr = watch
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-watch.found:
-		if err := cmd.Process.Signal(signal); err != nil {
-			t.Fatal(err)
-		}
-		<-done
-	case <-done:
-		t.Fatalf("phase %s was not reached: %s", phase, watch.text.String())
-	}
-	return watch.text.String(), cmd.ProcessState
-}
-
-type phaseWatch struct {
-	phase string
-	text  bytes.Buffer
-	found chan struct{}
-	seen  bool
-}
-
-func (w *phaseWatch) Write(p []byte) (int, error) {
-	w.text.Write(p)
-	if !w.seen && strings.Contains(w.text.String(), `"`+w.phase+`"`) {
-		w.seen = true
-		close(w.found)
-	}
-	return len(p), nil
+	run := begin(t, "phase "+phase, small("-o", dir)...)
+	run.signal(t, signal)
+	run.end(t, time.Minute)
+	return run.log.text.String(), run.cmd.ProcessState
 }
 
 // SIGINT in any phase ends the run soon, with the exit code of an interruption or

@@ -115,28 +115,14 @@ func TestVictimDies(t *testing.T) {
 		{"the run", unix.SIGKILL, -1, ""},
 	} {
 		dir := filepath.Join(t.TempDir(), "evidence")
-		cmd := command(append([]string{"-v"}, small(asVictim(t, "--scenario", scenario, "-D", "60", "-o", dir)...)...)...)
-		watch := &phaseWatch{phase: host + ": phase write", found: make(chan struct{})}
-		cmd.Stderr = watch
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-watch.found:
-		case <-time.After(time.Minute):
-			t.Errorf("%v of %s: no traffic after a minute", c.signal, c.who)
-		}
+		run := begin(t, host+": phase write", small(asVictim(t, "--scenario", scenario, "-D", "60", "-o", dir)...)...)
 		if c.who == "the run" {
-			_ = cmd.Process.Signal(c.signal)
+			run.signal(t, c.signal)
 		} else {
-			for _, pid := range peers(t) {
-				if pid != cmd.Process.Pid {
-					_ = unix.Kill(pid, c.signal)
-				}
-			}
+			signalPeers(t, run, c.signal)
 		}
-		if code := ended(t, cmd); code != c.code || !strings.Contains(watch.text.String(), c.says) {
-			t.Errorf("%v of %s: exit code %d, want %d, %q: %s", c.signal, c.who, code, c.code, c.says, &watch.text)
+		if code := run.end(t, time.Minute); code != c.code || !strings.Contains(run.log.text.String(), c.says) {
+			t.Errorf("%v of %s: exit code %d, want %d, %q: %s", c.signal, c.who, code, c.code, c.says, &run.log.text)
 		}
 		if r, err := evidence.Load(dir); err != nil || r.Victim == nil || len(r.Phases) < 1 {
 			t.Errorf("%v of %s: its evidence: %v", c.signal, c.who, err)
