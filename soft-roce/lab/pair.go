@@ -75,7 +75,7 @@ func RunPair(ctx context.Context, first, second Config) (Result, error) {
 			}
 		case err != nil:
 			cancel(fmt.Errorf("the second guest: %w", err))
-		default: // of which the first one's program hears, and goes by it
+		case result.ExitCode != 0: // of which the first one's program hears, and goes by it
 			host.Log(second.Log).Warnf("lab: the second guest's program ended with %d before the first one's", result.ExitCode)
 		}
 	})
