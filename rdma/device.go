@@ -21,10 +21,13 @@ const Sysfs = "/sys"
 // DriverRxe is the [Device.Driver] of soft-RoCE devices.
 const DriverRxe = "rdma_rxe"
 
+// DriverSIW is that of soft-iWARP devices.
+const DriverSIW = "siw"
+
 // Device is an RDMA device as sysfs describes it.
 type Device struct {
 	Name   string // as in /sys/class/infiniband, such as rxe0
-	Driver string // kernel module: rdma_rxe, mlx5_core; empty if unknown
+	Driver string // kernel module: rdma_rxe, siw, mlx5_core; empty if unknown
 	Uverbs string // character device, such as uverbs0; empty if there is none
 	ABI    int    // version of the driver's user ABI (abi_version)
 	NetDev string // soft-RoCE only: the netdev that the link was made over
@@ -172,17 +175,8 @@ func readDevice(sysfs, name string) (Device, error) {
 		}
 	}
 	label := "device " + name + " in sysfs"
-	// A soft-RoCE device is told by its attribute parent, which rxe alone has
-	// (parent_show, rxe_verbs.c). Its link device says nothing: there is none
-	// over a veth pair, and up to 5.10 it is the network card's own otherwise.
-	netdev, err := readLine(filepath.Join(dir, "parent"))
-	if err == nil {
-		d.Driver, d.NetDev = DriverRxe, netdev
-	} else if err = unlessAbsent(err); err == nil {
-		if link, err := os.Readlink(filepath.Join(dir, "device/driver")); err == nil {
-			d.Driver = filepath.Base(link)
-		}
-	}
+	var err error
+	d.Driver, d.NetDev, err = driverOf(dir)
 	keep(label, err)
 	d.Uverbs, d.ABI, err = findUverbs(sysfs, name)
 	keep(label, err)
@@ -201,6 +195,34 @@ func readDevice(sysfs, name string) (Device, error) {
 		}
 	}
 	return d, nil
+}
+
+// descriptionSIW is the node description of every soft-iWARP device (SIW_NODE_DESC_COMMON, drivers/infiniband/sw/siw/siw.h), which nobody
+// can change: the driver has no modify_device.
+const descriptionSIW = "Software iWARP stack"
+
+// driverOf is the driver of a device in sysfs, and the netdev of a soft-RoCE device. The link device says nothing of those that are
+// made over a netdev: there is none over a veth pair, and it is the network card's own otherwise.
+func driverOf(dir string) (driver, netdev string, err error) {
+	// Of soft-RoCE it is the attribute parent that rxe alone has (parent_show, rxe_verbs.c).
+	netdev, err = readLine(filepath.Join(dir, "parent"))
+	if err == nil {
+		return DriverRxe, netdev, nil
+	}
+	if err := unlessAbsent(err); err != nil {
+		return "", "", err
+	}
+	description, err := readLine(filepath.Join(dir, "node_desc"))
+	if err := unlessAbsent(err); err != nil {
+		return "", "", err
+	}
+	if description == descriptionSIW {
+		return DriverSIW, "", nil
+	}
+	if link, err := os.Readlink(filepath.Join(dir, "device/driver")); err == nil {
+		driver = filepath.Base(link)
+	}
+	return driver, "", nil
 }
 
 // unlessAbsent drops the error of an attribute that there need not be.

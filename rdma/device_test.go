@@ -105,6 +105,28 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// A soft-iWARP device is told by its description, over whichever netdev: it has none of what other devices are told by, or the network
+// card's.
+func TestDriver(t *testing.T) {
+	const dev = "class/infiniband/x0/"
+	for what, of := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"siw over a veth pair":    {map[string]string{dev + "node_desc": "Software iWARP stack"}, DriverSIW},
+		"siw over a card":         {map[string]string{dev + "node_desc": "Software iWARP stack", dev + "device/driver@": "../../../bus/pci/drivers/e1000e"}, DriverSIW},
+		"an HCA":                  {map[string]string{dev + "node_desc": "node1 mlx5_0", dev + "device/driver@": "../../../bus/pci/drivers/mlx5_core"}, "mlx5_core"},
+		"soft-RoCE":               {map[string]string{dev + "node_desc": "rxe", dev + "parent": "veth0"}, DriverRxe},
+		"one that nobody knows":   {map[string]string{dev + "node_desc": "Software"}, ""},
+		"one without description": {map[string]string{dev + "node_type": "1: CA"}, ""},
+	} {
+		devices, err := Devices(tree(t, of.files))
+		if err != nil || len(devices) != 1 || devices[0].Driver != of.want || devices[0].Err != nil {
+			t.Errorf("%s: %+v, %v; want the driver %q", what, devices, err, of.want)
+		}
+	}
+}
+
 func TestGIDs(t *testing.T) {
 	d, err := FindDevice(tree(t, rxe0("4: ACTIVE")), "")
 	if err != nil {
