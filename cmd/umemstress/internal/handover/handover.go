@@ -5,6 +5,7 @@ package handover
 import (
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,11 @@ func goOn(wanted bool) error {
 	path := filepath.Join(filepath.Dir(self), Program)
 	if unix.Access(path, unix.X_OK) != nil {
 		return nil
+	}
+	if own, ok := debug.ReadBuildInfo(); ok {
+		if err := ofSameBuild(path, own); err != nil {
+			return err
+		}
 	}
 	return &os.PathError{Op: "go on as", Path: path, Err: unix.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())}
 }
