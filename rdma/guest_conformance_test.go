@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ func TestConformance(t *testing.T) {
 				File:       mappedFile(t, 64<<10),
 				Refused:    *expectPin == "refused",
 				Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true,
+				Fixed: !reregisters(t, backend), FixedMemory: true,
 				Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, backend) },
 				Switched:  func(t testing.TB) (func() (verbs.Backend, error), func(bool) error) { return switched(t, backend) },
 			})
@@ -56,6 +58,24 @@ func rxeHas(t *testing.T, function string) bool {
 		t.Fatal(err)
 	}
 	return bytes.Contains(symbols, []byte(" "+function+"\t[rdma_rxe]"))
+}
+
+// reregisters says whether regions are re-registered, which rdma_rxe and its provider both have to do.
+func reregisters(t *testing.T, backend Backend) bool {
+	t.Helper()
+	kernel := rxeHas(t, "rxe_rereg_user_mr")
+	if backend == Uverbs {
+		return kernel
+	}
+	found, err := filepath.Glob("/usr/lib/*/libibverbs/librxe-rdmav*.so")
+	if err != nil || len(found) != 1 {
+		t.Fatalf("rdma_rxe's providers are %q, %v; want one", found, err)
+	}
+	provider, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernel && bytes.Contains(provider, []byte("ibv_cmd_rereg_mr"))
 }
 
 func opener(d Device, backend Backend) func() (verbs.Backend, error) {

@@ -54,7 +54,7 @@ func testProviderConformance(t *testing.T, p *providertest.Provider) {
 	d, path := deviceAndPath(t)
 	const port = 2
 	for knob, value := range map[providertest.Knob]uint32{
-		providertest.Port: port, providertest.Keys: 1, providertest.More: 17, providertest.Junk: 1, providertest.AtOnce: 3, providertest.Unguarded: 1,
+		providertest.Port: port, providertest.Keys: 1, providertest.More: 17, providertest.Junk: 1, providertest.AtOnce: 3, providertest.Unguarded: 1, providertest.Rereg: 1,
 	} {
 		p.Set(knob, value)
 	}

@@ -64,6 +64,7 @@ type MR struct {
 	object object
 	domain *PD
 	mem    []byte
+	access Access
 	region verbs.MR
 }
 
@@ -100,7 +101,7 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 		return nil, &Error{Op: "register", Object: label.String(), reason: errors.New("it is empty")}
 	}
 	c := pd.object.ctx
-	mr := &MR{domain: pd, mem: mem}
+	mr := &MR{domain: pd, mem: mem, access: access}
 	mr.object.label, mr.object.needs, mr.object.what = label, pd.needs, mr
 	err := c.begin(&mr.object, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {

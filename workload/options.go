@@ -70,6 +70,7 @@ type Options struct {
 	Regions       int           // memory regions that the file's region is registered as
 	Access        string        // what the device may do with these: AccessWrite or AccessRead
 	OnDemand      bool          // these are paged on demand and not pinned
+	Rereg         string        // how they are re-registered: one of umem.Reregs; empty: they are not
 	Windows       bool          // who sends reaches them through a memory window each
 	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
@@ -229,7 +230,7 @@ func (o Options) validate() error {
 	if err := o.validateMessages(); err != nil {
 		return err
 	}
-	if err := errors.Join(o.validateManager(), o.validateVictim()); err != nil {
+	if err := errors.Join(o.validateManager(), o.validateVictim(), o.validateRereg()); err != nil {
 		return err
 	}
 	return o.validateTraffic()
@@ -330,6 +331,7 @@ func (o Options) settings() record.Settings {
 		HugePages:     o.HugePages,
 		Access:        o.Access,
 		OnDemand:      o.OnDemand,
+		Rereg:         o.Rereg,
 		Windows:       o.Windows,
 		Release:       o.Release,
 		MTU:           o.MTU,

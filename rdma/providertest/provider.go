@@ -45,6 +45,8 @@ const (
 	NoSRQ
 	Silent
 	Limitless
+	Rereg
+	Reregistered
 	last
 )
 

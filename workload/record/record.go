@@ -90,6 +90,7 @@ type Settings struct {
 	HugePages     bool   `json:"hugepages,omitempty"`      // of the anonymous region, of 2 MiB
 	Access        string `json:"access,omitempty"`         // what the device may do with them; empty of old: write
 	OnDemand      bool   `json:"on_demand,omitempty"`      // they were not pinned
+	Rereg         string `json:"rereg,omitempty"`          // how they were re-registered: "access", from reading alone before anything was written; "memory", after the first write
 	Windows       bool   `json:"memory_windows,omitempty"` // the other end reached them through a memory window each
 	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
 	MTU           int    `json:"mtu,omitempty"`            // bytes; 0: the port's

@@ -130,7 +130,7 @@ func registered(region record.Region, s record.Settings) string {
 		"exit":     "by the end of the process that had them",
 		"kill":     "by a kill of the process that had them",
 	}[s.Release]
-	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" && !s.OnDemand && !s.Windows && s.Access != "read" {
+	if region.Kind != record.RegionFile || s.Regions < 2 && how == "" && !s.OnDemand && !s.Windows && s.Rereg == "" && s.Access != "read" {
 		return ""
 	}
 	as := "one memory region"
@@ -139,6 +139,12 @@ func registered(region record.Region, s record.Settings) string {
 	}
 	if s.OnDemand {
 		as += ", paged on demand"
+	}
+	switch s.Rereg {
+	case "access":
+		as += ", re-registered for writing before the first write"
+	case "memory":
+		as += ", re-registered over its memory after the first write"
 	}
 	if s.Windows {
 		as += ", reached through memory windows"

@@ -94,6 +94,26 @@ func TestTextOfTraffic(t *testing.T) {
 	}
 }
 
+// How a region was re-registered is told, once.
+func TestTextOfRereg(t *testing.T) {
+	var r record.Record
+	r.Scenario.Holder = "rdma"
+	r.Regions = []record.Region{{Kind: record.RegionFile}, {Kind: record.RegionAnonymous}}
+	for rereg, want := range map[string]string{
+		"access": "as one memory region, re-registered for writing before the first write, released",
+		"memory": "as one memory region, re-registered over its memory after the first write, released",
+	} {
+		r.Settings = record.Settings{Verb: "write", Regions: 1, Release: "dereg", Rereg: rereg}
+		var b strings.Builder
+		if err := Text(&b, &r, "dir"); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("%s: no %q in\n%s", rereg, want, b.String())
+		}
+	}
+}
+
 // What perftest's users read with their eyes and their scripts is what perftest prints.
 func TestPerftest(t *testing.T) {
 	var r record.Record

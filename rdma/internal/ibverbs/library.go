@@ -29,7 +29,7 @@ type library struct {
 	queryPort                     uintptr
 	getAsyncEvent, ackAsyncEvent  uintptr
 	allocPD, deallocPD            uintptr
-	regMR, deregMR                uintptr
+	regMR, reregMR, deregMR       uintptr
 	regDMABufMR                   uintptr // 0: an old library has none
 	createCQ, destroyCQ           uintptr
 	createChannel, destroyChannel uintptr
@@ -58,6 +58,7 @@ var load = sync.OnceValues(func() (*library, error) {
 		"ibv_alloc_pd":         &l.allocPD,
 		"ibv_dealloc_pd":       &l.deallocPD,
 		"ibv_reg_mr":           &l.regMR,
+		"ibv_rereg_mr":         &l.reregMR,
 		"ibv_dereg_mr":         &l.deregMR,
 		"ibv_create_cq":        &l.createCQ,
 		"ibv_destroy_cq":       &l.destroyCQ,

@@ -90,4 +90,13 @@ func (b *backend) RegisterDMABuf(pd verbs.Handle, fd int, length uint64, access 
 	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err
 }
 
+func (b *backend) ReregisterMR(mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+	var start uint64
+	if to.Mask&verbs.ReregMemory != 0 {
+		start = verbs.AddressOf(to.Mem)
+	}
+	resp, err := b.file.ReregMR(uint32(mr), uint32(to.Mask), start, uint64(len(to.Mem)), uint32(to.Access))
+	return verbs.MR{Handle: mr, LKey: resp.LKey, RKey: resp.RKey}, err
+}
+
 func (b *backend) DeregisterMR(mr verbs.Handle) error { return b.file.DeregMR(uint32(mr)) }

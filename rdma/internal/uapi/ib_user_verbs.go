@@ -7,6 +7,7 @@ const (
 	CmdAllocPD           = 3
 	CmdDeallocPD         = 4
 	CmdRegMR             = 9
+	CmdReregMR           = 11
 	CmdDeregMR           = 13
 	CmdAllocMW           = 14
 	CmdDeallocMW         = 16
@@ -117,6 +118,24 @@ type RegMRResp struct {
 	MRHandle uint32 `abi:"mr_handle"`
 	LKey     uint32 `abi:"lkey"`
 	RKey     uint32 `abi:"rkey"`
+}
+
+// ReregMR is struct ib_uverbs_rereg_mr, ib_user_verbs.h. Flags say which of the members behind it count.
+type ReregMR struct {
+	Response    Pointer `abi:"response"`
+	MRHandle    uint32  `abi:"mr_handle"`
+	Flags       uint32  `abi:"flags"`
+	Start       uint64  `abi:"start"`
+	Length      uint64  `abi:"length"`
+	HCAVA       uint64  `abi:"hca_va"`
+	PDHandle    uint32  `abi:"pd_handle"`
+	AccessFlags uint32  `abi:"access_flags"`
+}
+
+// ReregMRResp is struct ib_uverbs_rereg_mr_resp, ib_user_verbs.h.
+type ReregMRResp struct {
+	LKey uint32 `abi:"lkey"`
+	RKey uint32 `abi:"rkey"`
 }
 
 // DeregMR is struct ib_uverbs_dereg_mr, ib_user_verbs.h.

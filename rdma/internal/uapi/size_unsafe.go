@@ -16,6 +16,8 @@ var (
 	_ [4]byte   = [unsafe.Sizeof(DeallocPD{})]byte{}
 	_ [40]byte  = [unsafe.Sizeof(RegMR{})]byte{}
 	_ [12]byte  = [unsafe.Sizeof(RegMRResp{})]byte{}
+	_ [48]byte  = [unsafe.Sizeof(ReregMR{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(ReregMRResp{})]byte{}
 	_ [4]byte   = [unsafe.Sizeof(DeregMR{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(AllocMW{})]byte{}
 	_ [24]byte  = [unsafe.Sizeof(IoctlHdr{})]byte{}

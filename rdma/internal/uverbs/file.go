@@ -80,6 +80,15 @@ func (f *File) RegMR(pd uint32, start, length uint64, access uint32) (uapi.RegMR
 	return *resp, err
 }
 
+// ReregMR changes what flags name of a memory region. EOPNOTSUPP of a driver that does not.
+func (f *File) ReregMR(handle, flags uint32, start, length uint64, access uint32) (uapi.ReregMRResp, error) {
+	resp := new(uapi.ReregMRResp)
+	err := call(f, uapi.CmdReregMR, uapi.ReregMR{
+		Response: uapi.PointerTo(resp), MRHandle: handle, Flags: flags, Start: start, Length: length, HCAVA: start, AccessFlags: access,
+	}, resp)
+	return *resp, err
+}
+
 // DeregMR removes a memory region and unpins its pages.
 func (f *File) DeregMR(handle uint32) error {
 	return call(f, uapi.CmdDeregMR, uapi.DeregMR{MRHandle: handle}, none)

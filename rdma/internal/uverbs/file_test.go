@@ -90,6 +90,10 @@ func TestRequests(t *testing.T) {
 			func(f *File) error { _, err := f.RegMR(7, 0x1_0000_2003, 0x2_0000_0005, 3); return err },
 			words(9, 12, 3, response, response, 0x2003, 1, 5, 2, 0x2003, 1, 7, 3), true,
 		},
+		"REREG_MR": {
+			func(f *File) error { _, err := f.ReregMR(9, 5, 0x1_0000_2003, 0x2_0000_0005, 3); return err },
+			words(11, 14, 2, response, response, 9, 5, 0x2003, 1, 5, 2, 0x2003, 1, 0, 3), true,
+		},
 		"DEREG_MR": {func(f *File) error { return f.DeregMR(9) }, words(13, 3, 0, 9), false},
 		"CREATE_CQ": {
 			func(f *File) error { _, err := f.CreateRxeCQ(128, NoChannel); return err },

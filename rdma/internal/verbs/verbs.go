@@ -57,6 +57,9 @@ type Backend interface {
 	// RegisterDMABuf makes the first bytes of a dma-buf known to the device, from address 0 on. EOPNOTSUPP: the device
 	// registers none; EPROTONOSUPPORT: the kernel has no such request, as before Linux 5.12.
 	RegisterDMABuf(pd Handle, fd int, length uint64, access Access) (MR, error)
+	// ReregisterMR changes a region that no request uses, and perhaps its keys. EOPNOTSUPP: the device does not change that of
+	// one. After another error the region has what it had before, or nothing: it can be deregistered, and no more.
+	ReregisterMR(mr Handle, to Rereg) (MR, error)
 	// DeregisterMR ends a region. Its pages are unpinned when the last request
 	// that uses it is done, at the latest when Close returns. EBUSY, or EINVAL of rdma_rxe, while a window is
 	// bound to it.

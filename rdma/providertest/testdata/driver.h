@@ -10,9 +10,13 @@ struct verbs_device_ops {
 	void *(*alloc_device)(void *);
 	void (*uninit_device)(void *);
 };
-struct verbs_mr { // its first member
+struct verbs_mr { // its first members
 	struct ibv_mr mr;
+	int type, access;
 };
+void verbs_set_ops(struct verbs_context *, const void **);
+int ibv_cmd_req_notify_cq(struct ibv_cq *, int);
+int ibv_cmd_dereg_mr(struct verbs_mr *);
 void REGISTER(const struct verbs_device_ops *);
 void verbs_uninit_context(struct verbs_context *);
 int ibv_cmd_query_port(struct ibv_context *, uint8_t, struct ibv_port_attr *, void *, size_t);

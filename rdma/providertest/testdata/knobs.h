@@ -28,5 +28,7 @@ enum knob {
 	NO_SRQ,
 	SILENT,	   // does not say why it makes nothing
 	LIMITLESS, // says that a queue pair has room for 2^32 - 1 requests
+	REREG,	   // re-registers regions, with new keys, where rdma_rxe's own does not
+	REREGISTERED, // how many it has: written
 	LAST,
 };

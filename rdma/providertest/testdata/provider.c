@@ -303,6 +303,58 @@ int differ_ibv_cmd_reg_mr(struct ibv_pd *pd, void *addr, size_t length, uint64_t
 	return status;
 }
 
+// rereg_mr makes a region over what there is to be, and only then gives up the one of before, as drivers do. The kernel's rdma_rxe
+// is asked for no more than that.
+static int rereg_mr(struct verbs_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t length, int access)
+{
+	struct verbs_mr next = *mr;
+	struct {
+		struct ib_uverbs_cmd_hdr header;
+		struct ib_uverbs_reg_mr request;
+	} cmd;
+	struct ib_uverbs_reg_mr_resp resp;
+	if (!knob(REREG))
+		return refuse(EOPNOTSUPP);
+	if (!(flags & IBV_REREG_MR_CHANGE_PD))
+		pd = mr->mr.pd;
+	if (!(flags & IBV_REREG_MR_CHANGE_TRANSLATION)) {
+		addr = mr->mr.addr;
+		length = mr->mr.length;
+	}
+	if (!(flags & IBV_REREG_MR_CHANGE_ACCESS))
+		access = mr->access;
+	int status = differ_ibv_cmd_reg_mr(pd, addr, length, (uintptr_t)addr, access, &next, &cmd, sizeof(cmd), &resp, sizeof(resp));
+	if (status)
+		return status;
+	status = ibv_cmd_dereg_mr(mr);
+	if (status)
+		err(1, "deregister what was re-registered");
+	mr->mr.handle = next.mr.handle;
+	mr->mr.lkey = next.mr.lkey;
+	mr->mr.rkey = next.mr.rkey;
+	mr->access = access;
+	count(REREGISTERED);
+	return 0;
+}
+
+// The operations of a context are in the order of their names, and no header that is installed has them: rereg_mr is between
+// req_notify_cq and resize_cq, which rdma_rxe's provider has, and is nothing there.
+void differ_verbs_set_ops(struct verbs_context *v, const void **given)
+{
+	enum { MOST = 256 }; // more than there are
+	const void *changed[MOST];
+	int at = 0;
+	while (given[at] != (const void *)ibv_cmd_req_notify_cq)
+		if (++at == 100)
+			errx(1, "rdma_rxe's provider has no req_notify_cq of the library's");
+	if (given[at + 1] || !given[at + 2])
+		errx(1, "rdma_rxe's provider re-registers regions itself, or has its operations in another order");
+	verbs_set_ops(v, given);
+	memset(changed, 0, sizeof(changed));
+	changed[at + 1] = (const void *)rereg_mr;
+	verbs_set_ops(v, changed);
+}
+
 // beyond says whether more is asked for than the device has.
 static bool beyond(uint32_t wrs, uint32_t pieces)
 {

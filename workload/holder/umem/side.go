@@ -18,6 +18,8 @@ type side interface {
 	// Register has the region, or its like elsewhere, registered as n memory regions.
 	Register(ctx context.Context, region *memory.Region, n int) (end.Region, error)
 	Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error
+	// Renew tells of the other end's region again, whose keys have changed.
+	Renew(ctx context.Context, theirs end.Region) error
 	// Fill makes the bytes that are sent those that the region has now, by their recipe.
 	Fill(ctx context.Context, source *memory.Region, r payload.Recipe) error
 	// end.Order has when to call what.
@@ -42,6 +44,8 @@ func (h here) Register(ctx context.Context, region *memory.Region, n int) (end.R
 func (h here) Begin(_ context.Context, theirs end.Region, pass holder.Pass) error {
 	return h.End.Begin(theirs, pass)
 }
+
+func (h here) Renew(_ context.Context, theirs end.Region) error { return h.End.Renew(theirs) }
 
 // Fill has nothing to do: the region itself is what is sent from.
 func (h here) Fill(context.Context, *memory.Region, payload.Recipe) error { return nil }

@@ -30,6 +30,7 @@ type registration struct {
 	pass           holder.Pass
 	from, to       *memory.Region
 	pinnedBefore   uint64 // bytes of this process that were pinned before
+	reregistered   bool
 }
 
 // Config is what the holder rdma is opened with.
@@ -43,6 +44,7 @@ type Config struct {
 	Verb          string         // how bytes move: one of Verbs, which the connection Carries
 	Regions       int            // memory regions that the target is registered as, which divide it into whole pages
 	OnDemand      bool           // they are not pinned, but paged on demand
+	Rereg         string         // how they are re-registered: one of Reregs, or empty
 	Windows       bool           // the source reaches them through memory windows
 	HugePages     bool           // of the source, wherever it is
 	ReadOnly      bool           // the device may not write to them: the process itself does, and it reads
@@ -122,7 +124,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, Windows: c.Windows, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, Windows: c.Windows, Rereg: c.Rereg, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
 	if c.Manager {
 		if h.modules, err = module.Load(ctx, end.Modules()); err != nil {
 			return nil, err
@@ -159,7 +161,7 @@ func (h *registration) openTarget(ctx context.Context) error {
 // openSource opens the end of the anonymous region: of another host where there is one.
 func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
-	c.Side, c.OnDemand, c.Windows = end.Source, false, false
+	c.Side, c.OnDemand, c.Windows, c.Rereg = end.Source, false, false, ""
 	switch {
 	case h.config.Caller != nil:
 		return h.openRemote(h.config.Caller.Open(ctx, c))
@@ -226,7 +228,12 @@ func (h *registration) Write(ctx context.Context, step holder.Step) (record.Traf
 		t.bidirectional = false // each pass is
 		t.stores = func() (record.Traffic, error) { return holder.StoreThrough(ctx, h.from, h.to, h.pass.Size) }
 	}
-	return t.run(ctx)
+	traffic, err := t.run(ctx)
+	if err == nil && h.config.Rereg == ReregMemory && !h.reregistered {
+		h.reregistered = true
+		err = h.reregister(ctx)
+	}
+	return traffic, err
 }
 
 // Content is nil: the run chooses the bytes.

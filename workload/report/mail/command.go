@@ -96,6 +96,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.HugePages, "--use_hugepages")
 	add(o.Access == "read", "--access", o.Access)
 	add(o.OnDemand, "--odp")
+	add(o.Rereg != "", "--rereg", o.Rereg)
 	add(o.Windows, "--mw")
 	add(o.Release != "" && o.Release != "dereg", "--release", o.Release)
 	add(o.Manager, "--rdma-cm")

@@ -43,6 +43,7 @@ func flags() map[string]choices {
 		"connection": words(umem.Connections()...),
 		"verb":       words(umem.Verbs()...),
 		"by":         words(string(provoke.Madvise), string(provoke.Memcg)),
+		"rereg":      words(umem.Reregs()...),
 		"backend":    words("auto", "uverbs", "ibverbs"),
 		"report":     words("junit=", "ktap="),
 		"victim":     words(workload.VictimLocal, workload.VictimRemote, workload.VictimBoth),

@@ -13,6 +13,7 @@ type hooks struct {
 	event      func(verbs.Backend) (verbs.Event, bool)
 	deallocPD  func(verbs.Backend, verbs.Handle) error
 	registerMR func(verbs.Backend, verbs.Handle, []byte, verbs.Access) (verbs.MR, error)
+	reregister func(verbs.Backend, verbs.Handle, verbs.Rereg) (verbs.MR, error)
 	deregister func(verbs.Backend, verbs.Handle) error
 	createCQ   func(verbs.Backend, uint32) (verbs.CQ, error)
 	close      func(verbs.Backend) error
@@ -54,6 +55,13 @@ func (b broken) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (ve
 		return b.registerMR(b.Backend, pd, mem, access)
 	}
 	return b.Backend.RegisterMR(pd, mem, access)
+}
+
+func (b broken) ReregisterMR(mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+	if b.reregister != nil {
+		return b.reregister(b.Backend, mr, to)
+	}
+	return b.Backend.ReregisterMR(mr, to)
 }
 
 func (b broken) DeregisterMR(mr verbs.Handle) error {

@@ -209,6 +209,9 @@ func (q *qp) take(wr *verbs.WR, message *found, length uint32) verbs.Status {
 // bytes finds registered memory, or nil.
 func (d *Device) bytes(pd verbs.Handle, key uint32, addr uint64, length uint32, access verbs.Access) []byte {
 	r := d.mrs[verbs.Handle(key)]
+	if r == nil || r.key != key {
+		r = d.rekeyed(key)
+	}
 	if r == nil || r.pd != pd || r.access&access != access {
 		return nil
 	}
@@ -217,4 +220,14 @@ func (d *Device) bytes(pd verbs.Handle, key uint32, addr uint64, length uint32, 
 		return nil
 	}
 	return r.mem[addr-start:][:length]
+}
+
+// rekeyed finds a region that was re-registered, or nil.
+func (d *Device) rekeyed(key uint32) *region {
+	for _, r := range d.mrs {
+		if r.key == key {
+			return r
+		}
+	}
+	return nil
 }

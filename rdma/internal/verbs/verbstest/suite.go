@@ -25,6 +25,8 @@ type Target struct {
 	// Windowless says that the device has no memory windows, and LooseWindows that theirs give access to all of a region: rdma_rxe looks at
 	// the region's bounds alone.
 	Windowless, LooseWindows bool
+	// Fixed says that the device re-registers no region, and FixedMemory that it does so for another access alone: rdma_rxe since 6.5.
+	Fixed, FixedMemory bool
 	// Patience is how long a device may take for anything; 0 is 20 s.
 	Patience time.Duration
 	// Removable makes a device to be removed. Remove begins that, and the channel
@@ -65,6 +67,7 @@ func checks() []check {
 		{"atomic operations", testAtomics},
 		{"memory windows", testWindows},
 		{"keys", testKeys},
+		{"re-registration", testRereg},
 		{"several pieces", testPieces},
 		{"inline", testInline},
 		{"only signaled", testSignaled},

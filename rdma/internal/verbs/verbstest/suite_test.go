@@ -135,6 +135,36 @@ var defects = map[string]map[string]hooks{
 		})},
 		"regions stay": {deregister: func(verbs.Backend, verbs.Handle) error { return nil }},
 	},
+	"re-registration": {
+		"nothing is done": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+			return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
+		}},
+		"the access alone": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+			if to.Mask &^= verbs.ReregMemory; to.Mask == 0 {
+				return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
+			}
+			return b.ReregisterMR(mr, to)
+		}},
+		"the access stays": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+			if to.Mask == verbs.ReregAccess {
+				return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
+			}
+			to.Mask &^= verbs.ReregAccess
+			return b.ReregisterMR(mr, to)
+		}},
+		"any access": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+			to.Access |= all
+			return b.ReregisterMR(mr, to)
+		}},
+		"the keys of before": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+			now, err := b.ReregisterMR(mr, to)
+			now.RKey = uint32(mr)
+			return now, err
+		}},
+		"not by the device": {reregister: func(verbs.Backend, verbs.Handle, verbs.Rereg) (verbs.MR, error) {
+			return verbs.MR{}, unix.EOPNOTSUPP
+		}},
+	},
 	"several pieces": {
 		"only the first": {post: changed(func(w *verbs.WR) { w.SGEs = w.SGEs[:1] })},
 		"the last first": {post: changed(func(w *verbs.WR) { slices.Reverse(w.SGEs) })},

@@ -40,6 +40,7 @@ type Config struct {
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 	HugePages  bool   // the source's region is of huge pages, wherever it is
 	ReadOnly   bool   // the device may read the target's region alone
+	Rereg      string // how the target's region is re-registered: ReregAccess, ReregMemory, or empty
 	Windows    bool   // the other end reaches the target's region through memory windows
 	Events     bool   // it sleeps until the device tells of completions
 	Pieces     int    // that a message has of this end's region, one behind the other
@@ -208,6 +209,18 @@ func (e *End) Connect(ctx context.Context, other Place) error {
 // Register registers this end's region as n memory regions. After an error, too, Deregister is to
 // be called.
 func (e *End) Register(ctx context.Context, mapping []byte, n int) (Region, error) {
+	err := e.register(mapping, n)
+	if err == nil && e.windowed() {
+		err = e.openWindows(ctx)
+	}
+	if err == nil && e.verb.atomic && e.config.Sends(false) {
+		err = e.keepLedger(mapping)
+	}
+	return e.mine.region(), err
+}
+
+// access is what the device may do with this end's region.
+func (e *End) access() rdma.Access {
 	access := e.verb.access
 	if e.windowed() {
 		access = rdma.AccessLocalWrite | rdma.AccessBindWindow
@@ -218,14 +231,7 @@ func (e *End) Register(ctx context.Context, mapping []byte, n int) (Region, erro
 	if e.config.OnDemand {
 		access |= rdma.AccessOnDemand
 	}
-	err := e.mine.register(e.pd, mapping, n, access)
-	if err == nil && e.windowed() {
-		err = e.openWindows(ctx)
-	}
-	if err == nil && e.verb.atomic && e.config.Sends(false) {
-		err = e.keepLedger(mapping)
-	}
-	return e.mine.region(), err
+	return access
 }
 
 // keepLedger has this end's queue pairs make atomic operations.

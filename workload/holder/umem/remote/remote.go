@@ -38,7 +38,7 @@ func (p *End) open(ctx context.Context, start starter, c end.Config) (*End, erro
 func (p *End) openDevice(ctx context.Context, c end.Config) (*End, error) {
 	answer, err := p.line.ask(ctx, request{Open: &openRequest{
 		Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events,
-		ReadOnly: c.ReadOnly, Windows: c.Windows, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
+		ReadOnly: c.ReadOnly, Windows: c.Windows, Rereg: c.Rereg, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
 		MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
 	}})
 	if err == nil && (answer.Device == nil || answer.Place == nil) {
@@ -84,6 +84,12 @@ func (p *End) Register(ctx context.Context, region *memory.Region, n int) (end.R
 // Begin is as of an End.
 func (p *End) Begin(ctx context.Context, theirs end.Region, pass holder.Pass) error {
 	_, err := p.line.ask(ctx, request{Begin: &beginRequest{Theirs: theirs, Pass: pass}})
+	return err
+}
+
+// Renew is as of an End.
+func (p *End) Renew(ctx context.Context, theirs end.Region) error {
+	_, err := p.line.ask(ctx, request{Renew: &theirs})
 	return err
 }
 

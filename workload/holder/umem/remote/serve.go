@@ -164,6 +164,8 @@ func (s *server) serve(ctx context.Context, r request) (reply, error) {
 		return reply{}, errOrder
 	case r.Begin != nil:
 		return reply{}, s.end.Begin(r.Begin.Theirs, r.Begin.Pass)
+	case r.Renew != nil:
+		return reply{}, s.end.Renew(*r.Renew)
 	case r.Fill != nil:
 		return s.fill(*r.Fill)
 	case r.Expect != nil:

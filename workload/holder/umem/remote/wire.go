@@ -18,7 +18,7 @@ import (
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 5
+const protocol = 6
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -40,6 +40,7 @@ type request struct {
 	Connect    *end.Place       `json:"connect,omitempty"`
 	Register   *registerRequest `json:"register,omitempty"`
 	Begin      *beginRequest    `json:"begin,omitempty"`
+	Renew      *end.Region      `json:"renew,omitempty"`
 	Fill       *payload.Recipe  `json:"fill,omitempty"`
 	Expect     *end.Order       `json:"expect,omitempty"`
 	Send       *end.Order       `json:"send,omitempty"`
@@ -57,7 +58,8 @@ type openRequest struct {
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
 	ReadOnly   bool   `json:"read_only"`
-	Windows    bool   `json:"mw,omitempty"` // of a child, which has the target
+	Windows    bool   `json:"mw,omitempty"`    // of a child, which has the target
+	Rereg      string `json:"rereg,omitempty"` // likewise
 	Pieces     int    `json:"sge"`
 	Inline     int    `json:"inline"`
 	RateLimit  int64  `json:"rate_limit"`
@@ -118,7 +120,7 @@ func newFailure(err error) *failure {
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
 		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Events: r.Events,
-		ReadOnly: r.ReadOnly, Windows: r.Windows, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
+		ReadOnly: r.ReadOnly, Windows: r.Windows, Rereg: r.Rereg, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
 			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
