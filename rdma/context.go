@@ -86,7 +86,7 @@ func (c *Context) Close() error {
 	c.mu.Unlock()
 
 	var errs []error
-	// Needs are made before their users, so the newest has none left.
+	// Needs stand before their users, so the newest has none left.
 	for _, o := range left {
 		errs = append(errs, c.end(o)...)
 	}
@@ -146,6 +146,20 @@ func (c *Context) reserve(label label, needs []*object) error {
 		n.users++
 	}
 	c.busy++
+	return nil
+}
+
+// need has an object need another one more until it ends, unless that is closed.
+func (c *Context) need(o, another *object) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if another.closed {
+		return closedError("use", another.label.String())
+	}
+	another.users++
+	o.needs = append(o.needs, another)
+	c.objects.remove(o) // what it needs may have been made after it
+	c.objects.add(o)
 	return nil
 }
 

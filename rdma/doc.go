@@ -7,7 +7,7 @@
 // [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.Post]
 // and [CQ.Wait]. [MR.Close] unpins, which is the moment of truth for a file. The
 // package's example has all of it, with the errors. Queue pairs can have their receives in
-// common ([PD.CreateSRQ]), and a peer can be given the key of a part of a region alone ([MR.AllocWindow]).
+// common ([PD.CreateSRQ]), and a peer can be given the key of a part of a region alone ([MR.AllocWindow]), and a region another access or other memory ([MR.ChangeAccess], [MR.ChangeMemory]).
 //
 // # How it works
 //

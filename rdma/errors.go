@@ -17,6 +17,10 @@ var (
 	// (DAX) any kernel refuses it so, with EOPNOTSUPP.
 	ErrPinRefused = errors.New("the kernel refuses to pin pages of a file for writing")
 
+	// ErrAccessRefused is in the chain of ChangeAccess's error when pages that are pinned for reading would be written to: rdma_rxe of
+	// 6.12 and 7.2 re-registers no region so, whatever its memory is. The errno is EACCES.
+	ErrAccessRefused = errors.New("the kernel lets pages that are pinned for reading not be written to")
+
 	// ErrDeviceGone is in the chain when the device was removed while open.
 	ErrDeviceGone = errors.New("the RDMA device is gone")
 

@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 				Held:       objects,
 				File:       mappedFile(t, 64<<10),
 				Refused:    *expectPin == "refused",
-				Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true,
+				Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true, FragileWindows: true,
 				Fixed: !reregisters(t, backend), FixedMemory: true,
 				Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, backend) },
 				Switched:  func(t testing.TB) (func() (verbs.Backend, error), func(bool) error) { return switched(t, backend) },

@@ -68,7 +68,7 @@ func testProviderConformance(t *testing.T, p *providertest.Provider) {
 		File:    mappedFile(t, 64<<10),
 		Refused: *expectPin == "refused",
 
-		Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true,
+		Windowless: !rxeHas(t, "rxe_alloc_mw"), LooseWindows: true, FragileWindows: true,
 
 		Removable: func(t testing.TB) (func() (verbs.Backend, error), func() <-chan error) { return removable(t, IBVerbs) },
 		// What a port does is told by its number in the kernel, which has another: see testProviderEvents.

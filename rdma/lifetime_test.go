@@ -2,6 +2,7 @@ package rdma
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -198,5 +199,69 @@ func TestReleaseHoldsNobodyUp(t *testing.T) {
 	}
 	if h.Held() != 0 || !h.closed {
 		t.Errorf("%d objects live, closed %v", h.Held(), h.closed)
+	}
+}
+
+// A queue pair that has bound a window of type 2 ends after it, whichever was made first, and one that is closed binds none.
+func TestWindowOutlivedByItsQueuePair(t *testing.T) {
+	var ended []string
+	f, ctx := newFake()
+	before := f.Before
+	f.Before = func(m string) error {
+		if m == "DeallocMW" || m == "DestroyQP" {
+			ended = append(ended, m)
+		}
+		return before(m)
+	}
+	pd, err := ctx.AllocPD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mr, err := pd.RegisterMR(make([]byte, 8), AccessLocalWrite|AccessBindWindow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows := make([]*Window, 3)
+	for i := range windows {
+		if windows[i], err = mr.AllocWindow(Window2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cq, err := ctx.CreateCQ(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := make([]*QP, 3)
+	for i := range pairs {
+		if pairs[i], err = pd.CreateQP(QPConfig{SendCQ: cq}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 {
+		if err := windows[0].hold(pairs[i]); err != nil { // as Bind does, which takes a connection
+			t.Error(err)
+		}
+	}
+	if err := windows[1].hold(pairs[1]); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(pairs[0].Close(), pairs[2].Close()); err != nil || len(ended) != 1 {
+		t.Errorf("%v; ended %q, want the queue pair that has bound none", err, ended)
+	}
+	if err := windows[2].hold(pairs[0]); !errors.Is(err, ErrClosed) {
+		t.Errorf("by a queue pair that is closed: %v", err)
+	}
+	if err := windows[0].Close(); err != nil || len(ended) != 3 || ended[1] != "DeallocMW" {
+		t.Errorf("%v; ended %q, want a window and then the queue pair", err, ended)
+	}
+	if err := ctx.Close(); err != nil || f.Held() != 0 {
+		t.Errorf("%v, %d objects live on", err, f.Held())
+	}
+	if want := []string{"DestroyQP", "DeallocMW", "DestroyQP", "DeallocMW", "DestroyQP", "DeallocMW"}; !slices.Equal(ended, want) {
+		t.Errorf("ended %q, want %q", ended, want)
+	}
+	wantText(t, (&QP{}).Invalidate(1, windows[0]), false, "queue pair: already closed")
+	if _, err := mr.AllocWindow(3); err == nil {
+		t.Error("a window of type 3 is made")
 	}
 }

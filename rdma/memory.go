@@ -3,8 +3,8 @@ package rdma
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -165,87 +165,129 @@ func (mr *MR) Len() int { return len(mr.mem) }
 // it: close the queue pairs first where that matters.
 func (mr *MR) Close() error { return mr.object.close() }
 
-// Window is a memory window over a part of a region: a key to that alone, which [QP.Bind] gives and takes
-// while the region stays as it is. (rdma_rxe looks at the region's bounds, so that there it is one to all of
-// it.) Its own access is what counts: a region needs AccessBindWindow, and AccessLocalWrite for what writes.
-type Window struct {
-	object *object
-	mr     *MR
-
-	mu     sync.Mutex
-	window verbs.MW
-	gone   bool
-}
-
-// AllocWindow makes a window for the region, which is deregistered after it, and that gives access to nothing until it is bound. A device
-// that has no windows says EOPNOTSUPP, which [Error.HostLacks].
-func (mr *MR) AllocWindow() (*Window, error) {
-	const what = "memory window"
-	c, w := mr.object.ctx, &Window{mr: mr}
-	destroy := func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.gone = true
-		return c.backend.DeallocMW(w.window.Handle)
-	}
-	o, err := c.create(label{text: what}, []*object{&mr.object, mr.domain.object}, destroy, func() (err error) {
-		if w.window, err = c.backend.AllocMW(mr.domain.handle); err == nil {
-			return nil
-		}
-		e := newError("allocate", what, err)
-		if e.Errno == unix.EOPNOTSUPP || e.Errno == unix.ENOSYS {
-			e.lacks, e.Remedy = true, "the device has none, as far as ibv_devinfo -v shows no max_mw; rdma_rxe has them since Linux 5.14"
-		}
-		return e
-	})
-	if err != nil {
-		return nil, err
-	}
-	w.object = o
-	return w, nil
-}
-
-// RKey is the key of the last binding, which gives access once that has completed.
-func (w *Window) RKey() uint32 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.window.RKey
-}
-
-// Close gives the window up, and with it the access that it gives.
-func (w *Window) Close() error { return w.object.close() }
-
-// Bind has the device bind the window to a part of its region, and complete that as a request of that ID. The key of the window is then
-// another one, and the part of before is out of reach.
-func (qp *QP) Bind(id uint64, w *Window, offset, length int, access Access) error {
-	what := fmt.Sprintf("memory window over %d bytes", length)
-	part := Slice{MR: w.mr, Offset: offset, Length: length}
-	if err := part.check(); err != nil {
-		return &Error{Op: "bind", Object: what, reason: err}
-	}
-	qp.mu.Lock()
-	defer qp.mu.Unlock()
-	if qp.pair == nil {
-		return closedError("bind through", "queue pair")
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gone {
-		return closedError("bind", "memory window")
-	}
-	key, err := qp.pair.BindMW(verbs.Bind{
-		ID: id, MW: w.window, MR: w.mr.region, Addr: w.mr.Addr() + uint64(offset), Length: uint64(length), Access: verbs.Access(access),
-	})
-	if err == nil {
-		w.window.RKey = key
-	}
-	return wrap("bind", what, err)
-}
-
 // wrap makes a nil error stay one.
 func wrap(op, object string, err error) error {
 	if err == nil {
 		return nil
 	}
 	return newError(op, object, err)
+}
+
+// Slice is a part of a memory region, in bytes.
+type Slice struct {
+	MR     *MR
+	Offset int
+	Length int
+}
+
+// maxLength is of struct ib_uverbs_sge, ib_user_verbs.h, which has a __u32. What a
+// message may have is the device's to say.
+const maxLength = math.MaxUint32
+
+var errOutside = errors.New("the local bytes lie outside of their memory region")
+
+// check refuses a slice that is none of its region.
+func (l *Slice) check() error {
+	if l.MR == nil || l.Offset < 0 || l.Length < 0 || l.Offset > l.MR.Len() || l.Length > l.MR.Len()-l.Offset {
+		return errOutside
+	}
+	if l.Length > maxLength {
+		return limitError("bytes", l.Length, 0, maxLength)
+	}
+	return nil
+}
+
+// sge is what a backend calls the slice.
+func (l *Slice) sge() verbs.SGE {
+	return verbs.SGE{Addr: l.MR.Addr() + uint64(l.Offset), Length: uint32(l.Length), LKey: l.MR.LKey()}
+}
+
+// pieces is how many a request has at most.
+func (c *QPConfig) pieces() int { return max(1, c.MaxPieces) }
+
+// checkPieces refuses pieces that are none of their regions, or too many.
+func checkPieces(first *Slice, more []Slice, most int) error {
+	if 1+len(more) > most {
+		return fmt.Errorf("it has %d pieces of memory, and the queue was made for %d", 1+len(more), most)
+	}
+	if err := first.check(); err != nil {
+		return err
+	}
+	for i := range more {
+		if err := more[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillPieces puts the pieces of the i-th request where it has its place.
+func fillPieces(all []verbs.SGE, i, most int, first *Slice, more []Slice) []verbs.SGE {
+	mine := all[i*most:][:1+len(more)]
+	mine[0] = first.sge()
+	for j := range more {
+		mine[1+j] = more[j].sge()
+	}
+	return mine
+}
+
+// ChangeAccess re-registers the region for another access ([Access]), whether it has that already or not. Its keys may be others
+// then. No request may use the region meanwhile, nor may anybody name it in one.
+//
+// A device that does not do so says EOPNOTSUPP, which [Error.HostLacks], and the region is as it was. After another error it can be
+// closed, and no more.
+//
+// Pages that are pinned for reading are to be pinned anew if they are to be written, which can be refused as of [PD.RegisterMR];
+// or the driver, which does not, refuses it at once: [ErrAccessRefused].
+func (mr *MR) ChangeAccess(access Access) error {
+	return mr.reregister(verbs.Rereg{Mask: verbs.ReregAccess, Access: verbs.Access(access)}, mr.mem, access)
+}
+
+// ChangeMemory re-registers the region over other memory, or the same, with the access that it has: what is pinned is what is mapped
+// there now. All else is as of [MR.ChangeAccess], and of mem as of [PD.RegisterMR].
+func (mr *MR) ChangeMemory(mem []byte) error {
+	if len(mem) == 0 {
+		return &Error{Op: "re-register", Object: mr.object.label.String(), reason: errors.New("the memory is empty")}
+	}
+	return mr.reregister(verbs.Rereg{Mask: verbs.ReregMemory, Mem: mem}, mem, mr.access)
+}
+
+func (mr *MR) reregister(to verbs.Rereg, mem []byte, access Access) error {
+	c, needs := mr.object.ctx, []*object{&mr.object}
+	if err := c.reserve(label{text: "re-registration"}, needs); err != nil {
+		return err
+	}
+	region, err := c.backend.ReregisterMR(mr.region.Handle, to)
+	if err == nil {
+		mr.region, mr.mem, mr.access, mr.object.label.n = region, mem, access, len(mem)
+	} else {
+		err = mr.newReregisterError(mem, access, err)
+	}
+	return errors.Join(append(c.release(needs), err)...)
+}
+
+// newReregisterError finds out what a failed re-registration means: that of a device which does none, or what a registration would
+// have met with.
+func (mr *MR) newReregisterError(mem []byte, access Access, err error) error {
+	label := mr.object.label.String()
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		e := newError("re-register", label, err)
+		e.lacks, e.Remedy = true, "the device, or its provider in rdma-core, does not re-register a region for that; rdma_rxe of Linux 6.12 does so for another access, through the backend uverbs, and that of 6.1 not at all"
+		return e
+	}
+	if errors.Is(err, unix.EACCES) && mr.access&accessAnyWrite == 0 && access&accessAnyWrite != 0 && mr.canStay() {
+		return &Error{Op: "re-register", Object: label, Errno: unix.EACCES, reason: ErrAccessRefused}
+	}
+	failed := newRegisterError(label, mem, access, err, func() error { return mr.domain.tryAnonymous(access) })
+	var e *Error
+	if errors.As(failed, &e) {
+		e.Op = "re-register"
+	}
+	return failed
+}
+
+// canStay says whether the region can be re-registered for the access that it has: the process is one that may ask for it.
+func (mr *MR) canStay() bool {
+	_, err := mr.object.ctx.backend.ReregisterMR(mr.region.Handle, verbs.Rereg{Mask: verbs.ReregAccess, Access: verbs.Access(mr.access)})
+	return err == nil
 }

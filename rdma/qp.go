@@ -176,6 +176,9 @@ const (
 	OpWriteImm = Op(verbs.OpWriteImm)
 	OpSendImm  = Op(verbs.OpSendImm)
 
+	// OpSendInv is a message that takes the key of a window of type 2 at the peer (Request.Invalidate) when it has arrived.
+	OpSendInv = Op(verbs.OpSendInv)
+
 	// Atomic operations change AtomicBytes of remote memory, a number in the byte order of the host, in one step, and
 	// the local memory gets what it was before. The peer's queue pair is to permit them (QPConfig.Atomics).
 	OpCompareSwap = Op(verbs.OpCompareSwap) // to Swap, if it is CompareAdd
@@ -195,6 +198,7 @@ type Request struct {
 	RemoteAddr uint64
 	RKey       uint32
 	Imm        uint32 // of OpWriteImm and OpSendImm
+	Invalidate uint32 // of OpSendInv: the key that it takes
 	// Inline has the processor take the bytes as the request is posted, so that their memory may change afterwards.
 	// Of writes and messages of QPConfig.MaxInline bytes at most.
 	Inline bool
@@ -238,7 +242,7 @@ func (qp *QP) PostAll(ws []Request) (int, error) {
 		w := &ws[i]
 		wrs[i].SGEs = fillPieces(qp.sges, i, qp.config.pieces(), &w.Local, w.More)
 		wrs[i].ID, wrs[i].Op, wrs[i].Signaled, wrs[i].Inline = w.ID, verbs.Op(w.Op), w.Signaled, w.Inline
-		wrs[i].Imm, wrs[i].To = networkOrder(w.Imm), qp.to
+		wrs[i].Imm, wrs[i].Invalidate, wrs[i].To = networkOrder(w.Imm), w.Invalidate, qp.to
 		wrs[i].CompareAdd, wrs[i].Swap = w.CompareAdd, w.Swap
 		wrs[i].Remote = verbs.Remote{Addr: w.RemoteAddr, RKey: w.RKey}
 	}

@@ -33,8 +33,8 @@ func TestReregister(t *testing.T) {
 		lacks bool
 		parts []string
 	}{
-		{unix.EOPNOTSUPP, true, []string{"re-register memory region of 16 bytes", "EOPNOTSUPP", "rdma_rxe changes the access since Linux 6.5"}},
-		{unix.ENOSYS, true, []string{"ENOSYS", "rdma_rxe changes the access since Linux 6.5"}},
+		{unix.EOPNOTSUPP, true, []string{"re-register memory region of 16 bytes", "EOPNOTSUPP", "rdma_rxe of Linux 6.12 does so for another access"}},
+		{unix.ENOSYS, true, []string{"ENOSYS", "rdma_rxe of Linux 6.12 does so for another access"}},
 		{unix.ENODEV, true, []string{"re-register", "the RDMA device is gone"}},
 		{unix.EINVAL, false, []string{"re-register", "EINVAL"}},
 	} {
@@ -45,6 +45,27 @@ func TestReregister(t *testing.T) {
 			t.Errorf("%v: it is at %#x by %#x, before at %#x by %#x", err, mr.Addr(), mr.RKey(), addr, key)
 		}
 	}
+	f.fail["ReregisterMR"] = unix.EACCES
+	wantText(t, mr.ChangeAccess(AccessLocalWrite), true, "re-register", "changed its credentials")
+	delete(f.fail, "ReregisterMR")
+	if err := mr.ChangeAccess(AccessRemoteRead); err != nil {
+		t.Fatal(err)
+	}
+	f.fail["ReregisterMR"] = unix.EACCES
+	wantText(t, mr.ChangeAccess(AccessLocalWrite), true, "re-register", "changed its credentials")
+	asked, before := 0, f.Before
+	f.Before = func(m string) error { // which refuses to write, and nothing else
+		if asked++; m == "ReregisterMR" && asked == 2 {
+			return nil
+		}
+		return before(m)
+	}
+	if err := mr.ChangeAccess(AccessLocalWrite); !errors.Is(err, ErrAccessRefused) || !errors.Is(err, unix.EACCES) {
+		t.Error(err)
+	} else {
+		wantText(t, err, false, "re-register memory region of 16 bytes: the kernel lets pages that are pinned for reading not be written to")
+	}
+	f.Before = before
 	delete(f.fail, "ReregisterMR")
 	if err := mr.Close(); err != nil {
 		t.Fatal(err)

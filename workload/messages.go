@@ -2,12 +2,13 @@ package workload
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
+	"umemstress/rdma"
 	"umemstress/workload/holder/umem"
 	"umemstress/workload/internal/fault"
-	"umemstress/workload/internal/memory"
 )
 
 const (
@@ -65,16 +66,6 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--access read: the device brings every pass back anyway; leave --bidirectional out")
 	case o.Access == AccessRead && o.Scenario.Mutation != "none":
 		return fault.Usagef("--access read: it shows what a region without write access loses, which a mutation hides; leave --mutation %s out", o.Scenario.Mutation)
-	case o.Windows && !rdma:
-		return fault.Usagef("--mw: the holder %s has no memory regions; give --holder rdma", o.Scenario.Holder)
-	case o.Windows && !umem.Keyed(o.Verb):
-		return fault.Usagef("--mw: --verb %s asks for no key to the file's region; give write, write-imm, cas or fadd", o.Verb)
-	case o.Windows && o.Access == AccessRead:
-		return fault.Usagef("--mw: with --access read nobody sends into the file's region; leave one of the two out")
-	case o.HugePages && !rdma:
-		return fault.Usagef("--use_hugepages: the holder %s reads from elsewhere; give --holder rdma", o.Scenario.Holder)
-	case o.HugePages && o.AnonBytes%memory.HugeBytes != 0:
-		return fault.Usagef("--anon-size %d: give a multiple of %d with --use_hugepages", o.AnonBytes, memory.HugeBytes)
 	case o.RateLimit < 0:
 		return fault.Usagef("--rate-limit %d: give bytes a second", o.RateLimit)
 	case o.RateLimit > 0 && !rdma:
@@ -82,10 +73,29 @@ func (o Options) validateMessages() error {
 	case o.RateLimit > 0 && o.RateLimit < int64(o.MessageBytes)/slowestMessage:
 		return fault.Usagef("--rate-limit %d: a message of %d bytes would take more than %d s; give at least %d, or a smaller --size", o.RateLimit, o.MessageBytes, slowestMessage, (o.MessageBytes+slowestMessage-1)/slowestMessage)
 	}
-	return nil
+	return errors.Join(o.validateWindows(), o.validateHugePages())
 }
 
 // carriedBy are the verbs of a connection.
 func carriedBy(connection string) []string {
 	return slices.DeleteFunc(umem.Verbs(), func(verb string) bool { return !umem.Carries(connection, verb) })
+}
+
+// validateManager refuses what the connection manager does not do.
+func (o Options) validateManager() error {
+	switch {
+	case !o.Manager:
+		return nil
+	case o.Scenario.Holder != "rdma":
+		return fault.Usagef("--rdma-cm: the holder %s has no queue pairs; give --holder rdma", o.Scenario.Holder)
+	case o.Backend == string(rdma.Uverbs):
+		return fault.Usagef("--rdma-cm: the connection manager is a library, which --backend uverbs does without; leave one of the two out")
+	case o.Connection != umem.ConnectionRC:
+		return fault.Usagef("--rdma-cm: what it connects is reliable; give --connection %s, or leave it out", umem.ConnectionRC)
+	case o.ServiceLevel != 0:
+		return fault.Usagef("--sl %d: with --rdma-cm the connection manager chooses the service level; leave one of the two out", o.ServiceLevel)
+	case o.PKeyIndex != 0:
+		return fault.Usagef("--pkey-index %d: with --rdma-cm the partition is that of the netdev; leave one of the two out", o.PKeyIndex)
+	}
+	return nil
 }

@@ -71,7 +71,7 @@ type Options struct {
 	Access        string        // what the device may do with these: AccessWrite or AccessRead
 	OnDemand      bool          // these are paged on demand and not pinned
 	Rereg         string        // how they are re-registered: one of umem.Reregs; empty: they are not
-	Windows       bool          // who sends reaches them through a memory window each
+	Windows       int           // who sends reaches them through a memory window of that type each; 0: by their own keys
 	Release       string        // how they are released: one of umem.Releases
 	Iterations    int           // messages a write phase; 0: one pass over the file region
 	Duration      time.Duration // each write phase repeats its pass for as long, and traffic goes on through clean and strip; 0: it does not
@@ -87,7 +87,7 @@ type Options struct {
 	FileOffset int64  // of the region in its file; negative: chosen, see geometry
 	FileLength int64  // of the file; 0: chosen, see geometry
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic
-	HugePages  bool   // it is of huge pages of 2 MiB
+	HugePages  int64  // bytes of each huge page that it is of, 2 MiB or 1 GiB; 0: of usual ones
 	Seed       uint64 // of the payload
 	Check      string // whether what arrives is compared with it: CheckOn or CheckOff
 	Mutator    string // who makes a mutation beside the region: MutatorSelf or MutatorChild
@@ -328,11 +328,13 @@ func (o Options) settings() record.Settings {
 		TxDepth:       o.TxDepth,
 		Events:        o.Events,
 		Regions:       o.Regions,
-		HugePages:     o.HugePages,
+		HugePages:     o.HugePages != 0,
+		HugePageBytes: o.HugePages,
 		Access:        o.Access,
 		OnDemand:      o.OnDemand,
 		Rereg:         o.Rereg,
-		Windows:       o.Windows,
+		Windows:       o.Windows != 0,
+		WindowType:    o.Windows,
 		Release:       o.Release,
 		MTU:           o.MTU,
 		ServiceLevel:  o.ServiceLevel,

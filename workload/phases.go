@@ -92,11 +92,7 @@ func (r *run) mapRegions() (err error) {
 			return err
 		}
 	}
-	mapAnonymous := memory.MapAnonymous
-	if r.options.HugePages {
-		mapAnonymous = memory.MapHuge
-	}
-	if r.anon, err = mapAnonymous(int(r.options.AnonBytes)); err != nil {
+	if r.anon, err = r.options.mapAnonymous(); err != nil {
 		return err
 	}
 	r.record.Regions = []record.Region{describe(record.RegionFile, r.region)}

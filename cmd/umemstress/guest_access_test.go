@@ -64,3 +64,24 @@ func TestHugePages(t *testing.T) {
 		t.Errorf("without a pool: exit code %d: %s", code, stderr)
 	}
 }
+
+// The same of huge pages of 1 GiB, of which soft-roce/guest-tests has the kernel set one aside at boot.
+func TestGigabytePages(t *testing.T) {
+	const pool = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+	if n := strings.TrimSpace(readFile(t, pool)); n != "1" {
+		t.Fatalf("%s is %s: boot with 'hugepagesz=1G hugepages=1', as lab exec --memory 5120 --append does", pool, n)
+	}
+	args := func(anon string, more ...string) []string {
+		return append([]string{"--use_hugepages=1G", "--anon-size", anon, "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence")}, more...)
+	}
+	_, stderr, code := here(t, small(args("2G")...)...)
+	if code != exit.HostLacks || !strings.Contains(stderr, "have 2 of them free in the pool") || !strings.Contains(stderr, "boot with hugepagesz=1G hugepages=2") {
+		t.Errorf("with a pool of one: exit code %d: %s", code, stderr)
+	}
+	for _, backend := range []string{"uverbs", "ibverbs"} {
+		r, _ := ran(t, args("1G", "--backend", backend)...)
+		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Settings.HugePageBytes != 1<<30 || *expectVerdict != "refused" && r.Channels.Arrival.CheckedPages == 0 {
+			t.Errorf("%s: %s (%s), want %s; %q; %+v", backend, r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Settings)
+		}
+	}
+}

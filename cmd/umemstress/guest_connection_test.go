@@ -65,10 +65,12 @@ func TestSharedReceives(t *testing.T) {
 func TestMemoryWindows(t *testing.T) {
 	scenario, want := granted()
 	for _, of := range [][]string{
-		{"--backend", "uverbs", "--bidirectional", "--mr", "4", "--release", "parallel", "-q", "2"},
-		{"--backend", "ibverbs", "--connection", "UC", "--verb", "write-imm", "--release", "kill"},
+		{"--mw", "--backend", "uverbs", "--bidirectional", "--mr", "4", "--release", "parallel", "-q", "2"},
+		{"--mw", "--backend", "ibverbs", "--connection", "UC", "--verb", "write-imm", "--release", "kill"},
+		{"--mw=2", "--backend", "uverbs", "--connection", "UC", "--verb", "write", "--release", "exit"},
+		{"--mw=2", "--backend", "ibverbs", "--bidirectional", "--mr", "4", "--release", "parallel"},
 	} {
-		args := append(of, "--mw", "--scenario", scenario, "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		args := append(of, "--scenario", scenario, "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
 		if !kernelHas(t, "rxe_alloc_mw") {
 			if _, stderr, code := outcome(t, small(args...)...); code != exit.HostLacks || !strings.Contains(stderr, "rdma_rxe has them since Linux 5.14") {
 				t.Errorf("%q: exit code %d: %s", of, code, stderr)
@@ -76,7 +78,7 @@ func TestMemoryWindows(t *testing.T) {
 			continue
 		}
 		r, _ := ran(t, args...)
-		if a := r.Channels.Arrival; string(r.Verdict) != want || len(r.Disagreements) > 0 || !r.Settings.Windows || a.CorruptPages > 0 || a.CheckedPages == 0 {
+		if a := r.Channels.Arrival; string(r.Verdict) != want || len(r.Disagreements) > 0 || !r.Settings.Windows || (r.Settings.WindowType == 2) != (of[0] == "--mw=2") || a.CorruptPages > 0 || a.CheckedPages == 0 {
 			t.Errorf("%q: %s (%s), want %s; %q; what arrived: %+v", of, r.Verdict, r.Reason, want, r.Disagreements, a)
 		}
 	}

@@ -192,6 +192,7 @@ type optionFlags struct {
 	anonSize string
 
 	rateLimit string // empty: none
+	hugePages string // the size of each; empty: none
 
 	fileOffset, fileLength string // empty: chosen
 }
@@ -214,7 +215,8 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.Access, "access", o.Access, "what the device may do with the file's region: write, or read alone, a control: the run itself writes")
 	flags.BoolVar(&o.OnDemand, "odp", o.OnDemand, "register the file's region for paging on demand, which pins nothing: a way out, to be tried")
 	flags.StringVar(&o.Rereg, "rereg", o.Rereg, "have the file's region re-registered (ibv_rereg_mr): access, registered for reading alone and then given write access; memory, over its memory after the first write, which unpins it and pins it anew (default: not)")
-	flags.BoolVar(&o.Windows, "mw", o.Windows, "have who sends reach the file's region by the key of a memory window over each memory region, which alone gives access to it")
+	flags.IntVar(&o.Windows, "mw", o.Windows, "have who sends reach the file's region by the key of a memory window over each memory region, which alone gives access to it: of type 1, or, with --mw=2, of type 2")
+	flags.Lookup("mw").NoOptDefVal = "1"
 	flags.StringVar(&o.Release, "release", o.Release, "how they are released: dereg, one after the other; parallel, by 8 threads at once; exit, with the process that has them; kill, the same killed")
 	flags.IntVarP(&o.QueuePairs, "qp", "q", o.QueuePairs, "number of queue pairs")
 	flags.BoolVar(&o.SRQ, "srq", o.SRQ, "have the queue pairs receive from one shared receive queue, through one of them after the other")
@@ -238,7 +240,8 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&f.fileOffset, "file-offset", "", "where the region begins in its file, so that it is a part of it (default: 0; 516K where the folios or the mutation want a part)")
 	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
 	flags.StringVar(&f.anonSize, "anon-size", bytesize.Format(o.AnonBytes), "size of the anonymous region, the source of the traffic")
-	flags.BoolVar(&o.HugePages, "use_hugepages", o.HugePages, "have the anonymous region in huge pages of 2 MiB, of the machine's pool")
+	flags.StringVar(&f.hugePages, "use_hugepages", "", "have the anonymous region in huge pages of the machine's pool: of 2 MiB, or, with --use_hugepages=1G, of 1 GiB")
+	flags.Lookup("use_hugepages").NoOptDefVal = "2M"
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the payload")
 	flags.StringVar(&o.Check, "check", o.Check, "compare all that arrives with the payload, after each pass: on, or off for speed")
 	flags.StringVar(&f.scenario, "scenario", "", "holder/fs/strip/mutation[/folios] in one, such as rdma/ext4/pageout/none")
@@ -282,6 +285,11 @@ func (f *optionFlags) finish() (workload.Options, error) {
 	}
 	if o.AnonBytes, err = bytesize.Parse(f.anonSize); err != nil {
 		return o, exit.Usagef("--anon-size %w", err)
+	}
+	if f.hugePages != "" {
+		if o.HugePages, err = bytesize.Parse(f.hugePages); err != nil {
+			return o, exit.Usagef("--use_hugepages %w", err)
+		}
 	}
 	if f.rateLimit != "" {
 		if o.RateLimit, err = bytesize.Parse(f.rateLimit); err != nil {

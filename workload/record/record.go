@@ -83,17 +83,19 @@ type Settings struct {
 	Inline        int    `json:"inline,omitempty"`     // bytes; messages that have no more carry them inline
 	RateLimit     int64  `json:"rate_limit,omitempty"` // bytes a second that were sent at most; 0: as many as could be
 	QueuePairs    int    `json:"queue_pairs"`
-	SRQ           bool   `json:"srq,omitempty"`            // they had their receives in common
-	TxDepth       int    `json:"tx_depth,omitempty"`       // messages of a queue pair that are under way at most; 0 of old: 128
-	Events        bool   `json:"events,omitempty"`         // completions were slept for
-	Regions       int    `json:"memory_regions,omitempty"` // that the file's region is registered as; 0 of old: 1
-	HugePages     bool   `json:"hugepages,omitempty"`      // of the anonymous region, of 2 MiB
-	Access        string `json:"access,omitempty"`         // what the device may do with them; empty of old: write
-	OnDemand      bool   `json:"on_demand,omitempty"`      // they were not pinned
-	Rereg         string `json:"rereg,omitempty"`          // how they were re-registered: "access", from reading alone before anything was written; "memory", after the first write
-	Windows       bool   `json:"memory_windows,omitempty"` // the other end reached them through a memory window each
-	Release       string `json:"release,omitempty"`        // how they are released; empty of old: dereg
-	MTU           int    `json:"mtu,omitempty"`            // bytes; 0: the port's
+	SRQ           bool   `json:"srq,omitempty"`                // they had their receives in common
+	TxDepth       int    `json:"tx_depth,omitempty"`           // messages of a queue pair that are under way at most; 0 of old: 128
+	Events        bool   `json:"events,omitempty"`             // completions were slept for
+	Regions       int    `json:"memory_regions,omitempty"`     // that the file's region is registered as; 0 of old: 1
+	HugePages     bool   `json:"hugepages,omitempty"`          // of the anonymous region
+	HugePageBytes int64  `json:"hugepage_bytes,omitempty"`     // of each of these: 2 MiB or 1 GiB; a record without it is of 2 MiB
+	Access        string `json:"access,omitempty"`             // what the device may do with them; empty of old: write
+	OnDemand      bool   `json:"on_demand,omitempty"`          // they were not pinned
+	Rereg         string `json:"rereg,omitempty"`              // how they were re-registered: "access", from reading alone before anything was written; "memory", after the first write
+	Windows       bool   `json:"memory_windows,omitempty"`     // the other end reached them through a memory window each
+	WindowType    int    `json:"memory_window_type,omitempty"` // 1 or 2, of these windows
+	Release       string `json:"release,omitempty"`            // how they are released; empty of old: dereg
+	MTU           int    `json:"mtu,omitempty"`                // bytes; 0: the port's
 	ServiceLevel  int    `json:"service_level,omitempty"`
 	TrafficClass  int    `json:"traffic_class,omitempty"`
 	PKeyIndex     int    `json:"pkey_index,omitempty"`

@@ -148,6 +148,9 @@ func registered(region record.Region, s record.Settings) string {
 	}
 	if s.Windows {
 		as += ", reached through memory windows"
+		if s.WindowType == 2 {
+			as += " of type 2"
+		}
 	}
 	if s.Access == "read" {
 		as += ", which the device may only read"

@@ -92,6 +92,10 @@ func TestTextOfTraffic(t *testing.T) {
 	if windows := text(); strings.Count(windows, "as one memory region, reached through memory windows") != 1 {
 		t.Error(windows)
 	}
+	r.Settings.WindowType = 2
+	if windows := text(); strings.Count(windows, "as one memory region, reached through memory windows of type 2, released") != 1 {
+		t.Error(windows)
+	}
 }
 
 // How a region was re-registered is told, once.

@@ -78,9 +78,12 @@ func (l *library) openNamed(name string) (address uintptr, err error) {
 	return 0, ErrProvider
 }
 
-// Close gives everything back, users before what they use.
+// Close gives everything back, users before what they use: a window of type 2 uses what it was bound through.
 func (b *backend) Close() error {
 	var errs []error
+	for window := range b.windows {
+		errs = append(errs, unlessGone(b.DeallocMW(verbs.Handle(window))))
+	}
 	for q := range b.pairs {
 		errs = append(errs, unlessGone(q.Destroy()))
 	}
@@ -89,9 +92,6 @@ func (b *backend) Close() error {
 	}
 	for q := range b.shared {
 		errs = append(errs, unlessGone(q.Destroy()))
-	}
-	for window := range b.windows {
-		errs = append(errs, unlessGone(b.DeallocMW(verbs.Handle(window))))
 	}
 	for region := range b.regions {
 		errs = append(errs, unlessGone(b.DeregisterMR(verbs.Handle(region))))
@@ -194,4 +194,33 @@ func ended[T comparable, V any](b *backend, alive map[T]V, object T, err error) 
 	defer b.mu.Unlock()
 	delete(alive, object)
 	return err
+}
+
+// ReregisterMR asks the provider, which may have no such function. What the library returns of a failure is no errno, but how
+// far it came (enum ibv_rereg_mr_err_code).
+func (b *backend) ReregisterMR(handle verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
+	region := uintptr(handle)
+	if !known(b, b.regions, region) || to.Mask == 0 {
+		return verbs.MR{}, unix.EINVAL
+	}
+	is := at[mr](region)
+	address, length := is.Addr, is.Length
+	var access uintptr // the library refuses one that is not to change
+	if to.Mask&verbs.ReregAccess != 0 {
+		access = uintptr(to.Access)
+	}
+	var start uintptr
+	if to.Mask&verbs.ReregMemory != 0 {
+		address, length = verbs.AddressOf(to.Mem), uint64(len(to.Mem))
+		start = uintptr(address)
+	}
+	const sameDomain = 0
+	status, errno := b.library.call(b.library.reregMR, region, uintptr(to.Mask), sameDomain, start, uintptr(len(to.Mem)), access)
+	if int32(status) != 0 {
+		return verbs.MR{}, noSilence(errno)
+	}
+	if is.Addr != address || is.Length != length {
+		return verbs.MR{}, unix.EPROTO
+	}
+	return verbs.MR{Handle: handle, LKey: is.LKey, RKey: is.RKey}, nil
 }

@@ -17,6 +17,7 @@ func addressOf[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 var (
 	_ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(atomicWR{})]byte{}
 	_ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(datagramWR{})]byte{}
+	_ [unsafe.Sizeof(sendWR{})]byte = [unsafe.Sizeof(bindWR{})]byte{}
 )
 
 // atomicView is the same memory with another member of its union.

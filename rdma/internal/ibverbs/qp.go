@@ -147,6 +147,14 @@ func (q *qp) putRequest(to *sendWR, pieces []sge, wr *verbs.WR, most verbs.Limit
 	if wr.Inline {
 		to.SendFlags |= sendInline
 	}
+	if wr.Op.Invalidates() {
+		to.ImmData = wr.Invalidate
+	}
+	if wr.Op == verbs.OpLocalInv {
+		q.backend.unbind(wr.Invalidate)
+		to.NumSGE = 0
+		return nil
+	}
 	if wr.To != nil {
 		if !known(q.backend, q.backend.ways, uintptr(wr.To.AH)) { // the library would follow any address
 			return unix.EINVAL

@@ -62,9 +62,6 @@ type mr struct {
 	RKey    uint32  `abi:"rkey"`
 }
 
-// enum ibv_mw_type
-const mwType1 = 1
-
 // struct ibv_mw
 type mw struct {
 	Context uintptr `abi:"context"`
@@ -260,6 +257,28 @@ type datagramWR struct {
 	RemoteQPN  uint32  `abi:"wr.ud.remote_qpn"`
 	RemoteQKey uint32  `abi:"wr.ud.remote_qkey"`
 	_          [72]byte
+}
+
+// enum ibv_wr_opcode, of which a request has no neutral one.
+const wrBindMW = 8
+
+// struct ibv_send_wr, with the member bind_mw.
+type bindWR struct {
+	WRID      uint64  `abi:"wr_id"`
+	Next      uintptr `abi:"next"`
+	SGList    uintptr `abi:"sg_list"`
+	NumSGE    int32   `abi:"num_sge"`
+	Opcode    uint32  `abi:"opcode"`
+	SendFlags uint32  `abi:"send_flags"`
+	_         [44]byte
+	MW        uintptr `abi:"bind_mw.mw"`
+	RKey      uint32  `abi:"bind_mw.rkey"`
+	_         uint32
+	MR        uintptr `abi:"bind_mw.bind_info.mr"`
+	Addr      uint64  `abi:"bind_mw.bind_info.addr"`
+	Length    uint64  `abi:"bind_mw.bind_info.length"`
+	Access    uint32  `abi:"bind_mw.bind_info.mw_access_flags"`
+	_         uint32
 }
 
 // struct ibv_recv_wr

@@ -11,12 +11,6 @@ type Bind struct {
 	Access       uint32
 }
 
-// tagBits are those of a key that its user chooses, as in ibv_inc_rkey.
-const tagBits = 0xff
-
-// NextKey is another key of the same window.
-func NextKey(key uint32) uint32 { return key&^tagBits | (key+1)&tagBits }
-
 // PutBind fills in the next free element; the caller has looked at Free.
 func (q *SendQueue) PutBind(b *Bind) {
 	wqe, _ := sendElement(q.put())

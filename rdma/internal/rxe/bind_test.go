@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"umemstress/rdma/internal/uapi"
+	"umemstress/rdma/internal/verbs"
 )
 
 // The binding of a window takes its turn among the requests, and leaves nothing of what was in its element.
@@ -16,7 +17,7 @@ func TestSendQueueBinds(t *testing.T) {
 		mem(q)[i] = 0xff
 	}
 	q.Put(&Request{ID: 1})
-	b := Bind{ID: 2, MRLKey: 3, MWRKey: 0x4ff, RKey: NextKey(0x4ff), Addr: 5, Length: 6, Access: 7}
+	b := Bind{ID: 2, MRLKey: 3, MWRKey: 0x4ff, RKey: verbs.NextKey(0x4ff), Addr: 5, Length: 6, Access: 7}
 	q.PutBind(&b)
 	q.Publish()
 	wqe, _ := sendElement(q.element(1))

@@ -115,7 +115,7 @@ func NewSendQueue(mem []byte, most verbs.Limits) (*SendQueue, error) {
 type Request struct {
 	ID         uint64
 	Opcode     uint32 // one of uapi.WROp
-	Imm        uint32 // of those that have it, in network byte order
+	Imm        uint32 // of those that have it, in network byte order; of those that take a key, the key
 	Pieces     Pieces
 	Inline     bool
 	RemoteAddr uint64

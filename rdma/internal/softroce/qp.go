@@ -148,6 +148,9 @@ func (q *qp) put(wr *verbs.WR) error {
 		Pieces: wr.SGEs, Inline: wr.Inline,
 		RemoteAddr: wr.Remote.Addr, RKey: wr.Remote.RKey, CompareAdd: wr.CompareAdd, Swap: wr.Swap,
 	}
+	if wr.Op.Invalidates() {
+		r.Imm = wr.Invalidate
+	}
 	if wr.To != nil {
 		if r.Way = q.backend.way(wr.To.AH); r.Way == nil {
 			return unix.EINVAL

@@ -32,7 +32,9 @@ const (
 	WROpRDMARead          = 4
 	WROpAtomicCmpAndSwp   = 5
 	WROpAtomicFetchAndAdd = 6
+	WROpLocalInv          = 7
 	WROpBindMW            = 8
+	WROpSendWithInv       = 9
 )
 
 // CmdHdr starts every request; words are of 4 bytes and include this header.

@@ -10,8 +10,11 @@ const (
 	SendInline   = 1 << 3
 )
 
-// MWType1 is a type of memory windows. enum ib_mw_type, ib_verbs.h.
-const MWType1 = 1
+// Types of memory windows. enum ib_mw_type, ib_verbs.h.
+const (
+	MWType1 = 1
+	MWType2 = 2
+)
 
 // EventDeviceFatal is an asynchronous event. enum ib_event_type, ib_verbs.h. What others there are, package
 // verbs has.

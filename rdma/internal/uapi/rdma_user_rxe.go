@@ -74,7 +74,7 @@ type RxeSendWR struct {
 	NumSGE     uint32 `abi:"reserved"`
 	Opcode     uint32 `abi:"opcode"`
 	SendFlags  uint32 `abi:"send_flags"`
-	ImmData    uint32 `abi:"ex.imm_data"`
+	ImmData    uint32 `abi:"ex.imm_data"` // or invalidate_rkey
 	RemoteAddr uint64 `abi:"wr.rdma.remote_addr"`
 	RKey       uint32 `abi:"wr.rdma.rkey"`
 	_          uint32

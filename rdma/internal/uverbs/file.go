@@ -94,10 +94,10 @@ func (f *File) DeregMR(handle uint32) error {
 	return call(f, uapi.CmdDeregMR, uapi.DeregMR{MRHandle: handle}, none)
 }
 
-// AllocMW makes a memory window of type 1; EOPNOTSUPP of a driver that has none.
-func (f *File) AllocMW(pd uint32) (uapi.AllocMWResp, error) {
+// AllocMW makes a memory window of a type, one of uapi.MWType; EOPNOTSUPP of a driver that has none.
+func (f *File) AllocMW(pd uint32, of uint8) (uapi.AllocMWResp, error) {
 	resp := new(uapi.AllocMWResp)
-	err := call(f, uapi.CmdAllocMW, uapi.AllocMW{Response: uapi.PointerTo(resp), PDHandle: pd, MWType: uapi.MWType1}, resp)
+	err := call(f, uapi.CmdAllocMW, uapi.AllocMW{Response: uapi.PointerTo(resp), PDHandle: pd, MWType: of}, resp)
 	return *resp, err
 }
 

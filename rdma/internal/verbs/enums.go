@@ -84,6 +84,9 @@ const (
 	OpRead        Op = 4
 	OpCompareSwap Op = 5
 	OpFetchAdd    Op = 6
+	OpLocalInv    Op = 7
+	opBind        Op = 8 // which has a method of its own
+	OpSendInv     Op = 9
 )
 
 // PortState is a port's logical state. enum ib_port_state, ib_verbs.h.

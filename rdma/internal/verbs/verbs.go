@@ -58,7 +58,7 @@ type Backend interface {
 	// registers none; EPROTONOSUPPORT: the kernel has no such request, as before Linux 5.12.
 	RegisterDMABuf(pd Handle, fd int, length uint64, access Access) (MR, error)
 	// ReregisterMR changes a region that no request uses, and perhaps its keys. EOPNOTSUPP: the device does not change that of
-	// one. After another error the region has what it had before, or nothing: it can be deregistered, and no more.
+	// one; EACCES: its pages are pinned for reading, and would be written. After another error the region has what it had before, or nothing: it can be deregistered, and no more.
 	ReregisterMR(mr Handle, to Rereg) (MR, error)
 	// DeregisterMR ends a region. Its pages are unpinned when the last request
 	// that uses it is done, at the latest when Close returns. EBUSY, or EINVAL of rdma_rxe, while a window is
@@ -66,8 +66,9 @@ type Backend interface {
 	DeregisterMR(Handle) error
 
 	// AllocMW makes a memory window that is bound to nothing. EOPNOTSUPP: the device has none.
-	AllocMW(pd Handle) (MW, error)
-	// DeallocMW ends it, and what it is bound to then has one user less.
+	AllocMW(pd Handle, of MWType) (MW, error)
+	// DeallocMW ends it, and what it is bound to then has one user less; of a window of type 2, so does a completed OpLocalInv,
+	// and a backend need not know of an OpSendInv.
 	DeallocMW(Handle) error
 
 	// CreateCQ makes a completion queue with room for at least entries completions,
@@ -136,7 +137,7 @@ type QP interface {
 	PostReceives(wrs []ReceiveWR) (n int, err error)
 	// BindMW queues the binding of a window, of a queue pair that is connected, and tells the device. It gives the key that the
 	// window has once that is completed, which it does in any case, and from when on the key before is one to nothing.
-	// One that the device refuses fails as a request does. ENOMEM: the queue is full.
+	// One that the device refuses fails as a request does, as of a window of type 2 that is bound. ENOMEM: the queue is full.
 	BindMW(Bind) (rkey uint32, err error)
 	// Destroy drops requests under way without a completion.
 	Destroy() error
@@ -195,9 +196,13 @@ type WR struct {
 	ID       uint64 // comes back in the completion
 	Op       Op
 	Signaled bool   // completes also when it succeeds
-	SGEs     []SGE  // from 1 to QPInit.MaxSGE, one behind the other in the message: EINVAL else
+	SGEs     []SGE  // from 1 to QPInit.MaxSGE, one behind the other in the message: EINVAL else; none of OpLocalInv
 	Remote   Remote // of all but messages; a message of OpSend goes where the peer's next receive says
 	Imm      uint32 // of OpWriteImm and OpSendImm, in network byte order
+
+	// Invalidate is the key of a window of type 2 that OpLocalInv takes from a window of this queue pair, and OpSendInv, when
+	// its bytes have arrived, from one of the peer's. One that is not bound through the queue pair there fails: of OpSendInv there, and maybe not here.
+	Invalidate uint32
 
 	// Inline has the bytes taken when the request is posted, by the processor: their memory need not be
 	// registered, and may change afterwards. Of writes and messages of QPInit.MaxInline bytes at most: EINVAL else.
@@ -239,14 +244,22 @@ const AtomicBytes = 8
 // Atomic says whether an operation is one that changes remote memory in one step.
 func (o Op) Atomic() bool { return o == OpCompareSwap || o == OpFetchAdd }
 
+// Invalidates says whether an operation takes a window's key, which stands where others have an immediate.
+func (o Op) Invalidates() bool { return o == OpLocalInv || o == OpSendInv }
+
 // Plain refuses all but what the backends of today do, with the errno of the contract: a write, a
-// read, a message or an atomic operation, of what the queue pair is made for and its transport has.
+// read, a message, an atomic operation or the end of a window's key, of what the queue pair is made for and its transport has.
 func (w *WR) Plain(most Limits) error {
 	switch {
-	case w.Op > OpFetchAdd, w.To != nil && most.Type != UD:
+	case w.Op > OpSendInv, w.Op == opBind, w.To != nil && most.Type != UD:
 		return unix.EOPNOTSUPP
 	case w.To == nil && most.Type == UD:
 		return unix.EINVAL
+	case w.Op == OpLocalInv:
+		if len(w.SGEs) > 0 || w.Inline || !most.Type.Does(w.Op) {
+			return unix.EINVAL
+		}
+		return nil
 	case len(w.SGEs) < 1, len(w.SGEs) > most.SGEs, !most.Type.Does(w.Op):
 		return unix.EINVAL
 	case w.Op.Atomic() && (len(w.SGEs) != 1 || w.SGEs[0].Length != AtomicBytes || w.Remote.Addr%AtomicBytes != 0):

@@ -45,8 +45,8 @@ type Config struct {
 	Regions       int            // memory regions that the target is registered as, which divide it into whole pages
 	OnDemand      bool           // they are not pinned, but paged on demand
 	Rereg         string         // how they are re-registered: one of Reregs, or empty
-	Windows       bool           // the source reaches them through memory windows
-	HugePages     bool           // of the source, wherever it is
+	Windows       int            // the source reaches them through memory windows of that type; 0: it does not
+	HugePages     int64          // bytes of each that the source is of, wherever it is; 0: of usual ones
 	ReadOnly      bool           // the device may not write to them: the process itself does, and it reads
 	Release       string         // how they are released: one of Releases
 	QueuePairs    int            // connections that share the traffic
@@ -161,7 +161,7 @@ func (h *registration) openTarget(ctx context.Context) error {
 // openSource opens the end of the anonymous region: of another host where there is one.
 func (h *registration) openSource(ctx context.Context) error {
 	c := h.ends
-	c.Side, c.OnDemand, c.Windows, c.Rereg = end.Source, false, false, ""
+	c.Side, c.OnDemand, c.Windows, c.Rereg = end.Source, false, 0, ""
 	switch {
 	case h.config.Caller != nil:
 		return h.openRemote(h.config.Caller.Open(ctx, c))
@@ -197,7 +197,7 @@ func (h *registration) Pin(ctx context.Context, source, target *memory.Region) (
 		return err
 	}
 	mine, err := h.target.Register(ctx, target, h.config.Regions)
-	if errors.Is(err, rdma.ErrPinRefused) {
+	if errors.Is(err, rdma.ErrPinRefused) || errors.Is(err, rdma.ErrAccessRefused) {
 		return fault.PinRefused(err)
 	}
 	if err != nil {

@@ -9,8 +9,6 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
-
-	"umemstress/workload/internal/fault"
 )
 
 // Region is memory that gets pinned: a MAP_SHARED mapping of a file, or
@@ -38,19 +36,6 @@ func MapAnonymous(bytes int) (*Region, error) {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("mmap %d anonymous bytes: %w; choose a smaller --anon-size", bytes, err)
-	}
-	return &Region{Bytes: mem, Length: int64(bytes)}, nil
-}
-
-// HugeBytes is the size of a huge page of MapHuge.
-const HugeBytes = 2 << 20
-
-// MapHuge maps bytes of memory of no file, in huge pages that the machine's pool has.
-func MapHuge(bytes int) (*Region, error) {
-	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB|unix.MAP_HUGE_2MB)
-	if err != nil {
-		const pool = "/sys/kernel/mm/hugepages/hugepages-2048kB"
-		return nil, fault.Lacksf("mmap %d anonymous bytes in huge pages: %w; have %d of them free in the pool (%s/free_hugepages): raise %s/nr_hugepages, or choose a smaller --anon-size", bytes, err, bytes/HugeBytes, pool, pool)
 	}
 	return &Region{Bytes: mem, Length: int64(bytes)}, nil
 }

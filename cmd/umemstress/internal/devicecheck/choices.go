@@ -145,57 +145,6 @@ func (t *tour) atomics(ctx context.Context) (string, error) {
 	return "fetch-and-add, compare-and-swap", target.Close()
 }
 
-// window has a write go through a memory window, and fail once that is gone.
-func (t *tour) window(ctx context.Context) (string, error) {
-	pair, err := t.newPair(rdma.QPConfig{})
-	if err != nil {
-		return "", err
-	}
-	region, err := t.pd.RegisterMR(t.memory[1], rdma.AccessLocalWrite|rdma.AccessBindWindow)
-	if err != nil {
-		return "", err
-	}
-	w, err := region.AllocWindow()
-	if err != nil {
-		return "", errors.Join(err, region.Close())
-	}
-	const at, size, binding, inside, late = 4096, 4096, 1, 2, 3
-	if err := pair[1].Bind(binding, w, at, size, rdma.AccessRemoteWrite); err != nil {
-		return "", err
-	}
-	if err := t.succeed(ctx, binding); err != nil {
-		return "", err
-	}
-	want := bytes.Clone(t.memory[1])
-	copy(want[at:], t.memory[0][:size])
-	r := t.request(inside, size)
-	r.RemoteAddr, r.RKey = region.Addr()+at, w.RKey()
-	if err := pair[0].Post(r); err != nil {
-		return "", err
-	}
-	if err := t.succeed(ctx, inside); err != nil {
-		return "", err
-	}
-	if !bytes.Equal(t.memory[1], want) {
-		return "", errAltered
-	}
-	if err := w.Close(); err != nil {
-		return "", err
-	}
-	r.ID = late
-	if err := pair[0].Post(r); err != nil {
-		return "", err
-	}
-	done, err := t.wait(ctx, late)
-	if err == nil && done.Err() == nil {
-		err = errOpen
-	}
-	return fmt.Sprintf("over %d bytes of a region: a write through it arrived, and was refused once it was gone", size), errors.Join(err, region.Close())
-}
-
-// errOpen is of a window that gives access after its end.
-var errOpen = errors.New("a write through a memory window that is gone did not fail")
-
 // dmabuf registers memory of no device, of which udmabuf makes a dma-buf, or asks with what is none.
 func (t *tour) dmabuf(context.Context) (string, error) {
 	const size = 64 << 10

@@ -11,7 +11,7 @@ import (
 	"umemstress/rdma"
 )
 
-// reregister gives a region that is registered for reading the access that a write takes, and has it be over other memory, where the
+// reregister gives a region that nobody else may write to the access that a write takes, and has it be over other memory, where the
 // device does that as well.
 func (t *tour) reregister(ctx context.Context) (seen string, err error) {
 	const size = 4096
@@ -22,7 +22,7 @@ func (t *tour) reregister(ctx context.Context) (seen string, err error) {
 		}
 		defer func() { err = errors.Join(err, unix.Munmap(memory[i])) }()
 	}
-	region, err := t.pd.RegisterMR(memory[0], rdma.AccessRemoteRead)
+	region, err := t.pd.RegisterMR(memory[0], rdma.AccessLocalWrite)
 	if err != nil {
 		return "", err
 	}

@@ -56,6 +56,7 @@ func (t *tour) steps() []step {
 		{name: "immediates", do: t.immediates, choice: true},
 		{name: "atomics", do: t.atomics, choice: true},
 		{name: "memory window", do: t.window, choice: true},
+		{name: "memory window, type 2", do: t.window2, choice: true},
 		{name: "re-registration", do: t.reregister, choice: true},
 		{name: "dma-buf", do: t.dmabuf, choice: true},
 		{name: "shared receives", do: t.shareReceives, choice: true},

@@ -16,6 +16,7 @@ type hooks struct {
 	reregister func(verbs.Backend, verbs.Handle, verbs.Rereg) (verbs.MR, error)
 	deregister func(verbs.Backend, verbs.Handle) error
 	createCQ   func(verbs.Backend, uint32) (verbs.CQ, error)
+	alloc      func(verbs.Backend, verbs.Handle, verbs.MWType) (verbs.MW, error)
 	close      func(verbs.Backend) error
 	arm        func(verbs.EventCQ) error
 	poll       func(verbs.CQ, []verbs.Completion) (int, error)
@@ -69,6 +70,13 @@ func (b broken) DeregisterMR(mr verbs.Handle) error {
 		return b.deregister(b.Backend, mr)
 	}
 	return b.Backend.DeregisterMR(mr)
+}
+
+func (b broken) AllocMW(pd verbs.Handle, of verbs.MWType) (verbs.MW, error) {
+	if b.alloc != nil {
+		return b.alloc(b.Backend, pd, of)
+	}
+	return b.Backend.AllocMW(pd, of)
 }
 
 func (b broken) Close() error {

@@ -89,6 +89,10 @@ func (q *qp) run() {
 				}
 			}
 			switch hears := peer.hears(p.wr.Op); {
+			case p.wr.Op == verbs.OpLocalInv:
+				if status = verbs.StatusSuccess; !q.invalidate(p.wr.Invalidate) {
+					status = verbs.StatusLocalOperation
+				}
 			case hears:
 				status = q.carryOut(p, peer)
 			case q.most.Type == verbs.RC: // it is tried again
@@ -96,7 +100,7 @@ func (q *qp) run() {
 			default:
 				status = verbs.StatusSuccess
 			}
-			if q.most.Type != verbs.RC && status != verbs.StatusLocalProtection { // nobody tells
+			if q.most.Type != verbs.RC && status != verbs.StatusLocalProtection && p.wr.Op != verbs.OpLocalInv { // nobody tells
 				status = verbs.StatusSuccess
 			}
 		}
@@ -139,12 +143,12 @@ func (q *qp) carryOut(p *posted, peer *qp) verbs.Status {
 		return verbs.StatusLocalProtection
 	}
 	length := p.pieces.length()
-	if p.wr.Op == verbs.OpSend || p.wr.Op == verbs.OpSendImm {
+	if p.wr.Op == verbs.OpSend || p.wr.Op == verbs.OpSendImm || p.wr.Op == verbs.OpSendInv {
 		return peer.take(&p.wr, &here, length)
 	}
 	there := q.device.bytes(peer.pd, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
 	if there == nil {
-		there = q.device.through(peer.pd, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
+		there = q.device.through(peer, p.wr.Remote.RKey, p.wr.Remote.Addr, length, access)
 	}
 	switch {
 	case there == nil && q.most.Type == verbs.UC:
@@ -201,6 +205,11 @@ func (q *qp) take(wr *verbs.WR, message *found, length uint32) verbs.Status {
 		there.scatter(message.mem[0])
 	default:
 		there.scatter(bytes.Join(message.mem[:message.n], nil))
+	}
+	if wr.Op == verbs.OpSendInv && !q.invalidate(wr.Invalidate) {
+		q.receive(verbs.Completion{Status: verbs.StatusBind})
+		q.fail()
+		return verbs.StatusRemoteOperation
 	}
 	q.receive(receivedOf(wr, length))
 	return verbs.StatusSuccess

@@ -25,7 +25,10 @@ type Target struct {
 	// Windowless says that the device has no memory windows, and LooseWindows that theirs give access to all of a region: rdma_rxe looks at
 	// the region's bounds alone.
 	Windowless, LooseWindows bool
-	// Fixed says that the device re-registers no region, and FixedMemory that it does so for another access alone: rdma_rxe since 6.5.
+	// FragileWindows says that the device's kernel does not survive that a key is taken from a window that is not bound: rdma_rxe of 6.1, 6.12
+	// and 7.2 follows a null pointer then (rxe_invalidate_mw).
+	FragileWindows bool
+	// Fixed says that the device re-registers no region, and FixedMemory that it does so for another access alone: rdma_rxe of 6.12.
 	Fixed, FixedMemory bool
 	// Patience is how long a device may take for anything; 0 is 20 s.
 	Patience time.Duration
@@ -66,6 +69,7 @@ func checks() []check {
 		{"read", testRead},
 		{"atomic operations", testAtomics},
 		{"memory windows", testWindows},
+		{"memory windows of type 2", testWindows2},
 		{"keys", testKeys},
 		{"re-registration", testRereg},
 		{"several pieces", testPieces},

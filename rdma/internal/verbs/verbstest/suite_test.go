@@ -46,7 +46,7 @@ func TestDevice(t *testing.T) {
 var allocated *int
 
 // defects has for each check what it must find; connectionDefects have the same of those that are of no reliable connection
-// with receives of its own.
+// with receives of its own, and memoryDefects of those that change who reaches memory.
 var defects = map[string]map[string]hooks{
 	"ports": {
 		"takes any port for its own": {queryPort: func(b verbs.Backend, _ uint8) (verbs.PortAttr, error) { return b.QueryPort(1) }},
@@ -107,25 +107,6 @@ var defects = map[string]map[string]hooks{
 		"half of what is swapped": {post: changed(func(w *verbs.WR) { w.Swap &= 1<<32 - 1 })},
 		"anywhere":                {post: changed(func(w *verbs.WR) { w.Remote.Addr &^= 7 })},
 	},
-	"memory windows": {
-		"all of the region": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
-			b.Addr, b.Length = b.Addr-windowAt, areaSize
-			return q.BindMW(b)
-		}},
-		"any access": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
-			b.Access |= verbs.AccessRemoteRead
-			return q.BindMW(b)
-		}},
-		"a byte too few": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
-			b.Length--
-			return q.BindMW(b)
-		}},
-		"the key before": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
-			_, err := q.BindMW(b)
-			return b.MW.RKey, err
-		}},
-		"regions go": {deregister: func(b verbs.Backend, mr verbs.Handle) error { return excused(b.DeregisterMR(mr), unix.EBUSY) }},
-	},
 	"keys": {
 		"remote keys are ignored": {registerMR: func(b verbs.Backend, pd verbs.Handle, mem []byte, _ verbs.Access) (verbs.MR, error) {
 			return b.RegisterMR(pd, mem, all)
@@ -134,36 +115,6 @@ var defects = map[string]map[string]hooks{
 			return keep(wc, func(c verbs.Completion) bool { return c.Status == verbs.StatusSuccess })
 		})},
 		"regions stay": {deregister: func(verbs.Backend, verbs.Handle) error { return nil }},
-	},
-	"re-registration": {
-		"nothing is done": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
-			return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
-		}},
-		"the access alone": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
-			if to.Mask &^= verbs.ReregMemory; to.Mask == 0 {
-				return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
-			}
-			return b.ReregisterMR(mr, to)
-		}},
-		"the access stays": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
-			if to.Mask == verbs.ReregAccess {
-				return verbs.MR{Handle: mr, LKey: uint32(mr), RKey: uint32(mr)}, nil
-			}
-			to.Mask &^= verbs.ReregAccess
-			return b.ReregisterMR(mr, to)
-		}},
-		"any access": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
-			to.Access |= all
-			return b.ReregisterMR(mr, to)
-		}},
-		"the keys of before": {reregister: func(b verbs.Backend, mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {
-			now, err := b.ReregisterMR(mr, to)
-			now.RKey = uint32(mr)
-			return now, err
-		}},
-		"not by the device": {reregister: func(verbs.Backend, verbs.Handle, verbs.Rereg) (verbs.MR, error) {
-			return verbs.MR{}, unix.EOPNOTSUPP
-		}},
 	},
 	"several pieces": {
 		"only the first": {post: changed(func(w *verbs.WR) { w.SGEs = w.SGEs[:1] })},
@@ -310,6 +261,7 @@ var defects = map[string]map[string]hooks{
 func TestSuiteFails(t *testing.T) {
 	defects := maps.Clone(defects)
 	maps.Copy(defects, connectionDefects)
+	maps.Copy(defects, memoryDefects)
 	for _, c := range checks() {
 		if c.name == "pin of a file" {
 			continue // TestMaskedPinRefusal

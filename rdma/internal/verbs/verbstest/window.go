@@ -12,6 +12,8 @@ import (
 // window is a memory window of a [Device].
 type window struct {
 	pd     verbs.Handle
+	of     verbs.MWType
+	by     *qp // of type 2: what it was bound through
 	key    uint32
 	to     *region // nil: it is bound to nothing
 	mr     verbs.Handle
@@ -22,7 +24,7 @@ type window struct {
 // firstWindowKey is more than the key of any region. The last eight bits of a window's say which binding it is of.
 const firstWindowKey = 1 << 31
 
-func (o *opened) AllocMW(pd verbs.Handle) (verbs.MW, error) {
+func (o *opened) AllocMW(pd verbs.Handle, of verbs.MWType) (verbs.MW, error) {
 	d := o.device
 	err := d.ask("AllocMW")
 	defer d.mu.Unlock()
@@ -32,10 +34,10 @@ func (o *opened) AllocMW(pd verbs.Handle) (verbs.MW, error) {
 	if err != nil {
 		return verbs.MW{}, err
 	}
-	mw := verbs.MW{Handle: verbs.Handle(d.number())}
+	mw := verbs.MW{Handle: verbs.Handle(d.number()), Type: of}
 	mw.RKey = firstWindowKey | uint32(mw.Handle)<<8
 	d.pds[pd]++
-	d.mws[mw.Handle] = &window{pd: pd, key: mw.RKey}
+	d.mws[mw.Handle] = &window{pd: pd, of: of, key: mw.RKey}
 	o.own = append(o.own, func() { d.dropMW(mw.Handle) })
 	return mw, nil
 }
@@ -87,7 +89,7 @@ func (q *qp) BindMW(b verbs.Bind) (uint32, error) {
 	switch {
 	case q.state != verbs.ReadyToSend:
 		c.Status = verbs.StatusFlushed
-	case w.pd != q.pd, r.pd != q.pd, w.key != b.MW.RKey, r.access&verbs.AccessBindWindow == 0,
+	case w.pd != q.pd, r.pd != q.pd, w.of == verbs.MWType2 && w.to != nil, w.key != b.MW.RKey, r.access&verbs.AccessBindWindow == 0,
 		b.Access&(verbs.AccessRemoteWrite|verbs.AccessRemoteAtomic) != 0 && r.access&verbs.AccessLocalWrite == 0,
 		b.Addr < start, b.Addr-start+b.Length > uint64(len(r.mem)):
 		c.Status = verbs.StatusBind
@@ -97,17 +99,28 @@ func (q *qp) BindMW(b verbs.Bind) (uint32, error) {
 		q.fail()
 		return b.MW.RKey, nil
 	}
-	w.key, w.to, w.mr, w.bound, w.access = w.key&^0xff|(w.key+1)&0xff, r, b.MR.Handle, b, b.Access
+	w.key, w.to, w.by, w.mr, w.bound, w.access = verbs.NextKey(w.key), r, q, b.MR.Handle, b, b.Access
 	return w.key, nil
 }
 
-// through finds memory that a window gives access to, or nil.
-func (d *Device) through(pd verbs.Handle, key uint32, addr uint64, length uint32, access verbs.Access) []byte {
+// invalidate takes a key from the window of type 2 that was bound with it through the queue pair.
+func (q *qp) invalidate(key uint32) (done bool) {
+	for _, w := range q.device.mws {
+		if w.key == key && w.of == verbs.MWType2 && w.to != nil && w.by == q {
+			w.to = nil
+			return true
+		}
+	}
+	return false
+}
+
+// through finds memory that a window gives access to by a queue pair, or nil.
+func (d *Device) through(by *qp, key uint32, addr uint64, length uint32, access verbs.Access) []byte {
 	for _, w := range d.mws {
 		if w.key != key {
 			continue
 		}
-		if w.to == nil || w.pd != pd || w.access&access != access || addr < w.bound.Addr || addr-w.bound.Addr+uint64(length) > w.bound.Length {
+		if w.to == nil || w.pd != by.pd || w.of == verbs.MWType2 && w.by != by || w.access&access != access || addr < w.bound.Addr || addr-w.bound.Addr+uint64(length) > w.bound.Length {
 			return nil
 		}
 		return w.to.mem[addr-verbs.AddressOf(w.to.mem):][:length]
@@ -127,12 +140,12 @@ type windowed struct {
 const windowAt, windowBytes = 4096 + 8, 8192
 
 // newWindowed binds a window for that access; nil: the device has none, as it is to.
-func newWindowed(t testing.TB, target Target, access verbs.Access) *windowed {
+func newWindowed(t testing.TB, target Target, of verbs.MWType, access verbs.Access) *windowed {
 	t.Helper()
 	r := newRig(t, target)
 	w := &windowed{rig: r, target: area{mem: mapped(t, areaSize)}}
 	var err error
-	w.window, err = r.backend.AllocMW(r.pd)
+	w.window, err = r.backend.AllocMW(r.pd, of)
 	if target.Windowless {
 		if !oneOf(err, unix.EOPNOTSUPP) {
 			t.Errorf("a window of a device that has none: %v, want EOPNOTSUPP", err)
@@ -172,7 +185,7 @@ func (w *windowed) through(offset, length int) verbs.WR {
 // testWindows: the key of a window gives access to its part of a region, and goes with the next binding; a region stays as long
 // as a window is bound to it.
 func testWindows(t testing.TB, target Target) {
-	w := newWindowed(t, target, verbs.AccessRemoteWrite)
+	w := newWindowed(t, target, verbs.MWType1, verbs.AccessRemoteWrite)
 	if w == nil {
 		return
 	}
@@ -201,7 +214,7 @@ func testWindows(t testing.TB, target Target) {
 		"what is not granted": func(_ *windowed, r *verbs.WR) { r.Op = verbs.OpRead },
 		"one that is gone":    func(w *windowed, _ *verbs.WR) { w.must(w.backend.DeallocMW(w.window.Handle)) },
 	} {
-		w := newWindowed(t, target, verbs.AccessRemoteWrite)
+		w := newWindowed(t, target, verbs.MWType1, verbs.AccessRemoteWrite)
 		r := w.through(windowAt, 64)
 		change(w, &r)
 		w.post(r)
@@ -209,17 +222,17 @@ func testWindows(t testing.TB, target Target) {
 			t.Errorf("%s: %+v", what, c)
 		}
 	}
-	testWindowBounds(t, target)
-	testBadBinding(t, target)
+	testWindowBounds(t, target, verbs.MWType1)
+	testBadBinding(t, target, verbs.MWType1)
 }
 
 // testWindowBounds: what is not within a window is out of reach, as far as the device looks at that.
-func testWindowBounds(t testing.TB, target Target) {
+func testWindowBounds(t testing.TB, target Target, of verbs.MWType) {
 	for what, change := range map[string]func(*verbs.WR){
 		"a byte before it": func(r *verbs.WR) { r.Remote.Addr-- },
 		"a byte too many":  func(r *verbs.WR) { r.SGEs[0].Length = windowBytes + 1 },
 	} {
-		w := newWindowed(t, target, verbs.AccessRemoteWrite)
+		w := newWindowed(t, target, of, verbs.AccessRemoteWrite)
 		r := w.through(windowAt, 64)
 		change(&r)
 		w.post(r)
@@ -231,16 +244,16 @@ func testWindowBounds(t testing.TB, target Target) {
 }
 
 // testBadBinding: what is no binding fails as a request does, or is not taken.
-func testBadBinding(t testing.TB, target Target) {
+func testBadBinding(t testing.TB, target Target, of verbs.MWType) {
 	for what, change := range map[string]func(*windowed, *verbs.Bind){
 		"over the end":                  func(_ *windowed, b *verbs.Bind) { b.Length = areaSize + 1 },
 		"of a region that is not to be": func(w *windowed, b *verbs.Bind) { b.MR, b.Addr = w.to.mr, verbs.AddressOf(w.to.mem) },
 		"with a key that is not its": func(_ *windowed, b *verbs.Bind) {
-			b.MW = verbs.MW{Handle: b.MW.Handle + 1<<20, RKey: b.MW.RKey ^ 1<<20}
+			b.MW.Handle, b.MW.RKey = b.MW.Handle+1<<20, b.MW.RKey^1<<20
 		},
 	} {
-		w := newWindowed(t, target, verbs.AccessRemoteWrite)
-		b := verbs.Bind{ID: 5, MW: verbs.MW{Handle: w.window.Handle, RKey: w.key}, MR: w.target.mr, Addr: verbs.AddressOf(w.target.mem), Length: 64, Access: verbs.AccessRemoteWrite}
+		w := newWindowed(t, target, of, verbs.AccessRemoteWrite)
+		b := verbs.Bind{ID: 5, MW: verbs.MW{Handle: w.window.Handle, Type: of, RKey: w.key}, MR: w.target.mr, Addr: verbs.AddressOf(w.target.mem), Length: 64, Access: verbs.AccessRemoteWrite}
 		change(w, &b)
 		if _, err := w.peer.BindMW(b); err != nil {
 			if !oneOf(err, unix.EINVAL) {

@@ -38,10 +38,10 @@ type Config struct {
 	SRQ        bool   // and their receives: one queue has them
 	Depth      int    // messages of each that are under way at most
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
-	HugePages  bool   // the source's region is of huge pages, wherever it is
+	HugePages  int64  // bytes of each huge page that the source's region is of, wherever it is; 0: of usual ones
 	ReadOnly   bool   // the device may read the target's region alone
 	Rereg      string // how the target's region is re-registered: ReregAccess, ReregMemory, or empty
-	Windows    bool   // the other end reaches the target's region through memory windows
+	Windows    int    // the other end reaches the target's region through memory windows of that type; 0: it does not
 	Events     bool   // it sleeps until the device tells of completions
 	Pieces     int    // that a message has of this end's region, one behind the other
 	Inline     int    // bytes; messages that are no longer go inline, if the verb can
@@ -296,7 +296,7 @@ func (e *End) ClosePairs() error {
 
 // Deregister closes the memory regions, by so many threads.
 func (e *End) Deregister(threads int) error {
-	return errors.Join(e.mine.close(threads), e.ledger.release())
+	return errors.Join(e.closeWindows(), e.mine.close(threads), e.ledger.release())
 }
 
 // Close closes the context, and with it everything that was made from it.

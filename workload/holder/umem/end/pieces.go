@@ -56,9 +56,6 @@ func (p *pieces) len() int64 { return p.bytes * int64(len(p.mrs)) }
 
 // close deregisters all, by so many threads.
 func (p *pieces) close(threads int) error {
-	if err := p.closeWindows(); err != nil {
-		return err
-	}
 	var group errgroup.Group
 	group.SetLimit(threads)
 	errs := make([]error, len(p.mrs))

@@ -9,12 +9,12 @@ import (
 )
 
 // windowed says whether the other end is to reach this one's region through memory windows, one over each memory region.
-func (e *End) windowed() bool { return e.config.Windows && e.config.Side == Target }
+func (e *End) windowed() bool { return e.config.Windows != 0 && e.config.Side == Target }
 
 // openWindows makes them and binds them, before anything else goes through the queue pairs.
 func (e *End) openWindows(ctx context.Context) error {
 	for _, mr := range e.mine.mrs {
-		w, err := mr.AllocWindow()
+		w, err := mr.AllocWindow(rdma.WindowType(e.config.Windows))
 		if err != nil {
 			return err
 		}
@@ -22,30 +22,40 @@ func (e *End) openWindows(ctx context.Context) error {
 		if err := e.pairs[0].qp.Bind(0, w, 0, mr.Len(), e.verb.access&^rdma.AccessLocalWrite); err != nil {
 			return err
 		}
-		if err := e.awaitBinding(ctx); err != nil {
+		if err := e.awaitWindow(ctx, "bind a memory window"); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *End) awaitBinding(ctx context.Context) error {
+// awaitWindow waits for the completion of what was asked for a window.
+func (e *End) awaitWindow(ctx context.Context, what string) error {
 	bounded, cancel := context.WithTimeout(ctx, stuckAfter)
 	defer cancel()
 	if _, err := e.cq.Wait(bounded, e.completions[:1]); err != nil {
-		return fmt.Errorf("bind a memory window: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if err := e.completions[0].Err(); err != nil {
-		return fmt.Errorf("bind a memory window: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// closeWindows gives them up, since a region that has one is not deregistered.
-func (p *pieces) closeWindows() error {
+// closeWindows gives them up, since a region that has one is not deregistered: those of type 2 after their keys were taken, as who
+// uses them does it, through the queue pair that bound them.
+func (e *End) closeWindows() error {
 	var errs []error
-	for _, w := range p.windows {
+	for _, w := range e.mine.windows {
+		if rdma.WindowType(e.config.Windows) == rdma.Window2 {
+			err := e.pairs[0].qp.Invalidate(0, w)
+			if err == nil {
+				err = e.awaitWindow(context.Background(), "take the key of a memory window")
+			}
+			errs = append(errs, err)
+		}
 		errs = append(errs, w.Close())
 	}
+	e.mine.windows = nil
 	return errors.Join(errs...)
 }

@@ -23,7 +23,7 @@ type End struct {
 	device record.Device
 	place  end.Place
 	filled payload.Recipe // of what the region there has
-	huge   bool           // that is of huge pages
+	huge   int64          // bytes of each huge page that it is of
 }
 
 // open has the process begin, and open its device.
@@ -47,7 +47,10 @@ func (p *End) openDevice(ctx context.Context, c end.Config) (*End, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	p.device, p.place, p.huge = *answer.Device, *answer.Place, c.HugePages && !p.line.child
+	p.device, p.place = *answer.Device, *answer.Place
+	if !p.line.child {
+		p.huge = c.HugePages
+	}
 	return p, nil
 }
 

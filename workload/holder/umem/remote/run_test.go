@@ -37,7 +37,7 @@ func (m *remembering) Log(host, level, text string) {
 	m.logs = append(m.logs, host+" "+level+" "+text)
 }
 
-const hello5 = `echo '{"umemstress_peer":5,"host":"node2"}'; `
+const hello = `echo '{"umemstress_peer":6,"host":"node2"}'; `
 
 // What the other host says of a run is what comes of it, and where it ends without its last word it is gone.
 func TestDo(t *testing.T) {
@@ -48,13 +48,13 @@ func TestDo(t *testing.T) {
 		usage, lacks  bool
 		parts         int
 	}{
-		{hello5 + "read r; " + part + `echo '{}'; echo '{"over":{}}'; read k; [ "$k" = '{"kept":true}' ]`, "", true, false, false, 1},
-		{hello5 + `read r; echo '{"over":{"error":{"text":"--file x: it exists","usage":true}}}'; cat`, "the peer on node2: --file x: it exists", true, true, false, 0},
-		{hello5 + `read r; echo '{"over":{"error":{"text":"give --allow-crash","lacks":true}}}'; cat`, "the peer on node2: give --allow-crash", true, false, true, 0},
-		{hello5 + "read r; " + part + "echo 'Connection closed' >&2; exit 255", "the peer on node2 has ended: Connection closed", false, false, false, 1},
-		{hello5 + "read r; echo oops; cat", `the peer on node2 answers what is none: "oops`, false, false, false, 0},
-		{hello5 + `read r; echo '{"error":{"text":"a request for nothing that this version knows"}}'; exit 3`, "the peer on node2 has ended", false, false, false, 0},
-		{hello5 + `read r; echo '{"ask":[]}'; cat`, "the peer on node2 answers what is none", false, false, false, 0},
+		{hello + "read r; " + part + `echo '{}'; echo '{"over":{}}'; read k; [ "$k" = '{"kept":true}' ]`, "", true, false, false, 1},
+		{hello + `read r; echo '{"over":{"error":{"text":"--file x: it exists","usage":true}}}'; cat`, "the peer on node2: --file x: it exists", true, true, false, 0},
+		{hello + `read r; echo '{"over":{"error":{"text":"give --allow-crash","lacks":true}}}'; cat`, "the peer on node2: give --allow-crash", true, false, true, 0},
+		{hello + "read r; " + part + "echo 'Connection closed' >&2; exit 255", "the peer on node2 has ended: Connection closed", false, false, false, 1},
+		{hello + "read r; echo oops; cat", `the peer on node2 answers what is none: "oops`, false, false, false, 0},
+		{hello + `read r; echo '{"error":{"text":"a request for nothing that this version knows"}}'; exit 3`, "the peer on node2 has ended", false, false, false, 0},
+		{hello + `read r; echo '{"ask":[]}'; cat`, "the peer on node2 answers what is none", false, false, false, 0},
 		{"echo 'Permission denied (publickey).' >&2; exit 255", "ended without a word of umemstress peer: Permission denied (publickey).", false, false, true, 0},
 	} {
 		k := &remembering{}
@@ -74,7 +74,7 @@ func TestDo(t *testing.T) {
 // What cannot be kept ends the run, and so does an interruption, of which the other host hears by the end of its input.
 func TestDoEnds(t *testing.T) {
 	k := &remembering{full: errors.New("no space left")}
-	o, err := Do(t.Context(), hello5+`read r; echo '{"part":{"file":"run.json"}}'; cat >/dev/null`, RunRequest{}, Config{}, k)
+	o, err := Do(t.Context(), hello+`read r; echo '{"part":{"file":"run.json"}}'; cat >/dev/null`, RunRequest{}, Config{}, k)
 	if o.Over || err == nil || err.Error() != "no space left" {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -82,7 +82,7 @@ func TestDoEnds(t *testing.T) {
 	defer cancel()
 	k = &remembering{kept: cancel}
 	part := `echo '{"part":{"file":"run.json"}}'; `
-	o, err = Do(ctx, hello5+"read r; "+part+`read r; [ "$r" = '{"interrupt":true}' ]; `+part+`echo '{"over":{"error":{"text":"interrupted"}}}'`, RunRequest{}, Config{}, k)
+	o, err = Do(ctx, hello+"read r; "+part+`read r; [ "$r" = '{"interrupt":true}' ]; `+part+`echo '{"over":{"error":{"text":"interrupted"}}}'`, RunRequest{}, Config{}, k)
 	if !o.Over || !errors.Is(err, context.Canceled) || len(k.parts) != 2 {
 		t.Errorf("%+v, %v, %q", o, err, k.parts)
 	}

@@ -245,8 +245,11 @@ func (s *server) register(ctx context.Context, r registerRequest) (reply, error)
 // mapped maps a region of this process's own or, for who started it as a child, a file's.
 func (s *server) mapped(r registerRequest) (*memory.Region, error) {
 	switch {
-	case !s.config.child() && r.Huge:
-		return memory.MapHuge(int(r.Bytes))
+	case !s.config.child() && r.Huge != 0:
+		if r.Huge != memory.Huge2M && r.Huge != memory.Huge1G || r.Bytes%r.Huge != 0 {
+			return nil, fmt.Errorf("%d bytes in huge pages of %d: that cannot be asked for", r.Bytes, r.Huge)
+		}
+		return memory.MapHuge(int(r.Bytes), r.Huge)
 	case !s.config.child():
 		return memory.MapAnonymous(int(r.Bytes))
 	}

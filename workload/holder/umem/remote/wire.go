@@ -58,7 +58,7 @@ type openRequest struct {
 	Depth      int    `json:"tx_depth"`
 	Events     bool   `json:"events"`
 	ReadOnly   bool   `json:"read_only"`
-	Windows    bool   `json:"mw,omitempty"`    // of a child, which has the target
+	Windows    int    `json:"mw,omitempty"`    // of a child, which has the target
 	Rereg      string `json:"rereg,omitempty"` // likewise
 	Pieces     int    `json:"sge"`
 	Inline     int    `json:"inline"`
@@ -75,7 +75,7 @@ type registerRequest struct {
 	Regions int    `json:"regions"`        // that it is registered as
 	Path    string `json:"path,omitempty"` // of the file that has it, from Offset on; a child's alone
 	Offset  int64  `json:"offset,omitempty"`
-	Huge    bool   `json:"huge,omitempty"` // in huge pages
+	Huge    int64  `json:"huge,omitempty"` // in huge pages of so many bytes
 }
 
 type beginRequest struct {
@@ -99,7 +99,7 @@ type reply struct {
 type failure struct {
 	Text    string `json:"text"`
 	Lacks   bool   `json:"lacks,omitempty"`   // the host lacks something
-	Refused bool   `json:"refused,omitempty"` // rdma.ErrPinRefused
+	Refused bool   `json:"refused,omitempty"` // rdma.ErrPinRefused, or rdma.ErrAccessRefused
 	Dropped bool   `json:"dropped,omitempty"` // messages did not arrive
 	Usage   bool   `json:"usage,omitempty"`   // what was asked for cannot be
 }
@@ -111,7 +111,7 @@ func newFailure(err error) *failure {
 	var lacks interface{ HostLacks() bool }
 	var usage interface{ Usage() bool }
 	return &failure{
-		Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused),
+		Text: err.Error(), Lacks: errors.As(err, &lacks) && lacks.HostLacks(), Refused: errors.Is(err, rdma.ErrPinRefused) || errors.Is(err, rdma.ErrAccessRefused),
 		Dropped: fault.IsIneffective(err), Usage: errors.As(err, &usage) && usage.Usage(),
 	}
 }
