@@ -51,7 +51,7 @@ lacks, 130 interrupted.`,
 				return err
 			}
 			if flags.device.Device != "" {
-				if err := handover.For(flags.device.Device, flags.device.Backend, false); err != nil {
+				if err := handover.For(version, flags.device.Device, flags.device.Backend, false); err != nil {
 					return err
 				}
 				return flags.tryDevice(cmd.Context(), cmd.OutOrStdout())
@@ -90,7 +90,7 @@ func (f *checkFlags) validate(flags *pflag.FlagSet) error {
 
 // look says what the host allows.
 func (f *checkFlags) look(w io.Writer) error {
-	if err := handover.ForAny(); err != nil {
+	if err := handover.ForAny(version); err != nil {
 		return err
 	}
 	document, err := check.Here()

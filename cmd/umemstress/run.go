@@ -110,7 +110,7 @@ func handOver(o workload.Options) error {
 	if o.Scenario.Holder != "rdma" {
 		return nil
 	}
-	return handover.For(o.Device, rdma.Backend(o.Backend), o.Manager)
+	return handover.For(version, o.Device, rdma.Backend(o.Backend), o.Manager)
 }
 
 // prepareJob checks run's flags for a rank of a job, which has the evidence and the peer of its own.

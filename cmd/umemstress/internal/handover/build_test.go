@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -19,7 +20,7 @@ type repository struct {
 func newRepository(t *testing.T) repository {
 	r := repository{t, t.TempDir()}
 	r.write("go.mod", "module nothing\n\ngo 1.26\n")
-	r.write("main.go", "package main\n\nfunc main() {}\n")
+	r.write("main.go", "package main\n\nimport \"fmt\"\n\nvar version = \"devel\"\n\nfunc main() { fmt.Println(\"umemstress version\", version) }\n")
 	r.do("git", "init", "--quiet")
 	r.commit()
 	return r
@@ -71,7 +72,7 @@ func TestOfSameBuild(t *testing.T) {
 	r.commit()
 	next := r.build(Program, "-buildvcs=true")
 	for _, path := range []string{same, unknown} {
-		if err := ofSameBuild(path, own); err != nil {
+		if err := ofSameBuild(path, own, unknown); err != nil {
 			t.Error(err)
 		}
 	}
@@ -84,7 +85,7 @@ func TestOfSameBuild(t *testing.T) {
 		changed: commitOf(own) + " with changes, and this program of " + commitOf(own) + ";",
 		none:    "it does not say of which build it is",
 	} {
-		err := ofSameBuild(path, own)
+		err := ofSameBuild(path, own, unknown)
 		var lacks interface{ HostLacks() bool }
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) || !errors.As(err, &lacks) || !lacks.HostLacks() {
 			t.Errorf("%v, want %q", err, want)
@@ -94,7 +95,26 @@ func TestOfSameBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ofSameBuild(next, info); err != nil {
+	if err := ofSameBuild(next, info, unknown); err != nil {
 		t.Errorf("by a program that does not know its own commit: %v", err)
+	}
+}
+
+// Of two that do not say of which commit they are, the versions are compared, which the programs themselves tell.
+func TestOfSameVersion(t *testing.T) {
+	r := newRepository(t)
+	build := func(version string) string {
+		return r.build(Program, "-buildvcs=false", "-ldflags", "-X main.version="+version)
+	}
+	v1, v2, none := build("v1-2-g3"), build("v2"), r.build(Program, "-buildvcs=false")
+	for path, version := range map[string]string{v1: "v1-2-g3", v2: unknown, none: "v1-2-g3"} {
+		if err := ofSameBuild(path, &debug.BuildInfo{}, version); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+	err := ofSameBuild(v2, &debug.BuildInfo{}, "v1-2-g3")
+	var lacks interface{ HostLacks() bool }
+	if want := "it is of another build, of version v2, and this program of v1-2-g3; build both"; err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &lacks) || !lacks.HostLacks() {
+		t.Errorf("%v, want %q", err, want)
 	}
 }

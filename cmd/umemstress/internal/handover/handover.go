@@ -17,10 +17,10 @@ const Program = "umemstress-ibverbs"
 
 // For does not return where the device of that name, or the first with an active port, is to be
 // reached through a library, or its queue pairs are to be connected by one, and the program is there: it goes on as that, with
-// the same arguments. Without the program, opening the device says what is missing.
-func For(device string, backend rdma.Backend, manager bool) error {
+// the same arguments. Without the program, opening the device says what is missing; one of another build than this version is refused.
+func For(version, device string, backend rdma.Backend, manager bool) error {
 	if manager {
-		return goOn(true)
+		return goOn(version, true)
 	}
 	if backend == rdma.AutoBackend {
 		d, err := rdma.FindDevice(rdma.Sysfs, device)
@@ -29,24 +29,24 @@ func For(device string, backend rdma.Backend, manager bool) error {
 		}
 		backend, _ = backend.Choose(d)
 	}
-	return goOn(backend == rdma.IBVerbs)
+	return goOn(version, backend == rdma.IBVerbs)
 }
 
 // ForAny is For of all devices.
-func ForAny() error {
+func ForAny(version string) error {
 	devices, err := rdma.Devices(rdma.Sysfs)
 	if err != nil {
 		return nil
 	}
 	for _, d := range devices {
 		if backend, _ := rdma.AutoBackend.Choose(d); backend == rdma.IBVerbs {
-			return goOn(true)
+			return goOn(version, true)
 		}
 	}
 	return nil
 }
 
-func goOn(wanted bool) error {
+func goOn(version string, wanted bool) error {
 	if rdma.CanLoad || !wanted {
 		return nil
 	}
@@ -58,10 +58,12 @@ func goOn(wanted bool) error {
 	if unix.Access(path, unix.X_OK) != nil {
 		return nil
 	}
-	if own, ok := debug.ReadBuildInfo(); ok {
-		if err := ofSameBuild(path, own); err != nil {
-			return err
-		}
+	own, ok := debug.ReadBuildInfo()
+	if !ok {
+		own = &debug.BuildInfo{}
+	}
+	if err := ofSameBuild(path, own, version); err != nil {
+		return err
 	}
 	return &os.PathError{Op: "go on as", Path: path, Err: unix.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())}
 }

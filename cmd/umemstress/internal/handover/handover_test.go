@@ -10,14 +10,14 @@ import (
 // opens the device. That it does go on, the guest's tests show.
 func TestStaysWithoutProgram(t *testing.T) {
 	for _, backend := range rdma.Backends() {
-		if err := For("nosuch0", backend, false); err != nil {
+		if err := For(unknown, "nosuch0", backend, false); err != nil {
 			t.Errorf("%s: %v", backend, err)
 		}
 	}
-	if err := For("nosuch0", rdma.AutoBackend, true); err != nil {
+	if err := For(unknown, "nosuch0", rdma.AutoBackend, true); err != nil {
 		t.Error(err)
 	}
-	if err := ForAny(); err != nil {
+	if err := ForAny(unknown); err != nil {
 		t.Error(err)
 	}
 }

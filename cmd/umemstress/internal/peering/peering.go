@@ -41,7 +41,7 @@ what starts it, such as ssh, says who may.`,
 			if manager && rdma.Backend(config.Backend) == rdma.Uverbs {
 				return exit.Usagef("--rdma-cm: the connection manager is a library, which --backend uverbs does without; leave one of the two out")
 			}
-			if err := handover.For(config.Device, rdma.Backend(config.Backend), manager); err != nil {
+			if err := handover.For(version, config.Device, rdma.Backend(config.Backend), manager); err != nil {
 				return err
 			}
 			config.Run = does.run
