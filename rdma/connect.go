@@ -17,6 +17,8 @@ type Address struct {
 	PSN uint32     // first packet sequence number it sends
 	GID netip.Addr // of its port; the zero Addr means the very port of the peer (loopback)
 	LID uint16     // the same on InfiniBand
+	// READs and atomic operations of the other side's that it answers at a time; 0 is 1.
+	Reads uint8
 }
 
 // Address is what the other side needs to connect to this queue pair.
@@ -34,6 +36,7 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	if err != nil {
 		return newConnectError(qp.address, remote, gid, err)
 	}
+	qp.limitReads(steps, remote.Reads)
 	if qp.config.Atomics {
 		steps[0].Access |= verbs.AccessRemoteAtomic
 	}
@@ -69,9 +72,24 @@ const (
 	retryCount  = 6
 	rnrRetry    = 7  // without end, by the specification
 	minRNRTimer = 12 // 0.64 ms
-	maxRDAtomic = 1
 	hopLimit    = 64
 )
+
+// DefaultReads is how many READs and atomic operations of a queue pair are under way at most, where the device has as many and
+// nobody says otherwise: what ConnectX adapters have.
+const DefaultReads = 16
+
+// limitReads says how many READs and atomic operations are under way at most, of the other side's and of its own.
+func (qp *QP) limitReads(steps []verbs.QPAttr, remote uint8) {
+	for i := range steps {
+		if steps[i].Mask&verbs.AttrMaxDestRDAtomic != 0 {
+			steps[i].MaxDestRDAtomic = qp.address.Reads
+		}
+		if steps[i].Mask&verbs.AttrMaxRDAtomic != 0 {
+			steps[i].MaxRDAtomic = min(qp.reads, max(remote, 1))
+		}
+	}
+}
 
 // Most a verbs request can name. struct ib_uverbs_qp_dest, ib_user_verbs.h, has a
 // __u8 for each, and so has struct ibv_ah_attr.
@@ -133,9 +151,9 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 	}
 	if transport == RC {
 		rtr.Mask |= verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer
-		rtr.MaxDestRDAtomic, rtr.MinRNRTimer = maxRDAtomic, minRNRTimer
+		rtr.MinRNRTimer = minRNRTimer
 		rts.Mask |= verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
-		rts.Timeout, rts.RetryCount, rts.RNRRetry, rts.MaxRDAtomic = ackTimeout, retryCount, rnrRetry, maxRDAtomic
+		rts.Timeout, rts.RetryCount, rts.RNRRetry = ackTimeout, retryCount, rnrRetry
 	}
 	return []verbs.QPAttr{init, rtr, rts}, rtr.AH, nil
 }

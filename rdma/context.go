@@ -19,6 +19,7 @@ import (
 type Context struct {
 	device  Device
 	backend verbs.Backend
+	attr    func() (verbs.DeviceAttr, error) // what the device has; asked once
 
 	mu      sync.Mutex // never held while the backend is asked
 	idle    sync.Cond  // of mu: busy is 0, or ended
@@ -30,7 +31,7 @@ type Context struct {
 }
 
 func newContext(d Device, b verbs.Backend) *Context {
-	c := &Context{device: d, backend: b}
+	c := &Context{device: d, backend: b, attr: sync.OnceValues(b.QueryDevice)}
 	c.idle.L = &c.mu
 	return c
 }

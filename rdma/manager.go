@@ -198,7 +198,7 @@ var errNoAnswer = fmt.Errorf("the other end has not answered for %v", managerBou
 
 // param is what both ends bring into a connection.
 func (qp *QP) param(private []byte) ibverbs.Param {
-	return ibverbs.Param{QPN: qp.address.QPN, Reads: maxRDAtomic, RetryCount: retryCount, RNRRetry: rnrRetry, Private: private}
+	return ibverbs.Param{QPN: qp.address.QPN, Reads: min(qp.reads, qp.address.Reads), RetryCount: retryCount, RNRRetry: rnrRetry, Private: private}
 }
 
 func (m *Manager) dial(stop ibverbs.Stop, id *ibverbs.ID, qp *QP, token []byte, path Path) error {
@@ -219,7 +219,9 @@ func (m *Manager) accept(stop ibverbs.Stop, r *ibverbs.Request, qp *QP, path Pat
 	if err := m.change(r.ID, qp, path, verbs.Init, verbs.ReadyToRecv, verbs.ReadyToSend); err != nil {
 		return err
 	}
-	return r.Accept(stop, qp.param(nil))
+	param := qp.param(nil)
+	param.Reads = min(param.Reads, r.Reads)
+	return r.Accept(stop, param)
 }
 
 // change takes a queue pair through states of the manager's choice. What both ways of connecting can choose, they do alike.
@@ -241,7 +243,7 @@ func (m *Manager) change(id *ibverbs.ID, qp *QP, path Path, states ...verbs.QPSt
 		if attr.Mask == 0 { // iWARP's are changed by the connection itself
 			continue
 		}
-		adjust(&attr, qp.config, path)
+		qp.adjust(&attr, path)
 		if err := qp.pair.Modify(attr); err != nil {
 			return err
 		}
@@ -250,15 +252,16 @@ func (m *Manager) change(id *ibverbs.ID, qp *QP, path Path, states ...verbs.QPSt
 }
 
 // adjust sets what the manager does not know of: what the peer may do, and how long it is waited for.
-func adjust(attr *verbs.QPAttr, config QPConfig, path Path) {
+func (qp *QP) adjust(attr *verbs.QPAttr, path Path) {
 	attr.Access |= verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead
-	if config.Atomics {
+	if qp.config.Atomics {
 		attr.Access |= verbs.AccessRemoteAtomic
 	}
 	if mtu, ok := verbs.MTUOf(path.MTU); ok {
 		attr.PathMTU = min(attr.PathMTU, mtu)
 	}
 	attr.Timeout, attr.MinRNRTimer = ackTimeout, minRNRTimer
+	attr.MaxRDAtomic, attr.MaxDestRDAtomic = min(attr.MaxRDAtomic, qp.reads), min(attr.MaxDestRDAtomic, qp.address.Reads)
 }
 
 // forget ends the connection of a queue pair, if there is one.

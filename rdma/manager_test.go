@@ -49,17 +49,17 @@ func TestAddressPreference(t *testing.T) {
 
 // A connection is as one that is made without the manager: what the peer may do, and how long it is waited for.
 func TestAdjust(t *testing.T) {
-	attr := verbs.QPAttr{Access: verbs.AccessRemoteWrite, PathMTU: 5, Timeout: 20, MinRNRTimer: 0, RetryCount: 6}
-	adjust(&attr, QPConfig{Atomics: true}, Path{MTU: 1024})
+	attr := verbs.QPAttr{Access: verbs.AccessRemoteWrite, PathMTU: 5, Timeout: 20, MinRNRTimer: 0, RetryCount: 6, MaxRDAtomic: 3, MaxDestRDAtomic: 9}
+	(&QP{config: QPConfig{Atomics: true}, reads: 4, address: Address{Reads: 8}}).adjust(&attr, Path{MTU: 1024})
 	want := verbs.QPAttr{
 		Access:  verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead | verbs.AccessRemoteAtomic,
-		PathMTU: 3, Timeout: ackTimeout, MinRNRTimer: minRNRTimer, RetryCount: 6,
+		PathMTU: 3, Timeout: ackTimeout, MinRNRTimer: minRNRTimer, RetryCount: 6, MaxRDAtomic: 3, MaxDestRDAtomic: 8,
 	}
 	if attr != want {
 		t.Errorf("got  %+v\nwant %+v", attr, want)
 	}
 	attr.PathMTU = 1
-	if adjust(&attr, QPConfig{}, Path{MTU: 4096}); attr.PathMTU != 1 {
+	if (&QP{}).adjust(&attr, Path{MTU: 4096}); attr.PathMTU != 1 {
 		t.Errorf("an MTU of %d, where the manager's way has 256 bytes", attr.PathMTU.Bytes())
 	}
 }

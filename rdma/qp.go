@@ -58,6 +58,9 @@ type QPConfig struct {
 	// Pieces of memory of a request, and of a receive, at most; 0 is 1.
 	MaxPieces int
 	MaxInline int // bytes that a request may carry inline; 0: none does
+	// READs and atomic operations that are under way at most, of its own and of its peer's each; 0 is DefaultReads. Of a
+	// device that has less, it is less.
+	Reads int
 }
 
 const (
@@ -65,7 +68,8 @@ const (
 	maxRequests    = math.MaxUint32
 	maxPieces      = 1 << 10 // no device has as many
 	maxInline      = 1 << 16
-	max24          = 1<<24 - 1 // of queue pair and packet sequence numbers
+	maxReads       = math.MaxUint8 // of struct ib_uverbs_modify_qp
+	max24          = 1<<24 - 1     // of queue pair and packet sequence numbers
 )
 
 // QP is a queue pair. Its requests complete in the order they were posted.
@@ -74,6 +78,7 @@ type QP struct {
 	config  QPConfig
 	address Address
 	domain  verbs.Handle
+	reads   uint8 // and atomic operations of its own that are under way at most
 
 	mu      sync.Mutex
 	pair    verbs.QP        // nil once destroyed
@@ -103,13 +108,14 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 	if cfg.MaxRecv == 0 {
 		cfg.MaxRecv = 1
 	}
-	cfg.MaxPieces = cmp.Or(cfg.MaxPieces, 1)
+	cfg.MaxPieces, cfg.Reads = cmp.Or(cfg.MaxPieces, 1), cmp.Or(cfg.Reads, DefaultReads)
 	for _, most := range []struct {
 		what          string
 		n, from, upTo int
 	}{
 		{"MaxSend", cfg.MaxSend, 1, maxRequests}, {"MaxRecv", cfg.MaxRecv, 1, maxRequests},
 		{"MaxPieces", cfg.MaxPieces, 1, maxPieces}, {"MaxInline", cfg.MaxInline, 0, maxInline},
+		{"Reads", cfg.Reads, 1, maxReads},
 	} {
 		if most.n < most.from || most.n > most.upTo {
 			return nil, &Error{Op: "create", Object: what, reason: limitError(most.what, most.n, most.from, most.upTo)}
@@ -126,7 +132,13 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 		}
 	}
 	qp := &QP{config: cfg, domain: pd.handle}
-	o, err := ctx.create(label{text: what}, needs, qp.destroy, func() (err error) {
+	o, err := ctx.create(label{text: what}, needs, qp.destroy, func() error {
+		device, err := ctx.attr()
+		if err != nil {
+			return newError("ask for the limits of", "device "+ctx.device.Name, err)
+		}
+		qp.reads = uint8(min(uint32(cfg.Reads), device.MaxRDAtomic))
+		qp.address.Reads = uint8(min(uint32(cfg.Reads), device.MaxDestRDAtomic))
 		// create keeps both queues from ending.
 		qp.pair, err = ctx.backend.CreateQP(verbs.QPInit{
 			PD: pd.handle, Type: verbs.QPType(cfg.Type), SendCQ: cfg.SendCQ.queue, RecvCQ: cfg.RecvCQ.queue,
@@ -143,7 +155,7 @@ func (pd *PD) CreateQP(cfg QPConfig) (*QP, error) {
 		return nil, err
 	}
 	qp.object = o
-	qp.address = Address{QPN: qp.pair.Number(), PSN: rand.Uint32() & max24}
+	qp.address.QPN, qp.address.PSN = qp.pair.Number(), rand.Uint32()&max24
 	qp.room(cfg.MaxSend)
 	if qp.receives.pieces = cfg.pieces(); cfg.SRQ == nil {
 		qp.receives.room(cfg.MaxRecv)

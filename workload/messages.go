@@ -50,6 +50,12 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--sge %d: the holder %s has no queue pairs; give --holder rdma", o.Pieces, o.Scenario.Holder)
 	case o.Pieces > 1 && umem.Atomic(o.Verb):
 		return fault.Usagef("--sge %d: --verb %s changes a number, which is one piece; leave it out", o.Pieces, o.Verb)
+	case o.Reads < 0 || o.Reads > umem.MaxReads:
+		return fault.Usagef("--outs %d: give from 1 to %d reads or atomic operations under way", o.Reads, umem.MaxReads)
+	case o.Reads > 0 && !rdma:
+		return fault.Usagef("--outs %d: the holder %s has no queue pairs; give --holder rdma", o.Reads, o.Scenario.Holder)
+	case o.Reads > 0 && umem.Sends(o.Verb):
+		return fault.Usagef("--outs %d: it is of what is asked for, and --verb %s sends; give read, cas or fadd, or leave it out", o.Reads, o.Verb)
 	case o.Inline < 0 || o.Inline > umem.MaxInline:
 		return fault.Usagef("--inline %d: give from 0 to %d bytes", o.Inline, umem.MaxInline)
 	case o.Inline > 0 && !rdma:

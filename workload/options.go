@@ -66,6 +66,7 @@ type Options struct {
 	QueuePairs    int           // connections that share the traffic
 	SRQ           bool          // and their receives: one queue has them
 	TxDepth       int           // messages of each that are under way at most
+	Reads         int           // of which reads and atomic operations; 0: rdma.DefaultReads
 	Events        bool          // completions are slept for until the device tells of them, where else they are polled for
 	Regions       int           // memory regions that the file's region is registered as
 	Access        string        // what the device may do with these: AccessWrite or AccessRead
@@ -326,6 +327,7 @@ func (o Options) settings() record.Settings {
 		QueuePairs:    o.QueuePairs,
 		SRQ:           o.SRQ,
 		TxDepth:       o.TxDepth,
+		Reads:         o.Reads,
 		Events:        o.Events,
 		Regions:       o.Regions,
 		HugePages:     o.HugePages != 0,

@@ -56,7 +56,7 @@ func holderKinds() []holderKind {
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
 					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
 				},
-				Connection: o.Connection, Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Rereg: o.Rereg, Windows: o.Windows, ReadOnly: o.Access == AccessRead, HugePages: o.HugePages, Release: o.Release, QueuePairs: o.QueuePairs, SRQ: o.SRQ, Depth: o.TxDepth, Events: o.Events, Bidirectional: o.Bidirectional,
+				Connection: o.Connection, Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Rereg: o.Rereg, Windows: o.Windows, ReadOnly: o.Access == AccessRead, HugePages: o.HugePages, Release: o.Release, QueuePairs: o.QueuePairs, SRQ: o.SRQ, Depth: o.TxDepth, Reads: o.Reads, Events: o.Events, Bidirectional: o.Bidirectional,
 				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit, Manager: o.Manager,
 			})
 		}},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -11,7 +12,7 @@ import (
 func TestMessagesOfPieces(t *testing.T) {
 	for _, of := range [][]string{
 		{"--backend", "uverbs", "--sge", "3", "--size", "5000", "--verb", "write"},
-		{"--backend", "ibverbs", "--sge", "32", "--verb", "read"},
+		{"--backend", "ibverbs", "--sge", "32", "--verb", "read", "--outs", "3"},
 		{"--backend", "ibverbs", "--sge", "7", "--size", "65535", "--verb", "send"},
 		{"--backend", "ibverbs", "--inline", "64", "--size", "64", "--verb", "write"},
 		{"--backend", "uverbs", "--inline", "400", "--size", "256", "--verb", "send-imm", "--sge", "2"},
@@ -20,7 +21,7 @@ func TestMessagesOfPieces(t *testing.T) {
 		if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 {
 			t.Errorf("%q: %s (%s), want %s; %q", of, r.Verdict, r.Reason, *expectVerdict, r.Disagreements)
 		}
-		if s := r.Settings; s.Pieces+s.Inline < 3 {
+		if s := r.Settings; s.Pieces+s.Inline < 3 || slices.Contains(of, "--outs") != (s.Reads == 3) {
 			t.Errorf("%q: run.json has %+v", of, s)
 		}
 		if a := r.Channels.Arrival; *expectVerdict != "refused" && (a.CorruptPages > 0 || a.CheckedPages == 0) {

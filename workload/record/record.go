@@ -84,6 +84,7 @@ type Settings struct {
 	RateLimit     int64  `json:"rate_limit,omitempty"` // bytes a second that were sent at most; 0: as many as could be
 	QueuePairs    int    `json:"queue_pairs"`
 	SRQ           bool   `json:"srq,omitempty"`                // they had their receives in common
+	Reads         int    `json:"outs,omitempty"`               // of a queue pair's messages, reads and atomic operations that are under way at most; 0: 16
 	TxDepth       int    `json:"tx_depth,omitempty"`           // messages of a queue pair that are under way at most; 0 of old: 128
 	Events        bool   `json:"events,omitempty"`             // completions were slept for
 	Regions       int    `json:"memory_regions,omitempty"`     // that the file's region is registered as; 0 of old: 1

@@ -113,6 +113,13 @@ func unlessGone(err error) error {
 	return err
 }
 
+func (b *backend) QueryDevice() (verbs.DeviceAttr, error) {
+	var attr deviceAttr
+	var err error
+	lend(&attr, func(a uintptr) { err = b.library.do(b.library.queryDevice, b.address, a) })
+	return verbs.DeviceAttr{MaxDestRDAtomic: uint32(max(0, attr.MaxQPRDAtom)), MaxRDAtomic: uint32(max(0, attr.MaxQPInitRDAtom))}, err
+}
+
 func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {
 	var attr portAttr
 	var err error

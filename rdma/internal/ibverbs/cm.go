@@ -107,6 +107,7 @@ type event struct {
 	kind   uint32
 	status int32
 	data   []byte // that came with it
+	reads  uint8  // and atomics that who asks has under way, and answers
 }
 
 // Stop says why a wait is to end; nil: it goes on.
@@ -151,6 +152,9 @@ func (m *Manager) takeEvent() (e event, status int32, errno unix.Errno) {
 	}
 	is := at[cmEvent](address)
 	e = event{id: is.ID, kind: is.Event, status: is.Status}
+	if is.Event == cmConnectRequest {
+		e.reads = min(is.Conn.ResponderResources, is.Conn.InitiatorDepth)
+	}
 	if is.Event == cmConnectRequest && is.Conn.PrivateData != 0 {
 		e.data = append(e.data, at[[maxPrivate]byte](is.Conn.PrivateData)[:is.Conn.PrivateDataLen]...)
 	}

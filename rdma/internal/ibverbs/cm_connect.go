@@ -163,10 +163,11 @@ func (i *ID) offer(function uintptr, p Param) (err error) {
 type Request struct {
 	ID      *ID
 	Private []byte // what came with it, with zeroes behind
+	Reads   uint8  // and atomics that the other end has under way, and answers
 }
 
 func (m *Manager) request(e event) *Request {
-	return &Request{ID: &ID{manager: m, address: e.id}, Private: e.data}
+	return &Request{ID: &ID{manager: m, address: e.id}, Private: e.data, Reads: e.reads}
 }
 
 // Request waits for who asks for a connection with this ID, which listens.

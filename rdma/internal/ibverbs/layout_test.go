@@ -10,6 +10,7 @@ import (
 var structs = map[string]abitest.Struct{
 	"struct ibv_device":        {Is: device{}, Prefix: true},
 	"struct ibv_context":       {Is: context{}, Prefix: true},
+	"struct ibv_device_attr":   {Is: deviceAttr{}, Prefix: true},
 	"struct ibv_pd":            {Is: pd{}, Prefix: true},
 	"struct ibv_mr":            {Is: mr{}},
 	"struct ibv_mw":            {Is: mw{}},

@@ -26,7 +26,7 @@ const libraryName = "libibverbs.so.1"
 type library struct {
 	getDeviceList, freeDeviceList uintptr
 	openDevice, closeDevice       uintptr
-	queryPort                     uintptr
+	queryDevice, queryPort        uintptr
 	getAsyncEvent, ackAsyncEvent  uintptr
 	allocPD, deallocPD            uintptr
 	regMR, reregMR, deregMR       uintptr
@@ -52,6 +52,7 @@ var load = sync.OnceValues(func() (*library, error) {
 		"ibv_free_device_list": &l.freeDeviceList,
 		"ibv_open_device":      &l.openDevice,
 		"ibv_close_device":     &l.closeDevice,
+		"ibv_query_device":     &l.queryDevice,
 		"ibv_query_port":       &l.queryPort,
 		"ibv_get_async_event":  &l.getAsyncEvent,
 		"ibv_ack_async_event":  &l.ackAsyncEvent,

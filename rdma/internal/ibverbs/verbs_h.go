@@ -304,6 +304,16 @@ type workCompletion struct {
 	_         [8]byte
 }
 
+// struct ibv_device_attr
+type deviceAttr struct {
+	FirmwareVersion [64]byte `abi:"fw_ver"`
+	_               [80]byte
+	MaxQPRDAtom     int32 `abi:"max_qp_rd_atom"`
+	_               [8]byte
+	MaxQPInitRDAtom int32 `abi:"max_qp_init_rd_atom"`
+	_               [72]byte
+}
+
 // struct ibv_port_attr, to where every version has filled it in. The function of the library
 // itself fills in 48 bytes; it is the macro of the header that asks for all.
 type portAttr struct {

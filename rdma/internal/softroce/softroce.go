@@ -72,6 +72,11 @@ func (b *backend) Close() error {
 	return errors.Join(append(errs, b.file.Close())...)
 }
 
+func (b *backend) QueryDevice() (verbs.DeviceAttr, error) {
+	attr, err := b.file.QueryDevice()
+	return verbs.DeviceAttr{MaxDestRDAtomic: attr.MaxQPRDAtom, MaxRDAtomic: attr.MaxQPInitRDAtom}, err
+}
+
 func (b *backend) QueryPort(port uint8) (verbs.PortAttr, error) {
 	attr, err := b.file.QueryPort(port)
 	return verbs.PortAttr{State: verbs.PortState(attr.State), ActiveMTU: verbs.MTU(attr.ActiveMTU)}, err

@@ -3,6 +3,7 @@ package uapi
 // Commands of the write ABI. enum ib_uverbs_write_cmds, ib_user_verbs.h.
 const (
 	CmdGetContext        = 0
+	CmdQueryDevice       = 1
 	CmdQueryPort         = 2
 	CmdAllocPD           = 3
 	CmdDeallocPD         = 4
@@ -54,6 +55,21 @@ type GetContext struct {
 type GetContextResp struct {
 	AsyncFD        uint32 `abi:"async_fd"`
 	NumCompVectors uint32 `abi:"num_comp_vectors"`
+}
+
+// QueryDevice is struct ib_uverbs_query_device, ib_user_verbs.h.
+type QueryDevice struct {
+	Response Pointer `abi:"response"`
+}
+
+// QueryDeviceResp is struct ib_uverbs_query_device_resp, ib_user_verbs.h.
+type QueryDeviceResp struct {
+	FirmwareVersion uint64 `abi:"fw_ver"`
+	_               [80]byte
+	MaxQPRDAtom     uint32 `abi:"max_qp_rd_atom"`
+	_               [8]byte
+	MaxQPInitRDAtom uint32 `abi:"max_qp_init_rd_atom"`
+	_               [72]byte
 }
 
 // QueryPort is struct ib_uverbs_query_port, ib_user_verbs.h.

@@ -13,6 +13,8 @@ var structs = map[string]abitest.Struct{
 	"struct ib_uverbs_cmd_hdr":                  {Is: CmdHdr{}},
 	"struct ib_uverbs_get_context":              {Is: GetContext{}},
 	"struct ib_uverbs_get_context_resp":         {Is: GetContextResp{}},
+	"struct ib_uverbs_query_device":             {Is: QueryDevice{}},
+	"struct ib_uverbs_query_device_resp":        {Is: QueryDeviceResp{}, Prefix: true},
 	"struct ib_uverbs_query_port":               {Is: QueryPort{}},
 	"struct ib_uverbs_query_port_resp":          {Is: QueryPortResp{}},
 	"struct ib_uverbs_alloc_pd":                 {Is: AllocPD{}},
@@ -66,6 +68,7 @@ var structs = map[string]abitest.Struct{
 // values are the constants that stand in a uapi header.
 var values = map[string]uint64{
 	"IB_USER_VERBS_CMD_GET_CONTEXT":          CmdGetContext,
+	"IB_USER_VERBS_CMD_QUERY_DEVICE":         CmdQueryDevice,
 	"IB_USER_VERBS_CMD_QUERY_PORT":           CmdQueryPort,
 	"IB_USER_VERBS_CMD_ALLOC_PD":             CmdAllocPD,
 	"IB_USER_VERBS_CMD_DEALLOC_PD":           CmdDeallocPD,

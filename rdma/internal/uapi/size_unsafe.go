@@ -9,6 +9,8 @@ var (
 	_ [8]byte   = [unsafe.Sizeof(Pointer{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(GetContext{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(GetContextResp{})]byte{}
+	_ [8]byte   = [unsafe.Sizeof(QueryDevice{})]byte{}
+	_ [176]byte = [unsafe.Sizeof(QueryDeviceResp{})]byte{}
 	_ [16]byte  = [unsafe.Sizeof(QueryPort{})]byte{}
 	_ [40]byte  = [unsafe.Sizeof(QueryPortResp{})]byte{}
 	_ [8]byte   = [unsafe.Sizeof(AllocPD{})]byte{}

@@ -50,6 +50,13 @@ func (f *File) Close() error {
 	return unix.Close(f.fd)
 }
 
+// QueryDevice asks for the device's limits.
+func (f *File) QueryDevice() (uapi.QueryDeviceResp, error) {
+	resp := new(uapi.QueryDeviceResp)
+	err := call(f, uapi.CmdQueryDevice, uapi.QueryDevice{Response: uapi.PointerTo(resp)}, resp)
+	return *resp, err
+}
+
 // QueryPort asks for the state and the limits of port n, from 1.
 func (f *File) QueryPort(n uint8) (uapi.QueryPortResp, error) {
 	resp := new(uapi.QueryPortResp)

@@ -41,6 +41,8 @@ import "golang.org/x/sys/unix"
 // Backend is an open device. Its methods may be called by several goroutines at
 // once, except Close, which is the last of all calls, those of its queues included.
 type Backend interface {
+	// QueryDevice asks for what the device has.
+	QueryDevice() (DeviceAttr, error)
 	// QueryPort asks for the state of a port, counted from 1; EINVAL for one that
 	// is not there.
 	QueryPort(port uint8) (PortAttr, error)
@@ -150,6 +152,14 @@ type Handle uint64
 type MR struct {
 	Handle     Handle
 	LKey, RKey uint32
+}
+
+// DeviceAttr is what a device has. struct ib_uverbs_query_device_resp, ib_user_verbs.h;
+// struct ibv_device_attr, verbs.h.
+type DeviceAttr struct {
+	// MaxDestRDAtomic is how many reads and atomics of its peer's a queue pair answers at a time, at most (max_qp_rd_atom),
+	// and MaxRDAtomic how many of its own are under way (max_qp_init_rd_atom).
+	MaxDestRDAtomic, MaxRDAtomic uint32
 }
 
 // PortAttr is a port as it is now. struct ib_uverbs_query_port_resp,

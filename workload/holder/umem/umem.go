@@ -52,6 +52,7 @@ type Config struct {
 	QueuePairs    int            // connections that share the traffic
 	SRQ           bool           // and their receives: one queue has them
 	Depth         int            // messages of each that are under way at most
+	Reads         int            // of which reads and atomic operations; 0: as many as usual
 	Events        bool           // the ends sleep until the device tells of completions
 	MessageBytes  int            // that an RDMA operation carries
 	Pieces        int            // that each has of the local memory, one behind the other
@@ -65,6 +66,7 @@ type Config struct {
 const (
 	DefaultDepth = end.DefaultDepth
 	MaxDepth     = end.MaxDepth
+	MaxReads     = end.MaxReads
 	MaxPieces    = end.MaxPieces
 	MaxInline    = end.MaxInline
 )
@@ -124,7 +126,7 @@ func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, Windows: c.Windows, Rereg: c.Rereg, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
+	h.ends = end.Config{Side: end.Target, Backend: c.Backend, Device: c.Device, Path: c.Path, Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Reads: c.Reads, Events: c.Events, OnDemand: c.OnDemand, ReadOnly: c.ReadOnly, Windows: c.Windows, Rereg: c.Rereg, HugePages: c.HugePages, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager}
 	if c.Manager {
 		if h.modules, err = module.Load(ctx, end.Modules()); err != nil {
 			return nil, err

@@ -90,6 +90,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.Pieces > 1, "--sge", o.Pieces)
 	add(o.Inline > 0, "--inline", o.Inline)
 	add(o.RateLimit > 0, "--rate-limit", o.RateLimit)
+	add(o.Reads > 0, "--outs", o.Reads)
 	add(o.TxDepth > 0 && o.TxDepth != quickDepth, "--tx-depth", o.TxDepth)
 	add(o.Events, "--events")
 	add(o.Regions > 1, "--mr", o.Regions)

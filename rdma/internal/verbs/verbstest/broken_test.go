@@ -9,6 +9,7 @@ type broken struct {
 }
 
 type hooks struct {
+	query      func(verbs.Backend) (verbs.DeviceAttr, error)
 	queryPort  func(verbs.Backend, uint8) (verbs.PortAttr, error)
 	event      func(verbs.Backend) (verbs.Event, bool)
 	deallocPD  func(verbs.Backend, verbs.Handle) error
@@ -28,6 +29,13 @@ type hooks struct {
 	destroyQP  func(verbs.QP) error
 	share      func(verbs.SRQ, []verbs.ReceiveWR) (int, error)
 	destroySRQ func(verbs.SRQ) error
+}
+
+func (b broken) QueryDevice() (verbs.DeviceAttr, error) {
+	if b.query != nil {
+		return b.query(b.Backend)
+	}
+	return b.Backend.QueryDevice()
 }
 
 func (b broken) QueryPort(port uint8) (verbs.PortAttr, error) {

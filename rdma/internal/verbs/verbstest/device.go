@@ -103,6 +103,15 @@ type opened struct {
 	told   []verbs.Event
 }
 
+func (o *opened) QueryDevice() (verbs.DeviceAttr, error) {
+	err := o.device.ask("QueryDevice")
+	defer o.device.mu.Unlock()
+	if err != nil {
+		return verbs.DeviceAttr{}, err
+	}
+	return verbs.DeviceAttr{MaxDestRDAtomic: depth, MaxRDAtomic: depth}, nil
+}
+
 func (o *opened) QueryPort(port uint8) (verbs.PortAttr, error) {
 	err := o.device.ask("QueryPort")
 	defer o.device.mu.Unlock()

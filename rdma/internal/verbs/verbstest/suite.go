@@ -67,6 +67,7 @@ func checks() []check {
 		{"order of states", testStates},
 		{"write", testWrite},
 		{"read", testRead},
+		{"reads at a time", testReads},
 		{"atomic operations", testAtomics},
 		{"memory windows", testWindows},
 		{"memory windows of type 2", testWindows2},
@@ -117,6 +118,7 @@ type rig struct {
 	cq      verbs.CQ
 	qp      verbs.QP
 	peer    verbs.QP
+	reads   uint8 // and atomics, that are under way at most
 	from    area
 	to      area
 }
@@ -160,6 +162,9 @@ func newUnconnectedRig(t testing.TB, target Target) *rig {
 	r.cq, err = r.backend.CreateCQ(most)
 	r.must(err)
 	r.qp, r.peer = r.newQP(), r.newQP()
+	attr, err := r.backend.QueryDevice()
+	r.must(err)
+	r.reads = uint8(min(depth, attr.MaxDestRDAtomic, attr.MaxRDAtomic))
 	r.from, r.to = r.register(mapped(t, areaSize)), r.register(mapped(t, areaSize))
 	for i := range r.from.mem {
 		r.from.mem[i] = byte(i*7 + i>>8)
@@ -226,12 +231,12 @@ func (r *rig) steps(dest uint32) [3]verbs.QPAttr {
 			Mask: verbs.AttrState | verbs.AttrAH | verbs.AttrPathMTU | verbs.AttrDestQPN | verbs.AttrRQPSN |
 				verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer,
 			State: verbs.ReadyToRecv, AH: r.target.AH, PathMTU: r.target.MTU, DestQPN: dest, RQPSN: psn,
-			MaxDestRDAtomic: 1, MinRNRTimer: 12,
+			MaxDestRDAtomic: r.reads, MinRNRTimer: 12,
 		},
 		{
 			Mask: verbs.AttrState | verbs.AttrSQPSN | verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry |
 				verbs.AttrMaxRDAtomic,
-			State: verbs.ReadyToSend, SQPSN: psn, Timeout: 17, RetryCount: 6, RNRRetry: 7, MaxRDAtomic: 1,
+			State: verbs.ReadyToSend, SQPSN: psn, Timeout: 17, RetryCount: 6, RNRRetry: 7, MaxRDAtomic: r.reads,
 		},
 	}
 }

@@ -96,6 +96,10 @@ var defects = map[string]map[string]hooks{
 		"a byte too few":  {post: changed(func(w *verbs.WR) { w.SGEs[0].Length-- })},
 		"32 bits of ID":   {poll: polled(func(wc []verbs.Completion) int { return each(wc, func(c *verbs.Completion) { c.ID &= 1<<32 - 1 }) })},
 	},
+	"reads at a time": {
+		"the device has none": {query: func(verbs.Backend) (verbs.DeviceAttr, error) { return verbs.DeviceAttr{}, nil }},
+		"a neighbour's bytes": {post: changed(func(w *verbs.WR) { w.Remote.Addr &^= areaSize / depth })},
+	},
 	"read": {"writes": {post: changed(func(w *verbs.WR) { w.Op = verbs.OpWrite })}},
 	"atomic operations": {
 		"nothing is compared": {post: changed(func(w *verbs.WR) {

@@ -41,6 +41,36 @@ func testMove(t testing.TB, target Target, op verbs.Op) {
 	}
 }
 
+// testReads has as many reads under way as the device says it can, or waits with those beyond: each brings its own bytes, and
+// they complete in order.
+func testReads(t testing.TB, target Target) {
+	r := newRig(t, target)
+	if r.reads == 0 {
+		t.Fatal("the device says that a queue pair has no reads under way")
+	}
+	const each = areaSize / depth
+	for i := range r.to.mem {
+		r.to.mem[i] = byte(i / 256)
+	}
+	var requests []verbs.WR
+	var want []byte
+	for i := range depth {
+		from := (depth - 1 - i) * each // another order than where they go
+		w := r.write(uint64(i), i*each, each)
+		w.Op, w.Remote.Addr = verbs.OpRead, verbs.AddressOf(r.to.mem)+uint64(from)
+		requests, want = append(requests, w), append(want, r.to.mem[from:][:each]...)
+	}
+	r.post(requests...)
+	for i, c := range r.await(depth) {
+		if c.ID != uint64(i) || c.Status != verbs.StatusSuccess {
+			t.Errorf("read %d: %+v", i, c)
+		}
+	}
+	if !bytes.Equal(r.from.mem, want) {
+		t.Error("the bytes are not those that were there")
+	}
+}
+
 // Regions are reached by their keys, as far as their access goes. What is refused
 // changes nothing. A device may answer none of it, so that each request fails when its
 // retries are used up, seconds later: they wait for that together.

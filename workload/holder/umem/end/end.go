@@ -37,6 +37,7 @@ type Config struct {
 	QueuePairs int    // connections that share the traffic
 	SRQ        bool   // and their receives: one queue has them
 	Depth      int    // messages of each that are under way at most
+	Reads      int    // of which reads and atomic operations; 0: rdma.DefaultReads
 	OnDemand   bool   // the region is not pinned: rdma.AccessOnDemand
 	HugePages  int64  // bytes of each huge page that the source's region is of, wherever it is; 0: of usual ones
 	ReadOnly   bool   // the device may read the target's region alone

@@ -38,6 +38,8 @@ const (
 	DefaultDepth = 128
 	// MaxDepth is the longest queue that can be asked for.
 	MaxDepth = 1 << 14
+	// MaxReads is how many reads and atomic operations can be asked for to be under way at a time.
+	MaxReads = 1<<8 - 1
 	// MaxPieces is how many pieces of memory a message can be asked to have, and MaxInline how many bytes of it inline.
 	// Devices have limits of their own: rdma_rxe 32, and 400 bytes.
 	MaxPieces = 32
@@ -54,7 +56,7 @@ func newPair(pd *rdma.PD, cq *rdma.CQ, c Config, srq *rdma.SRQ, took *latency.Hi
 	if !v.sends() { // what comes in is not inline
 		p.inline = 0
 	}
-	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, SRQ: srq, MaxSend: c.Depth, Atomics: v.atomic, MaxPieces: c.receivePieces(), MaxInline: p.inline}
+	config := rdma.QPConfig{Type: c.transport(), SendCQ: cq, SRQ: srq, MaxSend: c.Depth, Reads: c.Reads, Atomics: v.atomic, MaxPieces: c.receivePieces(), MaxInline: p.inline}
 	if c.Receives() {
 		config.MaxRecv = receiveDepth
 	}

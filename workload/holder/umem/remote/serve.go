@@ -196,6 +196,9 @@ func (s *server) open(ctx context.Context, r openRequest) (reply, error) {
 	if r.Depth < 1 || r.Depth > end.MaxDepth {
 		return reply{}, fmt.Errorf("%d messages under way: from 1 to %d can be asked for", r.Depth, end.MaxDepth)
 	}
+	if r.Reads < 0 || r.Reads > end.MaxReads {
+		return reply{}, fmt.Errorf("%d reads under way: at most %d can be asked for", r.Reads, end.MaxReads)
+	}
 	if r.Pieces < 1 || r.Pieces > end.MaxPieces || r.Inline < 0 || r.Inline > end.MaxInline || r.RateLimit < 0 {
 		return reply{}, fmt.Errorf("messages of %d pieces, %d bytes inline, %d bytes a second: that cannot be asked for", r.Pieces, r.Inline, r.RateLimit)
 	}

@@ -56,6 +56,7 @@ type openRequest struct {
 	QueuePairs int    `json:"queue_pairs"`
 	SRQ        bool   `json:"srq"`
 	Depth      int    `json:"tx_depth"`
+	Reads      int    `json:"outs"`
 	Events     bool   `json:"events"`
 	ReadOnly   bool   `json:"read_only"`
 	Windows    int    `json:"mw,omitempty"`    // of a child, which has the target
@@ -119,7 +120,7 @@ func newFailure(err error) *failure {
 // config is what an end is opened with: of the device, this side's own.
 func (r openRequest) config(own Config) end.Config {
 	return end.Config{
-		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Events: r.Events,
+		Side: own.side(), Connection: r.Connection, Verb: r.Verb, QueuePairs: r.QueuePairs, SRQ: r.SRQ, Depth: r.Depth, Reads: r.Reads, Events: r.Events,
 		ReadOnly: r.ReadOnly, Windows: r.Windows, Rereg: r.Rereg, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
