@@ -7,6 +7,7 @@ import (
 	"umemstress/workload/internal/fused"
 	"umemstress/workload/internal/hog"
 	"umemstress/workload/internal/keeper"
+	"umemstress/workload/internal/lateshare"
 	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/internal/p9d"
 	"umemstress/workload/internal/promise"
@@ -25,6 +26,7 @@ func RunChild() {
 		keeper.Child:         keeper.Main,
 		nfsd.GuardChild:      nfsd.GuardMain,
 		nfsd.StoreChild:      nfsd.StoreMain,
+		lateshare.Child:      lateshare.Main,
 		p9d.Child:            p9d.Main,
 		mutation.ChangeChild: mutation.ChangeMain,
 		remote.Child:         remote.ChildMain,

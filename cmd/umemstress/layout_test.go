@@ -106,6 +106,8 @@ var layers = []string{
 	"workload/internal/mortal",
 	"workload/internal/cgroup",
 	"workload/internal/nfsd",
+	"workload/internal/lateshare",
+	"workload/late",
 	"workload/internal/fused",
 	"workload/internal/p9d",
 	"workload/internal/lateread",

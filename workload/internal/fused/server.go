@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -49,7 +50,7 @@ func Serve(ctx context.Context, size int64) (_ *lateread.Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	connection, root, err := connect()
+	connection, root, err := Connect(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +72,9 @@ func wholeRead(at, length, size int64) error {
 	return nil
 }
 
-// connect mounts what whoever reads the requests from connection will serve.
-func connect() (connection, root *os.File, err error) {
+// Connect mounts what whoever reads the requests from connection will serve, with more options than
+// what every such mount has.
+func Connect(more map[string]string) (connection, root *os.File, err error) {
 	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0) // not by package os, which would have it non-blocking
 	switch {
 	case errors.Is(err, unix.ENOENT):
@@ -81,10 +83,12 @@ func connect() (connection, root *os.File, err error) {
 		return nil, nil, fault.Lacksf("open %s: %w; it takes root, and in a container the node: --device %[1]s", device, err)
 	}
 	connection = os.NewFile(uintptr(fd), device)
-	root, err = mount.Detached("fuse", "umemstress", map[string]string{
+	options := map[string]string{
 		"fd": fmt.Sprint(fd), "rootmode": fmt.Sprintf("%o", unix.S_IFDIR), "max_read": fmt.Sprint(ReadBytes),
 		"user_id": fmt.Sprint(os.Geteuid()), "group_id": fmt.Sprint(os.Getegid()),
-	})
+	}
+	maps.Copy(options, more)
+	root, err = mount.Detached("fuse", "umemstress", options)
 	if err != nil {
 		return nil, nil, errors.Join(err, connection.Close())
 	}

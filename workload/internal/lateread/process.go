@@ -110,15 +110,14 @@ func memoryFile() (*os.File, error) {
 
 // arrived takes a line of the child's.
 func (p *Process) arrived(line string) {
-	var at, length int64
-	_, err := fmt.Sscanf(line, arrival, &at, &length)
+	at, length, err := ParseArrival(line)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
 		p.wrong = fmt.Errorf("the run's own %s server said %q: %w", p.config.By, line, err)
 		return
 	}
-	held, err := p.config.Holds(at, length)
+	held, err := p.config.Holds(at, int64(length))
 	if err != nil {
 		p.wrong = err
 	}

@@ -59,24 +59,38 @@ func (r *Reads) Follow() error {
 	return err
 }
 
-// arrival is how the child says where a read begins that has arrived, and how much it asks for.
 const arrival = "%d %d"
+
+// Arrival is how it is said where a read begins that has arrived, and how much it asks for.
+func Arrival(at int64, length int) string { return fmt.Sprintf(arrival, at, length) }
+
+// ParseArrival takes such a line.
+func ParseArrival(line string) (at int64, length int, err error) {
+	_, err = fmt.Sscanf(line, arrival, &at, &length)
+	return at, length, err
+}
 
 // Await tells of a read's arrival, waits until it is to be answered, and returns the answer's pieces.
 func (r *Reads) Await(at int64, length int) [][]byte {
-	r.arrived(at, length)
-	<-r.answered
-	return over(r.answers, at, length)
+	r.Arrived(at, length)
+	return Over(r.Answers(), at, length)
 }
 
-func (r *Reads) arrived(at int64, length int) {
+// Answers waits until reads are to be answered, and returns by what, over and over.
+func (r *Reads) Answers() []byte {
+	<-r.answered
+	return r.answers
+}
+
+// Arrived tells of a read's arrival.
+func (r *Reads) Arrived(at int64, length int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.arrivals, arrival+"\n", at, length) // who does not listen any more is dead
+	fmt.Fprintln(r.arrivals, Arrival(at, length)) // who does not listen any more is dead
 }
 
-// over are the pieces of source, over and over, that are so many bytes from an offset on.
-func over(source []byte, at int64, length int) (pieces [][]byte) {
+// Over are the pieces of source, over and over, that are so many bytes from an offset on.
+func Over(source []byte, at int64, length int) (pieces [][]byte) {
 	for length > 0 {
 		piece := source[at%int64(len(source)):]
 		piece = piece[:min(length, len(piece))]
