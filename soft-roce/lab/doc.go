@@ -9,7 +9,8 @@
 // turns it into init there. The guest's root is an overlay: below it the host's
 // file tree, read-only over 9p; above it an ext4 file system on a virtio block
 // device, which is gone with the guest. Directories that are to be written on the
-// host are shared one by one (see Config.Shares).
+// host are shared one by one (see Config.Shares). Beside them is a share whose reads wait
+// until the guest lets them go (package workload/late), where the host can mount one.
 //
 // Three virtio-serial ports connect guest and host: one for the events of this
 // package, and one each for what the program writes to stdout and stderr. The

@@ -223,11 +223,11 @@ func TestCancel(t *testing.T) {
 }
 
 // TestKilledLab kills a process that runs a guest, which must take the guest
-// with it and leave no file.
+// with it, whatever that waits for, and leave no file.
 func TestKilledLab(t *testing.T) {
 	marker := "umemstress.marker=" + t.TempDir()
 	if os.Getenv("LAB_TO_BE_KILLED") != "" {
-		c, _, _ := shell(t, "echo ready; sleep 1000")
+		c, _, _ := shell(t, lateRead+"lateRead; echo ready; sleep 1000")
 		c.Append = os.Getenv("LAB_TO_BE_KILLED")
 		c.NoDevice = true
 		c.Stdout = os.Stdout
@@ -253,7 +253,8 @@ func TestKilledLab(t *testing.T) {
 	if _, err := io.ReadFull(out, ready); err != nil || string(ready) != "ready\n" {
 		t.Fatalf("%q, %v", ready, err)
 	}
-	if len(labtest.QEMUs(t, marker)) != 1 {
+	pids := labtest.QEMUs(t, marker)
+	if len(pids) != 1 {
 		t.Error("there is no guest")
 	}
 	if err := cmd.Process.Kill(); err != nil {
@@ -262,13 +263,7 @@ func TestKilledLab(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("the lab was not killed")
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for len(labtest.QEMUs(t, marker)) > 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("QEMU outlives the lab")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	gone(t, pids)
 	if after := listing(t, cache); after != before {
 		t.Errorf("files in the cache: %s, before: %s", after, before)
 	}

@@ -17,6 +17,7 @@ import (
 	"umemstress/soft-roce/lab/internal/proto"
 	"umemstress/soft-roce/lab/kernels"
 	"umemstress/soft-roce/lab/machine"
+	"umemstress/workload/late"
 )
 
 // hostSide is a QEMU process and the host's ends of everything that is connected
@@ -24,7 +25,8 @@ import (
 type hostSide struct {
 	cfg    *Config
 	qemu   machine.Machine
-	mapped []string // shares whose files the guest's attributes are to be taken from
+	late   *late.Server // nil: it cannot be mounted here
+	mapped []string     // shares whose files the guest's attributes are to be taken from
 
 	lent []*os.File // inherited by QEMU, closed here once it runs
 
@@ -111,6 +113,11 @@ func newHostSide(ctx context.Context, c *Config) (_ *hostSide, err error) {
 		}
 		devices = append(devices, machine.Directory{Tag: sh.Tag, Path: sh.Path, Mapped: mapped})
 	}
+	if h.late, err = late.Serve(); err != nil {
+		c.Log.Debugf("lab: the guest has no share %s, by which the holder 9p pins before Linux 6.8: %v", late.Tag, err)
+	} else {
+		devices = append(devices, machine.Directory{Tag: late.Tag, Path: fmt.Sprintf("/proc/self/fd/%d", h.lend(h.late.Give()))})
+	}
 	devices = append(devices, machine.PortBus{})
 	connect := func(name string) (*os.File, error) {
 		here, there, err := socketPair(name)
@@ -176,6 +183,9 @@ func (h *hostSide) closeLent() {
 
 func (h *hostSide) close() {
 	h.closeLent()
+	if err := h.late.Close(); err != nil {
+		h.cfg.Log.Warnf("lab: %v", err)
+	}
 	for _, f := range []*os.File{h.control, h.stdin} {
 		if f != nil {
 			f.Close()
