@@ -34,6 +34,7 @@ var layers = []string{
 	"cmd/umemstress/internal/perftable",
 	"cmd/umemstress/internal/observing",
 	"cmd/umemstress/internal/provoking",
+	"cmd/umemstress/internal/lending",
 	"cmd/umemstress/internal/peering",
 	"cmd/umemstress/internal/reporting",
 	"cmd/umemstress/internal/rotating",

@@ -19,6 +19,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/completion"
 	"umemstress/cmd/umemstress/internal/job"
+	"umemstress/cmd/umemstress/internal/lending"
 	"umemstress/cmd/umemstress/internal/observing"
 	"umemstress/cmd/umemstress/internal/peering"
 	"umemstress/cmd/umemstress/internal/provoking"
@@ -109,7 +110,7 @@ func newRootCommandTo(result io.Writer) *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", helpColumns)))
 	root.SetFlagErrorFunc(flagError)
 	root.SetOut(result)
-	root.AddCommand(newRunCommand(), peering.Command(version, preparePeer, noArguments), job.Command(prepareJob), job.BridgeCommand(), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), newCheckCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), peering.Command(version, preparePeer, noArguments), job.Command(prepareJob), job.BridgeCommand(), observing.Command(observingHost()), provoking.Command(noArguments), reporting.Command(version), newScenariosCommand(), newVerdictCommand(), newTriageCommand(), newLabCommand(), newSoftRoceCommand(), lending.Command(), newCheckCommand(), newVersionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictArguments(root)
