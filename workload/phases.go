@@ -70,6 +70,9 @@ func (r *run) openActors(ctx context.Context) (err error) {
 		return err
 	}
 	r.record.Device = r.holder.Device()
+	if h, ok := r.holder.(holder.Adjuster); ok {
+		h.Adjust(r.record.Facts)
+	}
 	if why := r.record.Device.BackendWhy; why != "" {
 		r.options.log().Debugf("device %s through %s: %s", r.record.Device.Name, r.record.Device.Backend, why)
 	}

@@ -9,6 +9,7 @@ import (
 	"umemstress/workload/latency"
 	"umemstress/workload/payload"
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Holder keeps a region's pages pinned and writes into them past the file
@@ -36,6 +37,9 @@ type Holder interface {
 	// Close releases what is still held; it may be called at any time.
 	Close() error
 }
+
+// Adjuster is a holder of whose facts some depend on this kernel. It knows them once it is open.
+type Adjuster interface{ Adjust(*scenario.Facts) }
 
 // Tally is how many calls of a holder were made, and how many of them held their pages
 // until the second write, or until Held told that one did not.

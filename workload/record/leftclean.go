@@ -7,13 +7,17 @@ import (
 )
 
 // leftClean is how many pages of the region its holder let go of at most without marking them dirty:
-// those of large folios, where it does so, but for those that the probes saw dirtied, and for those
+// all, or those of large folios, where it does so, but for those that the probes saw dirtied, and for those
 // that the page cache has lost, too: they were no longer the file's.
 func (w testimony) leftClean() uint64 {
-	if !w.facts.LeavesLargeClean {
+	n := w.pages
+	switch {
+	case w.facts.LeavesClean:
+	case w.facts.LeavesLargeClean:
+		n, _ = w.Folios.LargePages(w.pageSize)
+	default:
 		return 0
 	}
-	n, _ := w.Folios.LargePages(w.pageSize)
 	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 {
 		n = min(n, less(w.pages, w.Probes.DirtiedPages))
 	}
@@ -44,7 +48,11 @@ func (w testimony) behind(bufferless string) string {
 		done = append(done, dirtied)
 	}
 	if n := w.leftClean(); n > 0 {
-		done = append(done, fmt.Sprintf("%d pages, in large folios, were let go without being marked dirty", n))
+		which := ", in large folios,"
+		if w.facts.LeavesClean {
+			which = ""
+		}
+		done = append(done, fmt.Sprintf("%d pages%s were let go without being marked dirty", n, which))
 	}
 	return strings.Join(done, "; ")
 }

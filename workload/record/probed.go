@@ -77,6 +77,9 @@ func (w testimony) disputedLoss() (found []string) {
 	if w.facts.JournalsData && w.Probes.UnannouncedPages > pages {
 		kept = w.Probes.UnannouncedPages - pages
 	}
+	if w.facts.LeavesClean {
+		kept += w.leftClean()
+	}
 	folios := cmp.Or(w.Probes.BufferlessFolios, pages) // evidence from before folios were counted has pages alone
 	rise, known := w.WarningRise()
 	told := fmt.Sprintf("warning_count rose by %d", rise)

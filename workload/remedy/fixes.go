@@ -99,6 +99,19 @@ func Fixes() []Fix {
 			},
 		},
 		{
+			Name: "9p-netfs", Commits: []string{"80105ed2fd27"},
+			Subject:  "9p: Use netfslib read/write_iter",
+			Does:     "direct reads from 9p pin their pages so that reclaim can see it, and mark them dirty; large folios, holes and clones go on to hurt",
+			Mainline: "6.8",
+			Anywhere: true,
+			Only:     "9p",
+			Absent: []Stable{
+				{Line: "5.10", Version: "5.10.262", Source: "data-lost in the matrix"},
+				{Line: "6.1", Version: "6.1.192", Source: "data-lost in the matrix"},
+			},
+			concerns: func(t Trouble) bool { return t.Unmarked && !t.Detached },
+		},
+		{
 			Name:    "dirty-accounting",
 			Subject: "ext4: cancel dirty accounting for folios without buffers",
 			Does:    "what ext4 throws away no longer counts as dirty for ever, which throttles all writers in the end; the data is lost as before",
@@ -173,6 +186,8 @@ func (f Fix) shown(t Trouble) string {
 	switch {
 	case f.Name == "no-bug-on" && t.BugOn:
 		return "it died in the BUG_ON that the fix takes away"
+	case f.Name == "9p-netfs":
+		return "it marked none of the pages dirty that a direct read had changed"
 	case f.Name == "no-long-pins" && h.LongTerm && !t.Guessed && t.ext4() && t.Filesystem != "":
 		return "it let such memory of " + t.Filesystem + " be pinned"
 	}
@@ -236,7 +251,7 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:
 		return "btrfs wrote such pages by itself until its fixup worker was removed (6.12.97), and does so again in 7.2.13"
-	case t.LeftClean:
+	case t.LeftClean && !t.Unmarked:
 		return "no kernel that was looked at (6.1 to 7.2) has NFS mark pages of a large folio dirty that a direct read has changed"
 	case t.writtenBeside() && t.Effect == record.DataLost:
 		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"

@@ -66,6 +66,10 @@ func Shows() []Shown {
 		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
 		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
 		{Scenario: "nfs/ext4/none/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72},
+		{Scenario: "9p/ext4/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M"},
+		{Scenario: "9p/ext4/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M"},
+		{Scenario: "9p/xfs/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M"},
+		{Scenario: "9p/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M"},
 
 		{Scenario: "dio/btrfs/none/none", Kernel: "6.12", Verdict: record.Exposed, version: v612},
 	}
@@ -129,6 +133,8 @@ func standIn(t Trouble) string {
 		return h.Name
 	case !known || h.LongTerm:
 		return "rdma"
+	case h.Name == "9p" && t.LeftClean:
+		return h.Name
 	case h.Name == "vmwritev", h.Name == "vmci", (h.Name == "nfs" || h.Name == "fuse") && t.Effect != record.Crashed: // the kernel that crashes has neither
 		return h.Name
 	}
@@ -142,7 +148,7 @@ type parts struct {
 
 func (s Shown) parts() parts {
 	names := strings.Split(s.Scenario, "/")
-	return parts{holder: names[0], filesystem: names[1], leftClean: names[0] == "nfs" && names[2] == "none"}
+	return parts{holder: names[0], filesystem: names[1], leftClean: names[0] == "9p" || names[0] == "nfs" && names[2] == "none"}
 }
 
 // distance is how far a kernel of the lab is from the trouble's: lines of stable releases between

@@ -21,7 +21,8 @@ type Trouble struct {
 	Mutation   string         // as in scenarios; of a log, ""
 	Large      bool           // folios of many pages were met
 	Detached   bool           // the pages were taken from their file
-	LeftClean  bool           // they are of large folios, which nobody marked dirty
+	LeftClean  bool           // nobody marked them dirty
+	Unmarked   bool           // nor does that holder mark any, on that kernel; else those of large folios alone
 	Silent     bool           // they had their buffers, so that nothing warned of the loss, nor counts it
 	BugOn      bool           // the kernel died in ext4's BUG_ON
 	Panicked   bool           // the machine died with the thread

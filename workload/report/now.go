@@ -53,6 +53,7 @@ func Trouble(r *record.Record) remedy.Trouble {
 		Mutation:   r.Scenario.Mutation,
 		Detached:   detached(r),
 		LeftClean:  r.Verdict == record.DataLost && r.LeftClean() > 0,
+		Unmarked:   r.Facts != nil && r.Facts.LeavesClean,
 		Silent:     r.Verdict == record.DataLost && r.Channels.Probes.State == record.StateOK && r.Channels.Probes.BufferlessPages == 0,
 		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
 	}
@@ -72,7 +73,7 @@ func Trouble(r *record.Record) remedy.Trouble {
 func detached(r *record.Record) bool {
 	c := r.Channels
 	return c.Probes.DetachedPages > 0 ||
-		r.Facts != nil && r.Facts.Detaches && r.Facts.LeavesLargeClean && c.Cache.State == record.StateOK && c.Cache.StalePages > 0
+		r.Facts != nil && r.Facts.Detaches && (r.Facts.LeavesClean || r.Facts.LeavesLargeClean) && c.Cache.State == record.StateOK && c.Cache.StalePages > 0
 }
 
 // smallFolio is the size of a page.

@@ -55,7 +55,7 @@ func Text(w io.Writer, r *record.Record, dir string) error {
 		t.row("arrived", "%s", line)
 	}
 	t.row("phases", "%s", phaseLine(r.Phases))
-	t.row("probes", "%s", probesLine(r.Channels.Probes))
+	t.row("probes", "%s", probesLine(r))
 	t.acts(r.Channels.Probes)
 	t.row("kmsg", "%s", kmsgLine(r.Channels))
 	t.row("disk", "%s", diskLine(r))
@@ -208,7 +208,8 @@ func waitedFor(p record.Phase) string {
 	return fmt.Sprintf(" for the holder, %.2fs in all%s", p.WaitedSeconds, woken)
 }
 
-func probesLine(c record.ProbesChannel) string {
+func probesLine(r *record.Record) string {
+	c := r.Channels.Probes
 	if c.State != record.StateOK {
 		return stateLine(c.State, c.Why)
 	}
@@ -219,6 +220,9 @@ func probesLine(c record.ProbesChannel) string {
 	}
 	if c.DetachedPages > 0 {
 		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
+	}
+	if r.Facts != nil && r.Facts.LeavesClean && c.DirtiedPages == 0 {
+		line += ", since this kernel marks none of its pages: no event tells of them, nor does observe"
 	}
 	if owners := ownersOf(c.Acts); owners != "" {
 		line += "; pinned by " + owners

@@ -101,6 +101,8 @@ type Facts struct {
 	PinsCounted bool `json:"pins_counted,omitempty"`
 	// LeavesLargeClean: see Holder.
 	LeavesLargeClean bool `json:"leaves_large_clean,omitempty"`
+	// LeavesClean: its holder lets go of pages without marking any dirty, on this kernel: see holder.Adjuster.
+	LeavesClean bool `json:"leaves_clean,omitempty"`
 	// JournalsData: see Filesystem.
 	JournalsData bool `json:"journals_data,omitempty"`
 	// DAX: the file's pages are those of the device. There is no page cache between the two, and so

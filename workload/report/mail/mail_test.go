@@ -85,6 +85,31 @@ func TestLeftClean(t *testing.T) {
 	}
 }
 
+// What the 9p client of older kernels never marks, it says of all pages, and of the transport that it pins over.
+func TestUnmarked(t *testing.T) {
+	r := lost()
+	r.Scenario = scenario.Scenario{Holder: "9p", Filesystem: "ext4", Strip: "none", Mutation: "none"}
+	r.Facts = &scenario.Facts{LeavesClean: true, DropsBufferless: true, Heals: true}
+	r.Host.PageSize = 4096
+	r.Channels.Probes = record.ProbesChannel{State: record.StateOK}
+	m, err := FromRun(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(written(t, m)), " ")
+	for _, want := range []string{
+		"[BUG] 9p: O_DIRECT read from 9p into mmap lost, fsync returns 0", "v9fs@lists.linux.dev", "trans=virtio", "p9_virtio_zc_request() has let go",
+		"At the release, none of 256 pages was marked dirty (eBPF saw 0 pages marked)", "80105ed2fd27",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "netfs_unbuffered") || strings.Contains(text, "trans=fd") {
+		t.Errorf("it tells of netfs:\n%s", text)
+	}
+}
+
 // A run whose bytes were read or received by the device says so, and how to have it again.
 func TestVerbs(t *testing.T) {
 	for verb, wants := range map[string][]string{

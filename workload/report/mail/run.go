@@ -170,6 +170,8 @@ func dirtied(r *record.Record) string {
 		return fmt.Sprintf("At the release, %s%s were marked dirty that had no buffers attached (seen by eBPF).", count(p.BufferlessPages, "page"), in(p.BufferlessFolios))
 	case detached > 0:
 		return fmt.Sprintf("At the release, %s were marked dirty that had been taken from their file (seen by eBPF).", count(detached, "page"))
+	case r.LeftClean() > 0 && r.Facts.LeavesClean:
+		return fmt.Sprintf("At the release, none of %d pages was marked dirty (eBPF saw %s marked).", r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
 	case r.LeftClean() > 0:
 		return fmt.Sprintf("At the release, %s of %d, those in large folios, were not marked dirty at all (eBPF saw %s marked).", count(r.LeftClean(), "page"), r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
 	case p.UnannouncedPages > 0:

@@ -112,6 +112,12 @@ var actors = map[string]actor{
 // actorOfRun is how a run's holder is told of.
 func actorOfRun(r *record.Record) actor {
 	a := actorOf(r.Scenario.Holder)
+	if r.Scenario.Holder == "9p" && r.Facts != nil && r.Facts.LeavesClean {
+		a.pin = "pread() with O_DIRECT from a file on a 9p mount (trans=virtio,cache=none) into the mapping; the virtual machine's monitor does not answer yet."
+		a.again = "Have the monitor answer: new bytes arrive."
+		a.release = "The reads return; p9_virtio_zc_request() has let go of the pages."
+		a.sections = []section{section9P}
+	}
 	if r.Scenario.Holder != "rdma" {
 		return a
 	}
