@@ -121,3 +121,15 @@ func TestNetfsRead(t *testing.T) {
 	}
 	w.wantLost(t, event.Lost{})
 }
+
+// Before netfs made direct reads, a session watches those over virtio, which the guest's own files are read by, too.
+func TestVirtioRead(t *testing.T) {
+	if slices.Contains(HoldersHere(), event.Holder9P) {
+		t.Skip("since Linux 6.8 9p reads through netfs, as TestNetfsRead holds: use 5.10 or 6.1")
+	}
+	w := attach(t, Options{Holders: []string{event.Holder9P}})
+	if !slices.ContainsFunc(w.Attachments(), func(a Attachment) bool { return a.Symbol == "p9_virtio_zc_request" && a.Required }) {
+		t.Errorf("attached at %+v", w.Attachments())
+	}
+	w.wantLost(t, event.Lost{})
+}

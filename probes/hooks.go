@@ -165,7 +165,7 @@ func stockReleases() map[string]hook {
 			module:  "netfs",
 			here:    func() bool { return loaded("netfs")() && isThere("/proc/fs/netfs") }, // which came with its direct reads (Linux 6.8)
 			without: "no page can be told to have been dirtied by a direct read from 9p",
-			sites:   []site{netfsSite("netfs_read_collection", "6.14 and newer"), netfsSite("netfs_rreq_terminated", "6.8 to 6.13")},
+			sites:   []site{netfsSite("netfs_read_collection", "6.14 and newer"), netfsSite("netfs_rreq_terminated", "6.8 to 6.13"), v9fsSite()},
 		},
 	}
 }
@@ -201,6 +201,16 @@ func netfsSite(symbol, kernels string) site {
 	s := callSite("netfs_unbuffered_read_iter_locked", kernels, "netfs")
 	letsGo := site{symbol: symbol, kernels: kernels, fentry: "resume_fentry", kprobe: "resume_kprobe"}
 	s.also = &letsGo
+	return s
+}
+
+// v9fsSite is the call that reads over virtio, from when it has asked for the bytes on. No kernel is known to mark a page
+// dirty there: to see that none does, runs watch it.
+func v9fsSite() site {
+	s := callSite("p9_virtio_zc_request", "up to 6.7", "netfs")
+	s.module = "9pnet_virtio"
+	asked := site{symbol: "virtqueue_kick", kernels: "all", module: "virtio_ring", fentry: "resume_fentry", kprobe: "resume_kprobe"}
+	s.also = &asked
 	return s
 }
 
