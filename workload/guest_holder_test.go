@@ -21,6 +21,7 @@ import (
 	"umemstress/workload/internal/nfsd"
 	"umemstress/workload/internal/p9d"
 	"umemstress/workload/internal/worktest"
+	"umemstress/workload/late"
 	"umemstress/workload/scenario"
 )
 
@@ -38,18 +39,23 @@ func subject(kind holderKind) holdertest.Subject {
 	}
 }
 
-// lacks says why this kernel cannot have the holder, by what it has of the code for it; "": it can.
+// netfs says whether the kernel's direct reads from 9p go through netfs: TestHoldersHere of package probes holds that.
+func netfs() bool {
+	_, err := os.Stat("/proc/fs/netfs")
+	return err == nil
+}
+
+// lacks says why this machine cannot have the holder; "": it can.
 func lacks(name string) string {
-	const netfs = "/proc/fs/netfs" // since its direct reads: TestHoldersHere of package probes holds that
-	if _, err := os.Stat(netfs); name != "9p" || err == nil {
+	if name != "9p" || netfs() || late.There("/sys") {
 		return ""
 	}
-	return "this kernel has no " + netfs + ": use Linux 6.8 or newer, such as 6.12"
+	return "this kernel pins for direct reads from 9p over virtio alone, and there is no share " + late.Tag + ": use Linux 6.8 or newer, such as 6.12, or run the lab as root with /dev/fuse"
 }
 
 func TestHolders(t *testing.T) {
 	sets := []module.Set{vmci.Modules(), nfsd.Modules(), fused.Modules(), v4l2.Modules()} // once: to unload them takes a second
-	if lacks("9p") == "" {
+	if netfs() {
 		sets = append(sets, p9d.Modules(), p9d.Transport())
 	}
 	for _, set := range sets {

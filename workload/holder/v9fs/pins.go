@@ -11,10 +11,10 @@ import (
 	"umemstress/workload/internal/memory"
 )
 
-// pinsPages says whether a direct read pins the pages that it is to bring bytes into, or its answer is
+// pinsPages says whether a direct read from a server pins the pages that it is to bring bytes into, or its answer is
 // copied to where the mapping has others by then. It takes the page from under a read that waits: what comes
 // into a page that was pinned is nowhere in the memory afterwards.
-func pinsPages(ctx context.Context) (pins bool, err error) {
+func pinsPages(ctx context.Context, serve func(context.Context, Config) (holder.Holder, error)) (pins bool, err error) {
 	page := os.Getpagesize()
 	h, err := serve(ctx, Config{TargetBytes: int64(page)})
 	if err != nil {
@@ -22,7 +22,7 @@ func pinsPages(ctx context.Context) (pins bool, err error) {
 	}
 	regions, err := twoPages(page)
 	if err == nil {
-		err = h.takeAway(ctx, regions[0], regions[1])
+		err = takeAway(ctx, h, regions[0], regions[1])
 	}
 	err = errors.Join(err, h.Close()) // before the memory goes that a read may bring bytes into
 	if err == nil {
@@ -48,7 +48,7 @@ func twoPages(page int) (regions []*memory.Region, err error) {
 }
 
 // takeAway takes the target from under a read that brings the source.
-func (h *reader) takeAway(ctx context.Context, target, source *memory.Region) error {
+func takeAway(ctx context.Context, h holder.Holder, target, source *memory.Region) error {
 	if err := h.Pin(ctx, source, target); err != nil {
 		return err
 	}

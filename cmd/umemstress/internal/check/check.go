@@ -46,7 +46,7 @@ type Abilities struct {
 	RunFUSE     bool `json:"run_fuse"`     // with the holder fuse
 	RunV4L2     bool `json:"run_v4l2"`     // with the holder v4l2, and a device of vivid
 	RunXDP      bool `json:"run_xdp"`      // with the holder xdp
-	Run9P       bool `json:"run_9p"`       // with the holder 9p, where its reads pin (Linux 6.8)
+	Run9P       bool `json:"run_9p"`       // with the holder 9p, where its reads pin (Linux 6.8, or a share of late reads)
 	Observe     bool `json:"observe"`      // the probes, of all holders
 	Lab         bool `json:"lab"`
 }

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 			states: map[string]string{
 				"without RDMA: vmci": "missing: CONFIG_VMWARE_VMCI_VSOCKETS; umemstress lab run",
 				"without RDMA: fuse": "missing: CONFIG_FUSE_FS; umemstress lab run",
-				"without RDMA: 9p":   "missing: CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run --kernel 6.12",
+				"without RDMA: 9p":   "missing: CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run",
 				"device":             "missing: umemstress soft-roce up; or " + guest, "privileges": "ok: CAP_BPF", "locked memory": "ok: lifted",
 				"scratch": "ok", "ext4": "ok: regions possible on /;", "probes: btf": "ok", "probes: targets": "missing: modprobe ib_uverbs ",
 				"lab: cache": "ok: /cache", "lab: kernels": "ok: in the cache: 5.10; the mirror", "lab: KVM": "ok",
@@ -327,6 +327,13 @@ func TestCheck(t *testing.T) {
 			files:  with(rootHost(), "sys/module/9p/refcnt", "0"),
 			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Lab: true},
 			states: map[string]string{"without RDMA: 9p": "missing: pins no page in this kernel"},
+		},
+		{
+			name: "9p of an older kernel, and a share of late reads",
+			files: with(with(with(rootHost(), "sys/module/9p/refcnt", "0"),
+				"sys/bus/virtio/drivers/9pnet_virtio/virtio1/mount_tag", "hostroot"), "sys/bus/virtio/drivers/9pnet_virtio/virtio2/mount_tag", "umemstress-late\x00"),
+			can:    Abilities{RunDIO: true, RunAIO: true, RunURing: true, RunVMWritev: true, Run9P: true, Lab: true},
+			states: map[string]string{"without RDMA: 9p": "ok: the module, and the right to mount"},
 		},
 		{
 			name:   "9p in a container that may not mount",

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/late"
 )
 
 // trouble is what keeps a holder from working, if it is so.
@@ -117,15 +119,16 @@ func (h *host) fuseItem() Item {
 		h.noNode(err != nil && !absent, node, err))
 }
 
-const remedy9P = "a kernel with CONFIG_9P_FS and CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run --kernel 6.12 has one"
+const remedy9P = "a kernel with CONFIG_9P_FS and CONFIG_NET_9P_FD, Linux 6.8 or newer; umemstress lab run has one"
 
 // p9Item says whether the kernel can read by 9p from a server of the run's own. Whether it pins for that, as
-// it does where such reads go through netfs, which has told of them in /proc since, is known once it is loaded.
+// it does where such reads go through netfs, which has told of them in /proc since, is known once it is loaded. Before, it
+// pins for what this machine's monitor shares.
 func (h *host) p9Item() Item {
 	_, err := os.Stat(filepath.Join(h.proc, "fs/netfs"))
 	return holderItem("9p", "no run with the holder 9p", modulesAndMount,
 		trouble{!h.haveModule("9p", "9p"), "no module 9p", remedy9P},
-		trouble{h.loaded("9p") && err != nil, "a direct read from 9p pins no page in this kernel", remedy9P},
+		trouble{h.loaded("9p") && err != nil && !late.There(h.sys), "a direct read from 9p pins no page in this kernel, and there is no share " + late.Tag, "Linux 6.8 or newer, or in a virtual machine such a share (umemstress late-reads); umemstress lab run has either"},
 		h.mayNot("mount"),
 		h.notLoaded("9p"))
 }
