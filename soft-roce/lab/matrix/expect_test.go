@@ -80,16 +80,13 @@ func TestReadExpectationsNamesTheFile(t *testing.T) {
 }
 
 // lacks says whether a kernel of the lab has not what a scenario needs: the report's own is small, and
-// its configuration has none of these. 5.10 has no XFS with both reflink and DAX. Of 9p only newer
-// ones pin what they read into.
+// its configuration has none of these. 5.10 has no XFS with both reflink and DAX.
 func lacks(kernel, scenario string) bool {
 	if _, overSiw := OverSiw(scenario); overSiw {
 		return kernel != "5.10-unfixed" // Debian's have none
 	}
 	switch {
 	case strings.HasPrefix(kernel, "5.10") && strings.HasSuffix(scenario, "/xfs-dax/none/reflink"):
-		return true
-	case strings.HasPrefix(scenario, "9p/") && slices.Contains([]string{"5.10", "5.10-unfixed", "6.1"}, kernel):
 		return true
 	}
 	return kernel == "5.10-unfixed" && slices.ContainsFunc(strings.Split(scenario, "/"), func(part string) bool {
