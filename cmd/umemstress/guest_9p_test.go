@@ -8,32 +8,51 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/workload/late"
 	"umemstress/workload/record"
 )
 
 // modulesOf9P are what a run loads: the guest's files are on 9p.
 var modulesOf9P = []string{"9pnet_fd"}
 
-// lacks9P says whether the kernel's 9p client is from before direct reads went through netfs, which has told
-// of them there since (TestHoldersHere of package probes holds that).
-func lacks9P() bool {
+// byVirtio says whether the kernel's 9p client is from before direct reads went through netfs, which has told
+// of them there since (TestHoldersHere of package probes holds that): it pins what it reads over virtio alone.
+func byVirtio() bool {
 	_, err := os.Stat("/proc/fs/netfs")
 	return err != nil
 }
 
-// pinned9P skips the test where a direct read from 9p pins nothing; that it is refused there, Test9PLacking says.
-func pinned9P(t *testing.T) {
+// endsOf9P is what becomes of pages that a direct read from 9p holds.
+func endsOf9P() record.Verdict {
+	if byVirtio() {
+		return record.DataLost
+	}
+	return record.Clean
+}
+
+// ofNetfs skips the test where direct reads from 9p do not go through netfs.
+func ofNetfs(t *testing.T) {
 	t.Helper()
-	if lacks9P() {
-		t.Skip("this kernel copies what is read from 9p: use Linux 6.8 or newer, such as 6.12")
+	if byVirtio() {
+		t.Skip("this kernel marks no page dirty that is read from 9p, as Test9PVirtio holds: use Linux 6.8 or newer, such as 6.12")
+	}
+}
+
+// ofVirtio skips the test where they do.
+func ofVirtio(t *testing.T) {
+	t.Helper()
+	if !byVirtio() {
+		t.Skip("this kernel pins for a direct read over sockets, too: use one before Linux 6.8, such as 5.10 or 6.1")
 	}
 }
 
 // The channels agree to the page, the probes see the release in the thread that reads, and the module
 // goes with the run. The pages are pinned, so that reclaim leaves them alone.
 func Test9P(t *testing.T) {
-	pinned9P(t)
+	ofNetfs(t)
 	noModules(t, modulesOf9P, nothing)
 	dir := filepath.Join(t.TempDir(), "evidence")
 	r, code := ran(t, "--holder", "9p", "--observe", "require", "-o", dir)
@@ -57,37 +76,106 @@ func Test9P(t *testing.T) {
 
 // Its server is killed or stopped amid the reads.
 func Test9PServerKilled(t *testing.T) {
-	pinned9P(t)
-	serverKilled(t, "9p", "9p", modulesOf9P, record.Clean)
+	serverKilled(t, "9p", "9p", modulesOf9P, endsOf9P())
 }
 
 func Test9PServerStopped(t *testing.T) {
-	pinned9P(t)
 	serverStopped(t, "9p", modulesOf9P)
 }
 
-// The reads of a run that is killed end with its server, and no module is left; TestMain looks for
-// processes and mounts.
+// The reads of a run that is killed end with its server, or its session with the host's, and no module is left; TestMain
+// looks for processes and mounts. The next run has the share again.
 func Test9PKilled(t *testing.T) {
-	pinned9P(t)
-	killedIn(t, "phase strip", "--holder", "9p")
-	noModules(t, modulesOf9P, nothing)
+	for _, phase := range []string{"phase pin", "phase strip"} {
+		killedIn(t, phase, "--holder", "9p")
+		noModules(t, modulesOf9P, nothing)
+	}
+	if r, _ := ran(t, "--holder", "9p", "-o", filepath.Join(t.TempDir(), "evidence")); r.Verdict != endsOf9P() {
+		t.Errorf("the next run: %s (%s)", r.Verdict, r.Reason)
+	}
 }
 
 // Who observes a machine that has 9p is told whose reads they are.
 func Test9PObserved(t *testing.T) {
-	pinned9P(t)
+	ofNetfs(t)
 	observed(t, "9p", false, record.Clean)
 }
 
-// A kernel that copies what is read from 9p is found out by a read, and told of in one sentence.
-func Test9PLacking(t *testing.T) {
-	if !lacks9P() {
-		t.Skip("this kernel pins for a direct read from 9p: use one before Linux 6.8, such as 5.10 or 6.1")
-	}
-	stdout, stderr, code := outcome(t, small("--holder", "9p", "-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if code != exit.HostLacks || !strings.Contains(stderr, "a direct read from 9p pins no page in this kernel") || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
-		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+// What is read over virtio is never marked dirty: it is lost without a strip, on whatever file system, and no witness but the
+// disk sees anything.
+func Test9PVirtio(t *testing.T) {
+	ofVirtio(t)
+	for _, fs := range []string{"ext4", "xfs"} {
+		r, code := ran(t, "--holder", "9p", "--fs", fs, "--strip", "none", "--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		const pages = 512
+		probes, disk, cache := r.Channels.Probes, r.Channels.Disk, r.Channels.Cache
+		rise, _ := r.Channels.WarningRise()
+		if r.Verdict != record.DataLost || code != record.DataLost.ExitCode() || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "512 pages were let go without being marked dirty") {
+			t.Errorf("%s: %s (%s), exit code %d; %q", fs, r.Verdict, r.Reason, code, r.Disagreements)
+		}
+		if probes.DirtiedPages != 0 || probes.LostCounts != 0 || disk.StalePages != pages || cache.StalePages != 0 || rise != 0 || r.Traffic.Held != 5 || !r.Facts.LeavesClean || r.Facts.PinsCounted {
+			t.Errorf("%s: the channels disagree: probes %+v, disk %d and cache %d stale, warning_count %d; %d calls held; %+v", fs, probes, disk.StalePages, cache.StalePages, rise, r.Traffic.Held, r.Facts)
+		}
 	}
 	noModules(t, modulesOf9P, nothing)
+}
+
+// As many reads as may wait leave QEMU threads for the guest's files and its disk; one more is refused.
+func Test9PVirtioMost(t *testing.T) {
+	ofVirtio(t)
+	stdout, stderr, code := outcome(t, "run", "--holder", "9p", "--strip", "none", "--file-size", "23M", "--anon-size", "4M", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if code != record.DataLost.ExitCode() {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+	stdout, stderr, code = outcome(t, "run", "--holder", "9p", "--strip", "none", "--file-size", "24M", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if code != exit.Usage || !strings.Contains(stderr, "give at most 23 MiB") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// What a kernel lacks that copies what is read from 9p over sockets is found out by a read, and told of in one sentence: the
+// share, or that it is free.
+func Test9PVirtioLacking(t *testing.T) {
+	ofVirtio(t)
+	lacks := func(want string) {
+		t.Helper()
+		stdout, stderr, code := outcome(t, small("--holder", "9p", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		if code != exit.HostLacks || !strings.Contains(stderr, want) || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
+			t.Errorf("exit code %d, want %q: %s%s", code, want, stdout, stderr)
+		}
+		noModules(t, modulesOf9P, nothing)
+	}
+	at := t.TempDir()
+	if err := unix.Mount(late.Tag, at, "9p", 0, "trans=virtio,version=9p2000.L,cache=none"); err != nil {
+		t.Fatal(err)
+	}
+	lacks("one run at a time can have it")
+	if err := unix.Unmount(at, 0); err != nil {
+		t.Fatal(err)
+	}
+	device := filepath.Base(filepath.Dir(deviceOf(t, late.Tag)))
+	const driver = "/sys/bus/virtio/drivers/9pnet_virtio"
+	if err := os.WriteFile(filepath.Join(driver, "unbind"), []byte(device), 0); err != nil {
+		t.Fatal(err)
+	}
+	lacks("this machine has no share of its monitor's that is tagged umemstress-late")
+	if err := os.WriteFile(filepath.Join(driver, "bind"), []byte(device), 0); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := ran(t, "--holder", "9p", "-o", filepath.Join(t.TempDir(), "evidence")); r.Verdict != record.DataLost {
+		t.Errorf("the next run: %s (%s)", r.Verdict, r.Reason)
+	}
+}
+
+// deviceOf is the file that names the share with the tag.
+func deviceOf(t *testing.T, tag string) string {
+	t.Helper()
+	paths, _ := filepath.Glob("/sys/bus/virtio/drivers/9pnet_virtio/*/mount_tag")
+	for _, path := range paths {
+		if strings.HasPrefix(readFile(t, path), tag) {
+			return path
+		}
+	}
+	t.Fatalf("no share %s among %q", tag, paths)
+	return ""
 }

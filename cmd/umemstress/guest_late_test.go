@@ -48,10 +48,10 @@ func (h *heldByServer) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// signalServer sends the run's own server a signal.
+// signalServer sends the run's own server a signal, or the process that has the host's serve the run.
 func (h *heldByServer) signalServer(t *testing.T, s string) {
 	t.Helper()
-	if out, err := exec.Command("pkill", "-"+s, "-f", "^/proc/self/exe "+h.holder+"-server ").CombinedOutput(); err != nil {
+	if out, err := exec.Command("pkill", "-"+s, "-f", "^/proc/self/exe "+h.holder+"-(server|session) ").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 }

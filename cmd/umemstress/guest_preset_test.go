@@ -102,9 +102,6 @@ func TestEverything(t *testing.T) {
 		}
 	}
 	for i, holder := range holders {
-		if holder == "9p" && lacks9P() {
-			continue // see Test9PLacking
-		}
 		if i%*everythingParts == *everythingPart-1 {
 			worst = max(worst, everythingOf(t, holder))
 		}
