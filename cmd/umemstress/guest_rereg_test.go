@@ -49,7 +49,7 @@ func TestProviderRereg(t *testing.T) {
 		{[]string{"--rereg", "access", "--mr", "4", "-q", "2"}, 4},
 		{[]string{"--rereg", "access", "--verb", "send", "--release", "kill"}, 1},
 		{[]string{"--rereg", "memory", "--mr", "4", "--bidirectional"}, 1 + 4}, // the first is tried
-		{[]string{"--rereg", "memory", "--verb", "fadd", "--size", "8", "--file-size", "64K", "--anon-size", "64K"}, 1 + 1},
+		{[]string{"--rereg", "memory", "--verb", "write-imm", "-q", "2"}, 1 + 1},
 	} {
 		p.Reset()
 		p.Set(providertest.Rereg, 1)
@@ -62,5 +62,21 @@ func TestProviderRereg(t *testing.T) {
 		if got := p.Get(providertest.Reregistered); got != of.want {
 			t.Errorf("%q: %d regions were re-registered, want %d", of.flags, got, of.want)
 		}
+	}
+}
+
+// The new keys of a region that is re-registered reach the other host, too, whose writes go on.
+func TestProviderReregPeer(t *testing.T) {
+	twoHosts(t)
+	p := providertest.New(t)
+	p.Set(providertest.Rereg, 1)
+	r, _ := ran(t, "--rereg", "memory", "--mr", "4", "--backend", "ibverbs", "--ib-dev", hereDevice, "--peer", peerCommand(t, "--backend", "uverbs"),
+		"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+	p.MustHaveOpened()
+	if string(r.Verdict) != *expectVerdict || len(r.Disagreements) > 0 || r.Channels.Arrival.CorruptPages > 0 || r.Channels.Arrival.CheckedPages == 0 {
+		t.Errorf("%s (%s), want %s; %q; %+v", r.Verdict, r.Reason, *expectVerdict, r.Disagreements, r.Channels.Arrival)
+	}
+	if got := p.Get(providertest.Reregistered); got != 1+4 {
+		t.Errorf("%d regions were re-registered, want 5", got)
 	}
 }
