@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"umemstress/rdma"
 )
@@ -203,5 +206,30 @@ func TestRun(t *testing.T) {
 		if err := os.Remove(cgroup); err != nil && !os.IsNotExist(err) {
 			t.Error(err)
 		}
+	}
+}
+
+// What only the collector can unmap is not called left behind.
+func TestLibraryMemory(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nothing but the look has it run
+	before, err := Look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: ".bss", Type: ebpf.Array, KeySize: 4, ValueSize: 4096, MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := m.Memory()
+	if err := errors.Join(err, m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := before.Leaks(0)
+	if err != nil || len(found) != 1 || !strings.Contains(found[0], "(.bss, Array) is still there") {
+		t.Errorf("in use: %q, %v", found, err)
+	}
+	runtime.KeepAlive(memory)
+	if found, err = before.Leaks(patience); err != nil || len(found) > 0 {
+		t.Errorf("after: %q, %v", found, err)
 	}
 }
