@@ -142,7 +142,7 @@ func linesOf(t *testing.T, path string) (lines []observe.Line) {
 // Lines go to files that are turned over, by the observer when they are full and by another
 // program that then hangs it up; each is in one of them.
 func TestObserveOutputFile(t *testing.T) {
-	const size, each = 64 << 10, 150
+	const size, each = 64 << 10, 200 // lines of 400 bytes or more: each time more than a file takes
 	r := newRegistrar(t)
 	path := filepath.Join(t.TempDir(), "out")
 	var out, log bytes.Buffer

@@ -76,6 +76,7 @@ func observedRefused(t *testing.T, holder string) {
 	t.Helper()
 	o := beginObserving(t, "--fs", "ext4")
 	r, _ := ran(t, "--holder", holder, "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))
+	t.Logf("the run is %s (%s)", r.Verdict, r.Reason)
 	l := o.await(t, func(l observe.Line) bool { return l.Event == "refused" && l.Error == "EFAULT" }) // not the ENOMEM of a part
 	if r.Verdict != record.Refused || l.Holder != holder || l.Filesystem != "ext4" || l.Inode == 0 || l.Owner == nil || l.Owner.PID == 0 || l.Bytes == 0 {
 		t.Errorf("%s (%s); %+v", r.Verdict, r.Reason, l)
