@@ -32,11 +32,10 @@ func (qp *QP) Connect(remote Address, path Path) error {
 		gid = path.GID.Addr
 	}
 	remote.LID = cmp.Or(remote.LID, path.LID)
-	steps, to, err := connectSteps(qp.address.PSN, remote, gid, path, qp.config.Type)
+	steps, to, err := connectSteps(qp.address, qp.reads, remote, gid, path, qp.config.Type)
 	if err != nil {
 		return newConnectError(qp.address, remote, gid, err)
 	}
-	qp.limitReads(steps, remote.Reads)
 	if qp.config.Atomics {
 		steps[0].Access |= verbs.AccessRemoteAtomic
 	}
@@ -79,18 +78,6 @@ const (
 // nobody says otherwise: what ConnectX adapters have.
 const DefaultReads = 16
 
-// limitReads says how many READs and atomic operations are under way at most, of the other side's and of its own.
-func (qp *QP) limitReads(steps []verbs.QPAttr, remote uint8) {
-	for i := range steps {
-		if steps[i].Mask&verbs.AttrMaxDestRDAtomic != 0 {
-			steps[i].MaxDestRDAtomic = qp.address.Reads
-		}
-		if steps[i].Mask&verbs.AttrMaxRDAtomic != 0 {
-			steps[i].MaxRDAtomic = min(qp.reads, max(remote, 1))
-		}
-	}
-}
-
 // Most a verbs request can name. struct ib_uverbs_qp_dest, ib_user_verbs.h, has a
 // __u8 for each, and so has struct ibv_ah_attr.
 const (
@@ -98,8 +85,9 @@ const (
 	maxGIDIndex = math.MaxUint8
 )
 
-// connectSteps are the changes of a queue pair to INIT, RTR and RTS, and the way to the other one.
-func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transport QPType) ([]verbs.QPAttr, verbs.AH, error) {
+// connectSteps are the changes of a queue pair to INIT, RTR and RTS, and the way to the other one. So many READs and atomic
+// operations of its own are under way at most; of the other one's, as many as its address says.
+func connectSteps(local Address, reads uint8, remote Address, gid netip.Addr, path Path, transport QPType) ([]verbs.QPAttr, verbs.AH, error) {
 	mtu, ok := verbs.MTUOf(path.MTU)
 	if !ok {
 		return nil, verbs.AH{}, fmt.Errorf("MTU %d: choose 256, 512, 1024, 2048 or 4096", path.MTU)
@@ -140,9 +128,9 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 		rtr.AH.Global, rtr.AH.DGID, rtr.AH.SGIDIndex = true, gid.As16(), uint8(path.GID.Index)
 		rtr.AH.HopLimit, rtr.AH.TrafficClass = hopLimit, path.TrafficClass
 	}
-	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: psn}
+	rts := verbs.QPAttr{Mask: verbs.AttrState | verbs.AttrSQPSN, State: verbs.ReadyToSend, SQPSN: local.PSN}
 	if transport == UD {
-		steps := datagramSteps(init, psn)
+		steps := datagramSteps(init, local.PSN)
 		rtr.AH.SGID, rtr.AH.DMAC = sourceOf(path, gid)
 		return steps, rtr.AH, nil
 	}
@@ -151,9 +139,10 @@ func connectSteps(psn uint32, remote Address, gid netip.Addr, path Path, transpo
 	}
 	if transport == RC {
 		rtr.Mask |= verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer
-		rtr.MinRNRTimer = minRNRTimer
+		rtr.MaxDestRDAtomic, rtr.MinRNRTimer = local.Reads, minRNRTimer
 		rts.Mask |= verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
 		rts.Timeout, rts.RetryCount, rts.RNRRetry = ackTimeout, retryCount, rnrRetry
+		rts.MaxRDAtomic = min(reads, max(remote.Reads, 1))
 	}
 	return []verbs.QPAttr{init, rtr, rts}, rtr.AH, nil
 }

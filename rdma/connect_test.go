@@ -1,9 +1,8 @@
 package rdma
 
 import (
+	"net/netip"
 	"testing"
-
-	"umemstress/rdma/internal/verbs"
 )
 
 // So many READs are under way as both devices, and whoever asks, allow; one that tells nothing answers one.
@@ -18,16 +17,18 @@ func TestReadsUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		asked, remote int
-		answers, asks uint8
+		asked                 int
+		remote, answers, asks uint8
 	}{{0, 16, 8, 8}, {3, 16, 3, 3}, {255, 2, 8, 2}, {0, 0, 8, 1}} {
 		qp, err := pd.CreateQP(QPConfig{SendCQ: cq, Reads: c.asked})
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps := []verbs.QPAttr{{}, {Mask: verbs.AttrMaxDestRDAtomic}, {Mask: verbs.AttrMaxRDAtomic}}
-		qp.limitReads(steps, uint8(c.remote))
-		if qp.Address().Reads != c.answers || steps[1].MaxDestRDAtomic != c.answers || steps[2].MaxRDAtomic != c.asks || steps[0] != (verbs.QPAttr{}) {
+		steps, _, err := connectSteps(qp.address, qp.reads, Address{Reads: c.remote}, netip.Addr{}, Path{Port: 1, MTU: 1024}, RC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if qp.Address().Reads != c.answers || steps[1].MaxDestRDAtomic != c.answers || steps[2].MaxRDAtomic != c.asks {
 			t.Errorf("%+v: %+v, %+v", c, qp.Address(), steps)
 		}
 	}

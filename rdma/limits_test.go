@@ -127,7 +127,7 @@ func TestConnectSteps(t *testing.T) {
 	path := Path{Port: 2, GID: GID{Index: 200}, MTU: 4096, ServiceLevel: 3, TrafficClass: 106, PKeyIndex: 2}
 	remote := Address{QPN: 0xabcdef, PSN: 0xfedcba}
 	for _, transport := range []QPType{RC, UC} {
-		steps, _, err := connectSteps(0x123456, remote, gid, path, transport)
+		steps, _, err := connectSteps(Address{PSN: 0x123456}, 1, remote, gid, path, transport)
 		if err != nil || len(steps) != 3 {
 			t.Fatalf("%d steps, %v", len(steps), err)
 		}
