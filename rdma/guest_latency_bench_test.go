@@ -28,13 +28,9 @@ func BenchmarkLatency(b *testing.B) {
 			}
 			var theirs []float64
 			var ours [len(bothBackends)][]float64
-			for b.Loop() {
-				theirs = append(theirs, perftestLatency(b, size, count))
-				for i, backend := range bothBackends {
-					ours[i] = append(ours[i], latency(b, rally{Backend: backend, Size: size, Count: count}))
-				}
-			}
-			b.ReportMetric(0, "ns/op")
+			inTurn(b, func() { theirs = append(theirs, perftestLatency(b, size, count)) }, func(i int, backend Backend) {
+				ours[i] = append(ours[i], latency(b, rally{Backend: backend, Size: size, Count: count}))
+			})
 			b.ReportMetric(median(theirs), "ib_write_lat-us")
 			for i, backend := range bothBackends {
 				b.ReportMetric(median(ours[i]), string(backend)+"-us")

@@ -95,13 +95,9 @@ func benchmarkPin(b *testing.B, p pinned, newFile func(*testing.B) string) {
 			}
 		}
 	}
-	for b.Loop() {
-		add(&theirs, func(name string) pinTimes { return p.libibverbs(b, name) })
-		for i, backend := range bothBackends {
-			add(&ours[i], func(name string) pinTimes { return p.pin(b, domains[backend], name) })
-		}
-	}
-	b.ReportMetric(0, "ns/op")
+	inTurn(b, func() { add(&theirs, func(name string) pinTimes { return p.libibverbs(b, name) }) }, func(i int, backend Backend) {
+		add(&ours[i], func(name string) pinTimes { return p.pin(b, domains[backend], name) })
+	})
 	for i, phase := range []string{"pin", "release"} {
 		b.ReportMetric(median(theirs[i]), phase+"-C-ms")
 		for j, backend := range bothBackends {
