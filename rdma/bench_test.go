@@ -60,6 +60,9 @@ func (grant) AllocPD() (verbs.Handle, error) { return 1, nil }
 func (grant) RegisterMR(verbs.Handle, []byte, verbs.Access) (verbs.MR, error) {
 	return verbs.MR{}, nil
 }
+func (grant) RegisterMRs(_ verbs.Handle, mems [][]byte, _ verbs.Access, _ []verbs.MR) (int, error) {
+	return len(mems), nil
+}
 func (grant) DeregisterMR(verbs.Handle) error { return nil }
 
 // BenchmarkRegisterMR is what this package itself does of a region's pin and

@@ -86,11 +86,8 @@ func (c *Context) Close() error {
 	c.objects = objectList{}
 	c.mu.Unlock()
 
-	var errs []error
 	// Needs stand before their users, so the newest has none left.
-	for _, o := range left {
-		errs = append(errs, c.end(o)...)
-	}
+	errs := c.end(left...)
 	if err := c.backend.Close(); err != nil {
 		errs = append(errs, newError("close", "device "+c.device.Name, err))
 	}
@@ -170,5 +167,5 @@ func (c *Context) release(needs []*object) []error {
 	c.mu.Lock()
 	last := c.lose(needs)
 	c.mu.Unlock()
-	return c.endAll(last)
+	return c.end(last...)
 }

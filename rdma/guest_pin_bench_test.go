@@ -154,12 +154,11 @@ func (p pinned) pin(b *testing.B, pd *PD, name string) (t pinTimes) {
 	}
 	defer unix.Munmap(mem)
 
-	mems, all := p.split(mem), make([]*MR, p.regions)
-	clear(all) // touched
+	mems := p.split(mem)
 	clock := time.Now()
 	for range p.rounds {
 		start := time.Since(clock)
-		err := registerAll(pd, mems, all)
+		all, err := registerAll(pd, mems)
 		pinned := time.Since(clock)
 		if errors.Is(err, ErrPinRefused) {
 			b.Skip(err)
@@ -167,7 +166,7 @@ func (p pinned) pin(b *testing.B, pd *PD, name string) (t pinTimes) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err = closeAll(all); err != nil {
+		if err = CloseMRs(all); err != nil {
 			b.Fatal(err)
 		}
 		t.pin += pinned - start
@@ -176,23 +175,13 @@ func (p pinned) pin(b *testing.B, pd *PD, name string) (t pinTimes) {
 	return t
 }
 
-// registerAll fills in all, of which each region has the memory of the same number.
-func registerAll(pd *PD, mems [][]byte, all []*MR) (err error) {
-	for i, mem := range mems {
-		if all[i], err = pd.RegisterMR(mem, AccessLocalWrite|AccessRemoteWrite); err != nil {
-			return err
-		}
+// registerAll makes a region of each memory, as a program does that has one or many.
+func registerAll(pd *PD, mems [][]byte) ([]*MR, error) {
+	if len(mems) == 1 {
+		mr, err := pd.RegisterMR(mems[0], AccessLocalWrite|AccessRemoteWrite)
+		return []*MR{mr}, err
 	}
-	return nil
-}
-
-func closeAll(all []*MR) error {
-	for _, mr := range all {
-		if err := mr.Close(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pd.RegisterMRs(mems, AccessLocalWrite|AccessRemoteWrite)
 }
 
 // split gives each region an equal part of the memory.
@@ -209,15 +198,15 @@ func (p pinned) memory(b *testing.B, backend Backend) float64 {
 		b.Fatal(err)
 	}
 	defer unix.Munmap(mem)
-	mems, all := p.split(mem), make([]*MR, p.regions)
-	clear(all) // touched
+	mems := p.split(mem)
 	heap, resident := processMemory(b)
-	if err := registerAll(pd, mems, all); err != nil {
+	all, err := registerAll(pd, mems)
+	if err != nil {
 		b.Fatal(err)
 	}
 	heapAfter, residentAfter := processMemory(b)
 	runtime.KeepAlive(mems) // counted before, and so not to be freed between
-	if err := closeAll(all); err != nil {
+	if err := CloseMRs(all); err != nil {
 		b.Fatal(err)
 	}
 	return max(heapAfter-heap, residentAfter-resident) / float64(p.regions)

@@ -63,26 +63,37 @@ func (l *objectList) remove(o *object) {
 }
 
 // close ends the object, now or when its last user ends.
-func (o *object) close() error {
-	c := o.ctx
+func (o *object) close() error { return o.ctx.closeAll(o) }
+
+// closeAll is close of objects of this context, which takes over the list. The lock is taken as often as for one.
+func (c *Context) closeAll(objects ...*object) error {
 	c.mu.Lock()
-	if o.closed {
-		for o.ending && !o.ended {
-			c.idle.Wait()
+	mine := objects[:0]
+	var others []*object // that somebody else is destroying
+	for _, o := range objects {
+		switch {
+		case o.ending:
+			others = append(others, o)
+		case o.closed: // by its last user
+		default:
+			if o.closed = true; o.users == 0 {
+				c.take(o)
+				mine = append(mine, o)
+			}
 		}
-		c.mu.Unlock()
-		return nil
 	}
-	o.closed = true
-	if o.users > 0 {
-		c.mu.Unlock()
-		return nil
-	}
-	c.take(o)
 	c.busy++
 	c.mu.Unlock()
-	defer c.leave()
-	return errors.Join(c.end(o)...)
+	errs := c.end(mine...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left() // before it waits: a context that is closed does not wait for who waits for it
+	for _, o := range others {
+		for !o.ended {
+			c.idle.Wait()
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // take gives an object to the caller to end, who holds the lock.
@@ -91,20 +102,27 @@ func (c *Context) take(o *object) {
 	c.objects.remove(o)
 }
 
-// end destroys an object that has no users, and what only waited for it.
-func (c *Context) end(o *object) []error {
-	var errs []error
-	err := o.what.destroy()
-	// A removed device has destroyed its objects already.
-	if err != nil && !errors.Is(err, unix.EIO) {
-		errs = append(errs, newError("close", o.label.String(), err))
+// end destroys objects that have no users, and then what only waited for them.
+func (c *Context) end(objects ...*object) (errs []error) {
+	if len(objects) == 0 {
+		return nil
 	}
+	for _, o := range objects {
+		err := o.what.destroy()
+		// A removed device has destroyed its objects already.
+		if err != nil && !errors.Is(err, unix.EIO) {
+			errs = append(errs, newError("close", o.label.String(), err))
+		}
+	}
+	var last []*object
 	c.mu.Lock()
-	o.ended = true
+	for _, o := range objects {
+		o.ended = true
+		last = append(last, c.lose(o.needs)...)
+	}
 	c.idle.Broadcast()
-	last := c.lose(o.needs)
 	c.mu.Unlock()
-	return append(errs, c.endAll(last)...)
+	return append(errs, c.end(last...)...)
 }
 
 // lose takes a user from each of the objects, and those that this leaves to be
@@ -118,11 +136,4 @@ func (c *Context) lose(needs []*object) (last []*object) {
 		}
 	}
 	return last
-}
-
-func (c *Context) endAll(objects []*object) (errs []error) {
-	for _, o := range objects {
-		errs = append(errs, c.end(o)...)
-	}
-	return errs
 }

@@ -2,6 +2,7 @@ package ibverbs
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -149,15 +150,35 @@ func (b *backend) DeallocPD(handle verbs.Handle) error {
 	return ended(b, b.domains, domain, b.library.do(b.library.deallocPD, domain))
 }
 
-// RegisterMR has the function of the library pin: the header's macro differs for access flags
-// that are not asked for here.
+// RegisterMR is RegisterMRs of one.
 func (b *backend) RegisterMR(handle verbs.Handle, mem []byte, access verbs.Access) (verbs.MR, error) {
+	var into [1]verbs.MR
+	_, err := b.RegisterMRs(handle, [][]byte{mem}, access, into[:])
+	return into[0], err
+}
+
+// RegisterMRs has the function of the library pin: the header's macro differs for access flags
+// that are not asked for here. It stays on one thread, so that errno is found once.
+func (b *backend) RegisterMRs(handle verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
 	domain := uintptr(handle)
 	if !known(b, b.domains, domain) {
-		return verbs.MR{}, unix.EINVAL
+		return 0, unix.EINVAL
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t := b.library.thread()
+	n, err := verbs.EachOf(mems, into, func(mem []byte) (verbs.MR, error) { return b.register(t, domain, mem, access) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, region := range into[:n] {
+		b.regions[uintptr(region.Handle)] = struct{}{}
+	}
+	return n, err
+}
+
+func (b *backend) register(t thread, domain uintptr, mem []byte, access verbs.Access) (verbs.MR, error) {
 	address := verbs.AddressOf(mem)
-	region, err := b.library.create(b.library.regMR, domain, uintptr(address), uintptr(len(mem)), uintptr(access))
+	region, err := created(t.call(b.library.regMR, domain, uintptr(address), uintptr(len(mem)), uintptr(access)))
 	if err != nil {
 		return verbs.MR{}, err
 	}
@@ -165,9 +186,6 @@ func (b *backend) RegisterMR(handle verbs.Handle, mem []byte, access verbs.Acces
 	if is.PD != domain || is.Addr != address || is.Length != uint64(len(mem)) {
 		return verbs.MR{}, unix.EPROTO
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.regions[region] = struct{}{}
 	return verbs.MR{Handle: verbs.Handle(region), LKey: is.LKey, RKey: is.RKey}, nil
 }
 

@@ -95,15 +95,24 @@ func Load() error {
 	return err
 }
 
-// call calls a function and says what errno it left, which is the thread's own: what a call
-// through purego reports as errno is always 0 on Linux.
+// thread calls functions on the one thread that its user stays on (runtime.LockOSThread), whose errno it has found. What a
+// call through purego reports as errno is always 0 on Linux.
+type thread struct{ errno *int32 }
+
+func (l *library) thread() thread { return thread{at[int32](callC(l.errnoLocation))} }
+
+// call calls a function and says what errno it left.
+func (t thread) call(function uintptr, args ...uintptr) (uintptr, unix.Errno) {
+	*t.errno = 0
+	result := callC(function, args...)
+	return result, unix.Errno(*t.errno)
+}
+
+// call is that of a thread for one function, which takes a call more.
 func (l *library) call(function uintptr, args ...uintptr) (uintptr, unix.Errno) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	errno := at[int32](callC(l.errnoLocation))
-	*errno = 0
-	result := callC(function, args...)
-	return result, unix.Errno(*errno)
+	return l.thread().call(function, args...)
 }
 
 // make calls a function that returns a new object, or NULL and errno.
@@ -117,7 +126,10 @@ func (l *library) make(function uintptr, args ...uintptr) (uintptr, error) {
 
 // create is make of what a device has limits for: a provider that refuses it without a reason has been asked for too much.
 func (l *library) create(function uintptr, args ...uintptr) (uintptr, error) {
-	object, errno := l.call(function, args...)
+	return created(l.call(function, args...))
+}
+
+func created(object uintptr, errno unix.Errno) (uintptr, error) {
 	switch {
 	case object != 0:
 		return object, nil
@@ -128,17 +140,19 @@ func (l *library) create(function uintptr, args ...uintptr) (uintptr, error) {
 }
 
 // do calls a function that returns 0, or an errno. Some providers return -1 and set errno, or
-// return it negated.
+// return it negated. errno is not cleared before, which would take a call more: of -1 alone does it say anything.
 func (l *library) do(function uintptr, args ...uintptr) error {
-	result, errno := l.call(function, args...)
-	switch status := int32(result); {
-	case status == 0:
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	status := int32(callC(function, args...))
+	if status == 0 {
 		return nil
-	case status == -1 && errno != 0:
-		return errno
-	default:
-		return noSilence(statusErrno(status))
 	}
+	errno := *l.thread().errno
+	if status == -1 && errno != 0 {
+		return unix.Errno(errno)
+	}
+	return noSilence(statusErrno(status))
 }
 
 // statusErrno is the errno that a status stands for, with whichever sign.

@@ -94,6 +94,10 @@ func (b *backend) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (
 	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err
 }
 
+func (b *backend) RegisterMRs(pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+	return verbs.EachOf(mems, into, func(mem []byte) (verbs.MR, error) { return b.RegisterMR(pd, mem, access) })
+}
+
 func (b *backend) RegisterDMABuf(pd verbs.Handle, fd int, length uint64, access verbs.Access) (verbs.MR, error) {
 	resp, err := b.file.RegDMABufMR(uint32(pd), fd, length, uint32(access))
 	return verbs.MR{Handle: verbs.Handle(resp.MRHandle), LKey: resp.LKey, RKey: resp.RKey}, err

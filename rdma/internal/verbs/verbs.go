@@ -56,6 +56,8 @@ type Backend interface {
 	// RegisterMR pins mem, which is not empty and not Go's own memory, and makes
 	// its bytes known to the device under their own address.
 	RegisterMR(pd Handle, mem []byte, access Access) (MR, error)
+	// RegisterMRs is RegisterMR of each of the memories, into as many regions. It stops at an error, and says how many it has made.
+	RegisterMRs(pd Handle, mems [][]byte, access Access, into []MR) (int, error)
 	// RegisterDMABuf makes the first bytes of a dma-buf known to the device, from address 0 on. EOPNOTSUPP: the device
 	// registers none; EPROTONOSUPPORT: the kernel has no such request, as before Linux 5.12.
 	RegisterDMABuf(pd Handle, fd int, length uint64, access Access) (MR, error)
@@ -321,4 +323,14 @@ type QPAttr struct {
 	MinRNRTimer     uint8  // 5 bits, a code
 	MaxRDAtomic     uint8  // reads and atomics under way
 	MaxDestRDAtomic uint8  // the same of the other side
+}
+
+// EachOf is RegisterMRs of a backend that has nothing to gain by it.
+func EachOf(mems [][]byte, into []MR, register func(mem []byte) (MR, error)) (n int, err error) {
+	for n = range mems {
+		if into[n], err = register(mems[n]); err != nil {
+			return n, err
+		}
+	}
+	return len(mems), nil
 }

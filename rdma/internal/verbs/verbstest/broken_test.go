@@ -14,6 +14,7 @@ type hooks struct {
 	event      func(verbs.Backend) (verbs.Event, bool)
 	deallocPD  func(verbs.Backend, verbs.Handle) error
 	registerMR func(verbs.Backend, verbs.Handle, []byte, verbs.Access) (verbs.MR, error)
+	several    func(verbs.Backend, verbs.Handle, [][]byte, verbs.Access, []verbs.MR) (int, error)
 	reregister func(verbs.Backend, verbs.Handle, verbs.Rereg) (verbs.MR, error)
 	deregister func(verbs.Backend, verbs.Handle) error
 	createCQ   func(verbs.Backend, uint32) (verbs.CQ, error)
@@ -64,6 +65,13 @@ func (b broken) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (ve
 		return b.registerMR(b.Backend, pd, mem, access)
 	}
 	return b.Backend.RegisterMR(pd, mem, access)
+}
+
+func (b broken) RegisterMRs(pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+	if b.several != nil {
+		return b.several(b.Backend, pd, mems, access, into)
+	}
+	return b.Backend.RegisterMRs(pd, mems, access, into)
 }
 
 func (b broken) ReregisterMR(mr verbs.Handle, to verbs.Rereg) (verbs.MR, error) {

@@ -187,6 +187,10 @@ func (o *opened) RegisterMR(pd verbs.Handle, mem []byte, access verbs.Access) (v
 	return mr, nil
 }
 
+func (o *opened) RegisterMRs(pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+	return verbs.EachOf(mems, into, func(mem []byte) (verbs.MR, error) { return o.RegisterMR(pd, mem, access) })
+}
+
 // RegisterDMABuf is of a device that registers none.
 func (o *opened) RegisterDMABuf(verbs.Handle, int, uint64, verbs.Access) (verbs.MR, error) {
 	defer o.device.mu.Unlock()

@@ -1,6 +1,7 @@
 package verbstest
 
 import (
+	"errors"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -9,6 +10,35 @@ import (
 )
 
 var memoryDefects = map[string]map[string]hooks{
+	"several regions": {
+		"none of them": {several: func(verbs.Backend, verbs.Handle, [][]byte, verbs.Access, []verbs.MR) (int, error) {
+			return 0, nil
+		}},
+		"all or none": {several: func(b verbs.Backend, pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+			n, err := b.RegisterMRs(pd, mems, access, into)
+			if err != nil {
+				for _, mr := range into[:n] {
+					err = errors.Join(err, b.DeregisterMR(mr.Handle))
+				}
+				return 0, err
+			}
+			return n, nil
+		}},
+		"one too many": {several: func(b verbs.Backend, pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+			n, err := b.RegisterMRs(pd, mems, access, into)
+			if n > 0 {
+				_, _ = b.RegisterMR(pd, mems[0], access)
+			}
+			return n, err
+		}},
+		"one for all": {several: func(b verbs.Backend, pd verbs.Handle, mems [][]byte, access verbs.Access, into []verbs.MR) (int, error) {
+			n, err := b.RegisterMRs(pd, mems, access, into)
+			for i := range n {
+				into[i] = into[0]
+			}
+			return n, err
+		}},
+	},
 	"memory windows": {
 		"all of the region": {bind: func(q verbs.QP, b verbs.Bind) (uint32, error) {
 			b.Addr, b.Length = b.Addr-windowAt, areaSize

@@ -1,6 +1,7 @@
 package verbstest
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"testing"
@@ -149,6 +150,35 @@ func testBadMemory(t testing.TB, target Target) {
 		}
 	}
 	r.register(mapped(t, areaSize)) // and goes on
+}
+
+// testRegions: those that are made at once are regions like others, up to the one that cannot be made.
+func testRegions(t testing.TB, target Target) {
+	r := newRig(t, target)
+	before, err := target.Held()
+	r.must(err)
+	hole := mapped(t, areaSize)
+	r.must(unix.Mprotect(hole[areaSize/2:], unix.PROT_NONE))
+	mems := [][]byte{mapped(t, areaSize), mapped(t, areaSize), hole, mapped(t, areaSize)}
+	into := make([]verbs.MR, len(mems))
+	n, err := r.backend.RegisterMRs(r.pd, mems, all, into)
+	if n != 2 || !oneOf(err, unix.EFAULT, unix.EINVAL) {
+		t.Fatalf("%d regions, of which the third is half inaccessible: %v, want EFAULT, or EINVAL of old drivers", n, err)
+	}
+	if held, err := target.Held(); err != nil || held != before+n {
+		t.Errorf("the device holds %d objects, %d before, %v", held, before, err)
+	}
+	for i, mr := range into[:n] {
+		r.to = area{mems[i], mr}
+		r.post(r.write(uint64(i), 0, areaSize))
+		if c := r.await(1)[0]; c.Status != verbs.StatusSuccess || !bytes.Equal(r.to.mem, r.from.mem) {
+			t.Errorf("write to region %d: %+v", i, c)
+		}
+		r.must(r.backend.DeregisterMR(mr.Handle))
+	}
+	if n, err := r.backend.RegisterMRs(r.pd, nil, all, nil); n != 0 || err != nil {
+		t.Errorf("no memory: %d regions, %v", n, err)
+	}
 }
 
 // A refused pin must show as what it is: package rdma tells it from a bad address.

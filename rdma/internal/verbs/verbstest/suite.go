@@ -63,6 +63,7 @@ func checks() []check {
 		{"beyond limits", testBeyondLimits},
 		{"what it does not do", testUnsupported},
 		{"memory that cannot be reached", testBadMemory},
+		{"several regions", testRegions},
 		{"pin of a file", testFile},
 		{"order of states", testStates},
 		{"write", testWrite},
