@@ -3,6 +3,8 @@ package end
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,17 +23,12 @@ type pieces struct {
 // register registers the mapping as n regions. After an error, too, close is to be called.
 func (p *pieces) register(pd *rdma.PD, mapping []byte, n int, access rdma.Access) error {
 	p.bytes = int64(len(mapping) / n)
-	for i := range n {
-		mr, err := pd.RegisterMR(mapping[int64(i)*p.bytes:][:p.bytes], access)
-		if err != nil && n > 1 {
-			return fmt.Errorf("region %d of %d: %w", i+1, n, err)
-		}
-		if err != nil {
-			return err
-		}
-		p.mrs = append(p.mrs, mr)
+	made, err := pd.RegisterMRs(slices.Collect(slices.Chunk(mapping[:int64(n)*p.bytes], int(p.bytes))), access)
+	p.mrs = append(p.mrs, made...)
+	if err != nil && n > 1 {
+		return fmt.Errorf("region %d of %d: %w", len(made)+1, n, err)
 	}
-	return nil
+	return err
 }
 
 // region is what the other end is told of them.
@@ -57,11 +54,14 @@ func (p *pieces) len() int64 { return p.bytes * int64(len(p.mrs)) }
 // close deregisters all, by so many threads.
 func (p *pieces) close(threads int) error {
 	var group errgroup.Group
-	group.SetLimit(threads)
-	errs := make([]error, len(p.mrs))
-	for i, mr := range p.mrs {
+	var mu sync.Mutex
+	var errs []error
+	for share := range slices.Chunk(p.mrs, max(1, (len(p.mrs)+threads-1)/threads)) {
 		group.Go(func() error {
-			errs[i] = mr.Close()
+			err := rdma.CloseMRs(share)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
 			return nil
 		})
 	}
