@@ -12,7 +12,7 @@ import (
 // does not know, or tells of things that cannot all have happened. Evidence may come from
 // anybody, and what is not understood must not count as nothing.
 func doubt(r *Record) string {
-	for _, look := range []func(*Record) string{strangeState, strangePhase, strangeAnswer, noDisk, tooEarly, tooMany, strangeProbes} {
+	for _, look := range []func(*Record) string{strangeState, strangePhase, strangeAnswer, strangeFacts, noDisk, tooEarly, tooMany, strangeProbes} {
 		if why := look(r); why != "" {
 			return why
 		}
@@ -92,6 +92,13 @@ func strangeAnswer(r *Record) string {
 		}
 	}
 	return ""
+}
+
+func strangeFacts(r *Record) string {
+	if r.Facts == nil || r.Facts.LeftClean.Known() {
+		return ""
+	}
+	return fmt.Sprintf("the holder is said to leave %q of its pages clean, which this version does not know", r.Facts.LeftClean)
 }
 
 // noDisk looks for what was read from the disk of a file system that has none.

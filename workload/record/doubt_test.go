@@ -27,6 +27,7 @@ func TestStrangeRecords(t *testing.T) {
 		"phase strip has the outcome failed, and yet":        func(r *Record) { r.Phases[4].Outcome = OutcomeFailed },
 		"channel disk is ok, and yet the file system has no": func(r *Record) { r.Facts.InMemory = true },
 		`fsync answered "okay"`:                              func(r *Record) { r.Settled = &Settled{Msync: "0", Fsync: "okay"} },
+		`said to leave "most" of its pages clean`:            func(r *Record) { r.Facts.LeftClean = "most" },
 		"pages are checked on disk, and yet there are 8":     func(r *Record) { r.Channels.Disk.CheckedPages = math.MaxInt64 },
 		"9 pages are stale on disk, and yet there are 8":     func(r *Record) { r.Channels.Disk.StalePages = 9 },
 		"9 folios are stripped, and yet there are 8 pages": func(r *Record) {

@@ -89,7 +89,7 @@ func TestJudgeOopses(t *testing.T) {
 func leaving(fs, probes string) *Record {
 	r := record(fs, "done", probes, "nothing", "stale", "absent")
 	r.Host.PageSize = 4096
-	r.Facts = &scenario.Facts{DropsBufferless: fs == "ext4", Heals: fs == "ext4", LeavesLargeClean: true}
+	r.Facts = &scenario.Facts{DropsBufferless: fs == "ext4", Heals: fs == "ext4", LeftClean: scenario.LeftCleanLarge}
 	r.Channels.Folios = FoliosChannel{State: StateOK, Pinned: []FolioSize{{Bytes: 4096, Folios: 2, Pages: 2}, {Bytes: 16 << 12, Folios: 1, Pages: 6}}}
 	r.Channels.WarningCount = WarningCountChannel{State: StateOK, Before: count(3), After: count(3)}
 	r.Channels.Disk.StalePages = 6
@@ -103,7 +103,8 @@ func TestLargeFoliosLeftClean(t *testing.T) {
 		for _, probes := range []string{"nothing", "absent"} {
 			r := leaving(fs, probes)
 			r.Conclude()
-			if r.Verdict != DataLost || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "6 pages, in large folios, were let go without being marked dirty") {
+			which, pages := r.LeftClean()
+			if r.Verdict != DataLost || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "6 pages, in large folios, were let go without being marked dirty") || which != scenario.LeftCleanLarge || pages != 6 {
 				t.Errorf("%s, %s: %s: %s; %q", fs, probes, r.Verdict, r.Reason, r.Disagreements)
 			}
 		}
@@ -113,7 +114,7 @@ func TestLargeFoliosLeftClean(t *testing.T) {
 			t.Errorf("%s: %s: %s", fs, v, why)
 		}
 		other := leaving(fs, "nothing")
-		other.Facts.LeavesLargeClean = false
+		other.Facts.LeftClean = scenario.LeftCleanNone
 		if v, why := Judge(other); v != Inconclusive {
 			t.Errorf("%s: %s: %s", fs, v, why)
 		}
@@ -121,8 +122,9 @@ func TestLargeFoliosLeftClean(t *testing.T) {
 	gone := leaving("xfs", "nothing") // with a hole, and from the page cache, too
 	gone.Facts.Detaches, gone.Scenario.Mutation = true, "punch"
 	gone.Channels.Cache = CacheChannel{State: StateOK, CheckedPages: 8, StalePages: 6}
-	if v, why := Judge(gone); v != DataLost || strings.Contains(why, "let go") || gone.LeftClean() != 0 {
-		t.Errorf("%s: %s", v, why)
+	which, pages := gone.LeftClean()
+	if v, why := Judge(gone); v != DataLost || strings.Contains(why, "let go") || which != scenario.LeftCleanNone || pages != 0 {
+		t.Errorf("%s: %s; %q, %d pages", v, why, which, pages)
 	}
 	more := leaving("ext4", "unannounced")
 	more.Channels.Disk.StalePages, more.Channels.Probes.DirtiedPages = 8, 2

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"umemstress/workload/scenario"
 )
 
 // leftClean is how many pages of the region its holder let go of at most without marking them dirty:
@@ -11,12 +13,11 @@ import (
 // that the page cache has lost, too: they were no longer the file's.
 func (w testimony) leftClean() uint64 {
 	n := w.pages
-	switch {
-	case w.facts.LeavesClean:
-	case w.facts.LeavesLargeClean:
-		n, _ = w.Folios.LargePages(w.pageSize)
-	default:
+	switch w.facts.LeftClean {
+	case scenario.LeftCleanNone:
 		return 0
+	case scenario.LeftCleanLarge:
+		n, _ = w.Folios.LargePages(w.pageSize)
 	}
 	if w.Probes.State == StateOK && w.Probes.LostCounts == 0 {
 		n = min(n, less(w.pages, w.Probes.DirtiedPages))
@@ -30,14 +31,17 @@ func (w testimony) leftClean() uint64 {
 // less is a-b, or 0.
 func less(a, b uint64) uint64 { return a - min(a, b) }
 
-// LeftClean is how many pages of the region were let go of without being marked dirty, where that is
-// how pages were lost: 0 where some had no buffers.
-func (r *Record) LeftClean() uint64 {
+// LeftClean is which pages of the region were let go of without being marked dirty, and how many, where
+// that is how pages were lost: none where some had no buffers.
+func (r *Record) LeftClean() (which scenario.LeftClean, pages uint64) {
 	w := testimonyOf(r)
 	if w.Disk.State != StateOK || w.Disk.StalePages == 0 || w.bufferless() != "" {
-		return 0
+		return scenario.LeftCleanNone, 0
 	}
-	return w.leftClean()
+	if pages = w.leftClean(); pages == 0 {
+		return scenario.LeftCleanNone, 0
+	}
+	return w.facts.LeftClean, pages
 }
 
 // behind says what was done behind the file system's back: pages dirtied without buffers, if
@@ -48,9 +52,9 @@ func (w testimony) behind(bufferless string) string {
 		done = append(done, dirtied)
 	}
 	if n := w.leftClean(); n > 0 {
-		which := ", in large folios,"
-		if w.facts.LeavesClean {
-			which = ""
+		which := ""
+		if w.facts.LeftClean == scenario.LeftCleanLarge {
+			which = ", in large folios,"
 		}
 		done = append(done, fmt.Sprintf("%d pages%s were let go without being marked dirty", n, which))
 	}

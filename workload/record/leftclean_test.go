@@ -11,7 +11,7 @@ import (
 func unmarked(fs, probes string, stale uint64) *Record {
 	r := record(fs, "done", probes, "nothing", "stale", "absent")
 	r.Host.PageSize = 4096
-	r.Facts = &scenario.Facts{DropsBufferless: fs == "ext4", Heals: fs == "ext4", LeavesClean: true}
+	r.Facts = &scenario.Facts{DropsBufferless: fs == "ext4", Heals: fs == "ext4", LeftClean: scenario.LeftCleanAll}
 	r.Channels.WarningCount = WarningCountChannel{State: StateOK, Before: count(3), After: count(3)}
 	r.Channels.Disk.StalePages = stale
 	return r
@@ -25,7 +25,8 @@ func TestNothingMarked(t *testing.T) {
 			for _, stale := range []uint64{8, 5} {
 				r := unmarked(fs, probes, stale)
 				r.Conclude()
-				if r.Verdict != DataLost || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "8 pages were let go without being marked dirty") || r.LeftClean() != 8 {
+				which, pages := r.LeftClean()
+				if r.Verdict != DataLost || len(r.Disagreements) > 0 || !strings.Contains(r.Reason, "8 pages were let go without being marked dirty") || which != scenario.LeftCleanAll || pages != 8 {
 					t.Errorf("%s, %s, %d stale: %s: %s; %q", fs, probes, stale, r.Verdict, r.Reason, r.Disagreements)
 				}
 			}
@@ -37,15 +38,16 @@ func TestNothingMarked(t *testing.T) {
 		}
 		more := unmarked(fs, "nothing", 8)
 		more.Channels.Probes.DirtiedPages = 2
-		if more.LeftClean() != 6 {
-			t.Errorf("%s: %d of 8 pages were left clean, and 2 dirtied", fs, more.LeftClean())
+		if _, pages := more.LeftClean(); pages != 6 {
+			t.Errorf("%s: %d of 8 pages were left clean, and 2 dirtied", fs, pages)
 		}
 	}
 	gone := unmarked("xfs", "nothing", 8) // with a hole, and from the page cache, too
 	gone.Facts.Detaches, gone.Scenario.Mutation = true, "punch"
 	gone.Channels.Cache = CacheChannel{State: StateOK, CheckedPages: 8, StalePages: 8}
-	if v, why := Judge(gone); v != DataLost || strings.Contains(why, "let go") || gone.LeftClean() != 0 {
-		t.Errorf("%s: %s", v, why)
+	which, pages := gone.LeftClean()
+	if v, why := Judge(gone); v != DataLost || strings.Contains(why, "let go") || which != scenario.LeftCleanNone || pages != 0 {
+		t.Errorf("%s: %s; %q, %d pages", v, why, which, pages)
 	}
 	told := unmarked("ext4", "nothing", 8)
 	told.Channels.WarningCount.After = count(12)

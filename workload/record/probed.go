@@ -72,13 +72,10 @@ func (w testimony) disputedLoss() (found []string) {
 	probed := w.Probes.State == StateOK
 	large, _ := w.Folios.LargePages(w.pageSize)
 	stale, pages := w.Disk.StalePages, w.Probes.BufferlessPages
-	most := pages + w.leftClean()
-	kept := uint64(0)
+	leftClean := w.leftClean()
+	most, kept := pages+leftClean, leftClean
 	if w.facts.JournalsData && w.Probes.UnannouncedPages > pages {
-		kept = w.Probes.UnannouncedPages - pages
-	}
-	if w.facts.LeavesClean {
-		kept += w.leftClean()
+		kept += w.Probes.UnannouncedPages - pages
 	}
 	folios := cmp.Or(w.Probes.BufferlessFolios, pages) // evidence from before folios were counted has pages alone
 	rise, known := w.WarningRise()

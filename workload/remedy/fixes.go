@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Fix is a change of the kernel that takes the bug, or a part of it, away.
@@ -109,7 +110,7 @@ func Fixes() []Fix {
 				{Line: "5.10", Version: "5.10.262", Source: "data-lost in the matrix"},
 				{Line: "6.1", Version: "6.1.192", Source: "data-lost in the matrix"},
 			},
-			concerns: func(t Trouble) bool { return t.Unmarked && !t.Detached },
+			concerns: func(t Trouble) bool { return t.LeftClean == scenario.LeftCleanAll && !t.Detached },
 		},
 		{
 			Name:    "dirty-accounting",
@@ -251,7 +252,7 @@ func Unfixed(t Trouble) string {
 		return "no kernel that was looked at (7.2, 7.3) keeps a split from taking the private state of a pinned folio of btrfs"
 	case t.Filesystem == "btrfs" && t.Effect == record.Exposed:
 		return "btrfs wrote such pages by itself until its fixup worker was removed (6.12.97), and does so again in 7.2.13"
-	case t.LeftClean && !t.Unmarked:
+	case t.LeftClean == scenario.LeftCleanLarge:
 		return "no kernel that was looked at (6.1 to 7.2) has NFS mark pages of a large folio dirty that a direct read has changed"
 	case t.writtenBeside() && t.Effect == record.DataLost:
 		return "no kernel that was looked at (6.12 to 7.3) has unpin_user_pages_dirty_lock mark the blocks dirty of a large folio that is dirty already, from a write beside the pinned pages"

@@ -1,6 +1,9 @@
 package remedy
 
-import "umemstress/workload/record"
+import (
+	"umemstress/workload/record"
+	"umemstress/workload/scenario"
+)
 
 // Meanwhile says what to do until the kernel has a fix, the most urgent first. How far each is
 // known: seen in guests on 5.10 to 7.2, unless it says otherwise.
@@ -45,7 +48,7 @@ func Meanwhile(t Trouble) []string {
 	add(!h.LongTerm && t.Effect == record.Corrupted, "Do not clone such a file (cp --reflink=never), nor deduplicate it.")
 	add(t.Detached, "Punch, zero, truncate or write with O_DIRECT no part of a file that is pinned; nor beside it, where folios are large.")
 	add(t.Silent && !t.Detached, "Nothing warns of this, nor counts it: compare what must be right with its source.")
-	add(t.LeftClean && !t.Unmarked, "MADV_RANDOM before the file is first touched keeps its folios small, which are marked; of those, reclaim and ext4 may lose some.")
+	add(t.LeftClean == scenario.LeftCleanLarge, "MADV_RANDOM before the file is first touched keeps its folios small, which are marked; of those, reclaim and ext4 may lose some.")
 	add(t.Large && h.Lacking == "" || btrfs && t.Effect == record.Crashed, "Keep MADV_PAGEOUT, MADV_COLD and tools that use them (DAMON, reclaim daemons) off such mappings; MADV_RANDOM before the file is first touched keeps its folios small.")
 	add(h.LongTerm && t.ext4(), "Linux 6.5 and newer refuse such a region (EFAULT): before the upgrade, see to it that the program registers other memory.")
 	add(t.ext4() && !t.writtenBeside() && !t.Detached && !t.Silent && (lost || t.Effect == record.Crashed), "Watch /sys/fs/ext4/DEVICE/warning_count: it rises with each page (or large folio) that ext4 throws away, and no rate limit hides it.")

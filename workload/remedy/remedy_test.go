@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Which kernel it is, in the words of uname and of oopses.
@@ -66,8 +67,8 @@ func TestFixesFor(t *testing.T) {
 		"a direct read":         {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "dio"}, "direct-reads-pin dirty-accounting"},
 		"FUSE":                  {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "fuse"}, "fuse-reads-pin dirty-accounting"},
 		"9p":                    {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "9p"}, "dirty-accounting"},
-		"9p over virtio":        {Trouble{Effect: record.DataLost, Filesystem: "xfs", Holder: "9p", LeftClean: true, Unmarked: true, Silent: true}, "!9p-netfs"},
-		"9p, and a hole":        {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "9p", Unmarked: true, Detached: true}, ""},
+		"9p over virtio":        {Trouble{Effect: record.DataLost, Filesystem: "xfs", Holder: "9p", LeftClean: scenario.LeftCleanAll, Silent: true}, "!9p-netfs"},
+		"9p, and a hole":        {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "9p", LeftClean: scenario.LeftCleanAll, Detached: true}, ""},
 		"NFS":                   {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "nfs"}, "dirty-accounting"},
 		"written beside":        {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev", Mutation: "write-beside"}, ""},
 		"vmwritev":              {Trouble{Effect: record.DataLost, Filesystem: "ext4", Holder: "vmwritev"}, "reclaim-spares-pins dirty-accounting"},
@@ -168,8 +169,11 @@ func TestReproduce(t *testing.T) {
 		{Trouble{Effect: record.DataLost, Holder: "dio", Filesystem: "ext4"}, "4.19.1", "5.10 dio/ext4/pageout/none"},
 		{Trouble{Effect: record.DataLost, Holder: "fuse", Filesystem: "ext4"}, "6.4.1", "6.1 fuse/ext4/pageout/none"},
 		{Trouble{Effect: record.DataLost, Holder: "fuse", Filesystem: "ext4"}, "7.2.1", "sid fuse/ext4/pageout/none/large"},
-		{Trouble{Effect: record.DataLost, Holder: "9p", Filesystem: "xfs", LeftClean: true, Unmarked: true}, "6.4.1", "6.1 9p/xfs/none/none"},
-		{Trouble{Effect: record.DataLost, Holder: "9p", Filesystem: "ext4", LeftClean: true, Unmarked: true}, "5.10.1", "5.10 9p/ext4/none/none"},
+		{Trouble{Effect: record.DataLost, Holder: "9p", Filesystem: "xfs", LeftClean: scenario.LeftCleanAll}, "6.4.1", "6.1 9p/xfs/none/none"},
+		{Trouble{Effect: record.DataLost, Holder: "9p", Filesystem: "ext4", LeftClean: scenario.LeftCleanAll}, "5.10.1", "5.10 9p/ext4/none/none"},
+		{Trouble{Effect: record.DataLost, Holder: "nfs", Filesystem: "xfs", LeftClean: scenario.LeftCleanLarge}, "6.12.1", "6.12 nfs/xfs/none/none"},
+		{Trouble{Effect: record.DataLost, Holder: "nfs", Filesystem: "ext4"}, "6.12.1", "6.12 nfs/ext4/pageout/none"},
+		{Trouble{Effect: record.DataLost, Holder: "9p", Filesystem: "ext4"}, "7.2.1", "sid dio/ext4/pageout/none/large"},
 		{Trouble{Effect: record.Crashed, BugOn: true, Holder: "fuse", Filesystem: "ext4"}, "5.10.1", "5.10-unfixed dio/ext4/pageout/none"},
 		{Trouble{Effect: record.DataLost, Holder: "dio", Filesystem: "ext4"}, "6.4.1", "6.1 dio/ext4/pageout/none"},
 		{Trouble{Effect: record.DataLost, Holder: "dio", Filesystem: "ext4"}, "7.3.1", "sid dio/ext4/pageout/none/large"},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Reproduction is how to see the same again: which scenario, and on which of the lab's kernels.
@@ -23,8 +24,9 @@ type Shown struct {
 	Kernel   string
 	Verdict  record.Verdict
 
-	version [3]int // the kernel's
-	flags   string // of run, where they are not just the scenario
+	version   [3]int             // the kernel's
+	flags     string             // of run, where they are not just the scenario
+	leftClean scenario.LeftClean // which pages are lost because nobody marks them dirty
 }
 
 // unfixed is how the kernel 5.10-unfixed is made (kernels.Recipe; a test holds that).
@@ -62,14 +64,14 @@ func Shows() []Shown {
 		{Scenario: "fuse/ext4/pageout/none", Kernel: "5.10", Verdict: record.DataLost, version: v510},
 		{Scenario: "fuse/ext4/pageout/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
 		{Scenario: "fuse/ext4/pageout/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72},
-		{Scenario: "nfs/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61},
-		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612},
-		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72},
-		{Scenario: "nfs/ext4/none/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72},
-		{Scenario: "9p/ext4/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M"},
-		{Scenario: "9p/ext4/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M"},
-		{Scenario: "9p/xfs/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M"},
-		{Scenario: "9p/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M"},
+		{Scenario: "nfs/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, leftClean: scenario.LeftCleanLarge},
+		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612, leftClean: scenario.LeftCleanLarge},
+		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72, leftClean: scenario.LeftCleanLarge},
+		{Scenario: "nfs/ext4/none/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72, leftClean: scenario.LeftCleanLarge},
+		{Scenario: "9p/ext4/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/ext4/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/xfs/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
 
 		{Scenario: "dio/btrfs/none/none", Kernel: "6.12", Verdict: record.Exposed, version: v612},
 	}
@@ -108,7 +110,7 @@ func (s Shown) Flags() string {
 
 // like says whether the scenario shows that sort of trouble.
 func (s Shown) like(t Trouble) bool {
-	parts := s.parts()
+	parts := strings.Split(s.Scenario, "/")
 	filesystem := t.Filesystem
 	if t.ext4() {
 		filesystem = "ext4"
@@ -120,7 +122,7 @@ func (s Shown) like(t Trouble) bool {
 	if effect == record.Crashed && filesystem == "ext4" && !t.BugOn { // of a warning, by panic_on_warn
 		effect = record.DataLost
 	}
-	return parts.holder == standIn(t) && parts.filesystem == filesystem && s.Verdict == effect && t.LeftClean == parts.leftClean
+	return parts[0] == standIn(t) && parts[1] == filesystem && s.Verdict == effect && s.leftClean == t.LeftClean
 }
 
 // standIn is the holder of scenarios that is most like the trouble's.
@@ -133,22 +135,12 @@ func standIn(t Trouble) string {
 		return h.Name
 	case !known || h.LongTerm:
 		return "rdma"
-	case h.Name == "9p" && t.LeftClean:
+	case t.LeftClean != scenario.LeftCleanNone: // which other holders do not lose
 		return h.Name
 	case h.Name == "vmwritev", h.Name == "vmci", (h.Name == "nfs" || h.Name == "fuse") && t.Effect != record.Crashed: // the kernel that crashes has neither
 		return h.Name
 	}
 	return "dio"
-}
-
-type parts struct {
-	holder, filesystem string
-	leftClean          bool
-}
-
-func (s Shown) parts() parts {
-	names := strings.Split(s.Scenario, "/")
-	return parts{holder: names[0], filesystem: names[1], leftClean: names[0] == "9p" || names[0] == "nfs" && names[2] == "none"}
 }
 
 // distance is how far a kernel of the lab is from the trouble's: lines of stable releases between

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // Trouble is what happened, or what a log tells of it. What is not known is empty.
@@ -21,14 +22,14 @@ type Trouble struct {
 	Mutation   string         // as in scenarios; of a log, ""
 	Large      bool           // folios of many pages were met
 	Detached   bool           // the pages were taken from their file
-	LeftClean  bool           // nobody marked them dirty
-	Unmarked   bool           // nor does that holder mark any, on that kernel; else those of large folios alone
 	Silent     bool           // they had their buffers, so that nothing warned of the loss, nor counts it
 	BugOn      bool           // the kernel died in ext4's BUG_ON
 	Panicked   bool           // the machine died with the thread
 	OfWarning  bool           // it died of a warning (panic_on_warn)
 	Guessed    bool           // nothing proves that it was that holder
 	Kernel     Kernel
+
+	LeftClean scenario.LeftClean // which pages were lost because nobody marked them dirty
 }
 
 // Now is what to do.

@@ -6,6 +6,7 @@ import (
 
 	"umemstress/workload/record"
 	"umemstress/workload/remedy"
+	"umemstress/workload/scenario"
 )
 
 // now writes what to do, as run and triage have it.
@@ -52,10 +53,11 @@ func Trouble(r *record.Record) remedy.Trouble {
 		Filesystem: r.Scenario.Filesystem,
 		Mutation:   r.Scenario.Mutation,
 		Detached:   detached(r),
-		LeftClean:  r.Verdict == record.DataLost && r.LeftClean() > 0,
-		Unmarked:   r.Facts != nil && r.Facts.LeavesClean,
 		Silent:     r.Verdict == record.DataLost && r.Channels.Probes.State == record.StateOK && r.Channels.Probes.BufferlessPages == 0,
 		Kernel:     remedy.ParseKernel(r.Kernel, r.Host.Version),
+	}
+	if r.Verdict == record.DataLost {
+		t.LeftClean, _ = r.LeftClean()
 	}
 	for _, s := range r.Channels.Folios.Pinned {
 		t.Large = t.Large || s.Bytes > smallFolio && r.Channels.Folios.StrippedFolios > 0
@@ -73,7 +75,7 @@ func Trouble(r *record.Record) remedy.Trouble {
 func detached(r *record.Record) bool {
 	c := r.Channels
 	return c.Probes.DetachedPages > 0 ||
-		r.Facts != nil && r.Facts.Detaches && (r.Facts.LeavesClean || r.Facts.LeavesLargeClean) && c.Cache.State == record.StateOK && c.Cache.StalePages > 0
+		r.Facts != nil && r.Facts.Detaches && r.Facts.LeftClean != scenario.LeftCleanNone && c.Cache.State == record.StateOK && c.Cache.StalePages > 0
 }
 
 // smallFolio is the size of a page.

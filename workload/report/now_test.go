@@ -40,7 +40,7 @@ func TestWhatNow(t *testing.T) {
 		}, "write it again from its source", "warning_count"},
 		"a hole, of who marks nothing dirty": {func(r *record.Record) {
 			r.Verdict, r.Scenario = record.DataLost, scenario.Scenario{Holder: "nfs", Filesystem: "xfs"}
-			r.Facts = &scenario.Facts{Detaches: true, LeavesLargeClean: true}
+			r.Facts = &scenario.Facts{Detaches: true, LeftClean: scenario.LeftCleanLarge}
 			r.Channels.Cache = record.CacheChannel{State: record.StateOK, StalePages: 7}
 		}, "write it again from its source", "while the page cache has it"},
 		"pages that had their buffers": {func(r *record.Record) {

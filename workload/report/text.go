@@ -221,7 +221,7 @@ func probesLine(r *record.Record) string {
 	if c.DetachedPages > 0 {
 		line += fmt.Sprintf("; %d dirtied after they had been taken from a file", c.DetachedPages)
 	}
-	if r.Facts != nil && r.Facts.LeavesClean && c.DirtiedPages == 0 {
+	if r.Facts != nil && r.Facts.LeftClean == scenario.LeftCleanAll && c.DirtiedPages == 0 {
 		line += ", since this kernel marks none of its pages: no event tells of them, nor does observe"
 	}
 	if owners := ownersOf(c.Acts); owners != "" {

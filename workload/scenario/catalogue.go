@@ -34,16 +34,16 @@ func (c Catalogue) parts(s Scenario) (p parts, known bool) {
 func (c Catalogue) Facts(s Scenario) (f Facts, known bool) {
 	p, known := c.parts(s)
 	return Facts{
-		Arrival:          p.holder.Does,
-		InMemory:         p.fs.Backing == InMemory,
-		DropsBufferless:  p.fs.DropsBufferless,
-		Heals:            p.fs.Heals,
-		Detaches:         p.mutation.Detaches || p.mutation.Beside,
-		PinsCounted:      p.holder.PinsCounted,
-		LeavesLargeClean: p.holder.LeavesLargeClean,
-		JournalsData:     p.fs.JournalsData,
-		DAX:              p.fs.Backing == OnPmem,
-		Deadly:           deadly(p.fs),
+		Arrival:         p.holder.Does,
+		InMemory:        p.fs.Backing == InMemory,
+		DropsBufferless: p.fs.DropsBufferless,
+		Heals:           p.fs.Heals,
+		Detaches:        p.mutation.Detaches || p.mutation.Beside,
+		PinsCounted:     p.holder.PinsCounted,
+		LeftClean:       p.holder.LeftClean,
+		JournalsData:    p.fs.JournalsData,
+		DAX:             p.fs.Backing == OnPmem,
+		Deadly:          deadly(p.fs),
 	}, known
 }
 

@@ -14,8 +14,8 @@ type Holder struct {
 	// PinsCounted: every kernel counts its pins as such (FOLL_PIN), so that the probes can
 	// see that the pages they strip are pinned.
 	PinsCounted bool
-	// LeavesLargeClean: it lets go of pages of large folios without marking them dirty.
-	LeavesLargeClean bool
+	// LeftClean are the pages that it lets go of without marking them dirty, on every kernel.
+	LeftClean LeftClean
 }
 
 // Backing is what a file system keeps its files on.
@@ -99,10 +99,8 @@ type Facts struct {
 	Detaches bool `json:"detaches"`
 	// PinsCounted: see Holder. False, too, in evidence from before it was recorded.
 	PinsCounted bool `json:"pins_counted,omitempty"`
-	// LeavesLargeClean: see Holder.
-	LeavesLargeClean bool `json:"leaves_large_clean,omitempty"`
-	// LeavesClean: its holder lets go of pages without marking any dirty, on this kernel: see holder.Adjuster.
-	LeavesClean bool `json:"leaves_clean,omitempty"`
+	// LeftClean: see Holder; or what it does on this kernel: see holder.Adjuster.
+	LeftClean LeftClean `json:"left_clean,omitempty"`
 	// JournalsData: see Filesystem.
 	JournalsData bool `json:"journals_data,omitempty"`
 	// DAX: the file's pages are those of the device. There is no page cache between the two, and so

@@ -31,7 +31,7 @@ func Facts() scenario.Holder {
 	return scenario.Holder{
 		Choice: scenario.Choice{Name: "nfs", What: "an O_DIRECT read from NFS into the mapping, which the newest kernels pin like the oldest"},
 		Does:   "a direct read from NFS", Once: true, Probed: event.HolderNFS,
-		LeavesLargeClean: true, // fs/nfs/direct.c, nfs_direct_read_completion: if (!PageCompound(page)
+		LeftClean: scenario.LeftCleanLarge, // fs/nfs/direct.c, nfs_direct_read_completion: if (!PageCompound(page)
 	}
 }
 

@@ -97,4 +97,6 @@ func (h *sharedReader) Device() record.Device {
 }
 
 // Adjust tells of zc_request, which pins by iov_iter_get_pages without FOLL_PIN, and lets go by put_page alone.
-func (h *sharedReader) Adjust(f *scenario.Facts) { f.PinsCounted, f.LeavesClean = false, true }
+func (h *sharedReader) Adjust(f *scenario.Facts) {
+	f.PinsCounted, f.LeftClean = false, scenario.LeftCleanAll
+}

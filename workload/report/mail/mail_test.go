@@ -62,7 +62,7 @@ func TestLists(t *testing.T) {
 func TestLeftClean(t *testing.T) {
 	r := lost()
 	r.Scenario = scenario.Scenario{Holder: "nfs", Filesystem: "xfs", Strip: "none", Mutation: "none"}
-	r.Facts = &scenario.Facts{LeavesLargeClean: true}
+	r.Facts = &scenario.Facts{LeftClean: scenario.LeftCleanLarge}
 	r.Host.PageSize = 4096
 	r.Channels.Probes = record.ProbesChannel{State: record.StateOK}
 	r.Channels.Folios = record.FoliosChannel{State: record.StateOK, Pinned: []record.FolioSize{{Bytes: 1 << 20, Folios: 1, Pages: 256}}}
@@ -89,7 +89,7 @@ func TestLeftClean(t *testing.T) {
 func TestUnmarked(t *testing.T) {
 	r := lost()
 	r.Scenario = scenario.Scenario{Holder: "9p", Filesystem: "ext4", Strip: "none", Mutation: "none"}
-	r.Facts = &scenario.Facts{LeavesClean: true, DropsBufferless: true, Heals: true}
+	r.Facts = &scenario.Facts{LeftClean: scenario.LeftCleanAll, DropsBufferless: true, Heals: true}
 	r.Host.PageSize = 4096
 	r.Channels.Probes = record.ProbesChannel{State: record.StateOK}
 	m, err := FromRun(r, nil)

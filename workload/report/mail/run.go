@@ -22,7 +22,7 @@ func FromRun(r *record.Record, quotes []Quote) (*Report, error) {
 	m := &Report{Schema: Schema, Of: OfRun, Tool: text(r.Tool), Effect: r.Verdict, Quotes: quotes}
 	t := report.Trouble(r)
 	about, own := s.Filesystem, sectionOf(s.Filesystem)
-	if holders := actorOf(s.Holder).sections; t.LeftClean && len(holders) > 0 { // it left out something
+	if holders := actorOf(s.Holder).sections; t.LeftClean != scenario.LeftCleanNone && len(holders) > 0 { // it left out something
 		about, own = s.Holder, holders[0]
 	}
 	m.Subject = subjectOf(r.Verdict, about, actorOfRun(r).brings, s.Strip, s.Mutation, r.Answers().Fsync)
@@ -163,6 +163,7 @@ func dirtied(r *record.Record) string {
 		}
 		return ", in " + count(folios, "folio") + ","
 	}
+	which, leftClean := r.LeftClean()
 	switch {
 	case p.State != record.StateOK:
 		return ""
@@ -170,10 +171,10 @@ func dirtied(r *record.Record) string {
 		return fmt.Sprintf("At the release, %s%s were marked dirty that had no buffers attached (seen by eBPF).", count(p.BufferlessPages, "page"), in(p.BufferlessFolios))
 	case detached > 0:
 		return fmt.Sprintf("At the release, %s were marked dirty that had been taken from their file (seen by eBPF).", count(detached, "page"))
-	case r.LeftClean() > 0 && r.Facts.LeavesClean:
+	case which == scenario.LeftCleanAll:
 		return fmt.Sprintf("At the release, none of %d pages was marked dirty (eBPF saw %s marked).", r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
-	case r.LeftClean() > 0:
-		return fmt.Sprintf("At the release, %s of %d, those in large folios, were not marked dirty at all (eBPF saw %s marked).", count(r.LeftClean(), "page"), r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
+	case which == scenario.LeftCleanLarge:
+		return fmt.Sprintf("At the release, %s of %d, those in large folios, were not marked dirty at all (eBPF saw %s marked).", count(leftClean, "page"), r.Channels.Disk.CheckedPages, count(p.DirtiedPages, "page"))
 	case p.UnannouncedPages > 0:
 		return fmt.Sprintf("At the release, %s%s were marked dirty that were clean, so that the file system had not been told of a write since it wrote them back (seen by eBPF).",
 			count(p.UnannouncedPages, "page"), in(p.DirtiedFolios))

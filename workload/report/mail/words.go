@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"umemstress/workload/record"
+	"umemstress/workload/scenario"
 )
 
 // actor is how a holder is told of. In its steps, %s is the device.
@@ -14,6 +15,7 @@ type actor struct {
 	again    string // the new ones
 	release  string
 	sections []section // of MAINTAINERS
+	unmarked *actor    // on kernels where it leaves all pages clean; nil: as on others
 }
 
 // actors are the holders by name, as in scenarios and as observe has them.
@@ -90,6 +92,14 @@ var actors = map[string]actor{
 		again:    "Have the server answer: new bytes arrive.",
 		release:  "The reads return; netfs_unbuffered_read_iter_locked() has let go of the pages.",
 		sections: []section{section9P, sectionNetfs},
+		unmarked: &actor{
+			brings:   "O_DIRECT read from 9p",
+			pin:      "pread() with O_DIRECT from a file on a 9p mount (trans=virtio,cache=none) into the mapping; the virtual machine's monitor does not answer yet.",
+			write:    "Meanwhile store old bytes to the mapping.",
+			again:    "Have the monitor answer: new bytes arrive.",
+			release:  "The reads return; p9_virtio_zc_request() has let go of the pages.",
+			sections: []section{section9P},
+		},
 	},
 	"v4l2": {
 		brings:   "V4L2 capture",
@@ -112,11 +122,8 @@ var actors = map[string]actor{
 // actorOfRun is how a run's holder is told of.
 func actorOfRun(r *record.Record) actor {
 	a := actorOf(r.Scenario.Holder)
-	if r.Scenario.Holder == "9p" && r.Facts != nil && r.Facts.LeavesClean {
-		a.pin = "pread() with O_DIRECT from a file on a 9p mount (trans=virtio,cache=none) into the mapping; the virtual machine's monitor does not answer yet."
-		a.again = "Have the monitor answer: new bytes arrive."
-		a.release = "The reads return; p9_virtio_zc_request() has let go of the pages."
-		a.sections = []section{section9P}
+	if a.unmarked != nil && r.Facts != nil && r.Facts.LeftClean == scenario.LeftCleanAll {
+		a = *a.unmarked
 	}
 	if r.Scenario.Holder != "rdma" {
 		return a
