@@ -85,6 +85,7 @@ type Options struct {
 	PmemDevice string // of persistent memory, which a file system without a page cache is made on; empty: none
 	ScratchDir string // where the scratch's space comes from; empty: os.TempDir
 	FileBytes  int64  // size of the file-backed region
+	FitFile    bool   // as much of FileBytes will do as the holder takes
 	FileOffset int64  // of the region in its file; negative: chosen, see geometry
 	FileLength int64  // of the file; 0: chosen, see geometry
 	AnonBytes  int64  // size of the anonymous region, the source of the traffic

@@ -66,7 +66,7 @@ func (r *run) openActors(ctx context.Context) (err error) {
 	if r.stripper, err = strips.Open(ctx); err != nil {
 		return err
 	}
-	if r.holder, err = holds.open(ctx, o); err != nil {
+	if err = r.openHolder(ctx, holds); err != nil {
 		return err
 	}
 	r.record.Device = r.holder.Device()
@@ -78,6 +78,19 @@ func (r *run) openActors(ctx context.Context) (err error) {
 	}
 	r.payload.Content = r.holder.Content()
 	return nil
+}
+
+// openHolder opens the holder, for as much as that takes where nobody said how much it is to be.
+func (r *run) openHolder(ctx context.Context, holds holderKind) (err error) {
+	r.holder, err = holds.open(ctx, r.options)
+	most, tooMuch := fault.Most(err)
+	if !tooMuch || !r.options.FitFile {
+		return err
+	}
+	r.options.log().Infof("the holder %s takes at most %d MiB here: without --file-size, the file's region has as many, in place of %d MiB", holds.Name, most>>20, r.options.FileBytes>>20)
+	r.options.FileBytes = most
+	r.holder, err = holds.open(ctx, r.options)
+	return err
 }
 
 func (r *run) mapRegions() (err error) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,23 @@ func Test9PVirtioMost(t *testing.T) {
 	stdout, stderr, code = outcome(t, "run", "--holder", "9p", "--strip", "none", "--file-size", "24M", "-o", filepath.Join(t.TempDir(), "evidence"))
 	if code != exit.Usage || !strings.Contains(stderr, "give at most 23 MiB") {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// A run that is not told how much has as many bytes as that, and says so.
+func Test9PVirtioFits(t *testing.T) {
+	ofVirtio(t)
+	const most = 23 << 20
+	stdout, stderr, code := outcome(t, "run", "--holder", "9p", "--strip", "none", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence"))
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v, exit code %d in %q; %s", err, code, stdout, stderr)
+	}
+	if code != record.DataLost.ExitCode() || r.Regions[0].Bytes != most || r.File.Bytes != most || r.Channels.Disk.StalePages != most/4096 || len(r.Disagreements) > 0 {
+		t.Errorf("exit code %d: %d bytes of a file of %d, %d pages stale; %q", code, r.Regions[0].Bytes, r.File.Bytes, r.Channels.Disk.StalePages, r.Disagreements)
+	}
+	if !strings.Contains(stderr, "the holder 9p takes at most 23 MiB here: without --file-size, the file's region has as many, in place of 64 MiB") {
+		t.Errorf("it does not say so: %s", stderr)
 	}
 }
 

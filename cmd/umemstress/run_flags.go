@@ -75,6 +75,7 @@ func (f *runFlags) options() (workload.Options, error) {
 	if f.namesScenario() {
 		o.Candidates = nil
 	}
+	o.FitFile = !f.given.Changed("file-size")
 	if workload.MovesNumbers(o.Verb) && !f.given.Changed("size") {
 		o.MessageBytes = workload.AtomicBytes
 	}
@@ -237,7 +238,7 @@ func (f *optionFlags) register(flags *pflag.FlagSet, defaults workload.Options) 
 	flags.StringVar(&o.File, "file", o.File, "a new file on a file system of yours (default: a scratch file system of the run's own)")
 	flags.StringVar(&o.PmemDevice, "pmem-dev", o.PmemDevice, "empty device of persistent memory, such as /dev/pmem0, that --fs ext4-dax and xfs-dax are made on: it is overwritten")
 	flags.StringVar(&o.ScratchDir, "scratch-dir", o.ScratchDir, "directory that the scratch file system takes its space from (default: $TMPDIR or /tmp)")
-	flags.StringVar(&f.fileSize, "file-size", bytesize.Format(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G")
+	flags.StringVar(&f.fileSize, "file-size", bytesize.Format(o.FileBytes), "size of the file-backed region: bytes, or with K, M, G; left out, it is less where the holder takes less")
 	flags.StringVar(&f.fileOffset, "file-offset", "", "where the region begins in its file, so that it is a part of it (default: 0; 516K where the folios or the mutation want a part)")
 	flags.StringVar(&f.fileLength, "file-length", "", "length of the file (default: to the end of the region; more where the folios or the mutation want a part)")
 	flags.StringVar(&f.anonSize, "anon-size", bytesize.Format(o.AnonBytes), "size of the anonymous region, the source of the traffic")

@@ -36,12 +36,12 @@ func TestFlagsOverPreset(t *testing.T) {
 	if o.Scenario != want.Scenario || !o.Bidirectional || o.AnonBytes != want.AnonBytes {
 		t.Errorf("the preset's own: %+v", o)
 	}
-	if o.MessageBytes != 4096 || o.FileBytes != 8<<20 || o.Duration != 5*time.Second {
+	if o.MessageBytes != 4096 || o.FileBytes != 8<<20 || o.FitFile || o.Duration != 5*time.Second {
 		t.Errorf("the flags: %+v", o)
 	}
 	o, err = parseRunFlags(t, "--scenario", "rdma/xfs/none/reflink")
-	if err != nil || o.Scenario.String() != "rdma/xfs/none/reflink" {
-		t.Errorf("%s, %v", o.Scenario, err)
+	if err != nil || o.Scenario.String() != "rdma/xfs/none/reflink" || !o.FitFile {
+		t.Errorf("%s, %v; fit %v", o.Scenario, err, o.FitFile)
 	}
 }
 
