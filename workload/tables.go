@@ -67,13 +67,13 @@ func holderKinds() []holderKind {
 			})
 		}},
 		{Holder: vmwritev.Facts(), open: func(_ context.Context, o Options) (holder.Holder, error) {
-			return vmwritev.Open(vmwritev.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+			return vmwritev.Open(holder.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 		{Holder: vmci.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return vmci.Open(ctx, vmci.Config{TargetBytes: o.FileBytes, MessageBytes: o.MessageBytes})
 		}},
 		{Holder: nfs.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
-			return nfs.Open(ctx, nfs.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+			return nfs.Open(ctx, holder.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 		{Holder: aio.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return aio.Open(ctx, aio.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Dir: o.scratchDir()})
@@ -82,10 +82,10 @@ func holderKinds() []holderKind {
 			return uring.Open(ctx, uring.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Dir: o.scratchDir()})
 		}},
 		{Holder: fuse.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
-			return fuse.Open(ctx, fuse.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+			return fuse.Open(ctx, holder.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 		{Holder: v9fs.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
-			return v9fs.Open(ctx, v9fs.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
+			return v9fs.Open(ctx, holder.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes})
 		}},
 		{Holder: v4l2.Facts(), open: func(ctx context.Context, o Options) (holder.Holder, error) {
 			return v4l2.Open(ctx, v4l2.Config{TargetBytes: o.FileBytes, StoreBytes: o.MessageBytes, Device: o.V4L2Device})

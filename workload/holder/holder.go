@@ -38,6 +38,12 @@ type Holder interface {
 	Close() error
 }
 
+// Config is what a holder is opened with that asks for nothing of its own.
+type Config struct {
+	TargetBytes int64 // that are to arrive
+	StoreBytes  int   // that an operation of the first write stores
+}
+
 // Adjuster is a holder of whose facts some depend on this kernel. It knows them once it is open.
 type Adjuster interface{ Adjust(*scenario.Facts) }
 

@@ -16,12 +16,6 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// Config is what the holder fuse is opened with.
-type Config struct {
-	TargetBytes int64 // that are to arrive
-	StoreBytes  int   // that an operation of the first write stores
-}
-
 // Facts is what is known of the holder fuse.
 func Facts() scenario.Holder {
 	return scenario.Holder{
@@ -34,7 +28,7 @@ func Facts() scenario.Holder {
 type reader struct{ holder.ByLateReads }
 
 // Open serves a file and mounts it.
-func Open(ctx context.Context, c Config) (holder.Holder, error) {
+func Open(ctx context.Context, c holder.Config) (holder.Holder, error) {
 	if c.TargetBytes > holder.MaxCalls*fused.ReadBytes {
 		return nil, fault.Usagef("--file-size %d: the holder fuse blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, holder.MaxCalls*fused.ReadBytes>>20)
 	}

@@ -20,12 +20,6 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// Config is what the holder nfs is opened with.
-type Config struct {
-	TargetBytes int64 // that are to arrive
-	StoreBytes  int   // that an operation of the first write stores
-}
-
 // Facts is what is known of the holder nfs.
 func Facts() scenario.Holder {
 	return scenario.Holder{
@@ -38,14 +32,14 @@ func Facts() scenario.Holder {
 // reader keeps pages pinned with direct reads into them.
 type reader struct {
 	holder.ByCalls
-	config  Config
+	config  holder.Config
 	modules *module.Loaded
 	server  *nfsd.Server
 	mounted *nfsd.Mounted
 }
 
 // Open loads the modules, serves a file and mounts it.
-func Open(ctx context.Context, c Config) (_ holder.Holder, err error) {
+func Open(ctx context.Context, c holder.Config) (_ holder.Holder, err error) {
 	if c.TargetBytes > holder.MaxCalls*holder.ReadBytes {
 		return nil, fault.Usagef("--file-size %d: the holder nfs blocks a thread for each MiB; give at most %d MiB", c.TargetBytes, holder.MaxCalls*holder.ReadBytes>>20)
 	}

@@ -14,9 +14,9 @@ import (
 // pinsPages says whether a direct read from a server pins the pages that it is to bring bytes into, or its answer is
 // copied to where the mapping has others by then. It takes the page from under a read that waits: what comes
 // into a page that was pinned is nowhere in the memory afterwards.
-func pinsPages(ctx context.Context, serve func(context.Context, Config) (holder.Holder, error)) (pins bool, err error) {
+func pinsPages(ctx context.Context, serve func(context.Context, holder.Config) (holder.Holder, error)) (pins bool, err error) {
 	page := os.Getpagesize()
-	h, err := serve(ctx, Config{TargetBytes: int64(page)})
+	h, err := serve(ctx, holder.Config{TargetBytes: int64(page)})
 	if err != nil {
 		return false, err
 	}

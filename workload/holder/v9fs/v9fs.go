@@ -22,12 +22,6 @@ import (
 	"umemstress/workload/scenario"
 )
 
-// Config is what the holder 9p is opened with.
-type Config struct {
-	TargetBytes int64 // that are to arrive
-	StoreBytes  int   // that an operation of the first write stores
-}
-
 // Facts is what is known of the holder 9p, where it reads through netfs.
 func Facts() scenario.Holder {
 	return scenario.Holder{
@@ -40,7 +34,7 @@ func Facts() scenario.Holder {
 type reader struct{ holder.ByLateReads }
 
 // Open serves a file and mounts it, where the kernel pins for what it reads from there.
-func Open(ctx context.Context, c Config) (holder.Holder, error) {
+func Open(ctx context.Context, c holder.Config) (holder.Holder, error) {
 	pins, err := pinsPages(ctx, ownServer)
 	switch {
 	case err != nil:
@@ -64,7 +58,7 @@ func Open(ctx context.Context, c Config) (holder.Holder, error) {
 }
 
 // ownServer reads from a server of the run's own.
-func ownServer(ctx context.Context, c Config) (holder.Holder, error) {
+func ownServer(ctx context.Context, c holder.Config) (holder.Holder, error) {
 	server, err := p9d.Serve(ctx, c.TargetBytes)
 	if err != nil {
 		return nil, err
@@ -82,7 +76,7 @@ func (h *reader) Device() record.Device {
 // sharedReader reads from this machine's monitor.
 type sharedReader struct{ reader }
 
-func shared(ctx context.Context, c Config) (holder.Holder, error) {
+func shared(ctx context.Context, c holder.Config) (holder.Holder, error) {
 	server, err := lateshare.Serve(ctx, c.TargetBytes)
 	if err != nil {
 		return nil, err

@@ -31,14 +31,8 @@ func pagesACall() int { return 2 * os.Getpagesize() / 8 }
 // begins at a page of a gate, so the pages stay pinned until that is let in.
 type writer struct {
 	holder.ByCalls
-	config Config
+	config holder.Config
 	gate   *userfault.Gate
-}
-
-// Config is what the holder vmwritev is opened with.
-type Config struct {
-	TargetBytes int64 // that are to arrive
-	StoreBytes  int   // that an operation of the first write stores
 }
 
 // Facts is what is known of the holder vmwritev.
@@ -50,7 +44,7 @@ func Facts() scenario.Holder {
 }
 
 // Open makes the gate.
-func Open(c Config) (holder.Holder, error) {
+func Open(c holder.Config) (holder.Holder, error) {
 	piece := int64(pagesACall() * os.Getpagesize())
 	calls := (c.TargetBytes + piece - 1) / piece
 	if calls > holder.MaxCalls {

@@ -13,7 +13,7 @@ import (
 
 // More than a thread a call allows is refused.
 func TestVMWritevBound(t *testing.T) {
-	_, err := Open(Config{TargetBytes: 16<<30 + 4096})
+	_, err := Open(holder.Config{TargetBytes: 16<<30 + 4096})
 	worktest.WantUsage(t, err, "give at most 16384 MiB")
 }
 
