@@ -68,10 +68,10 @@ func Shows() []Shown {
 		{Scenario: "nfs/xfs/none/none", Kernel: "6.12", Verdict: record.DataLost, version: v612, leftClean: scenario.LeftCleanLarge},
 		{Scenario: "nfs/xfs/none/none", Kernel: "sid", Verdict: record.DataLost, version: v72, leftClean: scenario.LeftCleanLarge},
 		{Scenario: "nfs/ext4/none/none/large", Kernel: "sid", Verdict: record.DataLost, version: v72, leftClean: scenario.LeftCleanLarge},
-		{Scenario: "9p/ext4/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
-		{Scenario: "9p/ext4/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/ext4/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
-		{Scenario: "9p/xfs/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
-		{Scenario: "9p/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, flags: "--scenario 9p/xfs/none/none --file-size 4M --anon-size 4M", leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/ext4/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/ext4/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/xfs/none/none", Kernel: "5.10", Verdict: record.DataLost, version: v510, leftClean: scenario.LeftCleanAll},
+		{Scenario: "9p/xfs/none/none", Kernel: "6.1", Verdict: record.DataLost, version: v61, leftClean: scenario.LeftCleanAll},
 
 		{Scenario: "dio/btrfs/none/none", Kernel: "6.12", Verdict: record.Exposed, version: v612},
 	}
