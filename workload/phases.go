@@ -84,11 +84,12 @@ func (r *run) openActors(ctx context.Context) (err error) {
 func (r *run) openHolder(ctx context.Context, holds holderKind) (err error) {
 	r.holder, err = holds.open(ctx, r.options)
 	most, tooMuch := fault.Most(err)
-	if !tooMuch || !r.options.FitFile {
+	mib := most >> 20 // pages of any size divide that
+	if !tooMuch || mib == 0 || !r.options.FitFile {
 		return err
 	}
-	r.options.log().Infof("the holder %s takes at most %d MiB here: without --file-size, the file's region has as many, in place of %d MiB", holds.Name, most>>20, r.options.FileBytes>>20)
-	r.options.FileBytes = most
+	r.options.log().Infof("the holder %s takes at most %d MiB here: without --file-size, the file's region has as many, in place of %d MiB", holds.Name, mib, r.options.FileBytes>>20)
+	r.options.FileBytes = mib << 20
 	r.holder, err = holds.open(ctx, r.options)
 	return err
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +125,27 @@ func TestV4L2Given(t *testing.T) {
 	removeV4L2()
 	load(t, "n_devs=1", "node_types=0x1", "allocators=1")
 	wrong(exit.HostLacks, "rmmod vivid")
+}
+
+// A device with small pictures is taken for as much as they cover where nobody says how much.
+func TestV4L2Fits(t *testing.T) {
+	load(t, "n_devs=1", "node_types=0x1", "allocators=0", "num_inputs=1", "input_types=0x1", "ccs_cap_mode=0") // a television set's
+	stdout, stderr, code := outcome(t, "run", "--holder", "v4l2", "--v4l2-dev", "/dev/video0", "--observe", "off", "--format", "json", "-o", filepath.Join(t.TempDir(), "evidence"))
+	var r record.Record
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v, exit code %d in %q; %s", err, code, stdout, stderr)
+	}
+	bytes := r.Regions[0].Bytes
+	if want := record.Verdict(*expectVerdict); r.Verdict != want || bytes == 0 || bytes >= 64<<20 || r.File.Bytes != int64(bytes) {
+		t.Errorf("%s (%s), want %s; %d bytes of a file of %d", r.Verdict, r.Reason, want, bytes, r.File.Bytes)
+	}
+	if want := fmt.Sprintf("the holder v4l2 takes at most %d MiB here: without --file-size, the file's region has as many, in place of 64 MiB", bytes>>20); !strings.Contains(stderr, want) {
+		t.Errorf("no %q: %s", want, stderr)
+	}
+	stdout, stderr, code = outcome(t, "run", "--holder", "v4l2", "--v4l2-dev", "/dev/video0", "--observe", "off", "--file-size", "64M", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if code != exit.Usage || !strings.Contains(stderr, "30 of its largest pictures cover") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
 }
 
 // A module that somebody else has come to use stays, and the run says so.

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"umemstress/workload/internal/fault"
 )
 
 // A piece is a buffer over a part of the target.
@@ -53,7 +55,8 @@ func (d *device) setUp(target int64) error {
 	}
 	chosen, covers := choose(pictures, target)
 	if !covers {
-		return d.wrongf("%d of its largest pictures cover %d bytes; give at most --file-size %[2]d, or another device", maxPieces, maxPieces*wholeBytes(chosen))
+		most := maxPieces * wholeBytes(chosen)
+		return fault.TooMuch(most, d.wrongf("%d of its largest pictures cover %d bytes; give at most --file-size %[2]d, or another device", maxPieces, most))
 	}
 	set := format{Type: bufTypeVideoCapture, Picture: chosen}
 	if err := call(d.file, ioctlSetFormat, &set); err != nil {

@@ -44,8 +44,8 @@ func Open(ctx context.Context, c holder.Config) (holder.Holder, error) {
 	case !late.There("/sys"):
 		return nil, fault.Lacksf("a direct read from 9p pins no page in this kernel but over virtio, and this machine has no share of its monitor's that is tagged %s: boot Linux 6.8 or newer, use umemstress lab run where it is root and has /dev/fuse, share what umemstress late-reads serves, or take --holder fuse", late.Tag)
 	case c.TargetBytes > lateshare.MaxReads*lateshare.ReadBytes:
-		const most = lateshare.MaxReads * lateshare.ReadBytes >> 20 // MiB
-		return nil, fault.TooMuch(most<<20, fault.Usagef("--file-size %d: over virtio the holder 9p blocks a thread of the virtual machine's monitor for each %d KiB; give at most %d MiB", c.TargetBytes, lateshare.ReadBytes>>10, most))
+		const most = lateshare.MaxReads * lateshare.ReadBytes
+		return nil, fault.TooMuch(most, fault.Usagef("--file-size %d: over virtio the holder 9p blocks a thread of the virtual machine's monitor for each %d KiB; give at most %d MiB", c.TargetBytes, lateshare.ReadBytes>>10, most>>20))
 	}
 	pins, err = pinsPages(ctx, shared)
 	if err == nil && !pins {
