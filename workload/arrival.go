@@ -66,6 +66,7 @@ func (r *run) lookAtArrived(ctx context.Context, generation uint64) error {
 		channel.FirstCorrupt = &seen.First
 	}
 	channel.CorruptBytes += seen.Bytes
+	channel.DisplacedPages += seen.Displaced
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,17 @@ type Arrived struct {
 	Corrupt []uint64 // pages that have other bytes than were sent
 	Bytes   uint64   // of these: how many differ
 	First   int64    // where in the region the first of them is
+
+	Displaced uint64 // of the corrupt pages: those that begin with bytes that belong further on in them
+}
+
+// headBytes are those by which the beginning of a page is known for a part of it: fewer than any packet has.
+const headBytes = 64
+
+// displaced says of a page that is not what was sent whether it begins with what belongs further on in it, in one place and no other.
+func displaced(got, want []byte) bool {
+	head := got[:headBytes]
+	return bytes.Index(want, head) > 0 && bytes.Count(want, head) == 1
 }
 
 // Looker looks at a region while somebody holds its pages, and leaves everything as it is. What
@@ -183,5 +195,8 @@ func (l *Looker) compare(got []byte, page int) {
 		}
 		seen.Corrupt = append(seen.Corrupt, uint64(page))
 		seen.Bytes += uint64(differ)
+		if displaced(got[:size], l.want) {
+			seen.Displaced++
+		}
 	}
 }

@@ -92,3 +92,33 @@ func TestCompareBlank(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A page whose packets all came to its beginning is told from one that has anything else there.
+func TestDisplaced(t *testing.T) {
+	p := Payload{seed: 7, PageSize: 4096, period: 250}
+	want, before := make([]byte, 4096), make([]byte, 4096)
+	p.fill(want, 2, 3)
+	p.fill(before, 1, 3)
+	got := func(pieces ...[]byte) []byte {
+		return append(bytes.Clone(bytes.Join(pieces, nil)), make([]byte, 4096)...)[:4096]
+	}
+	for what, of := range map[string]struct {
+		got  []byte
+		want bool
+	}{
+		"the last quarter":            {got(want[3072:], before[1024:]), true},
+		"what begins at an odd place": {got(want[1001:]), true},
+		"as it was sent":              {want, false},
+		"wrong further on alone":      {got(want[:1024], want[:1024]), false},
+		"what was there before":       {before, false},
+		"nothing":                     {got(), false},
+	} {
+		if is := displaced(of.got, want); is != of.want {
+			t.Errorf("%s: %v", what, is)
+		}
+	}
+	zeroes := got(want[:1024]) // of somebody's own bytes, that may be in many places
+	if displaced(got(), zeroes) {
+		t.Error("zeroes are taken for others that lie further on")
+	}
+}

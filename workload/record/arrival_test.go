@@ -49,4 +49,9 @@ func TestJudgeCorrupt(t *testing.T) {
 	if v, why := Judge(r); v != Inconclusive || !strings.Contains(why, "cannot be believed") {
 		t.Errorf("more than there are: %s (%s)", v, why)
 	}
+	r.Channels.Arrival = corrupt
+	r.Channels.Arrival.DisplacedPages = 17
+	if v, why := Judge(r); v != Inconclusive || !strings.Contains(why, "17 pages are found to begin with bytes that belong further on in them, and yet there are 16") {
+		t.Errorf("more than were looked at: %s (%s)", v, why)
+	}
 }

@@ -173,6 +173,8 @@ type ArrivalChannel struct {
 	CorruptPages uint64 `json:"corrupt_pages,omitempty"` // once for each write phase
 	CorruptBytes uint64 `json:"corrupt_bytes,omitempty"`
 	FirstCorrupt *int64 `json:"first_corrupt_offset,omitempty"` // of the byte that was found first, in the region
+
+	DisplacedPages uint64 `json:"displaced_pages,omitempty"` // corrupt pages that begin with bytes that belong further on in them, in all looks
 }
 
 // DiskChannel compares the bytes on disk with the bytes that the holder wrote.

@@ -143,6 +143,7 @@ func tooMany(r *Record) string {
 		{c.Cache.State, "checked in the page cache", c.Cache.CheckedPages, pages, "of the region"},
 		{c.Cache.State, "stale in the page cache", c.Cache.StalePages, c.Cache.CheckedPages, "that were checked"},
 		{c.Arrival.State, "corrupt as they arrived", c.Arrival.CorruptPages, min(2*pages, c.Arrival.CheckedPages), "that were looked at then"},
+		{c.Arrival.State, "found to begin with bytes that belong further on in them", c.Arrival.DisplacedPages, c.Arrival.CheckedPages, "that were looked at then"},
 		{c.Clone.State, "checked in the clone", c.Clone.CheckedPages, pages, "of the region"},
 		{c.Clone.State, "changed in the clone", c.Clone.ChangedPages, c.Clone.CheckedPages, "that were checked"},
 	} {
