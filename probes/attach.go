@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"umemstress/probes/lockdown"
 )
 
 // maxActive is how many tasks may be in a release at once before a kretprobe
@@ -354,7 +356,7 @@ var (
 
 // reason puts an error in a reader's words.
 func reason(method Method, err error) string {
-	return reasonFor(os.Geteuid(), lockedDown(os.DirFS("/sys")), method, err)
+	return reasonFor(os.Geteuid(), lockdown.Confidential(os.DirFS("/sys")), method, err)
 }
 
 func reasonFor(uid int, locked bool, method Method, err error) string {

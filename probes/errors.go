@@ -9,6 +9,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"umemstress/probes/lockdown"
 )
 
 // A LacksError says what the host lacks for the probes, and how to get it.
@@ -46,18 +48,9 @@ func (e optionError) Usage() bool { return true }
 const (
 	remedyPrivilege = "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE, before Linux 5.8 CAP_SYS_ADMIN"
 	remedyEvenRoot  = "root is refused where kernel lockdown is on, or in a container without CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
-	remedyLockdown  = "boot it with lockdown=integrity, which is what Secure Boot sets and keeps no probe out, or without lockdown: a running kernel is not let out of it"
 	remedyBTF       = "it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distribution kernels since about 5.10 are; or 'umemstress observe --btf FILE', with the types of this very kernel from a file"
 	remedyBPF       = "it takes Linux 5.8 or newer with CONFIG_BPF_SYSCALL=y and CONFIG_BPF_JIT=y"
 )
-
-// lockedDown tells whether the kernel keeps what is in its memory from everybody (lockdown=confidentiality,
-// Linux 5.4): its programs lose the helpers that read that, and are refused as faulty. Where securityfs is
-// not mounted, nobody knows.
-func lockedDown(sysfs fs.FS) bool {
-	level, err := fs.ReadFile(sysfs, "kernel/security/lockdown")
-	return err == nil && strings.Contains(string(level), "[confidentiality]")
-}
 
 func privilegeRemedy() string {
 	if os.Geteuid() == 0 {
@@ -84,8 +77,8 @@ func missing(h hook, a Attachment, all []Attachment, sysfs fs.FS) error {
 		What:        fmt.Sprintf("cannot watch for %q, so %s", h.purpose, h.without),
 		Attachments: all,
 	}
-	if lockedDown(sysfs) {
-		e.What, e.Remedy = reasonLockdown, remedyLockdown
+	if lockdown.Confidential(sysfs) {
+		e.What, e.Remedy = reasonLockdown, lockdown.Remedy
 		return e
 	}
 	absent := false

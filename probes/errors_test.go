@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"umemstress/probes/lockdown"
 )
 
 func TestLacks(t *testing.T) {
@@ -110,24 +112,14 @@ func TestReason(t *testing.T) {
 }
 
 // A kernel in lockdown for confidentiality is named, with the way out, whatever it says itself: what its
-// programs may no longer call it does not know. Lockdown for integrity is none of ours.
+// programs may no longer call it does not know.
 func TestLockdown(t *testing.T) {
-	at := func(level string) fs.FS {
-		return fstest.MapFS{"kernel/security/lockdown": {Data: []byte(level + "\n")}, "module/ext4/refcnt": {}}
-	}
-	for level, want := range map[string]bool{"none integrity [confidentiality]": true, "none [integrity] confidentiality": false, "[none] integrity confidentiality": false} {
-		if got := lockedDown(at(level)); got != want {
-			t.Errorf("%s: %v", level, got)
-		}
-	}
-	if lockedDown(fstest.MapFS{}) {
-		t.Error("locked down, though nothing says so")
-	}
+	locked := fstest.MapFS{"kernel/security/lockdown": {Data: []byte("none integrity [confidentiality]\n")}, "module/ext4/refcnt": {}}
 	h := hook{purpose: "page dirtied in ext4", module: "ext4", without: "nothing is seen"}
 	a := Attachment{Denied: []Denial{{"ext4_set_page_dirty", Kprobe, "invalid argument: unknown func bpf_probe_read_kernel#113"}}}
-	err := missing(h, a, []Attachment{a}, at("none integrity [confidentiality]"))
+	err := missing(h, a, []Attachment{a}, locked)
 	var l *LacksError
-	if !errors.As(err, &l) || !l.HostLacks() || len(l.Attachments) != 1 || err.Error() != "probes: "+reasonLockdown+" ("+remedyLockdown+")" {
+	if !errors.As(err, &l) || !l.HostLacks() || len(l.Attachments) != 1 || err.Error() != "probes: "+reasonLockdown+" ("+lockdown.Remedy+")" {
 		t.Errorf("%v", err)
 	}
 	unknown := &ebpf.VerifierError{Cause: unix.EINVAL}

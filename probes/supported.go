@@ -9,6 +9,8 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"umemstress/probes/lockdown"
 )
 
 // A Feature is something that the probes can use of the kernel.
@@ -37,7 +39,7 @@ func Supported() []Feature {
 			f.Reason = reason(Method(name), err)
 			f.Denied = f.Reason == reasonNoPrivilege || f.Reason == reasonEvenRoot
 			if f.Reason == reasonLockdown {
-				f.Remedy = remedyLockdown
+				f.Remedy = lockdown.Remedy
 			}
 		}
 		list = append(list, f)
@@ -84,7 +86,7 @@ func tryKprobe() error {
 
 // tryKprobeMulti is content with a program that reads nothing, which a kernel in lockdown runs.
 func tryKprobeMulti() error {
-	if lockedDown(os.DirFS("/sys")) {
+	if lockdown.Confidential(os.DirFS("/sys")) {
 		return unix.EPERM
 	}
 	return features.HaveBPFLinkKprobeMulti()

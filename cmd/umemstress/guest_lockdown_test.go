@@ -15,6 +15,7 @@ import (
 
 	"umemstress/cmd/umemstress/internal/check"
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/lockdown"
 	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
@@ -112,7 +113,7 @@ func raiseLockdown(t *testing.T) {
 func runLockedDown(t *testing.T) {
 	t.Helper()
 	_, stderr, code := outcome(t, small("-o", filepath.Join(t.TempDir(), "evidence"))...)
-	if *expectVerdict == string(record.DataLost) && (code != exit.HostLacks || !strings.Contains(stderr, "/proc/kcore: operation not permitted); give --allow-crash")) {
+	if *expectVerdict == string(record.DataLost) && (code != exit.HostLacks || !strings.Contains(stderr, "page without buffers could not be read (the kernel is locked down for confidentiality, and lets nobody read /proc/kcore: "+lockdown.Remedy+"); give --allow-crash")) {
 		t.Errorf("run: exit code %d: %s", code, stderr)
 	}
 	stdout, stderr, code := outcome(t, small("--format", "json", "--allow-crash", "-o", filepath.Join(t.TempDir(), "evidence"))...)

@@ -124,6 +124,7 @@ var layers = []string{
 	"workload/internal/worktest",
 	"probes/mapped",
 	"probes/privileges",
+	"probes/lockdown",
 	"probes/event",
 	"probes/kmsg/devkmsg",
 	"probes/kmsg",

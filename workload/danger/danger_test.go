@@ -2,8 +2,13 @@ package danger
 
 import (
 	"errors"
+	"io"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"golang.org/x/sys/unix"
 
 	"umemstress/workload/scenario"
 )
@@ -41,6 +46,21 @@ func TestDangers(t *testing.T) {
 	}
 	if absent := (Danger{}); absent.Real() {
 		t.Error("what is not there is real")
+	}
+}
+
+// That a kernel's memory cannot be read is put down to lockdown where it is that, and to nothing else.
+func TestDenied(t *testing.T) {
+	locked := fstest.MapFS{"kernel/security/lockdown": {Data: []byte("none integrity [confidentiality]\n")}}
+	eperm := &fs.PathError{Op: "open", Path: "/proc/kcore", Err: unix.EPERM}
+	if got := denied(eperm, locked); !strings.Contains(got.Error(), "locked down for confidentiality") || !strings.Contains(got.Error(), "lockdown=integrity") {
+		t.Errorf("locked down: %v", got)
+	}
+	if got := denied(eperm, fstest.MapFS{}); !errors.Is(got, eperm) || errors.Is(got, errLockedDown) {
+		t.Errorf("not permitted: %v", got)
+	}
+	if got := denied(io.ErrUnexpectedEOF, locked); !errors.Is(got, io.ErrUnexpectedEOF) {
+		t.Errorf("of another reason: %v", got)
 	}
 }
 

@@ -6,9 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"umemstress/probes/lockdown"
 )
 
 // survivalMessage is printed by ext4 where it drops a dirty page that has no
@@ -27,9 +32,19 @@ func ext4Survives() (bool, error) {
 	}
 	text, err := readKernel(start, length)
 	if err != nil {
-		return false, err
+		return false, denied(err, os.DirFS("/sys"))
 	}
 	return bytes.Contains(text, []byte(survivalMessage)), nil
+}
+
+var errLockedDown = errors.New("the kernel is locked down for confidentiality, and lets nobody read /proc/kcore: " + lockdown.Remedy)
+
+// denied names the lockdown of a kernel that does not let its memory be read, whoever asks.
+func denied(err error, sysfs fs.FS) error {
+	if errors.Is(err, unix.EPERM) && lockdown.Confidential(sysfs) {
+		return errLockedDown
+	}
+	return err
 }
 
 // ext4Strings returns where ext4's string constants lie: in the module's section
