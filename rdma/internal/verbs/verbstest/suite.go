@@ -26,7 +26,7 @@ type Target struct {
 	// the region's bounds alone.
 	Windowless, LooseWindows bool
 	// FragileWindows says that the device's kernel does not survive that a key is taken from a window that is not bound: rdma_rxe of 6.1, 6.12
-	// and 7.2 follows a null pointer then (rxe_invalidate_mw).
+	// and 7.2 follows a null pointer then (rxe_invalidate_mw; docs/findings/rxe-window.md).
 	FragileWindows bool
 	// Fixed says that the device re-registers no region, and FixedMemory that it does so for another access alone: rdma_rxe of 6.12.
 	Fixed, FixedMemory bool
