@@ -3,6 +3,7 @@
 package workload
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
@@ -103,9 +104,16 @@ func TestLookAtArrived(t *testing.T) {
 			if got := r.look(t, 1); got.State != record.StateOK || got.CheckedPages != pages || got.UnseenPages+got.CorruptBytes != 0 || got.Looks != 1 {
 				t.Errorf("mapped and right: %+v", got)
 			}
-			if got := r.look(t, 2); got.CorruptPages != pages {
+			if got := r.look(t, 2); got.CorruptPages != pages || got.DisplacedPages != 0 {
 				t.Errorf("mapped, and what came before: %+v", got)
 			}
+			page := r.region.Bytes[9*size:][:size]
+			sent := bytes.Clone(page)
+			copy(page, sent[size/4:size/2])
+			if got := r.look(t, 1); got.CorruptPages != 1 || got.DisplacedPages != 1 {
+				t.Errorf("a page that begins with what belongs further on: %+v", got)
+			}
+			copy(page, sent)
 			r.region.Bytes[7*size+3] ^= 0xff
 			r.region.Bytes[7*size+9] ^= 1
 			r.region.Bytes[pages*size-1] ^= 1
