@@ -121,8 +121,8 @@ func (w *Window) hold(qp *QP) error {
 }
 
 // Invalidate has the device take the key of a window of type 2 that was bound through this queue pair, and complete that as a request of
-// that ID. One that is bound through another fails, as a request does. Of one that is not bound at all it is not asked for, as far as
-// is known here: rdma_rxe of 6.1, 6.12 and 7.2 follows a null pointer then (rxe_invalidate_mw).
+// that ID. One that is bound through another fails, as a request does, but on rdma_rxe, which takes any key. Of one that is not bound at
+// all it is not asked for, as far as is known here: rdma_rxe of 6.1, 6.12 and 7.2 follows a null pointer then (rxe_invalidate_mw; docs/findings/rxe-window.md).
 func (qp *QP) Invalidate(id uint64, w *Window) error {
 	qp.mu.Lock()
 	defer qp.mu.Unlock()
