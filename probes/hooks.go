@@ -28,6 +28,8 @@ type hook struct {
 	// here tells whether this machine can come to what the hook is for, as it is when a session begins; nil: it can.
 	// Where it cannot, an optional hook is left out, and not waited for.
 	here func() bool
+	// later has the kernel attach an optional hook when it loads the module.
+	later bool
 	// loses says where calls are counted that its programs missed; nil: as releases.
 	loses func(*event.Lost) *uint64
 }
@@ -333,9 +335,22 @@ func HoldersHere() []string {
 // applies says whether this machine can come to what the hook is for.
 func (h *hook) applies() bool { return h.here == nil || h.here() }
 
-// present leaves out the optional hooks for what this machine cannot come to now.
+// present leaves out the optional hooks for what this machine cannot come to now, and does not wait for.
 func present(hooks []hook) []hook {
-	return slices.DeleteFunc(hooks, func(h hook) bool { return h.optional && !h.applies() })
+	return slices.DeleteFunc(hooks, func(h hook) bool { return h.optional && !h.later && !h.applies() })
+}
+
+// expected waits for what this machine comes to once a module is loaded that is not, and does without what it
+// cannot come to all the same.
+func expected(hooks []hook) []hook {
+	for i := range hooks {
+		h := &hooks[i]
+		if !h.applies() {
+			h.optional = true
+			h.later = h.module != "" && findModule(h.module) == module{}
+		}
+	}
+	return hooks
 }
 
 // loaded is of what is in a module that few machines have, and that those load when they start.

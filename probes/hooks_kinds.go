@@ -45,14 +45,14 @@ func stockSubmitted() map[string]hook {
 			},
 		},
 		event.HolderNFS: {
-			purpose: "submission of a direct read to NFS", module: "nfs", optional: true, loses: losesPins,
+			purpose: "submission of a direct read to NFS", module: "nfs", optional: true, here: loaded("nfs"), loses: losesPins,
 			without: "the program is not known whose direct read from NFS a worker of the kernel completes",
 			sites: []site{
 				{symbol: "nfs_file_direct_read", kernels: "all", fentry: "nfs_reader_fentry", kprobe: "nfs_reader_kprobe"},
 			},
 		},
 		event.HolderFUSE: {
-			purpose: "submission of a direct read to FUSE", module: "fuse", optional: true, loses: losesPins,
+			purpose: "submission of a direct read to FUSE", module: "fuse", optional: true, here: loaded("fuse"), loses: losesPins,
 			without: "the program is not known whose direct read the server of a FUSE file system completes",
 			sites: []site{
 				{symbol: "fuse_simple_background", kernels: "5.4 and newer", fentry: "fuse_reader_fentry", kprobe: "fuse_reader_kprobe"},
@@ -66,14 +66,14 @@ func stockSubmitted() map[string]hook {
 func stockPinned() map[string]hook {
 	return map[string]hook{
 		event.HolderVMCI: {
-			purpose: "pin of a VMCI queue pair", module: "vmw_vmci", optional: true, loses: losesPins,
+			purpose: "pin of a VMCI queue pair", module: "vmw_vmci", optional: true, here: loaded("vmw_vmci"), loses: losesPins,
 			without: "no VMCI queue pair is seen to be pinned",
 			sites: []site{
 				{symbol: "qp_host_get_user_memory", kernels: "all, where not inlined", kprobe: "pair_enter_kprobe", kretprobe: "pair_leave_kprobe"},
 			},
 		},
 		event.HolderXDP: {
-			purpose: "registration of a umem of AF_XDP", optional: true, loses: losesPins,
+			purpose: "registration of a umem of AF_XDP", optional: true, here: knowsProtocol("XDP"), loses: losesPins,
 			without: "no umem of AF_XDP is seen to be pinned or refused, nor whose it is",
 			sites: []site{
 				{symbol: "xdp_umem_create", kernels: "5.17 and newer", takes: ofFindVMA, kprobe: "xdp_create_enter_kprobe", kretprobe: "xdp_create_leave_mapped_kprobe"},
@@ -81,7 +81,7 @@ func stockPinned() map[string]hook {
 			},
 		},
 		event.HolderV4L2: {
-			purpose: "pin of a V4L2 buffer", module: "videobuf2_memops", optional: true, loses: losesPins,
+			purpose: "pin of a V4L2 buffer", module: "videobuf2_memops", optional: true, here: loaded("videobuf2_memops"), loses: losesPins,
 			without: "no V4L2 buffer is seen to be pinned or refused",
 			sites: []site{
 				{

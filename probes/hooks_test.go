@@ -212,3 +212,49 @@ func decode(t *testing.T, in any) event.Event {
 	}
 	return e
 }
+
+// What a session expects: the hooks of a module that may yet be loaded wait for it, and what this kernel will never have is left out.
+func TestExpected(t *testing.T) {
+	no := func() bool { return false }
+	hooks := present(expected([]hook{
+		{purpose: "here", module: "no_such_module"},
+		{purpose: "later", module: "no_such_module", here: no},
+		{purpose: "later, too", module: "no_such_module", here: no, optional: true},
+		{purpose: "never", here: no},
+		{purpose: "never, though optional", here: no, optional: true},
+	}))
+	var got []string
+	for _, h := range hooks {
+		if h.purpose == "here" == (h.later || h.optional) {
+			t.Errorf("%s: %+v", h.purpose, h)
+		}
+		got = append(got, h.purpose)
+	}
+	if want := []string{"here", "later", "later, too"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A site with a function in another module cannot be attached with the hook's.
+func TestWithin(t *testing.T) {
+	if s := netfsSite("f", ""); !s.within("netfs") || !slices.Equal(s.functions(), []string{"f", "netfs_unbuffered_read_iter_locked"}) {
+		t.Errorf("%q", s.functions())
+	}
+	if s := v9fsSite(); s.within("netfs") {
+		t.Error("9pnet_virtio is not netfs")
+	}
+}
+
+// Every site that is tried when its module comes has a program of kprobes at each place, as nothing else can be put there.
+func TestLaterByKprobes(t *testing.T) {
+	for _, h := range everyHook() {
+		if h.here == nil || h.module == "" {
+			continue
+		}
+		for _, s := range everySite(h) {
+			if s.kprobe == "" {
+				t.Errorf("%s: no program for a kprobe on %s", h.purpose, s.symbol)
+			}
+		}
+	}
+}

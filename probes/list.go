@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -82,4 +83,28 @@ func (s *Session) Owns(file event.Inode, holder string, owner event.Owner) error
 		return fmt.Errorf("probes: name the owner of a file: %w", err)
 	}
 	return nil
+}
+
+// setUmemOffsets finds where struct ib_umem has what is read of regions that nobody saw
+// pinned. Kernels have no types of modules before 5.11; then it is where it has always been.
+func setUmemOffsets(values map[string]uint32, cache *btf.Cache) {
+	for _, module := range []string{"ib_core", "ib_uverbs"} {
+		types, err := cache.Module(module)
+		if err != nil {
+			continue
+		}
+		var umem *btf.Struct
+		if types.TypeByName("ib_umem", &umem) != nil {
+			continue
+		}
+		for _, m := range umem.Members {
+			switch m.Name {
+			case "length":
+				values[dirtyVarUmemLength] = m.Offset.Bytes()
+			case "address":
+				values[dirtyVarUmemAddress] = m.Offset.Bytes()
+			}
+		}
+		return
+	}
 }

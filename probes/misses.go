@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -13,7 +14,7 @@ import (
 
 // A placed program is attached, and kept open to be asked how often it did not run.
 type placed struct {
-	link link.Link
+	link io.Closer // a link.Link, or a *deferred.Probe
 	prog *ebpf.Program
 }
 
@@ -29,7 +30,11 @@ func (p placed) misses() (uint64, error) {
 		return 0, err
 	}
 	missed := stats.RecursionMisses // the program was not run when it was its turn
-	info, err := p.link.Info()
+	attached, is := p.link.(link.Link)
+	if !is {
+		return missed, nil
+	}
+	info, err := attached.Info()
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return missed, nil // a perf kprobe before 5.15, which is no link to the kernel
 	}
@@ -56,10 +61,22 @@ type watch struct {
 	module     module // the hook's, when it was tried
 	attachment Attachment
 	links      links
+	candidates []candidate // of a hook that is attached later: it has the links of one of them
+}
+
+func (w *watch) close() error {
+	if w.candidates == nil {
+		return w.links.close()
+	}
+	var errs []error
+	for _, c := range w.candidates {
+		errs = append(errs, c.links.close())
+	}
+	return errors.Join(errs...)
 }
 
 // keep takes a program and its link over.
-func (l *links) keep(prog *ebpf.Program, one link.Link, err error) error {
+func (l *links) keep(prog *ebpf.Program, one io.Closer, err error) error {
 	if err != nil {
 		return errors.Join(err, prog.Close())
 	}

@@ -43,6 +43,9 @@ type Options struct {
 	// Session.Acts, and tell of stripped and dropped pages only where something begins:
 	// reclaim and writeback come to them one by one, faster than anybody reads.
 	Acts bool
+	// Later is content with holders that this machine cannot come to now, as their modules are not loaded. The
+	// kernel attaches their hooks when it loads them, by kprobes: see package deferred. AttachLate tells that it has.
+	Later bool
 	// Await passes over everything until the first call of SetFilter.
 	Await bool
 	// Janitor starts a shell that runs the script when this process ends, however it
@@ -124,7 +127,11 @@ func attachBy(t table, opts Options) (*Session, error) {
 		opts: opts, table: t, spec: spec, coll: coll,
 		undo: &undo{group: eventGroup(), start: opts.Janitor}, closed: make(chan struct{}),
 	}
-	s.attach(s.attacher(cache, types), present(t.hooksFor(opts.Holders, opts.Kinds)))
+	hooks := t.hooksFor(opts.Holders, opts.Kinds)
+	if opts.Later {
+		hooks = expected(hooks)
+	}
+	s.attach(s.attacher(cache, types), present(hooks))
 	s.symbols.inherit()
 	err = s.complete(types, os.DirFS("/sys"), opts.AnyRelease)
 	if err == nil {
@@ -170,30 +177,6 @@ func configure(spec *ebpf.CollectionSpec, opts Options, cache *btf.Cache) error 
 	return nil
 }
 
-// setUmemOffsets finds where struct ib_umem has what is read of regions that nobody saw
-// pinned. Kernels have no types of modules before 5.11; then it is where it has always been.
-func setUmemOffsets(values map[string]uint32, cache *btf.Cache) {
-	for _, module := range []string{"ib_core", "ib_uverbs"} {
-		types, err := cache.Module(module)
-		if err != nil {
-			continue
-		}
-		var umem *btf.Struct
-		if types.TypeByName("ib_umem", &umem) != nil {
-			continue
-		}
-		for _, m := range umem.Members {
-			switch m.Name {
-			case "length":
-				values[dirtyVarUmemLength] = m.Offset.Bytes()
-			case "address":
-				values[dirtyVarUmemAddress] = m.Offset.Bytes()
-			}
-		}
-		return
-	}
-}
-
 // attacher attaches hooks of the session. What it reads of types is not kept with it.
 func (s *Session) attacher(cache *btf.Cache, types func() (*btf.Spec, error)) *attacher {
 	sysfs := os.DirFS("/sys")
@@ -216,7 +199,13 @@ func (s *Session) attach(a *attacher, hooks []hook) {
 		w := &s.watches[1+i]
 		w.hook = h
 		w.module = findModule(h.module)
-		wg.Go(func() { w.attachment, w.links = a.attach(h) })
+		wg.Go(func() {
+			if h.later {
+				w.attachment, w.candidates = a.later(h)
+			} else {
+				w.attachment, w.links = a.attach(h)
+			}
+		})
 	}
 	wg.Wait()
 }
@@ -242,7 +231,7 @@ func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS, anyRele
 			return missing(w.hook, w.attachment, s.Attachments(), sysfs)
 		}
 	}
-	if anyRelease && !released {
+	if anyRelease && !released && absent != nil {
 		return missing(absent.hook, absent.attachment, s.Attachments(), sysfs)
 	}
 	return nil
@@ -380,7 +369,7 @@ func (s *Session) Close() error {
 	errs := make([]error, len(s.watches))
 	var wg sync.WaitGroup
 	for i, w := range s.watches { // at once, as each waits for the kernel
-		wg.Go(func() { errs[i] = w.links.close() })
+		wg.Go(func() { errs[i] = w.close() })
 	}
 	wg.Wait()
 	errs = append(errs, s.undo.close(), s.stopMeasuring())

@@ -340,3 +340,25 @@ func parseSymbol(line []byte) (start uint64, kind byte, name []byte, ok bool) {
 	}
 	return start, line[digits+1], name, len(name) > 0
 }
+
+// functionsOf are the functions of a module that is loaded, by name. The kernel tells these to anybody.
+func functionsOf(module string) (map[string]bool, error) {
+	table, err := os.Open("/proc/kallsyms")
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
+	found := map[string]bool{}
+	of := []byte("\t[" + module + "]")
+	for lines := bufio.NewScanner(table); ; {
+		if !lines.Scan() {
+			return found, lines.Err()
+		}
+		if !bytes.HasSuffix(lines.Bytes(), of) {
+			continue
+		}
+		if _, _, name, ok := parseSymbol(lines.Bytes()); ok {
+			found[string(name)] = true
+		}
+	}
+}

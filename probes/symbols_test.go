@@ -179,3 +179,10 @@ func TestStackErrors(t *testing.T) {
 		}
 	}
 }
+
+// The functions of a module are told to anybody, by name.
+func TestFunctionsOf(t *testing.T) {
+	if found, err := functionsOf("no_such_module"); err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+}

@@ -3,6 +3,7 @@ package probes
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // undo is what removes this process's events from tracefs, should it be killed. It is
@@ -10,6 +11,8 @@ import (
 type undo struct {
 	group string                                                 // of the events
 	start func(script string, args ...string) (io.Closer, error) // nil: nobody does
+
+	events atomic.Uint64 // that package deferred was asked for
 
 	mu      sync.Mutex
 	janitor io.Closer

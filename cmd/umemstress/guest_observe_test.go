@@ -96,6 +96,21 @@ func (o *observation) await(t *testing.T, wanted func(observe.Line) bool) observ
 	}
 }
 
+// awaitNth returns the nth line that is wanted.
+func (o *observation) awaitNth(t *testing.T, n int, wanted func(observe.Line) bool) observe.Line {
+	t.Helper()
+	seen := 0 // of those that find has looked at
+	looked := map[time.Time]bool{}
+	return o.await(t, func(l observe.Line) bool {
+		if wanted(l) && !looked[l.Time] {
+			looked[l.Time] = true
+			seen++
+			return seen == n
+		}
+		return false
+	})
+}
+
 func (o *observation) told() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -125,6 +125,7 @@ var layers = []string{
 	"probes/mapped",
 	"probes/privileges",
 	"probes/lockdown",
+	"probes/deferred",
 	"probes/event",
 	"probes/kmsg/devkmsg",
 	"probes/kmsg",

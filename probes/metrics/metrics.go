@@ -87,6 +87,9 @@ func (e *Exporter) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, h := range hooks {
 		attached := 0.0
+		if h.Awaits != "" { // nothing goes unseen
+			continue
+		}
 		if h.Symbol != "" {
 			attached = 1
 		}

@@ -19,6 +19,7 @@ import (
 // exporter has the sums of an observation that saw a loss.
 func exporter() *Exporter {
 	e := New([]observe.Hook{
+		{Purpose: "pin of a V4L2 buffer", Awaits: "videobuf2_memops"},
 		{Purpose: "page dirtied", Symbol: "set_page_dirty", Method: "fentry"},
 		{Purpose: "buffers freed", Without: "no page is seen to be stripped"},
 	})

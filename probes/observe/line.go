@@ -87,6 +87,7 @@ type Hook struct {
 	Symbol  string `json:"symbol,omitempty"` // "": not attached
 	Method  string `json:"method,omitempty"`
 	Without string `json:"without,omitempty"` // what is not seen
+	Awaits  string `json:"awaits,omitempty"`  // a module that is not loaded: the kernel attaches the hook when it loads it
 }
 
 // holderWords are the words for holders: those of the scenarios of a run.

@@ -232,7 +232,7 @@ func TestRehooked(t *testing.T) {
 				source.without.Store(true) // as while it is tried which privileges are needed
 				time.Sleep(1500 * time.Millisecond)
 				source.without.Store(false)
-				return []Hook{{Purpose: "p", Symbol: "s", Method: "kprobe"}, {Purpose: "q", Without: "no page is seen"}}
+				return []Hook{{Purpose: "p", Symbol: "s", Method: "kprobe"}, {Purpose: "q", Without: "no page is seen"}, {Purpose: "r", Awaits: "siw"}, {Purpose: "s", Awaits: "siw"}}
 			}
 		}()
 		_, err := Run(ctx, Config{
@@ -248,7 +248,7 @@ func TestRehooked(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 	text := lines[1].Text()
-	if lines[1].Hooks[0].Symbol != "s" || !strings.Contains(text, "1 of 2 places are watched now\nnot seen: no page is seen\n") {
+	if lines[1].Hooks[0].Symbol != "s" || !strings.Contains(text, "1 of 2 places are watched now\nnot seen: no page is seen\nwatched from when they are loaded: siw\n") {
 		t.Errorf("%+v: %q", lines[1], text)
 	}
 }

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -134,22 +135,32 @@ func count(n uint64, what string) string {
 
 // hooksText says how much is watched.
 func (l Line) hooksText() string {
-	attached := 0
+	attached, awaiting := 0, 0
 	for _, h := range l.Hooks {
-		if h.Symbol != "" {
+		switch {
+		case h.Symbol != "":
 			attached++
+		case h.Awaits != "":
+			awaiting++
 		}
 	}
-	return fmt.Sprintf("modules came or went: %d of %s are watched now", attached, count(uint64(len(l.Hooks)), "place"))
+	return fmt.Sprintf("modules came or went: %d of %s are watched now", attached, count(uint64(len(l.Hooks)-awaiting), "place"))
 }
 
-// startedText says what is not seen, of what could be.
+// startedText says what is not seen, of what could be, and what will be.
 func (l Line) startedText() string {
 	var b strings.Builder
+	var awaited []string
 	for _, h := range l.Hooks {
 		if h.Without != "" {
 			fmt.Fprintf(&b, "not seen: %s\n", h.Without)
 		}
+		if h.Awaits != "" && !slices.Contains(awaited, h.Awaits) {
+			awaited = append(awaited, h.Awaits)
+		}
+	}
+	if len(awaited) > 0 {
+		fmt.Fprintf(&b, "watched from when they are loaded: %s\n", strings.Join(awaited, ", "))
 	}
 	b.WriteString(pinnersText(l.PinnedBefore))
 	return b.String()

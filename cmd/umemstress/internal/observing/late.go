@@ -56,7 +56,7 @@ func (f *flags) attachLate(ctx context.Context, session *probes.Session, shown *
 func attachedNow(session *probes.Session) []observe.Hook {
 	attachments := session.Attachments()
 	for _, a := range attachments {
-		if !a.Attached() {
+		if !a.Attached() && a.Awaits == "" {
 			logrus.Debugf("not attached: %s: %v", a.Purpose, a.Denied)
 		}
 	}

@@ -241,7 +241,7 @@ func (f *flags) observe(ctx context.Context, seen witness, to told, beside func(
 
 func (f *flags) attach() (*probes.Session, error) {
 	return probes.Attach(probes.Options{
-		Holders: probes.HoldersHere(), Kinds: probes.Kinds(), AnyRelease: true,
+		Holders: probes.Holders(), Later: true, Kinds: probes.Kinds(), AnyRelease: true,
 		Events: ringBytes, Janitor: f.host.Janitor, BTF: f.btf,
 	})
 }
@@ -321,7 +321,7 @@ func (f *flags) status(hit observe.Hit) error {
 func hooksOf(attachments []probes.Attachment) []observe.Hook {
 	var hooks []observe.Hook
 	for _, a := range attachments {
-		hooks = append(hooks, observe.Hook{Purpose: a.Purpose, Symbol: a.Symbol, Method: string(a.Method), Without: a.Without})
+		hooks = append(hooks, observe.Hook{Purpose: a.Purpose, Symbol: a.Symbol, Method: string(a.Method), Without: a.Without, Awaits: a.Awaits})
 	}
 	return hooks
 }
@@ -335,6 +335,8 @@ func printAttachments(w io.Writer, format string, attachments []probes.Attachmen
 		place := "not attached"
 		if a.Attached() {
 			place = fmt.Sprintf("%s on %s", a.Method, a.Symbol)
+		} else if a.Awaits != "" {
+			place = "by the kernel, when it loads " + a.Awaits
 		}
 		if _, err := fmt.Fprintf(w, "%-55s %s\n", a.Purpose, place); err != nil {
 			return written(err)
