@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"umemstress/probes/event"
+	"umemstress/probes/naming"
 )
 
 // Options for Attach. The zero value is the usual.
@@ -133,6 +134,9 @@ func attachBy(t table, opts Options) (*Session, error) {
 	}
 	s.attach(s.attacher(cache, types), present(hooks))
 	s.symbols.inherit()
+	if !opts.NoStacks {
+		s.symbols.namer, _ = naming.Open(cache, stackDepth) // or the table does
+	}
 	err = s.complete(types, os.DirFS("/sys"), opts.AnyRelease)
 	if err == nil {
 		s.reader, err = ringbuf.NewReader(coll.Maps[dirtyMapEvents])
@@ -323,7 +327,8 @@ func (s *Session) answer() {
 	}
 }
 
-// ReadSymbols reads /proc/kallsyms, which takes its time, so that Symbolise does not.
+// ReadSymbols sees to it that Symbolise need not read /proc/kallsyms, which takes its time: it reads that now, where the
+// kernel does not name addresses itself.
 func (s *Session) ReadSymbols() error {
 	if err := s.symbols.read(); err != nil {
 		return fmt.Errorf("probes: name the functions of a stack: %w", err)
@@ -331,7 +336,16 @@ func (s *Session) ReadSymbols() error {
 	return nil
 }
 
-// Symbolise fills in the event's kernel stack. The first call reads
+// SymbolsRefused is why the kernel does not name addresses itself, so that it takes CAP_SYSLOG to do so; nil: it does.
+func (s *Session) SymbolsRefused() error {
+	if s.symbols.namer == nil {
+		return errNoNamer
+	}
+	_, err := s.symbols.namer.Names([]uint64{0})
+	return err
+}
+
+// Symbolise fills in the event's kernel stack. Where the kernel does not name it, the first call reads
 // /proc/kallsyms, unless ReadSymbols has.
 func (s *Session) Symbolise(e *event.Event) error {
 	if e.StackID < 0 {
@@ -372,7 +386,7 @@ func (s *Session) Close() error {
 		wg.Go(func() { errs[i] = w.close() })
 	}
 	wg.Wait()
-	errs = append(errs, s.undo.close(), s.stopMeasuring())
+	errs = append(errs, s.undo.close(), s.stopMeasuring(), s.symbols.close())
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"umemstress/probes/naming"
 )
 
 // stackDepth is how many frames the map `stacks` keeps of a stack.
@@ -20,10 +22,13 @@ const stackDepth = 32
 // errHidden: the kernel shows all addresses as 0 to those who may not know them.
 var errHidden = errors.New("/proc/kallsyms hides its addresses (kernel.kptr_restrict, or CAP_SYSLOG missing)")
 
-// symbols names kernel addresses. It keeps the kernel's symbol table, a few MiB: to read it takes
+var errNoNamer = errors.New("probes: the kernel names no addresses (BPF iterators of Linux 5.9, and BTF)")
+
+// symbols names kernel addresses. Where the kernel does not do that, it keeps the kernel's symbol table, a few MiB: to read it takes
 // a tenth of a second, and who names a stack may have no longer to live.
 type symbols struct {
 	mu      sync.Mutex
+	namer   *naming.Namer                 // nil: the kernel names no addresses, and the table is read
 	open    func() (io.ReadCloser, error) // nil: /proc/kallsyms
 	loaded  func() string                 // nil: see loadedModules
 	hidden  bool
@@ -62,6 +67,11 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	if end := slices.Index(addresses, 0); end >= 0 {
 		addresses = addresses[:end]
 	}
+	if s.namer != nil {
+		if names, err := s.namer.Names(addresses); err == nil {
+			return names[ownNames(names):], nil
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.learn(addresses); err != nil {
@@ -75,10 +85,26 @@ func (s *symbols) stack(addresses []uint64) ([]string, error) {
 	return stack, nil
 }
 
+// ownNames counts the leading names that belong to BPF: a stack without any other is of nothing else.
+func ownNames(names []string) int {
+	n := slices.IndexFunc(names, func(name string) bool { return !strings.HasPrefix(strings.TrimLeft(name, "_"), "bpf_") })
+	return max(n, 0)
+}
+
+func (s *symbols) close() error {
+	if s.namer == nil {
+		return nil
+	}
+	return s.namer.Close()
+}
+
 // read reads the table, so that the next stack need not wait for that. One from before this session's
 // programs will not do: a trampoline of theirs stands amid the stack of a function that has both an
 // fentry and an fexit (seen on 6.12: __bio_release_pages), and is not in it.
 func (s *symbols) read() error {
+	if s.namer != nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all != nil && !s.earlier && s.loadedNow() == s.modules {

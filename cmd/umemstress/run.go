@@ -196,7 +196,7 @@ func preparePeer(args []string) (workload.Options, error) {
 // on a busy host meanwhile is not to fill the tables. Regions are not watched, since their hooks
 // take as long to attach as the others together: who held the pages is known from their release.
 //
-// The symbol table is read in advance where the machine may die of what has a stack to be named.
+// Where the kernel does not name addresses itself, the symbol table is read in advance if the machine may die of what has a stack to be named.
 // A run that could take it down asks for that first, so that others have the time to read it when
 // there is a stack: a fifth of what a small run costs, and many have none.
 func attachProbes(holder string, mayDie bool) (witness.Observer, error) {

@@ -28,7 +28,7 @@ func (f *flags) probesNeed(session *probes.Session) []privileges.Need {
 		needs = append(needs, privileges.Need{Capability: cap.SYS_ADMIN, For: late, Refused: probes.AttachRefused})
 	}
 	if f.stack || f.journal != "" {
-		needs = append(needs, privileges.Need{Capability: cap.SYSLOG, For: "to name the functions of stacks"})
+		needs = append(needs, privileges.Need{Capability: cap.SYSLOG, For: "to name the functions of stacks", Refused: session.SymbolsRefused})
 	}
 	return needs
 }
