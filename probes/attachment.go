@@ -104,6 +104,33 @@ func (m module) now(name string) module {
 	return module{strings.TrimSpace(string(state)), stat.Ino}
 }
 
+// attach attaches the hooks, all at once: to look up a function takes the
+// kernel long.
+func (s *Session) attach(a *attacher, hooks []hook) {
+	s.watches = make([]watch, 1+len(hooks))
+	var wg sync.WaitGroup
+	dead := &s.watches[0]
+	wg.Go(func() { dead.attachment, dead.links = a.abandoned() })
+	for i, h := range hooks {
+		w := &s.watches[1+i]
+		w.hook = h
+		w.module = findModule(h.module)
+		wg.Go(func() {
+			if h.later {
+				w.attachment, w.candidates = a.later(h)
+			} else {
+				w.attachment, w.links = a.attach(h)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range s.watches {
+		if w := &s.watches[i]; w.candidates != nil && w.module.state == moduleLive {
+			choose(w)
+		}
+	}
+}
+
 // Awaits lists the modules that hooks would be in which are not attached, and that were not
 // loaded when it was tried.
 func (s *Session) Awaits() (modules []string) {

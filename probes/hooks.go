@@ -332,6 +332,11 @@ func HoldersHere() []string {
 	})
 }
 
+// byKprobesAlone tells whether there is no other way for the hook: such a one keeps no module from being unloaded.
+func (h *hook) byKprobesAlone() bool {
+	return !slices.ContainsFunc(h.sites, func(s site) bool { return s.has(Fentry) })
+}
+
 // applies says whether this machine can come to what the hook is for.
 func (h *hook) applies() bool { return h.here == nil || h.here() }
 
@@ -348,6 +353,8 @@ func expected(hooks []hook) []hook {
 		if !h.applies() {
 			h.optional = true
 			h.later = h.module != "" && findModule(h.module) == module{}
+		} else if h.here != nil && h.byKprobesAlone() {
+			h.later = findModule(h.module).state == moduleLive // and again when it is loaded anew
 		}
 	}
 	return hooks

@@ -192,28 +192,6 @@ func (s *Session) attacher(cache *btf.Cache, types func() (*btf.Spec, error)) *a
 	}
 }
 
-// attach attaches the hooks, all at once: to look up a function takes the
-// kernel long.
-func (s *Session) attach(a *attacher, hooks []hook) {
-	s.watches = make([]watch, 1+len(hooks))
-	var wg sync.WaitGroup
-	dead := &s.watches[0]
-	wg.Go(func() { dead.attachment, dead.links = a.abandoned() })
-	for i, h := range hooks {
-		w := &s.watches[1+i]
-		w.hook = h
-		w.module = findModule(h.module)
-		wg.Go(func() {
-			if h.later {
-				w.attachment, w.candidates = a.later(h)
-			} else {
-				w.attachment, w.links = a.attach(h)
-			}
-		})
-	}
-	wg.Wait()
-}
-
 // complete tells what is missing of what a session cannot do without.
 func (s *Session) complete(types func() (*btf.Spec, error), sysfs fs.FS, anyRelease bool) error {
 	if _, err := types(); err != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"umemstress/cmd/umemstress/internal/exit"
+	"umemstress/probes/event"
+	"umemstress/probes/observe"
 	"umemstress/workload/record"
 )
 
@@ -84,6 +86,28 @@ func TestV4L2Observed(t *testing.T) {
 		return
 	}
 	observedRefused(t, "v4l2")
+}
+
+// The module whose function pins is unloaded and loaded again while it is observed, as nothing keeps it there: nothing goes unseen.
+func TestV4L2ObservedReloaded(t *testing.T) {
+	haveModules(t, modulesOfV4L2)
+	o := beginObserving(t, "--fs", "ext4")
+	removeV4L2()
+	if _, err := os.Stat("/sys/module/videobuf2_memops"); err == nil {
+		t.Fatal("videobuf2_memops is still loaded")
+	}
+	r, _ := ran(t, "--holder", "v4l2", "--observe", "off", "-o", filepath.Join(t.TempDir(), "evidence"))
+	if r.Verdict != record.Verdict(*expectVerdict) {
+		t.Errorf("%s (%s)", r.Verdict, r.Reason)
+	}
+	kind := event.Pinned
+	if r.Verdict == record.Refused {
+		kind = event.Refused
+	}
+	o.await(t, func(l observe.Line) bool { return l.Event == string(kind) && l.Holder == "v4l2" && l.Owner != nil })
+	if summary, code := o.end(t); code != exit.Clean || summary.Lost.Any() {
+		t.Errorf("exit code %d, %+v", code, summary)
+	}
 }
 
 // With a vivid of somebody else's, which has two devices: the first captures into memory in one
