@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"umemstress/cmd/umemstress/internal/exit"
 	"umemstress/probes/event"
 	"umemstress/probes/observe"
@@ -146,10 +148,26 @@ func noModules(t *testing.T, modules []string, help func()) {
 
 func nothing() {}
 
+// noUnloading waits until no run that has ended unloads modules: they would go from under who loads them now.
+func noUnloading(t *testing.T) {
+	t.Helper()
+	sign, err := os.Open("/sys/module") // which the shell that unloads has locked for as long as it is at work
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sign.Close()
+	for until := time.Now().Add(30 * time.Second); unix.Flock(int(sign.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("modules are still being unloaded")
+		}
+	}
+}
+
 // haveModules has the first of the modules loaded for the time of the test, and the others, which
 // it needs.
 func haveModules(t *testing.T, modules []string) {
 	t.Helper()
+	noUnloading(t)
 	if out, err := exec.Command("modprobe", modules[0]).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

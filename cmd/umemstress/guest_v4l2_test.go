@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +73,28 @@ func TestV4L2Killed(t *testing.T) {
 		t.Errorf("the next run: %s (%s), want %s", r.Verdict, r.Reason, *expectVerdict)
 	}
 	noModules(t, modulesOfV4L2, nothing)
+}
+
+// What cleans up after a run that was killed spares a module that somebody else has loaded since.
+func TestV4L2KilledSparesOthers(t *testing.T) {
+	phase := "phase write-again"
+	if *expectVerdict == string(record.Refused) {
+		phase = "phase pin"
+	}
+	run := begin(t, phase, small("--holder", "v4l2", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+	run.signal(t, syscall.SIGKILL)
+	noModules(t, []string{"vivid"}, nothing)
+	for until := time.Now().Add(10 * time.Second); exec.Command("modprobe", "vivid").Run() != nil; { // what it needs may go meanwhile
+		if time.Now().After(until) {
+			t.Fatal("vivid is not loaded again")
+		}
+	}
+	t.Cleanup(func() { noModules(t, modulesOfV4L2, removeV4L2) })
+	run.end(t, time.Minute)
+	noUnloading(t)
+	if _, err := os.Stat("/sys/module/vivid"); err != nil {
+		t.Errorf("somebody else's module was unloaded: %v", err)
+	}
 }
 
 // Who observes a machine with V4L2 is told of its buffers, and whose they are; of one that the kernel

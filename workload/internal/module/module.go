@@ -45,19 +45,21 @@ var held = struct {
 const sysModule = "/sys/module"
 
 // unload unloads by the program $1 the modules behind $2, once nobody but another of them uses the module $2. Who
-// still does after some seconds keeps them, and the run says so: the sockets of a killed process live on for one.
+// still does after some seconds keeps them, and the run says so: the sockets of a killed process live on for one. A module
+// that is gone is not looked at again: one of its name that comes is somebody else's.
 const unload = `rmmod=$1; busy=$2; shift 2
 read -r now rest </proc/uptime; until=$((${now%.*}+6))
 while [ "${now%.*}" -lt $until ]; do
-	left=
+	left=$busy
 	read -r users 2>/dev/null <` + sysModule + `/"$busy"/refcnt || users=0
 	if [ "$users" -le 1 ]; then
-		for m; do
-			[ ! -e ` + sysModule + `/"$m" ] || "$rmmod" "$m" 2>/dev/null || { left=$m; break; }
+		while [ $# -gt 0 ]; do
+			[ ! -e ` + sysModule + `/"$1" ] || "$rmmod" "$1" 2>/dev/null || break
+			shift
 		done
-	else left=$busy
+		[ $# -gt 0 ] || exit 0
+		left=$1
 	fi
-	[ -n "$left" ] || exit 0
 	sleep 0.1; read -r now rest </proc/uptime
 done
 for m; do
