@@ -76,7 +76,7 @@ type MR struct {
 // is freed under the device. It may be unmapped before the region is closed: the
 // device goes on with the very pages, which nobody else is given until then.
 //
-// On one processor, a program that has regions by the thousand wants GOMAXPROCS=2. Go's
+// A program that has regions by the thousand wants [PD.RegisterMRs] and, on one processor, GOMAXPROCS=2. Go's
 // monitor thread looks every 20 µs at a thread that is in a system call, and takes its place in
 // the scheduler for another one, unless some place is idle, as it is then. Of 10,000
 // regions of a page (Linux 5.10, one emulated processor, through [Uverbs]), pins
