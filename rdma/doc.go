@@ -3,7 +3,7 @@
 // It knows no workload, and for soft-RoCE devices it needs no library.
 //
 // From a device to bytes moved, in order: [FindDevice], [Open], [Context.AllocPD],
-// [PD.RegisterMR] of memory from mmap, which pins it, [Context.CreateCQ],
+// [PD.RegisterMR] of memory from mmap, which pins it (of thousands [PD.RegisterMRs]), [Context.CreateCQ],
 // [PD.CreateQP], [Context.Path], [ConnectLoopback] or [QP.Connect], [QP.Post]
 // and [CQ.Wait]. [MR.Close] unpins, which is the moment of truth for a file. The
 // package's example has all of it, with the errors. Queue pairs can have their receives in

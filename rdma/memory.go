@@ -102,7 +102,7 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	}
 	c := pd.object.ctx
 	mr := &MR{}
-	mr.is(pd, mem, access)
+	mr.fill(pd, mem, access)
 	err := c.begin(&mr.object, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
 			return pd.newRegisterError(mem, access, err)
@@ -138,7 +138,7 @@ func (pd *PD) RegisterMRs(mems [][]byte, access Access) ([]*MR, error) {
 	made, all := make([]MR, n), make([]*MR, n)
 	for i := range made {
 		all[i] = &made[i]
-		made[i].is(pd, mems[i], access)
+		made[i].fill(pd, mems[i], access)
 		made[i].region = regions[i]
 	}
 	pd.adopt(all)
@@ -157,8 +157,8 @@ func (pd *PD) adopt(made []*MR) {
 	}
 }
 
-// is has a region be one of a domain.
-func (mr *MR) is(pd *PD, mem []byte, access Access) {
+// fill says all of a region but what the device has made of it.
+func (mr *MR) fill(pd *PD, mem []byte, access Access) {
 	mr.domain, mr.mem, mr.access = pd, mem, access
 	mr.object.label, mr.object.needs, mr.object.what = regionLabel(mem), pd.needs, mr
 }
