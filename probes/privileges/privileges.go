@@ -14,8 +14,8 @@ import (
 type Need struct {
 	Capability cap.Value
 	For        string // for what, to be told
-	// Refused tries without it, and returns what was refused: then it is needed. nil: it is
-	// needed in any case.
+	// Refused tries without it, and with those alone that are needed in any case or were found to be before it: what it
+	// returns was refused, and then it is needed. nil: it is needed in any case.
 	Refused func() error
 }
 
@@ -47,8 +47,12 @@ func Keep(needs []Need) (kept []Need, err error) {
 		return nil, fmt.Errorf("privileges: %w", err)
 	}
 	for _, n := range needs {
-		if n.Refused != nil && n.Refused() != nil {
-			kept = append(kept, n)
+		if n.Refused == nil || n.Refused() == nil {
+			continue
+		}
+		kept = append(kept, n)
+		if err := set(had, kept, true); err != nil {
+			return nil, fmt.Errorf("privileges: %w", err)
 		}
 	}
 	if err := set(had, kept, false); err != nil {
