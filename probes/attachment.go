@@ -282,6 +282,9 @@ func (s *site) functions() []string {
 
 // deferred puts the programs of a site where the kernel will attach them, or none. As for attacher.kprobe, the return comes first.
 func (a *attacher) deferred(module string, s site) (links, error) {
+	if err := deferred.Possible(); err != nil {
+		return nil, err // before there is somebody to take away what was never there, who cannot either
+	}
 	var attached links
 	put := func(name string, returns int) error {
 		if name == "" {

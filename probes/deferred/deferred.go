@@ -21,6 +21,9 @@ import (
 // tracefs is where it is mounted, or has been.
 var tracefs = []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}
 
+// theEvents is the file with the list of all.
+const theEvents = "kprobe_events"
+
 // maxName is how long the name of an event may be (MAX_EVENT_NAME_LEN, kernel/trace/trace_probe.h).
 const maxName = 63
 
@@ -50,26 +53,44 @@ type Probe struct {
 // Put makes a probe, as an event of the group whose name begins with the place's function and ends with a number of the
 // caller's. It runs nothing yet.
 func Put(p Place, group string, number int) (*Probe, error) {
+	dir, err := writable()
+	if err != nil {
+		return nil, err
+	}
+	events := filepath.Join(dir, theEvents)
+	probe := &Probe{events: events, event: group + "/" + eventName(p.Function, number), perf: -1}
+	if err := probe.write(p.definition(probe.event)); err != nil {
+		return nil, fmt.Errorf("make a probe in %s: %w", events, err)
+	}
+	if err := probe.open(filepath.Join(dir, "events", probe.event, "id")); err != nil {
+		return nil, errors.Join(err, probe.Close())
+	}
+	return probe, nil
+}
+
+// Possible says why this process can put no probe, as on a kernel that is locked down; nil: it can, as far as tracefs is concerned.
+func Possible() error {
+	_, err := writable()
+	return err
+}
+
+// writable is where there is a tracefs in which probes can be made.
+func writable() (dir string, err error) {
 	for _, dir := range tracefs {
-		events := filepath.Join(dir, "kprobe_events")
-		_, err := os.Stat(events)
+		f, err := add(filepath.Join(dir, theEvents))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		probe := &Probe{events: events, event: group + "/" + eventName(p.Function, number), perf: -1}
-		if err := probe.write(p.definition(probe.event)); err != nil {
-			return nil, fmt.Errorf("make a probe in %s: %w", events, err)
-		}
-		if err := probe.open(filepath.Join(dir, "events", probe.event, "id")); err != nil {
-			return nil, errors.Join(err, probe.Close())
-		}
-		return probe, nil
+		return dir, f.Close()
 	}
-	return nil, fmt.Errorf("no kprobe_events in %s: mount tracefs there", strings.Join(tracefs, " or "))
+	return "", fmt.Errorf("no %s in %s: mount tracefs there", theEvents, strings.Join(tracefs, " or "))
 }
+
+// add opens a list of events to add to: to open it otherwise empties it.
+func add(events string) (*os.File, error) { return os.OpenFile(events, os.O_WRONLY|os.O_APPEND, 0) }
 
 // eventName is of letters, digits and underscores, as the kernel wants it.
 func eventName(function string, number int) string {
@@ -79,7 +100,7 @@ func eventName(function string, number int) string {
 }
 
 func (p *Probe) write(line string) error {
-	f, err := os.OpenFile(p.events, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := add(p.events)
 	if err != nil {
 		return err
 	}
