@@ -69,7 +69,7 @@ func mount9P(t *testing.T) (*p9File, *os.File) {
 // Pages that are cleaned while a read waits are dirtied by its release, in the thread that reads; of what the
 // read itself has faulted in, the file system has been told.
 func TestNetfsRead(t *testing.T) {
-	if !slices.Contains(HoldersHere(), event.Holder9P) {
+	if !slices.Contains(holdersHere(), event.Holder9P) {
 		t.Skip("before Linux 6.8 netfs makes no direct reads: use 6.12")
 	}
 	const n = 8 // fewer bytes than one message has
@@ -124,7 +124,7 @@ func TestNetfsRead(t *testing.T) {
 
 // Before netfs made direct reads, a session watches those over virtio, which the guest's own files are read by, too.
 func TestVirtioRead(t *testing.T) {
-	if slices.Contains(HoldersHere(), event.Holder9P) {
+	if slices.Contains(holdersHere(), event.Holder9P) {
 		t.Skip("since Linux 6.8 9p reads through netfs, as TestNetfsRead holds: use 5.10 or 6.1")
 	}
 	w := attach(t, Options{Holders: []string{event.Holder9P}})

@@ -26,7 +26,7 @@ import (
 func TestAttachments(t *testing.T) {
 	for _, holder := range Holders() {
 		t.Run(holder, func(t *testing.T) {
-			if holder == event.Holder9P && *expect != "refused" && !slices.Contains(HoldersHere(), holder) {
+			if holder == event.Holder9P && *expect != "refused" && !slices.Contains(holdersHere(), holder) {
 				t.Skip("before Linux 6.8 netfs makes no direct reads: use 6.12")
 			}
 			start := time.Now()

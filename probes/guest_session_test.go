@@ -13,7 +13,7 @@ import (
 
 // everything is a session that an observer of a whole machine has.
 func everything() Options {
-	return Options{Holders: HoldersHere(), Kinds: Kinds(), AnyRelease: true, Events: 1 << 20}
+	return Options{Holders: holdersHere(), Kinds: Kinds(), AnyRelease: true, Events: 1 << 20}
 }
 
 // Every program loads and finds its place, of all holders and kinds at once, on each kernel.

@@ -322,16 +322,6 @@ func Holders() []string {
 	return []string{event.HolderUmem, event.HolderDIO, event.HolderVMWritev, event.HolderVMCI, event.HolderNFS, event.HolderFUSE, event.HolderV4L2, event.HolderXDP, event.Holder9P}
 }
 
-// HoldersHere are those of Holders that this machine may have: not those of a module that few have
-// and that is not loaded, or not as new, nor of sockets that the kernel was built without. To wait for such
-// a one would keep privileges of a session that goes on for long.
-func HoldersHere() []string {
-	return slices.DeleteFunc(Holders(), func(holder string) bool {
-		release := stockReleases()[holder]
-		return !release.applies()
-	})
-}
-
 // byKprobesAlone tells whether there is no other way for the hook: such a one keeps no module from being unloaded.
 func (h *hook) byKprobesAlone() bool {
 	return !slices.ContainsFunc(h.sites, func(s site) bool { return s.has(Fentry) })

@@ -20,7 +20,7 @@ var expectLarge = flag.Bool("expect-large", false, "ext4 of this kernel has larg
 // warning for each page, and for each large folio. Of a direct read, it happens on kernels that
 // refuse RDMA such memory as well, and of a VMCI queue pair on every kernel.
 func TestObserveTruth(t *testing.T) {
-	haveModules(t, modulesOfVMCI) // an observer attaches to what there is when it begins
+	haveModules(t, modulesOfVMCI) // all the while, as where VMCI is in use: TestObserveLater has them come later
 	dropped := uint64(0)
 	for _, scenario := range []string{"dio/ext4/pageout/none", "dio/ext4/pageout/none/large", "vmci/ext4/pageout/none"} {
 		o := beginObserving(t)
