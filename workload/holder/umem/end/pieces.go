@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"umemstress/rdma"
 )
 
@@ -53,18 +51,13 @@ func (p *pieces) len() int64 { return p.bytes * int64(len(p.mrs)) }
 
 // close deregisters all, by so many threads.
 func (p *pieces) close(threads int) error {
-	var group errgroup.Group
-	var mu sync.Mutex
-	var errs []error
-	for share := range slices.Chunk(p.mrs, max(1, (len(p.mrs)+threads-1)/threads)) {
-		group.Go(func() error {
-			err := rdma.CloseMRs(share)
-			mu.Lock()
-			defer mu.Unlock()
-			errs = append(errs, err)
-			return nil
-		})
+	each := (len(p.mrs) + threads - 1) / threads
+	shares := slices.Collect(slices.Chunk(p.mrs, max(1, each)))
+	errs := make([]error, len(shares))
+	var group sync.WaitGroup
+	for i, share := range shares {
+		group.Go(func() { errs[i] = rdma.CloseMRs(share) })
 	}
-	_ = group.Wait() // it has none of its own
+	group.Wait()
 	return errors.Join(errs...)
 }
