@@ -70,7 +70,9 @@ func TestObserveLater(t *testing.T) {
 						return l.Event == observe.Rehooked && (want && attached == len(c.purposes) || !want && awaited == len(c.purposes))
 					}
 				}
-				if c.look {
+				// The second time, who needs no look does not get one: modules may come and go between two.
+				looked := c.look || turn == 1
+				if looked {
 					if out, err := exec.Command("modprobe", c.modules[0]).CombinedOutput(); err != nil {
 						t.Fatalf("%v: %s", err, out)
 					}
@@ -94,7 +96,9 @@ func TestObserveLater(t *testing.T) {
 					t.Errorf("turn %d: pinned: %+v, and then dirtied: %+v", turn, pin, line)
 				}
 				noModules(t, c.modules, remove)
-				o.awaitNth(t, turn, hooked(false))
+				if looked {
+					o.awaitNth(t, turn, hooked(false))
+				}
 			}
 			summary, _ := o.end(t)
 			if summary.Lost.Any() {
