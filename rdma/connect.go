@@ -62,12 +62,16 @@ func (qp *QP) Connect(remote Address, path Path) error {
 	return nil
 }
 
-// How a connection is kept. A lost peer is asked seven times, half a second each,
-// so its requests fail after four seconds: well beyond the stalls of an emulated
-// machine, where losing the peer by mistake would be worse than to wait. The
-// count is 6, because 7 means without end to rdma_rxe (rxe_completer).
+// How long a queue pair waits for an answer before it asks again ([PathConfig.Timeout]). A lost peer is asked seven times,
+// half a second each, so its requests fail after four seconds: well beyond the stalls of an emulated
+// machine, where losing the peer by mistake would be worse than to wait.
 const (
-	ackTimeout  = 17 // 4.096 µs << 17 = 537 ms for an answer
+	DefaultTimeout = 17 // 4.096 µs << 17 = 537 ms
+	MaxTimeout     = 31 // IBA 9.7.6.1.3: the field has 5 bits; 0 is without end
+)
+
+// How a connection is kept. The count is 6, because 7 means without end to rdma_rxe (rxe_completer).
+const (
 	retryCount  = 6
 	rnrRetry    = 7  // without end, by the specification
 	minRNRTimer = 12 // 0.64 ms
@@ -141,11 +145,13 @@ func connectSteps(local Address, reads uint8, remote Address, gid netip.Addr, pa
 		rtr.Mask |= verbs.AttrMaxDestRDAtomic | verbs.AttrMinRNRTimer
 		rtr.MaxDestRDAtomic, rtr.MinRNRTimer = local.Reads, minRNRTimer
 		rts.Mask |= verbs.AttrTimeout | verbs.AttrRetryCount | verbs.AttrRNRRetry | verbs.AttrMaxRDAtomic
-		rts.Timeout, rts.RetryCount, rts.RNRRetry = ackTimeout, retryCount, rnrRetry
+		rts.Timeout, rts.RetryCount, rts.RNRRetry = path.timeout(), retryCount, rnrRetry
 		rts.MaxRDAtomic = min(reads, max(remote.Reads, 1))
 	}
 	return []verbs.QPAttr{init, rtr, rts}, rtr.AH, nil
 }
+
+func (p Path) timeout() uint8 { return cmp.Or(p.Timeout, DefaultTimeout) }
 
 func newConnectError(local, remote Address, gid netip.Addr, err error) *Error {
 	at := gid.String()

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"umemstress/rdma/counters"
 )
 
 func TestWriteMovesEveryByte(t *testing.T) {
@@ -39,6 +41,22 @@ func TestWriteMovesEveryByte(t *testing.T) {
 				t.Error("the target's bytes are wrong")
 			}
 		})
+	}
+}
+
+// What a port counts is read: each packet that is sent here comes here.
+func TestCounters(t *testing.T) {
+	e := newEndpoint(t, 4)
+	source, target := anonymous(t, 65536), anonymous(t, 65536)
+	from, to := register(t, e.pd, source), register(t, e.pd, target)
+	read := func() counters.Counters { return counters.Read(Sysfs, e.ctx.Device().Name, 1) }
+	before := read()
+	if err := e.qp.Post(Request{ID: 1, Signaled: true, Local: Slice{MR: from, Length: 65536}, RemoteAddr: to.Addr(), RKey: to.RKey()}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, e.cq, 1)
+	if risen := read().Since(before); risen["sent_pkts"] < 65536/4096 || risen["sent_pkts"] != risen["rcvd_pkts"] {
+		t.Errorf("64 KiB were sent, and these have risen: %v", risen)
 	}
 }
 

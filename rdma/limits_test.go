@@ -124,7 +124,7 @@ func TestGIDBeyondTheField(t *testing.T) {
 // What crosses the seam is what was asked for.
 func TestConnectSteps(t *testing.T) {
 	gid := netip.MustParseAddr("::ffff:10.77.0.1")
-	path := Path{Port: 2, GID: GID{Index: 200}, MTU: 4096, ServiceLevel: 3, TrafficClass: 106, PKeyIndex: 2}
+	path := Path{Port: 2, GID: GID{Index: 200}, MTU: 4096, ServiceLevel: 3, TrafficClass: 106, PKeyIndex: 2, Timeout: 14}
 	remote := Address{QPN: 0xabcdef, PSN: 0xfedcba}
 	for _, transport := range []QPType{RC, UC} {
 		steps, _, err := connectSteps(Address{PSN: 0x123456}, 1, remote, gid, path, transport)
@@ -141,6 +141,9 @@ func TestConnectSteps(t *testing.T) {
 		}
 		if rts.State != verbs.ReadyToSend || rts.SQPSN != 0x123456 {
 			t.Errorf("RTS: %+v", rts)
+		}
+		if want := map[bool]uint8{true: 14}[transport == RC]; rts.Timeout != want {
+			t.Errorf("%v: RTS with a timeout of %d, want %d", transport, rts.Timeout, want)
 		}
 		if got := init.Access&verbs.AccessRemoteRead != 0; got != transport.Does(OpRead) {
 			t.Errorf("%v: INIT with access %#x", transport, init.Access)

@@ -260,7 +260,7 @@ func (qp *QP) adjust(attr *verbs.QPAttr, path Path) {
 	if mtu, ok := verbs.MTUOf(path.MTU); ok {
 		attr.PathMTU = min(attr.PathMTU, mtu)
 	}
-	attr.Timeout, attr.MinRNRTimer = ackTimeout, minRNRTimer
+	attr.Timeout, attr.MinRNRTimer = path.timeout(), minRNRTimer
 	attr.MaxRDAtomic, attr.MaxDestRDAtomic = min(attr.MaxRDAtomic, qp.reads), min(attr.MaxDestRDAtomic, qp.address.Reads)
 }
 

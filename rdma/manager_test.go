@@ -50,10 +50,10 @@ func TestAddressPreference(t *testing.T) {
 // A connection is as one that is made without the manager: what the peer may do, and how long it is waited for.
 func TestAdjust(t *testing.T) {
 	attr := verbs.QPAttr{Access: verbs.AccessRemoteWrite, PathMTU: 5, Timeout: 20, MinRNRTimer: 0, RetryCount: 6, MaxRDAtomic: 3, MaxDestRDAtomic: 9}
-	(&QP{config: QPConfig{Atomics: true}, reads: 4, address: Address{Reads: 8}}).adjust(&attr, Path{MTU: 1024})
+	(&QP{config: QPConfig{Atomics: true}, reads: 4, address: Address{Reads: 8}}).adjust(&attr, Path{MTU: 1024, Timeout: 9})
 	want := verbs.QPAttr{
 		Access:  verbs.AccessLocalWrite | verbs.AccessRemoteWrite | verbs.AccessRemoteRead | verbs.AccessRemoteAtomic,
-		PathMTU: 3, Timeout: ackTimeout, MinRNRTimer: minRNRTimer, RetryCount: 6, MaxRDAtomic: 3, MaxDestRDAtomic: 8,
+		PathMTU: 3, Timeout: 9, MinRNRTimer: minRNRTimer, RetryCount: 6, MaxRDAtomic: 3, MaxDestRDAtomic: 8,
 	}
 	if attr != want {
 		t.Errorf("got  %+v\nwant %+v", attr, want)

@@ -26,6 +26,7 @@ type PathConfig struct {
 	ServiceLevel int // 0 to 15
 	TrafficClass int // 0 to 255, of what goes by a GID: on RoCE v2 the field of IP that has the DSCP
 	PKeyIndex    int // in the port's table of partition keys
+	Timeout      int // of reliable connections: requests are repeated that 4.096 µs << Timeout have not answered; 0: DefaultTimeout
 }
 
 // Path is a resolved PathConfig. A port of InfiniBand is reached by its LID, and by a GID as well only
@@ -39,6 +40,7 @@ type Path struct {
 	ServiceLevel uint8
 	TrafficClass uint8
 	PKeyIndex    uint16
+	Timeout      uint8
 }
 
 const remedyPortDown = "bring its netdev up (ip link set DEV up, or umemstress soft-roce up)"
@@ -69,7 +71,7 @@ func (c *Context) Path(cfg PathConfig) (Path, error) {
 	}
 	path := Path{
 		Port: port.Number, LID: port.LID, MTU: cfg.MTU,
-		ServiceLevel: uint8(cfg.ServiceLevel), TrafficClass: uint8(cfg.TrafficClass), PKeyIndex: uint16(cfg.PKeyIndex),
+		ServiceLevel: uint8(cfg.ServiceLevel), TrafficClass: uint8(cfg.TrafficClass), PKeyIndex: uint16(cfg.PKeyIndex), Timeout: uint8(cfg.Timeout),
 	}
 	if port.LinkLayer == infiniBand && port.LID == 0 {
 		return Path{}, &Error{Op: "use", Object: portLabel(d, port.Number), lacks: true,
@@ -97,6 +99,7 @@ func (cfg PathConfig) check(d Device, port int) error {
 		n, upTo int
 	}{
 		{"service level", cfg.ServiceLevel, maxServiceLevel}, {"traffic class", cfg.TrafficClass, math.MaxUint8}, {"P_Key index", cfg.PKeyIndex, math.MaxUint16},
+		{"timeout", cfg.Timeout, MaxTimeout},
 	} {
 		if n.n < 0 || n.n > n.upTo {
 			return &Error{Op: "use", Object: portLabel(d, port), reason: limitError(n.what, n.n, 0, n.upTo)}

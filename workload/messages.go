@@ -56,6 +56,12 @@ func (o Options) validateMessages() error {
 		return fault.Usagef("--outs %d: the holder %s has no queue pairs; give --holder rdma", o.Reads, o.Scenario.Holder)
 	case o.Reads > 0 && umem.Sends(o.Verb):
 		return fault.Usagef("--outs %d: it is of what is asked for, and --verb %s sends; give read, cas or fadd, or leave it out", o.Reads, o.Verb)
+	case o.Timeout < 0 || o.Timeout > umem.MaxTimeout:
+		return fault.Usagef("--qp-timeout %d: give from 1 (8 µs) to %d (2.4 hours), each twice as long", o.Timeout, umem.MaxTimeout)
+	case o.Timeout > 0 && !rdma:
+		return fault.Usagef("--qp-timeout %d: the holder %s has no queue pairs; give --holder rdma", o.Timeout, o.Scenario.Holder)
+	case o.Timeout > 0 && !umem.Reliable(o.Connection):
+		return fault.Usagef("--qp-timeout %d: over %s nobody answers; leave it out, or give --connection %s", o.Timeout, o.Connection, umem.ConnectionRC)
 	case o.Inline < 0 || o.Inline > umem.MaxInline:
 		return fault.Usagef("--inline %d: give from 0 to %d bytes", o.Inline, umem.MaxInline)
 	case o.Inline > 0 && !rdma:

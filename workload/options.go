@@ -57,7 +57,7 @@ type Options struct {
 	PeerFlags []string
 	Caller    *remote.Caller // who has started the peer that this process is, and has the anonymous region; nil: it is none
 	// Of the way: rdma.PathConfig.
-	MTU, ServiceLevel, TrafficClass, PKeyIndex int
+	MTU, ServiceLevel, TrafficClass, PKeyIndex, Timeout int
 
 	MessageBytes  int           // bytes an RDMA operation carries
 	Pieces        int           // of local memory that each has
@@ -343,6 +343,7 @@ func (o Options) settings() record.Settings {
 		ServiceLevel:  o.ServiceLevel,
 		TrafficClass:  o.TrafficClass,
 		PKeyIndex:     o.PKeyIndex,
+		Timeout:       o.Timeout,
 		Iterations:    o.Iterations,
 		Seconds:       int(o.Duration / time.Second),
 		Bidirectional: o.Bidirectional,

@@ -60,6 +60,8 @@ func TestOptionsRefused(t *testing.T) {
 		"--sl 16":                          func(o *Options) { o.ServiceLevel = 16 },
 		"--tclass 256":                     func(o *Options) { o.TrafficClass = 256 },
 		"--pkey-index -1":                  func(o *Options) { o.PKeyIndex = -1 },
+		"--qp-timeout 32":                  func(o *Options) { o.Timeout = 32 },
+		"--qp-timeout 14: over UC":         func(o *Options) { o.Timeout, o.Connection = 14, "UC" },
 		"--qp 0":                           func(o *Options) { o.QueuePairs = 0 },
 		"--mr 0":                           func(o *Options) { o.Regions = 0 },
 		"--mr 3":                           func(o *Options) { o.Regions = 3 },

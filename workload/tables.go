@@ -54,7 +54,7 @@ func holderKinds() []holderKind {
 				Backend: o.Backend, Device: o.Device, Peer: o.Peer, Caller: o.Caller,
 				Path: rdma.PathConfig{
 					Port: o.Port, GIDIndex: o.GIDIndex, MTU: o.MTU,
-					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex,
+					ServiceLevel: o.ServiceLevel, TrafficClass: o.TrafficClass, PKeyIndex: o.PKeyIndex, Timeout: o.Timeout,
 				},
 				Connection: o.Connection, Verb: o.Verb, Regions: o.Regions, OnDemand: o.OnDemand, Rereg: o.Rereg, Windows: o.Windows, ReadOnly: o.Access == AccessRead, HugePages: o.HugePages, Release: o.Release, QueuePairs: o.QueuePairs, SRQ: o.SRQ, Depth: o.TxDepth, Reads: o.Reads, Events: o.Events, Bidirectional: o.Bidirectional,
 				MessageBytes: o.MessageBytes, Pieces: o.Pieces, Inline: o.Inline, RateLimit: o.RateLimit, Manager: o.Manager,

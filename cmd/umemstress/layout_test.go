@@ -131,6 +131,7 @@ var layers = []string{
 	"probes/kmsg/devkmsg",
 	"probes/kmsg",
 	"rdma",
+	"rdma/counters",
 	"rdma/abitest",
 	"rdma/providertest",
 	"rdma/internal/softroce",

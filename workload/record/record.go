@@ -100,6 +100,7 @@ type Settings struct {
 	ServiceLevel  int    `json:"service_level,omitempty"`
 	TrafficClass  int    `json:"traffic_class,omitempty"`
 	PKeyIndex     int    `json:"pkey_index,omitempty"`
+	Timeout       int    `json:"qp_timeout,omitempty"` // 4.096 µs, shifted by so many bits, until a request without an answer is repeated; 0: 17
 	Iterations    int    `json:"iterations,omitempty"` // messages a write phase; 0: one pass over the file region
 	Seconds       int    `json:"duration_seconds,omitempty"`
 	Bidirectional bool   `json:"bidirectional,omitempty"`

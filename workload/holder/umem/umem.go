@@ -67,6 +67,7 @@ const (
 	DefaultDepth = end.DefaultDepth
 	MaxDepth     = end.MaxDepth
 	MaxReads     = end.MaxReads
+	MaxTimeout   = rdma.MaxTimeout
 	MaxPieces    = end.MaxPieces
 	MaxInline    = end.MaxInline
 )

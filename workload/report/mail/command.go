@@ -107,6 +107,7 @@ func RunFlags(r *record.Record) []string {
 	add(o.ServiceLevel > 0, "--sl", o.ServiceLevel)
 	add(o.TrafficClass > 0, "--tclass", o.TrafficClass)
 	add(o.PKeyIndex > 0, "--pkey-index", o.PKeyIndex)
+	add(o.Timeout > 0, "--qp-timeout", o.Timeout)
 	add(o.Iterations > 0, "--iters", o.Iterations)
 	add(o.Seconds > 0, "--duration", o.Seconds)
 	add(o.Connection != "" && o.Connection != "RC", "--connection", o.Connection)

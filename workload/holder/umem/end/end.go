@@ -8,9 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"umemstress/rdma"
+	"umemstress/rdma/counters"
 	"umemstress/workload/holder"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/latency"
@@ -72,6 +72,7 @@ type End struct {
 	took     *latency.Histogram
 	ledger   *ledger // of who makes atomic operations
 	pace     *pace
+	before   counters.Counters // of the port, when the queue pairs were connected
 
 	completions [16]rdma.Completion
 }
@@ -189,6 +190,7 @@ func (e *End) Connect(ctx context.Context, other Place) error {
 	if len(other.Addresses) != len(e.pairs) {
 		return fmt.Errorf("the other end has %d queue pairs for %d of %s", len(other.Addresses), len(e.pairs), e.info.Name)
 	}
+	e.before = e.counted()
 	if e.manager != nil {
 		return e.meet(ctx, other)
 	}
@@ -306,41 +308,6 @@ func (e *End) Close() error {
 		return nil
 	}
 	return errors.Join(e.context.Close(), e.ledger.close(), e.headers.close())
-}
-
-// stuckAfter is how long nothing may arrive. Retries of a lossy link take
-// seconds.
-const stuckAfter = 30 * time.Second
-
-// progress waits for completions and takes them into account. A device that is
-// removed meanwhile ends the wait.
-func (e *End) progress(ctx context.Context) error {
-	err := e.progressWithin(ctx, stuckAfter)
-	if errors.Is(err, errSilence) {
-		return fmt.Errorf("no RDMA completion for %v on %s: the link has stopped; look at its port's state", stuckAfter, e.info.Name)
-	}
-	return err
-}
-
-// errSilence is of a time in which no completion came.
-var errSilence = errors.New("no RDMA completion came")
-
-func (e *End) progressWithin(ctx context.Context, silence time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, silence)
-	defer cancel()
-	n, err := e.cq.Wait(bounded, e.completions[:])
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return errSilence
-	}
-	if err != nil {
-		return err
-	}
-	for i := range e.completions[:n] {
-		if err := e.complete(&e.completions[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // complete takes a completion into account for its queue pair.

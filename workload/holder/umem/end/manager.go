@@ -25,6 +25,8 @@ func (c Config) fits(d rdma.Device) error {
 		return nil
 	case !c.Manager:
 		return fault.Lacksf("device %s is of iWARP, whose queue pairs the connection manager alone connects; give --rdma-cm", d.Name)
+	case c.Path.Timeout != 0:
+		return fault.Lacksf("device %s is of iWARP, where TCP repeats what is lost; leave --qp-timeout out", d.Name)
 	case v.imm || v.atomic:
 		return fault.Lacksf("device %s is of iWARP, which has no --verb %s; give write, read or send", d.Name, v.name)
 	}

@@ -31,9 +31,8 @@ func (e *End) openWindows(ctx context.Context) error {
 
 // awaitWindow waits for the completion of what was asked for a window.
 func (e *End) awaitWindow(ctx context.Context, what string) error {
-	bounded, cancel := context.WithTimeout(ctx, stuckAfter)
-	defer cancel()
-	if _, err := e.cq.Wait(bounded, e.completions[:1]); err != nil {
+	one := func(ctx context.Context) (int, error) { return e.cq.Wait(ctx, e.completions[:1]) }
+	if _, err := waitWithin(ctx, stuckAfter, one); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if err := e.completions[0].Err(); err != nil {

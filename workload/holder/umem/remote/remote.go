@@ -39,7 +39,7 @@ func (p *End) openDevice(ctx context.Context, c end.Config) (*End, error) {
 	answer, err := p.line.ask(ctx, request{Open: &openRequest{
 		Connection: c.Connection, Verb: c.Verb, QueuePairs: c.QueuePairs, SRQ: c.SRQ, Depth: c.Depth, Reads: c.Reads, Events: c.Events,
 		ReadOnly: c.ReadOnly, Windows: c.Windows, Rereg: c.Rereg, Pieces: c.Pieces, Inline: c.Inline, RateLimit: c.RateLimit, Manager: c.Manager,
-		MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex,
+		MTU: c.Path.MTU, SL: c.Path.ServiceLevel, TClass: c.Path.TrafficClass, PKeyIndex: c.Path.PKeyIndex, Timeout: c.Path.Timeout,
 	}})
 	if err == nil && (answer.Device == nil || answer.Place == nil) {
 		err = p.line.garbled("no device")

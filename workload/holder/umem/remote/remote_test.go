@@ -25,11 +25,11 @@ func TestOpenErrors(t *testing.T) {
 		{"umemstress-that-is-not-there", "not found", true},
 		{"echo 'Welcome to node2!'; cat", `does not begin as umemstress peer does, but with "Welcome to node2!"`, true},
 		{"echo '{}'; cat", "does not begin as", true},
-		{`echo '{"umemstress_peer":99,"version":"v9","host":"node2"}'; cat`, "the peer on node2 is umemstress v9, which speaks another version (99) than this one (6)", true},
-		{`echo '{"umemstress_peer":6,"host":"node2"}'`, "the peer on node2 has ended", false},
-		{`echo '{"umemstress_peer":6,"host":"node2"}'; read a; echo oops; cat`, `the peer on node2 answers what is none: "oops"`, false},
-		{`echo '{"umemstress_peer":6,"host":"node2"}'; read a; echo '{}'; cat`, "no device", false},
-		{`echo '{"umemstress_peer":6,"host":"node2"}'; read a; echo '{"error":{"text":"no RDMA device","lacks":true}}'; cat`, "the peer on node2: no RDMA device", true},
+		{`echo '{"umemstress_peer":99,"version":"v9","host":"node2"}'; cat`, "the peer on node2 is umemstress v9, which speaks another version (99) than this one (7)", true},
+		{`echo '{"umemstress_peer":7,"host":"node2"}'`, "the peer on node2 has ended", false},
+		{`echo '{"umemstress_peer":7,"host":"node2"}'; read a; echo oops; cat`, `the peer on node2 answers what is none: "oops"`, false},
+		{`echo '{"umemstress_peer":7,"host":"node2"}'; read a; echo '{}'; cat`, "no device", false},
+		{`echo '{"umemstress_peer":7,"host":"node2"}'; read a; echo '{"error":{"text":"no RDMA device","lacks":true}}'; cat`, "the peer on node2: no RDMA device", true},
 		{"head -c 20000000 /dev/zero", "does not begin as", true},
 	} {
 		began := time.Now()
@@ -69,7 +69,7 @@ func served(t *testing.T, lines string) (string, error) {
 	var said bytes.Buffer
 	err := Serve(t.Context(), strings.NewReader(lines), &said, Config{Device: "nosuch0", Version: "test", Backend: "auto"})
 	greeted, rest, _ := strings.Cut(said.String(), "\n")
-	if !strings.HasPrefix(greeted, `{"umemstress_peer":6,"version":"test","host":"`) {
+	if !strings.HasPrefix(greeted, `{"umemstress_peer":7,"version":"test","host":"`) {
 		t.Errorf("greeted with %q", greeted)
 	}
 	return rest, err

@@ -37,7 +37,7 @@ func (m *remembering) Log(host, level, text string) {
 	m.logs = append(m.logs, host+" "+level+" "+text)
 }
 
-const hello = `echo '{"umemstress_peer":6,"host":"node2"}'; `
+const hello = `echo '{"umemstress_peer":7,"host":"node2"}'; `
 
 // What the other host says of a run is what comes of it, and where it ends without its last word it is gone.
 func TestDo(t *testing.T) {

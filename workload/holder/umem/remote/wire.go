@@ -18,7 +18,7 @@ import (
 )
 
 // protocol is the version of what is said. Both sides have to speak the same.
-const protocol = 6
+const protocol = 7
 
 // maxLine is the longest line, in bytes: 100,000 memory regions take 4 MiB.
 const maxLine = 16 << 20
@@ -69,6 +69,7 @@ type openRequest struct {
 	SL         int    `json:"sl"`
 	TClass     int    `json:"tclass"`
 	PKeyIndex  int    `json:"pkey_index"`
+	Timeout    int    `json:"qp_timeout"`
 }
 
 type registerRequest struct {
@@ -124,7 +125,7 @@ func (r openRequest) config(own Config) end.Config {
 		ReadOnly: r.ReadOnly, Windows: r.Windows, Rereg: r.Rereg, Pieces: r.Pieces, Inline: r.Inline, RateLimit: r.RateLimit, Manager: r.Manager, Backend: own.Backend, Device: own.Device,
 		Path: rdma.PathConfig{
 			Port: own.Port, GIDIndex: own.GIDIndex, MTU: r.MTU,
-			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex,
+			ServiceLevel: r.SL, TrafficClass: r.TClass, PKeyIndex: r.PKeyIndex, Timeout: r.Timeout,
 		},
 	}
 }
