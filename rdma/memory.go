@@ -105,7 +105,7 @@ func (pd *PD) RegisterMR(mem []byte, access Access) (*MR, error) {
 	mr.fill(pd, mem, access)
 	err := c.begin(&mr.object, func() (err error) {
 		if mr.region, err = c.backend.RegisterMR(pd.handle, mem, verbs.Access(access)); err != nil {
-			return pd.newRegisterError(mem, access, err)
+			return pd.registerError(mem, access, err)
 		}
 		return nil
 	})
@@ -133,7 +133,7 @@ func (pd *PD) RegisterMRs(mems [][]byte, access Access) ([]*MR, error) {
 	regions := make([]verbs.MR, len(mems))
 	n, err := c.backend.RegisterMRs(pd.handle, mems, verbs.Access(access), regions)
 	if err != nil {
-		err = pd.newRegisterError(mems[n], access, err)
+		err = pd.registerError(mems[n], access, err)
 	}
 	made, all := make([]MR, n), make([]*MR, n)
 	for i := range made {
@@ -169,8 +169,8 @@ func errEmptyRegion() error {
 	return &Error{Op: "register", Object: regionLabel(nil).String(), reason: errors.New("it is empty")}
 }
 
-// newRegisterError finds out what a failed registration in this domain means.
-func (pd *PD) newRegisterError(mem []byte, access Access, err error) error {
+// registerError finds out what a failed registration in this domain means.
+func (pd *PD) registerError(mem []byte, access Access, err error) error {
 	return newRegisterError(regionLabel(mem).String(), mem, access, err, func() error { return pd.tryAnonymous(access) })
 }
 
@@ -349,7 +349,7 @@ func (mr *MR) newReregisterError(mem []byte, access Access, err error) error {
 	if errors.Is(err, unix.EACCES) && mr.access&accessAnyWrite == 0 && access&accessAnyWrite != 0 && mr.canStay() {
 		return &Error{Op: "re-register", Object: label, Errno: unix.EACCES, reason: ErrAccessRefused}
 	}
-	failed := mr.domain.newRegisterError(mem, access, err)
+	failed := mr.domain.registerError(mem, access, err)
 	var e *Error
 	if errors.As(failed, &e) {
 		e.Op = "re-register"
