@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"umemstress/probes/event"
+	"umemstress/probes/memlock"
 	"umemstress/probes/naming"
 )
 
@@ -116,7 +117,7 @@ func attachBy(t table, opts Options) (*Session, error) {
 	maps := *spec
 	maps.Programs = nil
 	var coll *ebpf.Collection
-	restore, err := memlock.lift(func() (err error) {
+	restore, err := memlock.Lift(func() (err error) {
 		coll, err = ebpf.NewCollection(&maps)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"umemstress/probes/lockdown"
+	"umemstress/probes/memlock"
 )
 
 // A Feature is something that the probes can use of the kernel.
@@ -33,7 +34,7 @@ func Supported() []Feature {
 	var list []Feature
 	add := func(name, without string, try func() error) {
 		f := Feature{Name: name, Without: without, Remedy: featureRemedies[name]}
-		restore, err := memlock.lift(try)
+		restore, err := memlock.Lift(try)
 		restore()
 		if f.Available = err == nil; !f.Available {
 			f.Reason = reason(Method(name), err)
@@ -71,7 +72,7 @@ func tryFentry() error {
 // privileges, and returns why not. Debian's kernels ask for CAP_SYS_ADMIN where
 // kernel.perf_event_paranoid is 3, as it is there.
 func AttachRefused() error {
-	restore := memlock.liftAnyhow()
+	restore := memlock.LiftAnyhow()
 	defer restore()
 	return tryKprobe()
 }

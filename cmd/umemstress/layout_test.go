@@ -126,6 +126,7 @@ var layers = []string{
 	"probes/privileges",
 	"probes/lockdown",
 	"probes/deferred",
+	"probes/memlock",
 	"probes/naming",
 	"probes/event",
 	"probes/kmsg/devkmsg",

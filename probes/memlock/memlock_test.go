@@ -1,4 +1,4 @@
-package probes
+package memlock
 
 import (
 	"errors"
@@ -40,7 +40,7 @@ func (p *process) create() error {
 
 var small = unix.Rlimit{Cur: 64 << 10, Max: 1 << 20}
 
-func TestMemlockIsLiftedAndRestored(t *testing.T) {
+func TestIsLiftedAndRestored(t *testing.T) {
 	p := &process{current: small}
 	l := limit{set: p.set}
 	restore, err := l.lift(p.create)
@@ -56,7 +56,7 @@ func TestMemlockIsLiftedAndRestored(t *testing.T) {
 	}
 }
 
-func TestMemlockThatCannotBeLifted(t *testing.T) {
+func TestThatCannotBeLifted(t *testing.T) {
 	p := &process{current: small, fixed: true}
 	l := limit{set: p.set}
 	for range 2 { // and it is free for the next one
@@ -76,7 +76,7 @@ func TestMemlockThatCannotBeLifted(t *testing.T) {
 
 // A session that begins while another one attaches waits. What it created under the
 // other one's limit would be followed by what it can no longer create.
-func TestMemlockOfTwoSessions(t *testing.T) {
+func TestOfTwoSessions(t *testing.T) {
 	p := &process{current: small}
 	l := limit{set: p.set}
 	restore, err := l.lift(p.create)
@@ -111,7 +111,7 @@ func TestMemlockOfTwoSessions(t *testing.T) {
 
 // Sessions that begin at once leave the limit as it was, and none loses what it
 // still needs to another one's restoring.
-func TestMemlockOfSeveralSessions(t *testing.T) {
+func TestOfSeveralSessions(t *testing.T) {
 	p := &process{current: small}
 	l := limit{set: p.set}
 	var wg sync.WaitGroup

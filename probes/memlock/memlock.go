@@ -1,4 +1,5 @@
-package probes
+// Package memlock lifts the limit on locked memory while BPF objects are created.
+package memlock
 
 import (
 	"errors"
@@ -7,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memlock is the process's limit on locked memory. There is one of it, so whoever
+// own is this process's limit on locked memory. There is one of it, so whoever
 // lifts it keeps others from doing so until it is back: a second one would take no
 // limit for what it has to restore.
-var memlock = limit{set: func(to *unix.Rlimit, old *unix.Rlimit) error {
+var own = limit{set: func(to *unix.Rlimit, old *unix.Rlimit) error {
 	return unix.Prlimit(0, unix.RLIMIT_MEMLOCK, to, old)
 }}
 
@@ -19,11 +20,13 @@ type limit struct {
 	set func(to, old *unix.Rlimit) error
 }
 
-// lift calls create and, if that is not permitted, once more with no limit on
+// Lift calls create and, if that is not permitted, once more with no limit on
 // locked memory: before Linux 5.11 BPF maps and programs are charged to it. The
 // limit is checked only when they are created, and pinned regions are held to the
 // same limit, so the caller restores it as soon as everything has been created.
 // restore must be called in any case, once.
+func Lift(create func() error) (restore func(), err error) { return own.lift(create) }
+
 func (l *limit) lift(create func() error) (restore func(), err error) {
 	l.mu.Lock()
 	err = create()
@@ -40,8 +43,10 @@ func (l *limit) lift(create func() error) (restore func(), err error) {
 	}, create()
 }
 
-// liftAnyhow lifts the limit, if that is permitted, without waiting for it to be in the way: what
+// LiftAnyhow lifts the limit, if that is permitted, without waiting for it to be in the way: what
 // is refused is not seen where many programs are tried.
+func LiftAnyhow() (restore func()) { return own.liftAnyhow() }
+
 func (l *limit) liftAnyhow() (restore func()) {
 	refused := false
 	restore, _ = l.lift(func() error {
