@@ -15,6 +15,7 @@ import (
 	"umemstress/workload/filesystem"
 	"umemstress/workload/folio"
 	"umemstress/workload/holder"
+	"umemstress/workload/holder/umem"
 	"umemstress/workload/internal/fault"
 	"umemstress/workload/internal/file"
 	"umemstress/workload/internal/memory"
@@ -135,7 +136,10 @@ func (r *run) pin(ctx context.Context) error {
 	if r.options.AllowCrash {
 		return nil
 	}
-	if found := danger.Sentences(r.options.Scenario, r.record.Channels.Accounting.Before, uint64(len(r.region.Bytes)/os.Getpagesize())); len(found) > 0 {
+	if found := danger.Sentences(danger.Run{
+		Scenario: r.options.Scenario, Dirty: r.record.Channels.Accounting.Before, Pages: uint64(len(r.region.Bytes) / os.Getpagesize()),
+		Driver: r.record.Device.Driver, Atomic: umem.Atomic(r.options.Verb),
+	}); len(found) > 0 {
 		return fault.Lacksf("this run could take the machine down: %s; give --allow-crash where it may, as in a guest (umemstress lab run -- --allow-crash)", strings.Join(found, "; "))
 	}
 	return nil

@@ -8,15 +8,15 @@ import (
 	"os"
 	"strings"
 
+	"umemstress/rdma"
 	"umemstress/workload/filesystem"
 	"umemstress/workload/scenario"
 	"umemstress/workload/strip"
 )
 
-// A Danger is something that takes the machine down, or halts it, if a buffer-less page is
-// written back on it.
+// A Danger is something of this machine that has a run take it down, or halt it.
 type Danger struct {
-	Name    string // a sysctl of the kernel, BugOn, BtrfsFixup or DirtyLimit
+	Name    string // a sysctl of the kernel, BugOn, BtrfsFixup, DirtyLimit or RxeAtomic
 	Effect  string // what is so if it is Present, and what comes of it
 	Present bool
 	Unknown error // why it could not be found out: it is to be reckoned with then
@@ -38,22 +38,31 @@ func (d Danger) String() string {
 	return d.Effect
 }
 
-// Find looks for what would take the machine down in a run of the scenario that may lose so many
-// pages, where so many counted as dirty before it; a part that is empty is none of a danger's. It
-// reads the running kernel's settings, its symbols and its memory, never its version.
-func Find(s scenario.Scenario, dirty, pages uint64) []Danger {
+// A Run is what is to be done to this machine. A part of the scenario that is empty is none of a danger's.
+type Run struct {
+	Scenario scenario.Scenario
+	Dirty    uint64 // pages that counted as dirty before it
+	Pages    uint64 // that it may lose
+	Driver   string // of the device that brings the bytes
+	Atomic   bool   // they come by atomic operations
+}
+
+// Find looks for what would take the machine down in such a run. It reads the running kernel's
+// settings, its symbols, its types and its memory, never its version.
+func Find(r Run) []Danger {
 	dangers := []Danger{
 		panicOn("panic_on_warn", "a warning of the kernel panics it"),
 		panicOn("panic_on_oops", "an oops panics it"),
 	}
-	if kind, _ := scenario.Find(filesystem.Kinds(), s.Filesystem); kind.DropsBufferless {
+	if kind, _ := scenario.Find(filesystem.Kinds(), r.Scenario.Filesystem); kind.DropsBufferless {
 		survives, err := ext4Survives()
 		dangers = append(dangers, Danger{
 			Name: BugOn, Present: err == nil && !survives, Unknown: err,
 			question: "whether ext4 has a BUG_ON for a page without buffers",
 			Effect:   "this ext4 has a BUG_ON for a page without buffers (it lacks cc5095747edf)",
-		}, dirtyLimit(dirty, pages))
+		}, dirtyLimit(r.Dirty, r.Pages))
 	}
+	s := r.Scenario
 	if strips, _ := scenario.Find(strip.Kinds(), s.Strip); strips.Splits && s.Filesystem == "btrfs" && s.Folios != "single" {
 		there, err := btrfsFixup()
 		dangers = append(dangers, Danger{
@@ -61,6 +70,9 @@ func Find(s scenario.Scenario, dirty, pages uint64) []Danger {
 			question: "whether this btrfs has " + fixupFunction,
 			Effect:   "this btrfs (" + fixupFunction + ") oopses at the release of a large folio that " + s.Strip + " tried to split",
 		})
+	}
+	if r.Atomic && r.Driver == rdma.DriverRxe {
+		dangers = append(dangers, rxeAtomic())
 	}
 	return dangers
 }
@@ -81,9 +93,9 @@ func panicOn(sysctl, effect string) Danger {
 }
 
 // Sentences are those that keep a run from being made, in sentences.
-func Sentences(s scenario.Scenario, dirty, pages uint64) []string {
+func Sentences(r Run) []string {
 	var found []string
-	for _, d := range Find(s, dirty, pages) {
+	for _, d := range Find(r) {
 		if d.Real() {
 			found = append(found, d.String())
 		}

@@ -18,7 +18,7 @@ import (
 func TestDangers(t *testing.T) {
 	names := func(filesystem, strip, folios string) string {
 		var names []string
-		for _, d := range Find(scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}, 0, 1) {
+		for _, d := range Find(Run{Scenario: scenario.Scenario{Filesystem: filesystem, Strip: strip, Folios: folios}, Pages: 1}) {
 			names = append(names, d.Name)
 			if d.Present && d.Unknown != nil {
 				t.Errorf("%s is there and not known", d.Name)

@@ -78,7 +78,7 @@ func thisHost() (*host, error) {
 		memlock:   limit.Cur,
 		needed:    uint64(quick.FileBytes + quick.AnonBytes),
 		features:  probes.Supported(),
-		dangers:   danger.Find(scenario.Scenario{Filesystem: scratchFilesystem}, dirty.Pages, 0),
+		dangers:   danger.Find(danger.Run{Scenario: scenario.Scenario{Filesystem: scratchFilesystem}, Dirty: dirty.Pages}),
 		lab:       lab.FindReadiness(),
 		haveProgram: func(name string) bool {
 			_, err := child.Find(name)
