@@ -124,6 +124,7 @@ func (r *run) tellEvidence(err error) {
 
 // takeDown gives back what the run took, or leaves it where the kernel has died.
 func (r *run) takeDown() error {
+	defer r.tellStatus(CleanUp)()
 	if r.kernelDied() {
 		return r.leave()
 	}
@@ -189,6 +190,7 @@ func (r *run) drive(ctx context.Context) error {
 // step runs one phase, with its beginning and its end on disk.
 func (r *run) step(ctx context.Context, name string, do func(context.Context) error) (goOn bool, err error) {
 	r.options.log().Debugf("phase %s", name)
+	defer r.tellStatus(name)() // what saves the evidence may hang as well
 	started := time.Now()
 	r.record.Phases = append(r.record.Phases, record.Phase{Name: name, Started: started.UTC(), Outcome: record.OutcomeRunning})
 	phase := &r.record.Phases[len(r.record.Phases)-1]
@@ -197,9 +199,7 @@ func (r *run) step(ctx context.Context, name string, do func(context.Context) er
 		return false, err
 	}
 	started = time.Now() // without the time that saving took
-	end := r.tellStatus(name)
 	err = r.attend(ctx, name, do)
-	end()
 	phase.Seconds = time.Since(started).Seconds()
 	phase.Gone = goneIn(err)
 	phase.Outcome, phase.Detail, err = outcomeOf(ctx, err)

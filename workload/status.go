@@ -3,10 +3,16 @@ package workload
 import (
 	"sync"
 	"time"
+
+	"umemstress/workload/scenario"
 )
+
+// CleanUp is what a run does after its last phase, of which is told as of one: it gives back what it took.
+const CleanUp = "clean up"
 
 // Status is how far a phase is that takes long.
 type Status struct {
+	Scenario   scenario.Scenario // of the run
 	Phase      string
 	Elapsed    time.Duration
 	Operations uint64 // that were sent in this phase
@@ -24,7 +30,7 @@ func (r *run) tellStatus(phase string) (end func()) {
 	started := time.Now()
 	operations, bytes := r.progress.Sent()
 	now := func() Status {
-		s := Status{Phase: phase, Elapsed: time.Since(started)}
+		s := Status{Scenario: r.options.Scenario, Phase: phase, Elapsed: time.Since(started)}
 		s.Operations, s.Bytes = r.progress.Sent()
 		s.Operations, s.Bytes = s.Operations-operations, s.Bytes-bytes
 		return s
