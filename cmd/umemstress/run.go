@@ -53,7 +53,7 @@ Exit codes: 0 clean or refused, 1 failed, 2 usage, 3 the host lacks something,
 			if err != nil {
 				return err
 			}
-			if err := flags.status.Set(&options, cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr())); err != nil {
+			if err := flags.status.Set(&options, cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()), flags.several(options)); err != nil {
 				return err
 			}
 			if err := handOver(options); err != nil {
@@ -135,7 +135,7 @@ func prepareJob(args []string, stderr io.Writer) (job.Run, error) {
 	if err := options.Validate(); err != nil {
 		return job.Run{}, err
 	}
-	if err := flags.status.Set(&options, stderr, false); err != nil {
+	if err := flags.status.Set(&options, stderr, false, false); err != nil {
 		return job.Run{}, err
 	}
 	return job.Run{
@@ -188,7 +188,7 @@ func preparePeer(args []string) (workload.Options, error) {
 	}
 	options.Peer = ""
 	collectLess()
-	return options, flags.status.Set(&options, nil, false)
+	return options, flags.status.Set(&options, nil, false, false)
 }
 
 // attachProbes is a function of its own so that a nil *probes.Session never

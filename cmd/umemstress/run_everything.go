@@ -38,24 +38,13 @@ type scenarioOutcome struct {
 // interruption ends it after it has told what was seen until then.
 func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, options workload.Options) error {
 	outcomes := []scenarioOutcome{}
-	for _, e := range workload.Scenarios().All() {
-		if workload.NeedsPmem(e.Scenario) && options.PmemDevice == "" {
-			continue // no device of the user's is overwritten unasked
-		}
-		if h := flags.holder(); e.Nonsense != "" || e.Large || h != "" && e.Scenario.Holder != h {
-			continue
-		}
-		o := options
-		o.Scenario = e.Scenario
-		if !workload.NeedsPmem(e.Scenario) {
-			o.PmemDevice = ""
-		}
-		o.Output = outputOf(options.Output, e.Scenario)
+	all := scenariosOf(flags.holder(), options)
+	for i, o := range all {
 		result := runOne(ctx, o)
 		if ctx.Err() != nil {
 			break
 		}
-		logrus.Infof("%s: %s", result.Scenario, result.word())
+		logrus.Infof("%d of %d, %s: %s", i+1, len(all), result.Scenario, result.word())
 		outcomes = append(outcomes, result)
 		if result.Verdict == record.Crashed {
 			break // nothing that this machine still does proves anything
@@ -69,6 +58,26 @@ func runEverything(ctx context.Context, stdout io.Writer, flags *runFlags, optio
 		return errors.Join(ctx.Err(), err)
 	}
 	return errors.Join(worst(outcomes), err)
+}
+
+// scenariosOf are the options of each scenario that makes sense, of one holder or, where that is empty, of all.
+func scenariosOf(holder string, options workload.Options) (all []workload.Options) {
+	for _, e := range workload.Scenarios().All() {
+		if workload.NeedsPmem(e.Scenario) && options.PmemDevice == "" {
+			continue // no device of the user's is overwritten unasked
+		}
+		if e.Nonsense != "" || e.Large || holder != "" && e.Scenario.Holder != holder {
+			continue
+		}
+		o := options
+		o.Scenario = e.Scenario
+		if !workload.NeedsPmem(e.Scenario) {
+			o.PmemDevice = ""
+		}
+		o.Output = outputOf(options.Output, e.Scenario)
+		all = append(all, o)
+	}
+	return all
 }
 
 // outputOf is the evidence directory of one scenario of many.

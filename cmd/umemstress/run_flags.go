@@ -122,6 +122,11 @@ func partFlags() []string {
 	return flags
 }
 
+// several says whether there is a run after the other.
+func (f *runFlags) several(o workload.Options) bool {
+	return f.preset == workload.Everything || len(o.Candidates) > 0
+}
+
 // otherParts are those that the preset everything goes through, whatever is given; of holders it
 // goes through the one that is given.
 func otherParts() []string {

@@ -27,8 +27,8 @@ func (f *Flags) Register(flags *pflag.FlagSet) {
 	f.given = flags
 }
 
-// Set has the options tell on stderr, which is a terminal or not.
-func (f *Flags) Set(o *workload.Options, stderr io.Writer, terminal bool) error {
+// Set has the options tell on stderr, which is a terminal or not; of several runs each with its scenario.
+func (f *Flags) Set(o *workload.Options, stderr io.Writer, terminal, several bool) error {
 	every := f.every
 	if every < 0 {
 		return exit.Usagef("--%s %v: give a duration, such as 10s", flagName, every)
@@ -37,7 +37,7 @@ func (f *Flags) Set(o *workload.Options, stderr io.Writer, terminal bool) error 
 		every = time.Second
 	}
 	o.StatusInterval = every
-	t := &teller{}
+	t := &teller{several: several}
 	if terminal {
 		o.Status = func(now workload.Status) { t.show(stderr, now) }
 	} else {
@@ -47,7 +47,10 @@ func (f *Flags) Set(o *workload.Options, stderr io.Writer, terminal bool) error 
 }
 
 // teller knows what was told last, so that it can tell the rate since.
-type teller struct{ last workload.Status }
+type teller struct {
+	several bool // runs, one after the other
+	last    workload.Status
+}
 
 // show keeps one line of a terminal, which is gone with the phase.
 func (t *teller) show(terminal io.Writer, now workload.Status) {
@@ -72,6 +75,9 @@ func (t *teller) log(now workload.Status) {
 // line is what was sent in the phase, and how fast since the last line.
 func (t *teller) line(now workload.Status) string {
 	line := fmt.Sprintf("%s: %.0f s", now.Phase, now.Elapsed.Seconds())
+	if t.several {
+		line = now.Scenario.String() + ", " + line
+	}
 	if now.Bytes > 0 {
 		const mib = 1 << 20
 		rate := float64(now.Bytes-t.last.Bytes) / mib / (now.Elapsed - t.last.Elapsed).Seconds()

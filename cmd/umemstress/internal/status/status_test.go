@@ -11,10 +11,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"umemstress/workload"
+	"umemstress/workload/scenario"
 )
 
 // told has the flags given and what a run tells.
-func told(t *testing.T, terminal bool, args ...string) (o workload.Options, stderr *bytes.Buffer, err error) {
+func told(t *testing.T, terminal, several bool, args ...string) (o workload.Options, stderr *bytes.Buffer, err error) {
 	t.Helper()
 	var f Flags
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
@@ -23,7 +24,7 @@ func told(t *testing.T, terminal bool, args ...string) (o workload.Options, stde
 		t.Fatal(err)
 	}
 	stderr = &bytes.Buffer{}
-	err = f.Set(&o, stderr, terminal)
+	err = f.Set(&o, stderr, terminal, several)
 	return o, stderr, err
 }
 
@@ -36,11 +37,11 @@ func TestInterval(t *testing.T) {
 		{true, nil, time.Second}, {false, nil, 0},
 		{true, []string{"--status-interval", "0"}, 0}, {false, []string{"--status-interval", "10s"}, 10 * time.Second},
 	} {
-		if o, _, err := told(t, c.terminal, c.args...); err != nil || o.StatusInterval != c.want || o.Status == nil {
+		if o, _, err := told(t, c.terminal, false, c.args...); err != nil || o.StatusInterval != c.want || o.Status == nil {
 			t.Errorf("%+v: each %v, %v", c, o.StatusInterval, err)
 		}
 	}
-	_, _, err := told(t, false, "--status-interval", "-1s")
+	_, _, err := told(t, false, false, "--status-interval", "-1s")
 	var usage interface{ Usage() bool }
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "--status-interval -1s") {
 		t.Errorf("a negative interval: %v", err)
@@ -61,7 +62,7 @@ func tell(o workload.Options) {
 
 // A terminal has one line, which goes with its phase.
 func TestTerminal(t *testing.T) {
-	o, stderr, _ := told(t, true)
+	o, stderr, _ := told(t, true, false)
 	tell(o)
 	const clear = "\r\x1b[K"
 	want := clear + "write: 2 s, 64 operations, 4 MiB, 2.0 MiB/s" + clear + "write: 4 s, 192 operations, 12 MiB, 4.0 MiB/s" + clear + clear + "strip: 1 s"
@@ -75,9 +76,21 @@ func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	defer logrus.SetOutput(logrus.StandardLogger().Out)
 	logrus.SetOutput(&log)
-	o, stderr, _ := told(t, false, "--status-interval", "2s")
+	o, stderr, _ := told(t, false, false, "--status-interval", "2s")
 	tell(o)
 	if stderr.Len() > 0 || strings.Count(log.String(), "\n") != 3 || !strings.Contains(log.String(), "write: 4 s, 192 operations, 12 MiB, 4.0 MiB/s") {
 		t.Errorf("%q and the log %q", stderr, &log)
+	}
+}
+
+// Of several runs it is told which one.
+func TestSeveral(t *testing.T) {
+	o, stderr, _ := told(t, true, true)
+	o.Status(workload.Status{
+		Scenario: scenario.Scenario{Holder: "uring", Filesystem: "ext4", Strip: "pageout", Mutation: "none", Folios: scenario.Natural},
+		Phase:    "strip", Elapsed: time.Second,
+	})
+	if want := "\r\x1b[Kuring/ext4/pageout/none, strip: 1 s"; stderr.String() != want {
+		t.Errorf("%q, want %q", stderr, want)
 	}
 }
