@@ -74,8 +74,11 @@ func (h *ByCalls) startRead(f File, m Message, readers chan<- Reader) {
 	})
 }
 
+// flightBound bounds how long reads that were begun may not be seen in flight.
+const flightBound = 2 * time.Minute
+
 func (h *ByCalls) awaitFlight(ctx context.Context, inFlight func() (bool, error)) error {
-	for {
+	for began := time.Now(); ; {
 		err := h.Calls.Held()
 		if errors.Is(err, unix.EFAULT) {
 			return fault.PinRefused(err)
@@ -85,6 +88,9 @@ func (h *ByCalls) awaitFlight(ctx context.Context, inFlight func() (bool, error)
 		}
 		if there, err := inFlight(); err != nil || there {
 			return err
+		}
+		if time.Since(began) > flightBound {
+			return fault.Ineffectivef("%d direct reads were begun, and %v later not all had been seen to wait for their device with their pages pinned", h.Calls.started, flightBound)
 		}
 		select {
 		case <-ctx.Done():
