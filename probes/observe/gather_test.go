@@ -1,8 +1,10 @@
 package observe
 
 import (
+	"context"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"umemstress/probes/event"
@@ -140,9 +142,35 @@ func TestGatherNumbers(t *testing.T) {
 		if !reflect.DeepEqual(*told, c.want) {
 			t.Errorf("%s: told %+v, want %+v", name, *told, c.want)
 		}
-		g.pass(begun.Add(gatherFor))
+		g.pass(begun.Add(numberFor - 1))
+		if waits := name == "another's"; waits != (len(g.waiting) > 0) {
+			t.Errorf("%s: %+v wait", name, g.waiting)
+		}
+		g.pass(begun.Add(numberFor))
 		if len(g.waiting) != 0 {
 			t.Errorf("%s: %+v wait for longer than promised", name, g.waiting)
 		}
+	}
+}
+
+// Each is told when its own time is over: a page that was stripped is not held up by a pin that still waits for its number.
+func TestGatheredInTime(t *testing.T) {
+	stripped := page(event.Stripped, 3)
+	stripped.Owner.PID = 5
+	after := map[string]time.Duration{}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err := Run(ctx, Config{
+			Source: &recording{events: []event.Event{pinned(40, 0x7f0000001000, 77), stripped}}, Proc: t.TempDir(), Cgroup: t.TempDir(),
+			Write: func(l Line) error { after[l.Event] = time.Since(begun); return nil },
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if after["stripped"] != gatherFor || after["pinned"] != numberFor {
+		t.Errorf("told after %v", after)
 	}
 }

@@ -171,13 +171,13 @@ func (o *observer) follow(ctx context.Context) {
 	}()
 	gathered := time.NewTimer(0) // goes off when something has waited long enough, and only then:
 	defer gathered.Stop()        // who has nothing to do is to take nothing
-	awaited := true
+	var awaited time.Time        // when it goes off
 	count := time.NewTicker(countEvery)
 	defer count.Stop()
 	for o.failed == nil {
-		if next, waits := o.gatherer.next(); waits && !awaited {
+		if next, waits := o.gatherer.next(); waits && (awaited.IsZero() || next.Before(awaited)) {
 			gathered.Reset(time.Until(next))
-			awaited = true
+			awaited = next
 		}
 		select {
 		case <-ctx.Done():
@@ -194,7 +194,7 @@ func (o *observer) follow(ctx context.Context) {
 			}
 			o.take(e)
 		case now := <-gathered.C:
-			awaited = false
+			awaited = time.Time{}
 			o.gatherer.pass(now)
 		case <-count.C:
 			if err := o.count(); err != nil {
