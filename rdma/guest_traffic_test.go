@@ -49,7 +49,10 @@ func TestCounters(t *testing.T) {
 	e := newEndpoint(t, 4)
 	source, target := anonymous(t, 65536), anonymous(t, 65536)
 	from, to := register(t, e.pd, source), register(t, e.pd, target)
-	read := func() counters.Counters { return counters.Read(Sysfs, e.ctx.Device().Name, 1) }
+	read := func() counters.Counters {
+		time.Sleep(20 * time.Millisecond) // the kernel tells for 12 ms what it has told before
+		return counters.Read(Sysfs, e.ctx.Device().Name, 1)
+	}
 	before := read()
 	if err := e.qp.Post(Request{ID: 1, Signaled: true, Local: Slice{MR: from, Length: 65536}, RemoteAddr: to.Addr(), RKey: to.RKey()}); err != nil {
 		t.Fatal(err)
