@@ -51,14 +51,19 @@ func TestBackends(t *testing.T) {
 }
 
 // Bytes that the device reads or receives into the file's region are lost as those that it writes,
-// whatever carries them.
+// whatever carries them. Two READs are under way at most: of more packets than 128, rdma_rxe of 5.10 may forget
+// the rest (docs/findings/rxe-unwoken.md).
 func TestVerbs(t *testing.T) {
 	for _, of := range []struct{ verb, backend, arrival string }{
 		{"read", "uverbs", "RDMA READ"}, {"send", "uverbs", "RDMA SEND"}, {"send", "ibverbs", "RDMA SEND"},
 		{"write-imm", "uverbs", "RDMA WRITE"}, {"send-imm", "ibverbs", "RDMA SEND"},
 	} {
-		stdout, stderr, _ := outcome(t, small("--verb", of.verb, "--backend", of.backend, "--bidirectional", "-q", "2", "--format", "json",
-			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))...)
+		args := small("--verb", of.verb, "--backend", of.backend, "--bidirectional", "-q", "2", "--format", "json",
+			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
+		if of.verb == "read" {
+			args = append(args, "--outs", "2")
+		}
+		stdout, stderr, _ := outcome(t, args...)
 		var r record.Record
 		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 			t.Fatalf("%+v: %v in %q; %s", of, err, stdout, stderr)
