@@ -9,9 +9,6 @@ import (
 const (
 	// gatherFor is how long an event may wait for one that continues it.
 	gatherFor = 100 * time.Millisecond
-	// numberFor is how long a pin may wait for its number, which comes within the call that pins. On 5.10 in an
-	// emulated machine that did other work, a pin of 1,000 was once without after 100 ms.
-	numberFor = time.Second
 	// maxGathered is how many events wait at once.
 	maxGathered = 64
 )
@@ -60,11 +57,7 @@ func (g *gatherer) wait(e event.Event, now time.Time) {
 		g.deliver(g.waiting[0].Event)
 		g.waiting = g.waiting[1:]
 	}
-	until := now.Add(gatherFor)
-	if getsNumber(e) {
-		until = now.Add(numberFor)
-	}
-	g.waiting = append(g.waiting, gathered{e, until})
+	g.waiting = append(g.waiting, gathered{e, now.Add(gatherFor)})
 }
 
 // comesBehind says whether what waits is to be told before b: what is of b's thread or file. A pin that
@@ -113,13 +106,11 @@ func continues(a, b event.Event) bool {
 }
 
 // next is when the first has waited long enough; false: none waits.
-func (g *gatherer) next() (first time.Time, waits bool) {
-	for i, w := range g.waiting {
-		if i == 0 || w.until.Before(first) {
-			first = w.until
-		}
+func (g *gatherer) next() (time.Time, bool) {
+	if len(g.waiting) == 0 {
+		return time.Time{}, false
 	}
-	return first, len(g.waiting) > 0
+	return g.waiting[0].until, true
 }
 
 // pass delivers what has waited long enough.

@@ -171,13 +171,13 @@ func (o *observer) follow(ctx context.Context) {
 	}()
 	gathered := time.NewTimer(0) // goes off when something has waited long enough, and only then:
 	defer gathered.Stop()        // who has nothing to do is to take nothing
-	var awaited time.Time        // when it goes off
+	awaited := true
 	count := time.NewTicker(countEvery)
 	defer count.Stop()
 	for o.failed == nil {
-		if next, waits := o.gatherer.next(); waits && (awaited.IsZero() || next.Before(awaited)) {
+		if next, waits := o.gatherer.next(); waits && !awaited {
 			gathered.Reset(time.Until(next))
-			awaited = next
+			awaited = true
 		}
 		select {
 		case <-ctx.Done():
@@ -194,7 +194,8 @@ func (o *observer) follow(ctx context.Context) {
 			}
 			o.take(e)
 		case now := <-gathered.C:
-			awaited = time.Time{}
+			awaited = false
+			o.takeWaiting(events) // which continue what has waited long enough: this process may have stood still
 			o.gatherer.pass(now)
 		case <-count.C:
 			if err := o.count(); err != nil {
@@ -206,6 +207,13 @@ func (o *observer) follow(ctx context.Context) {
 	for range events { // which nobody wants any more
 	}
 	<-ended
+}
+
+// takeWaiting takes the events that have come by now, and none that come meanwhile, which may never end.
+func (o *observer) takeWaiting(events <-chan event.Event) {
+	for range len(events) {
+		o.take(<-events)
+	}
 }
 
 // finish has the events delivered that were sent until now, and tells them; if nobody reads, for a
