@@ -51,8 +51,7 @@ func TestBackends(t *testing.T) {
 }
 
 // Bytes that the device reads or receives into the file's region are lost as those that it writes,
-// whatever carries them. Two READs are under way at most: of more packets than 128, rdma_rxe of 5.10 may forget
-// the rest (docs/findings/rxe-unwoken.md).
+// whatever carries them.
 func TestVerbs(t *testing.T) {
 	for _, of := range []struct{ verb, backend, arrival string }{
 		{"read", "uverbs", "RDMA READ"}, {"send", "uverbs", "RDMA SEND"}, {"send", "ibverbs", "RDMA SEND"},
@@ -60,7 +59,8 @@ func TestVerbs(t *testing.T) {
 	} {
 		args := small("--verb", of.verb, "--backend", of.backend, "--bidirectional", "-q", "2", "--format", "json",
 			"--observe", "require", "-o", filepath.Join(t.TempDir(), "evidence"))
-		if of.verb == "read" {
+		// 5.10's rdma_rxe may forget READs that wait for 128 packets of others (docs/findings/rxe-unwoken.md): none do.
+		if of.verb == "read" && *expectVerdict == "data-lost" {
 			args = append(args, "--outs", "2")
 		}
 		stdout, stderr, _ := outcome(t, args...)
