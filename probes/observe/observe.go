@@ -169,12 +169,20 @@ func (o *observer) follow(ctx context.Context) {
 		ended <- o.Source.Events(reading, func(e event.Event) { events <- e })
 		close(events)
 	}()
-	gathered := time.NewTimer(0) // goes off when something has waited long enough, and only then:
-	defer gathered.Stop()        // who has nothing to do is to take nothing
-	awaited := true
+	gathered := time.NewTimer(gatherFor) // goes off when something has waited long enough, and only then:
+	gathered.Stop()                      // who has nothing to do is to take nothing
+	defer gathered.Stop()
+	awaited := false
+	drained := make(chan time.Time, 1) // what was sent until then has come
+	var passing time.Time              // what has waited until then is to be told, once these have been taken:
+	behind := 0
 	count := time.NewTicker(countEvery)
 	defer count.Stop()
 	for o.failed == nil {
+		if !passing.IsZero() && behind == 0 {
+			o.gatherer.pass(passing)
+			passing, awaited = time.Time{}, false
+		}
 		if next, waits := o.gatherer.next(); waits && !awaited {
 			gathered.Reset(time.Until(next))
 			awaited = true
@@ -193,10 +201,15 @@ func (o *observer) follow(ctx context.Context) {
 				return
 			}
 			o.take(e)
+			behind = max(0, behind-1)
 		case now := <-gathered.C:
-			awaited = false
-			o.takeWaiting(events) // which continue what has waited long enough: this process may have stood still
-			o.gatherer.pass(now)
+			// What continues an event may have been sent in time and not be here: this process may have stood still.
+			go func() {
+				_ = o.Source.Drain(reading) // if it cannot be waited for, what is here counts
+				drained <- now
+			}()
+		case passing = <-drained:
+			behind = len(events)
 		case <-count.C:
 			if err := o.count(); err != nil {
 				o.fail(err)
@@ -207,13 +220,6 @@ func (o *observer) follow(ctx context.Context) {
 	for range events { // which nobody wants any more
 	}
 	<-ended
-}
-
-// takeWaiting takes the events that have come by now, and none that come meanwhile, which may never end.
-func (o *observer) takeWaiting(events <-chan event.Event) {
-	for range len(events) {
-		o.take(<-events)
-	}
 }
 
 // finish has the events delivered that were sent until now, and tells them; if nobody reads, for a
